@@ -1,0 +1,1 @@
+//! Portolan's ports over HTTP: a server, and a client that is the ports.

@@ -1,0 +1,1 @@
+//! Portolan's storage in memory.

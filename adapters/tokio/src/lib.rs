@@ -1,0 +1,1 @@
+//! Portolan's runtime on tokio: clock, ids, sleep and spawn.

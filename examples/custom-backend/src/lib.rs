@@ -1,0 +1,1 @@
+//! A stranger's event store, proven by the conformance suite.

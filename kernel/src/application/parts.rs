@@ -1,0 +1,86 @@
+//! The three bundles of ports: what an application stands on, runs on, and offers.
+
+use crate::drivers::Subscriptions;
+use crate::ports::{Clock, CommandBus, EventStore, IdSource, QueryBus, Sleep, SnapshotStore, Spawn};
+use alloc::sync::Arc;
+use core::fmt;
+
+/// The storage ports. Every store is `Into<Storage>`.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct Storage {
+    /// The log.
+    pub events: Arc<dyn EventStore>,
+    /// Folded states.
+    pub snapshots: Arc<dyn SnapshotStore>,
+}
+
+impl Storage {
+    /// Storage made of these stores, which may be two faces of one.
+    #[must_use]
+    pub fn new(events: Arc<dyn EventStore>, snapshots: Arc<dyn SnapshotStore>) -> Self {
+        Self { events, snapshots }
+    }
+}
+
+/// What a runtime provides.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct Runtime {
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Ids.
+    pub ids: Arc<dyn IdSource>,
+    /// Waiting.
+    pub sleep: Arc<dyn Sleep>,
+    /// Tasks.
+    pub spawn: Arc<dyn Spawn>,
+}
+
+impl Runtime {
+    /// A runtime made of these parts.
+    #[must_use]
+    pub fn new(clock: Arc<dyn Clock>, ids: Arc<dyn IdSource>, sleep: Arc<dyn Sleep>, spawn: Arc<dyn Spawn>) -> Self {
+        Self { clock, ids, sleep, spawn }
+    }
+}
+
+/// What an application offers, in its own process or over a wire: a server is made from `Ports`, and a
+/// client gives `Ports`.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct Ports {
+    /// Commands.
+    pub commands: Arc<dyn CommandBus>,
+    /// Questions.
+    pub queries: Arc<dyn QueryBus>,
+    /// The log.
+    pub events: Arc<dyn EventStore>,
+    /// Live events of that log; one tail reader for all subscribers.
+    pub subscriptions: Subscriptions,
+}
+
+impl Ports {
+    /// Ports made of these parts. Tasks of subscriptions run on `spawn`.
+    #[must_use]
+    pub fn new(
+        commands: Arc<dyn CommandBus>,
+        queries: Arc<dyn QueryBus>,
+        events: Arc<dyn EventStore>,
+        spawn: Arc<dyn Spawn>,
+    ) -> Self {
+        let subscriptions = Subscriptions::new(events.clone(), spawn);
+        Self { commands, queries, events, subscriptions }
+    }
+}
+
+macro_rules! opaque {
+    ($($name:ident),*) => {$(
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_struct(stringify!($name)).finish_non_exhaustive()
+            }
+        }
+    )*};
+}
+opaque!(Storage, Runtime, Ports);

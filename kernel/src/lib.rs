@@ -1,0 +1,27 @@
+//! The kernel of Portolan: the ports of an event-sourced application, the values that cross them, and
+//! the pure logic between them.
+//!
+//! Five floors, in reading order; imports only go down:
+//!
+//! 1. [`values`]: what crosses a port: names, events, metadata, queries, appends, reads.
+//! 2. [`ports`]: a trait a file, its errors and its laws. Nothing runs here.
+//! 3. [`domain`]: codecs, upcasting and aggregates. Pure and synchronous.
+//! 4. [`drivers`]: subscriptions, execution of decisions, buses. They wait, retry and write, over ports alone.
+//! 5. [`application`]: registration and composition, the only place that sees all of it.
+//!
+//! The kernel knows no I/O, no clock, no runtime and no randomness; each is a port. It builds without
+//! `std` for any target with `alloc` and compare-and-swap.
+//!
+//! Which part is yours? Writing an application: start at [`domain`] and [`application`]. Writing an adapter:
+//! start at [`ports`], then run `portolan-conformance` on what you wrote.
+#![no_std]
+
+extern crate alloc;
+
+pub mod application;
+pub mod domain;
+pub mod drivers;
+pub mod ports;
+pub mod values;
+
+pub use bytes::Bytes;

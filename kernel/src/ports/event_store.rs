@@ -1,0 +1,251 @@
+//! The port `EventStore`: the log, and everything that must be atomic with it.
+
+use super::{Capabilities, Capability, Source, StoreId};
+use crate::values::{
+    Append, Appended, CheckpointState, Expected, Name, Page, Position, Query, Read, Recalled, Revision, StreamId, Token,
+};
+use alloc::boxed::Box;
+use alloc::string::String;
+use async_trait::async_trait;
+
+/// Why an append was not acknowledged. Except after [`Unknown`](Self::Unknown), nothing was written.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum AppendError {
+    /// A stream is not as expected. Read it again and decide anew.
+    #[error("{stream} is not as expected ({expected:?}): its last revision is {actual:?}; read it and decide again")]
+    Conflict {
+        /// The stream.
+        stream: StreamId,
+        /// What was expected of it.
+        expected: Expected,
+        /// Its last revision; `None` when it is missing.
+        actual: Option<Revision>,
+    },
+    /// An event that the guard forbids stands after the guard's position. Read up to it and decide anew.
+    #[error("the guard failed: an event at position {position} matches it; read on from the guard and decide again")]
+    GuardFailed {
+        /// The position of one such event.
+        position: Position,
+    },
+    /// The checkpoint stands elsewhere, or belongs to a holder with a larger token. Read it again; whoever has
+    /// been superseded stops.
+    #[error("checkpoint {name} stands at {actual:?} under token {}; read it again, or stop if superseded", token.0)]
+    CheckpointMoved {
+        /// Whose checkpoint.
+        name: Name,
+        /// Where it stands.
+        actual: Option<Position>,
+        /// The largest token seen.
+        token: Token,
+    },
+    /// The checkpoint is of another store, or of this one before it was restored. Start anew on this store.
+    #[error("the checkpoint is of store {named}, and this is store {actual}; positions do not carry over")]
+    WrongStore {
+        /// The store that the append named.
+        named: StoreId,
+        /// The store that it reached.
+        actual: StoreId,
+    },
+    /// The key is taken by something else. Choose another key, or ask for the same thing again.
+    #[error("key {id} in {scope} was used for something else; use a new key")]
+    KeyReused {
+        /// The key's scope.
+        scope: Name,
+        /// The key's id.
+        id: Name,
+    },
+    /// The append is larger than the store takes. Split it.
+    #[error("{what}: {size} is more than this store takes, which is {limit}")]
+    TooLarge {
+        /// What is too large.
+        what: &'static str,
+        /// How large it is.
+        size: u64,
+        /// The limit.
+        limit: u64,
+    },
+    /// The append contradicts itself or the log. It is a mistake of the caller.
+    #[error("the append is invalid: {0}")]
+    Invalid(String),
+    /// The store lacks the capability. Use another store.
+    #[error("this store does not support {0}")]
+    Unsupported(Capability),
+    /// The store has no room for it now. Safe to retry, with a pause.
+    #[error("the store is busy; nothing was written, try again")]
+    Busy(#[source] Source),
+    /// It may have been written, and may yet be. Settle it by repeating it under the same key, or by `recall`.
+    #[error("the outcome of the append is unknown: {0}; settle it by the same key")]
+    Unknown(#[source] Source),
+    /// The store met damaged data. An operator has to look.
+    #[error("the store is damaged at {place}")]
+    Corrupt {
+        /// Where: a file, a table and row, a key.
+        place: String,
+    },
+    /// The store cannot write: full, read-only, closed, forbidden. An operator has to look.
+    #[error("the store cannot write: {0}")]
+    Other(#[source] Source),
+}
+
+/// Why a read was not answered.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// The read has more terms than the store takes. Split it.
+    #[error("{what}: {size} is more than this store takes, which is {limit}")]
+    TooLarge {
+        /// What is too large.
+        what: &'static str,
+        /// How large it is.
+        size: u64,
+        /// The limit.
+        limit: u64,
+    },
+    /// The read contradicts itself. It is a mistake of the caller.
+    #[error("the read is invalid: {0}")]
+    Invalid(String),
+    /// The store lacks the capability. Use another store.
+    #[error("this store does not support {0}")]
+    Unsupported(Capability),
+    /// The store cannot answer now. Try again, with a pause.
+    #[error("the store is busy; try again")]
+    Busy(#[source] Source),
+    /// The store met damaged data. An operator has to look.
+    #[error("the store is damaged at {place}")]
+    Corrupt {
+        /// Where: a file, a table and row, a key.
+        place: String,
+    },
+    /// Anything else.
+    #[error("the store cannot read: {0}")]
+    Other(#[source] Source),
+}
+
+/// The log of an application: append and read events, and what must be atomic with them.
+///
+/// One log is one store. All methods may be called from many tasks and threads at once.
+///
+/// # Laws
+///
+/// Revisions and positions
+///
+/// - **ES-01** Revisions in a stream are dense from 0. One append is contiguous in each of its streams.
+///   Revisions and positions are never used again, also after a restart.
+/// - **ES-02** Positions rise strictly over the whole store; density is not promised. Appends are not
+///   interleaved.
+/// - **ES-03** Frontier: once a log read has returned position p, or a frontier at or above p, no later read
+///   shows an unseen event at or below p: whatever other writers do, commit late, roll back or die. A read
+///   of a stream is a gapless prefix with everything acknowledged before the read began.
+/// - **ES-04** The frontier tells only of what is visible; an empty store has none. It never lies inside an
+///   append.
+///
+/// Append
+///
+/// - **ES-05** Expectations: at most one a stream, also of streams that are not written; all or nothing.
+/// - **ES-06** A refused append leaves nothing behind, and its error names something that truly failed, with
+///   the actual revision. Order of judgment: limits, key, expectations, guard, checkpoint.
+/// - **ES-07** Of N racing appends with the same expectation exactly one wins; the others get
+///   [`AppendError::Conflict`]. Appends to disjoint streams never conflict.
+/// - **ES-08** A guard fails if an event that matches its query exists after its position. Of two racers with
+///   one guard, each writing what it forbids, one wins. A guard position past the frontier is
+///   [`AppendError::Invalid`].
+/// - **ES-09** Keys: a repetition within the stated retention returns the original outcome and note, marked
+///   `repeated`, whatever the conditions would now say, also after a restart, and writes nothing. Another
+///   digest under the key is [`AppendError::KeyReused`]. A refused append does not take its key. An expired
+///   key counts as absent, cleaned up or not; expiry is by the store's [`Clock`](super::Clock): a key
+///   recorded at `t` is expired from `t + retention` on. Event ids are data: kept, not required to be unique.
+/// - **ES-10** An append without events checks its conditions, commits its key and checkpoint, and hands out
+///   no position.
+/// - **ES-11** A caller can tell `Conflict` (decide again), `Busy` (nothing written, retry) and `Unknown`
+///   (settle it by the key) apart. A bounded queue that is full answers `Busy`.
+/// - **ES-12** Dropping the append's future leaves all of it or none, and harms no other append.
+/// - **ES-13** A checkpoint moves by compare-and-set under a fencing token. It is refused as
+///   [`AppendError::CheckpointMoved`] if the stored position differs from `from` or the store has ever seen a
+///   larger token under the name. `Claim` raises the token and moves nothing. `At` goes forward or stays: below
+///   `from` it is `Invalid`. Only `Reset` goes back. `At` and `Reset` past the frontier are `Invalid`. It
+///   moves only if its append happens, and its append happens only if it moves.
+/// - **ES-14** Payload, metadata, id, tags, type, version and format come back as they were given, byte for
+///   byte: empty, large, not UTF-8, long names, every Unicode normal form kept apart. Past a stated limit:
+///   `TooLarge` with the limit, nothing written.
+///
+/// Read
+///
+/// - **ES-15** By stream and by query, each with direction, exclusive start, limit and `until`, in every
+///   combination. Backward is forward reversed. Past the end is empty. A missing stream is an empty page.
+/// - **ES-16** `limit` bounds one page, after filtering; 0 is [`ReadError::Invalid`]. A page may hold fewer,
+///   even none. `next` is the complete continuing read with its frontier fixed; only `next = None` means the
+///   end was reached. Every chain of pages ends, and all its pages see one frontier.
+/// - **ES-17** A reader never sees part of an append, except by its own limit, `until` or query.
+/// - **ES-18** A stream larger than any backend page (over 1 MiB, over 1,000 events) reads whole.
+///
+/// Hint (19 to 22 are the laws of [subscriptions](crate::drivers), built on this port)
+///
+/// - **ES-23** `changed` returns within the stated latency once something matching may be visible after the
+///   position, also from another process; it may return early; dropping it loses nothing; correctness never
+///   needs it.
+///
+/// Durability
+///
+/// - **ES-24** What was acknowledged is there after reopening, also after SIGKILL at any moment; no part of an
+///   append is. A sync precedes each acknowledgement.
+/// - **ES-25** Two handles and two processes on one store keep all laws.
+/// - **ES-26** A torn or damaged record, a flipped payload byte included, is an error that names the place;
+///   never a silent end, never damaged data served as good.
+/// - **ES-27** The store has an identity of its own, made with it and kept with it. A checkpoint that names
+///   another is refused as [`AppendError::WrongStore`].
+///
+/// # Writing one
+///
+/// Start from `examples/custom-backend`, run the suite, and read the failure it prints. What a store cannot do it
+/// declares in [`Capabilities`] and refuses with `Unsupported`. [`Capabilities::check`] and
+/// [`Query::matches`] are the shared definitions of an acceptable append and of a match.
+#[async_trait]
+pub trait EventStore: Send + Sync {
+    /// Writes all of the append, or nothing. Acknowledged is durable, on a store that is.
+    ///
+    /// # Errors
+    ///
+    /// [`AppendError`]; except after `Unknown`, nothing was written.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future does not take the append back: it happens wholly or not at all (ES-12).
+    async fn append(&self, append: Append) -> Result<Appended, AppendError>;
+
+    /// One page. Reads never wait for writers.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`]; a read can always be repeated.
+    async fn read(&self, read: Read) -> Result<Page, ReadError>;
+
+    /// What was recorded under a key, unless it has expired.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`].
+    async fn recall(&self, scope: Name, id: Name) -> Result<Option<Recalled>, ReadError>;
+
+    /// Where a checkpoint stands. One that nobody has moved or claimed stands at `None` under token 0.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`].
+    async fn checkpoint(&self, name: Name) -> Result<CheckpointState, ReadError>;
+
+    /// Returns once something that matches may be visible after the position. A hint: it may return early,
+    /// for nothing, or at once.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`].
+    ///
+    /// # Cancellation
+    ///
+    /// Safe: whatever it would have told, the next call tells.
+    async fn changed(&self, query: Query, after: Option<Position>) -> Result<(), ReadError>;
+
+    /// What this store is and can do. Constant for one handle.
+    fn capabilities(&self) -> Capabilities;
+}

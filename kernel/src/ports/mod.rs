@@ -1,0 +1,24 @@
+//! The ports: what an application needs from the world, a file a port.
+//!
+//! Each trait is object-safe and used as `Arc<dyn Port>`. Its documentation states numbered laws;
+//! `portolan-conformance` runs them against any implementation. Arguments are owned values, errors are
+//! concrete and non-exhaustive enums whose variants say what a caller can do, and batches and pages cross a
+//! port, never long-lived streams.
+
+mod capabilities;
+mod command_bus;
+mod event_store;
+mod query_bus;
+mod runtime;
+mod snapshot_store;
+mod source;
+mod upcaster;
+
+pub use capabilities::{Capabilities, Capability, Limits, StoreId, streams_of};
+pub use command_bus::{Body, CommandBus, CommandEnvelope, CommandError, CommandInfo, Receipt, TypedCommand, Violation};
+pub use event_store::{AppendError, EventStore, ReadError};
+pub use query_bus::{Answer, QueryBus, QueryEnvelope, QueryError, QueryInfo};
+pub use runtime::{Clock, IdSource, Sleep, Spawn};
+pub use snapshot_store::{Snapshot, SnapshotError, SnapshotStore};
+pub use source::Source;
+pub use upcaster::{RawEvent, UpcastError, Upcaster};

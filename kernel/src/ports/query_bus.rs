@@ -1,0 +1,115 @@
+//! The port `QueryBus`: questions in, answers out.
+
+use super::{Source, Violation};
+use crate::values::{Format, Metadata, Name, Revision};
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+use async_trait::async_trait;
+use bytes::Bytes;
+
+/// A question on its way.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct QueryEnvelope {
+    /// The query's wire name.
+    pub name: Name,
+    /// Its parameters, a JSON object.
+    pub parameters: Bytes,
+    /// Who asks, in which trace.
+    pub metadata: Metadata,
+}
+
+impl QueryEnvelope {
+    /// A question with these parameters, a JSON object.
+    #[must_use]
+    pub fn new(name: Name, parameters: impl Into<Bytes>) -> Self {
+        Self { name, parameters: parameters.into(), metadata: Metadata::default() }
+    }
+
+    /// The same question with this metadata.
+    #[must_use]
+    pub fn with_metadata(self, metadata: Metadata) -> Self {
+        Self { metadata, ..self }
+    }
+}
+
+/// An answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Answer {
+    /// What the body's bytes are.
+    pub format: Format,
+    /// The answer itself.
+    pub body: Bytes,
+    /// The revision of the stream the answer was made from, if it was one stream.
+    pub revision: Option<Revision>,
+}
+
+impl Answer {
+    /// An answer in JSON.
+    #[must_use]
+    pub fn json(body: impl Into<Bytes>) -> Self {
+        Self { format: Format::Json, body: body.into(), revision: None }
+    }
+
+    /// The same answer, made from one stream at this revision.
+    #[must_use]
+    pub fn with_revision(self, revision: Option<Revision>) -> Self {
+        Self { revision, ..self }
+    }
+}
+
+/// Why a question has no answer.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum QueryError {
+    /// No handler has this name. The caller or the registration is mistaken.
+    #[error("there is no query {0}")]
+    UnknownQuery(Name),
+    /// The parameters are no JSON object.
+    #[error("the query's parameters cannot be read: {0}")]
+    Malformed(String),
+    /// Parameters are wrong; each is listed.
+    #[error("the query has {} wrong parameters", .0.len())]
+    Invalid(Vec<Violation>),
+    /// What was asked for does not exist.
+    #[error("{0}")]
+    NotFound(String),
+    /// It cannot be answered now. Try again, with a pause.
+    #[error("the application is busy; try again")]
+    Busy(#[source] Source),
+    /// Anything else.
+    #[error("the query failed: {0}")]
+    Other(#[source] Source),
+}
+
+/// What a bus tells of a query it answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct QueryInfo {
+    /// The wire name.
+    pub name: Name,
+}
+
+impl QueryInfo {
+    /// A query of this name.
+    #[must_use]
+    pub fn new(name: Name) -> Self {
+        Self { name }
+    }
+}
+
+/// Answers questions. Asking changes nothing.
+#[async_trait]
+pub trait QueryBus: Send + Sync {
+    /// Answers.
+    ///
+    /// # Errors
+    ///
+    /// [`QueryError`]; a question can always be repeated.
+    async fn ask(&self, query: QueryEnvelope) -> Result<Answer, QueryError>;
+
+    /// The queries it answers, by name.
+    fn queries(&self) -> Vec<QueryInfo>;
+}

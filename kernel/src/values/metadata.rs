@@ -1,0 +1,58 @@
+//! Metadata: who and what caused an event. Encoded once by the kernel, opaque to stores.
+
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+/// What is known about where an event came from. On a wire and in a store: one JSON object, absent
+/// fields left out.
+///
+/// ```
+/// # use portolan_kernel::values::Metadata;
+/// let metadata = Metadata { actor: Some("ann".into()), ..Metadata::default() };
+/// assert_eq!(metadata.encode(), r#"{"actor":"ann"}"#);
+/// assert_eq!(Metadata::decode(&metadata.encode()), metadata);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Metadata {
+    /// What belongs together: equal for everything that follows from one first request.
+    #[serde(rename = "correlation_id", skip_serializing_if = "Option::is_none", default)]
+    pub correlation: Option<String>,
+    /// What caused this directly: the id of a command or an event.
+    #[serde(rename = "causation_id", skip_serializing_if = "Option::is_none", default)]
+    pub causation: Option<String>,
+    /// The command that decided the event.
+    #[serde(rename = "command_id", skip_serializing_if = "Option::is_none", default)]
+    pub command: Option<String>,
+    /// On whose behalf.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub actor: Option<String>,
+    /// In which tenant.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub tenant: Option<String>,
+    /// The trace, as in W3C Trace Context's header `traceparent`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub traceparent: Option<String>,
+    /// What the application adds.
+    #[serde(flatten)]
+    pub more: BTreeMap<String, serde_json::Value>,
+}
+
+impl Metadata {
+    /// As bytes; empty when nothing is known.
+    #[must_use]
+    pub fn encode(&self) -> Bytes {
+        if *self == Self::default() {
+            return Bytes::new();
+        }
+        // Strings and JSON values under string keys: there is nothing that could fail.
+        serde_json::to_vec(self).map(Bytes::from).unwrap_or_default()
+    }
+
+    /// From bytes. What is no metadata of this form (another producer's blob) reads as nothing known.
+    #[must_use]
+    pub fn decode(bytes: &[u8]) -> Self {
+        serde_json::from_slice(bytes).unwrap_or_default()
+    }
+}

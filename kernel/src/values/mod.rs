@@ -1,0 +1,17 @@
+//! What crosses a port: owned, cheap to clone, free of any wire or storage format.
+
+mod append;
+mod event;
+mod metadata;
+mod name;
+mod query;
+mod read;
+
+pub use append::{
+    Append, Appended, Checkpoint, CheckpointState, Expected, Guard, IdempotencyKey, Move, Recalled, Token,
+};
+pub use event::{EventId, Format, NewEvent, Position, Recorded, Revision, Timestamp};
+pub use metadata::Metadata;
+pub use name::{EventType, InvalidName, MAX_NAME_BYTES, Name, StreamId, Tag};
+pub use query::{Item, Query};
+pub use read::{Direction, Page, Read, Start};

@@ -1,0 +1,1 @@
+//! Portolan, the facade: it re-exports the kernel and, by feature, the adapters.

@@ -1,0 +1,1 @@
+//! Tests across adapters: layering, crash, transports, README.

@@ -6,6 +6,7 @@ mod expectations;
 mod kill;
 pub(crate) mod lacks;
 pub(crate) mod model;
+mod processes;
 mod revisions;
 mod snapshots;
 mod subscriptions;
@@ -16,6 +17,7 @@ use portolan_kernel::ports::{EventStore, SnapshotStore};
 pub use capabilities::*;
 pub use durability::*;
 pub use expectations::*;
+pub use processes::*;
 pub use revisions::*;
 pub use snapshots::*;
 pub use subscriptions::*;
@@ -35,6 +37,7 @@ macro_rules! __event_store_list {
             es_21_slow_consumers,
             es_22_resuming,
             es_24_durability,
+            es_25_several_processes,
             es_26_damage,
             es_27_identity,
         }

@@ -256,8 +256,8 @@ async fn follow_writers(
 ) -> Verdict {
     let subscriptions = Subscriptions::with_buffer(store.clone(), Arc::new(Tasks), buffer);
     let (tell, told) = watch::channel(None);
-    let following = (0..followers).map(|n| {
-        let query = [Query::all(), of_category("a"), Query::all().with_system()][n as usize % 3].clone();
+    let queries = [Query::all(), of_category("a"), Query::all().with_system()];
+    let following = (0..followers).zip(queries.into_iter().cycle()).map(|(n, query)| {
         let following = follow(subscriptions.clone(), query.clone(), told.clone(), patience(n));
         tokio::spawn(async move {
             tokio::time::sleep(Duration::from_millis(n)).await;

@@ -77,8 +77,8 @@ macro_rules! flaws {
 flaws! {
     acknowledging_before_writing: AcknowledgesBeforeWriting breaks ["ES-24", "ES-25"];
     tearing_appends: TearsAppends breaks ["ES-24"];
-    losing_keys_on_restart: LosesKeysOnRestart breaks ["ES-24"];
-    losing_checkpoints_on_restart: LosesCheckpointsOnRestart breaks ["ES-24"];
+    losing_keys_on_restart: LosesKeysOnRestart breaks ["ES-09", "ES-24"];
+    losing_checkpoints_on_restart: LosesCheckpointsOnRestart breaks ["ES-13", "ES-24"];
     forgetting_the_last_on_restart: ForgetsTheLastOnRestart breaks ["ES-01", "ES-02", "ES-24", "ES-25", "ES-26"];
     counting_positions_anew: PositionsStartAnew breaks ["ES-01", "ES-02", "ES-24"];
     ignoring_checksums: IgnoresChecksums breaks ["ES-26"];
@@ -89,5 +89,5 @@ flaws! {
     taking_checkpoints_of_others: TakesCheckpointsOfOthers breaks ["ES-27"];
     locking_nobody_out: LocksNobodyOut breaks ["ES-25"];
     judging_by_an_old_view: JudgesByAnOldView breaks ["ES-25"];
-    hinting_at_its_own_only: HintsAtItsOwnOnly breaks ["ES-25"];
+    hinting_at_its_own_only: HintsAtItsOwnOnly breaks ["ES-23", "ES-25"];
 }

@@ -74,7 +74,7 @@ const MUTANTS: &[Mutant] = &[
         },
         ..RIGHT
     },
-    Mutant { name: "gives the one saved last", breaks: &["SN-01"], load: |mut chosen| chosen.pop(), ..RIGHT },
+    Mutant { name: "gives the one saved last", breaks: &["SN-01", "SN-02"], load: |mut chosen| chosen.pop(), ..RIGHT },
     Mutant {
         name: "orders revisions as text",
         breaks: &["SN-01"],

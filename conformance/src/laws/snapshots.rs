@@ -3,9 +3,9 @@
 use crate::ask::name;
 use crate::law::law;
 use crate::{Broken, Place, Trial, Verdict, expect, expect_eq, expect_is};
+use core::panic::Location;
 use portolan_kernel::ports::{Capability, Snapshot, SnapshotError, SnapshotStore};
 use portolan_kernel::values::{Format, Revision, Timestamp};
-use std::panic::Location;
 use std::sync::Arc;
 
 type Store = Arc<dyn SnapshotStore>;

@@ -49,18 +49,21 @@ fn child_of_a_flawed_store() {
     }
 }
 
-/// The laws that a store with this flaw breaks.
-fn broken_by(flaw: Flaw) -> Vec<&'static str> {
+/// The laws that a store with this flaw breaks, and how.
+fn broken_by(flaw: Flaw) -> (Vec<&'static str>, String) {
     let runner = Runner::new(move || flawed(flaw)).quick().entry("child_of_a_flawed_store");
-    let broken = |law| match runner.judge(law) {
-        Outcome::Kept { .. } => false,
-        Outcome::Broken { check, broken } => {
-            println!("{flaw:?}: {} by {check}\n{broken}", law.id);
-            true
+    let (mut ids, mut how) = (Vec::new(), String::new());
+    for law in laws::event_store() {
+        match runner.judge(&law) {
+            Outcome::Kept { .. } => {}
+            Outcome::Broken { check, broken } => {
+                ids.push(law.id);
+                how += &format!("{} ({check}):\n{broken}\n", law.id);
+            }
+            Outcome::Unreachable(broken) => panic!("{broken}"),
         }
-        Outcome::Unreachable(broken) => panic!("{broken}"),
-    };
-    laws::event_store().iter().filter(|law| broken(law)).map(|law| law.id).collect()
+    }
+    (ids, how)
 }
 
 macro_rules! flaws {
@@ -69,7 +72,8 @@ macro_rules! flaws {
 
         $(#[test]
         fn $test() {
-            assert_eq!(broken_by(Flaw::$flaw), [$($law),+], "the laws that {:?} breaks", Flaw::$flaw);
+            let (broken, how) = broken_by(Flaw::$flaw);
+            assert_eq!(broken, [$($law),+], "the laws that {:?} breaks\n{how}", Flaw::$flaw);
         })+
     };
 }

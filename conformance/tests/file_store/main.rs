@@ -95,3 +95,11 @@ flaws! {
     judging_by_an_old_view: JudgesByAnOldView breaks ["ES-25"];
     hinting_at_its_own_only: HintsAtItsOwnOnly breaks ["ES-23", "ES-25"];
 }
+
+/// The laws that the wrong stores in memory leave to these.
+#[test]
+fn each_law_of_files_and_processes_is_broken_by_a_flaw() {
+    for law in ["ES-24", "ES-25", "ES-26"] {
+        assert!(FLAWS.iter().any(|(_, breaks)| breaks.contains(&law)), "{law}");
+    }
+}

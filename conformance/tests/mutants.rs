@@ -79,8 +79,13 @@ fn each_mutant_breaks_exactly_its_laws() {
         let started = std::time::Instant::now();
         let (broken, how) = broken_by(mutant, &[]);
         let how = if only.is_some() { how } else { String::new() };
-        (declared != broken || only.is_some())
-            .then(|| format!("\n{} says that it breaks\n  {declared:?}, and breaks\n  {broken:?}\n{how}T {:?}\n", mutant.name, started.elapsed()))
+        (declared != broken || only.is_some()).then(|| {
+            format!(
+                "\n{} says that it breaks\n  {declared:?}, and breaks\n  {broken:?}\n{how}T {:?}\n",
+                mutant.name,
+                started.elapsed()
+            )
+        })
     });
     assert!(wrong.is_empty(), "{wrong}");
 }

@@ -4,9 +4,7 @@ use super::store::{Mutant, State};
 use bytes::Bytes;
 use portolan_conformance::Judgment;
 use portolan_kernel::ports::{AppendError, StoreId};
-use portolan_kernel::values::{
-    Append, Appended, EventId, Format, NewEvent, Position, Recorded, Revision, Timestamp,
-};
+use portolan_kernel::values::{Append, Appended, EventId, Format, NewEvent, Position, Recorded, Revision, Timestamp};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -126,7 +124,11 @@ pub const MUTANTS: &[Mutant] = &[
         state.model.append(append, now)
     }),
     wrong("an append without events is invalid", &["x"]).append(|state, append, now| {
-        if append.events.is_empty() { Err(AppendError::Invalid("no events".into())) } else { state.model.append(append, now) }
+        if append.events.is_empty() {
+            Err(AppendError::Invalid("no events".into()))
+        } else {
+            state.model.append(append, now)
+        }
     }),
     // What comes back.
     wrong("JSON is written anew", &["x"]).append(|state, append, now| {
@@ -157,9 +159,8 @@ pub const MUTANTS: &[Mutant] = &[
             event.payload = String::from_utf8_lossy(&event.payload).into_owned().into();
         })
     }),
-    wrong("payloads are cut at 64 KiB", &["x"]).append(|state, append, now| {
-        given_otherwise(state, append, now, |event| event.payload.truncate(65_535))
-    }),
+    wrong("payloads are cut at 64 KiB", &["x"])
+        .append(|state, append, now| given_otherwise(state, append, now, |event| event.payload.truncate(65_535))),
     wrong("a payload ends at a zero byte", &["x"]).append(|state, append, now| {
         given_otherwise(state, append, now, |event| {
             let end = event.payload.iter().position(|byte| *byte == 0).unwrap_or(event.payload.len());
@@ -213,7 +214,9 @@ pub const MUTANTS: &[Mutant] = &[
         given_otherwise(state, append, now, |event| event.event_type = renamed(&event.event_type, str::to_lowercase))
     }),
     wrong("stream names are trimmed", &["x"]).append(|state, append, now| {
-        given_otherwise(state, append, now, |event| event.stream = renamed(&event.stream, |text| text.trim_end().to_string()))
+        given_otherwise(state, append, now, |event| {
+            event.stream = renamed(&event.stream, |text| text.trim_end().to_string())
+        })
     }),
     wrong("stream names are normalised", &["x"]).append(|state, append, now| {
         given_otherwise(state, append, now, |event| {
@@ -225,8 +228,9 @@ pub const MUTANTS: &[Mutant] = &[
             event.event_type = renamed(&event.event_type, |text| text.chars().take(255).collect());
         })
     }),
-    wrong("time stands still at 0", &["x"])
-        .append(|state, append, now| recorded_otherwise(state, append, now, |event| event.recorded_at = Timestamp::default())),
+    wrong("time stands still at 0", &["x"]).append(|state, append, now| {
+        recorded_otherwise(state, append, now, |event| event.recorded_at = Timestamp::default())
+    }),
     // Limits.
     wrong("limits are stated and not kept", &["x"]).append(|state, append, now| {
         let stated = state.capabilities.limits;
@@ -261,7 +265,8 @@ pub const MUTANTS: &[Mutant] = &[
         done
     }),
     wrong("event ids must be unique", &["x"]).append(|state, append, now| {
-        let known = |event: &NewEvent| state.events.iter().any(|other| other.id == event.id && other.stream == event.stream);
+        let known =
+            |event: &NewEvent| state.events.iter().any(|other| other.id == event.id && other.stream == event.stream);
         if append.events.iter().any(known) {
             return Err(AppendError::Invalid("an event with this id is there".into()));
         }
@@ -283,7 +288,10 @@ pub const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         capabilities: |state| {
-            state.capabilities.clone().with_hint_latency(std::time::Duration::from_millis(100 + state.events.len() as u64))
+            state
+                .capabilities
+                .clone()
+                .with_hint_latency(std::time::Duration::from_millis(100 + state.events.len() as u64))
         },
         ..wrong("capabilities change", &["x"])
     },

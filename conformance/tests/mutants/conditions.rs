@@ -63,7 +63,9 @@ pub const MUTANTS: &[Mutant] = &[
     wrong("only the first expectation is asked", &["x"])
         .append(|state, append, now| expecting(state, append, now, |_, append| append.expect.truncate(1))),
     wrong("StreamExists is any", &["x"]).append(|state, append, now| {
-        expecting(state, append, now, |_, append| append.expect.retain(|(_, expected)| *expected != Expected::StreamExists))
+        expecting(state, append, now, |_, append| {
+            append.expect.retain(|(_, expected)| *expected != Expected::StreamExists)
+        })
     }),
     wrong("NoStream is any", &["x"]).append(|state, append, now| {
         expecting(state, append, now, |_, append| append.expect.retain(|(_, expected)| *expected != Expected::NoStream))
@@ -195,9 +197,8 @@ pub const MUTANTS: &[Mutant] = &[
         state.model.append(append, now)
     }),
     // Guards.
-    wrong("guards are not asked", &["x"]).append(|state, append, now| {
-        expecting(state, append, now, |_, append| append.guard = None)
-    }),
+    wrong("guards are not asked", &["x"])
+        .append(|state, append, now| expecting(state, append, now, |_, append| append.guard = None)),
     wrong("a guard includes its position", &["x"]).append(|state, append, now| {
         guarding(state, append, now, |state, guard| {
             let before = |position: Position| Position::new(position.get() - 1);
@@ -274,7 +275,8 @@ pub const MUTANTS: &[Mutant] = &[
         let categories: Vec<String> = state.events.iter().map(|event| event.stream.category().to_string()).collect();
         items(state, append, now, |item| {
             for wanted in item.categories.clone() {
-                item.categories.extend(categories.iter().filter(|known| known.starts_with(&*wanted)).map(|known| name(known)));
+                item.categories
+                    .extend(categories.iter().filter(|known| known.starts_with(&*wanted)).map(|known| name(known)));
             }
         })
     }),
@@ -308,18 +310,16 @@ pub const MUTANTS: &[Mutant] = &[
             error => error,
         })
     }),
-    Mutant {
-        reopen: |state| state.count = state.events.len() as u64,
-        ..wrong("a guard sees this life alone", &["x"])
-    }
-    .append(|state, append, now| {
-        guarding(state, append, now, |state, guard| {
-            let before = (state.count as usize).checked_sub(1).and_then(|last| Some(state.events.get(last)?.position));
-            if guard.after <= state.frontier() {
-                guard.after = guard.after.max(before);
-            }
-        })
-    }),
+    Mutant { reopen: |state| state.count = state.events.len() as u64, ..wrong("a guard sees this life alone", &["x"]) }
+        .append(|state, append, now| {
+            guarding(state, append, now, |state, guard| {
+                let before =
+                    (state.count as usize).checked_sub(1).and_then(|last| Some(state.events.get(last)?.position));
+                if guard.after <= state.frontier() {
+                    guard.after = guard.after.max(before);
+                }
+            })
+        }),
     // Keys.
     wrong("keys are not kept", &["x"]).append(|state, append, now| {
         let done = state.model.append(append, now);
@@ -401,10 +401,16 @@ pub const MUTANTS: &[Mutant] = &[
         Ok(done)
     }),
     wrong("keys expire a moment late", &["x"]).append(|state, append, now| {
-        state.model.append(append, Timestamp::from_micros(now.as_micros() - u64::from(append.key.is_some() && recorded(state, append))))
+        state.model.append(
+            append,
+            Timestamp::from_micros(now.as_micros() - u64::from(append.key.is_some() && recorded(state, append))),
+        )
     }),
     wrong("keys expire a moment early", &["x"]).append(|state, append, now| {
-        state.model.append(append, Timestamp::from_micros(now.as_micros() + u64::from(append.key.is_some() && recorded(state, append))))
+        state.model.append(
+            append,
+            Timestamp::from_micros(now.as_micros() + u64::from(append.key.is_some() && recorded(state, append))),
+        )
     }),
     Mutant {
         recall: |state, scope, id, _| Some(state.keys.get(&(scope.clone(), id.clone()))?.recalled.clone()),

@@ -160,9 +160,12 @@ pub const MUTANTS: &[Mutant] = &[
             }
         })
     }),
-    wrong("the first item alone is asked", &["x"]).read(|state, read| querying(state, read, |query| query.any_of.truncate(1))),
-    wrong("the first stream alone is asked", &["x"]).read(|state, read| items(state, read, |item| item.streams.truncate(1))),
-    wrong("the first type alone is asked", &["x"]).read(|state, read| items(state, read, |item| item.types.truncate(1))),
+    wrong("the first item alone is asked", &["x"])
+        .read(|state, read| querying(state, read, |query| query.any_of.truncate(1))),
+    wrong("the first stream alone is asked", &["x"])
+        .read(|state, read| items(state, read, |item| item.streams.truncate(1))),
+    wrong("the first type alone is asked", &["x"])
+        .read(|state, read| items(state, read, |item| item.types.truncate(1))),
     wrong("the first category alone is asked", &["x"])
         .read(|state, read| items(state, read, |item| item.categories.truncate(1))),
     wrong("streams are ignored beside categories", &["x"]).read(|state, read| {
@@ -214,7 +217,8 @@ pub const MUTANTS: &[Mutant] = &[
     wrong("an event that fits two items comes twice", &["x"]).read(|state, read| {
         paged(state, read, |page| {
             let Start::Log(query, _) = &read.from else { return };
-            let fits = |event: &Recorded| query.any_of.iter().filter(|item| Query::of((*item).clone()).matches(event)).count();
+            let fits =
+                |event: &Recorded| query.any_of.iter().filter(|item| Query::of((*item).clone()).matches(event)).count();
             page.events = page.events.iter().flat_map(|event| vec![event.clone(); fits(event).max(1)]).collect();
         })
     }),
@@ -246,9 +250,11 @@ pub const MUTANTS: &[Mutant] = &[
         let mut page = state.model.read(&all)?;
         page.events.retain(|event| query.matches(event));
         let full = page.events.len() == read.limit as usize;
-        page.next = page.next.filter(|_| full).and_then(|_| page.events.last()).map(|last| {
-            read.clone().after(last).until(page.frontier)
-        });
+        page.next = page
+            .next
+            .filter(|_| full)
+            .and_then(|_| page.events.last())
+            .map(|last| read.clone().after(last).until(page.frontier));
         Ok(page)
     }),
     wrong("there is no next page", &["x"]).read(|state, read| paged(state, read, |page| page.next = None)),
@@ -304,7 +310,8 @@ pub const MUTANTS: &[Mutant] = &[
             page.frontier = page.frontier.and_then(|frontier| Position::new(frontier.get() + 1));
         })
     }),
-    wrong("the frontier passes until", &["x"]).read(|state, read| paged(state, read, |page| page.frontier = state.frontier())),
+    wrong("the frontier passes until", &["x"])
+        .read(|state, read| paged(state, read, |page| page.frontier = state.frontier())),
     wrong("the frontier is the last match", &["x"]).read(|state, read| {
         let Start::Log(query, _) = &read.from else { return state.model.read(read) };
         let newest = state.model.read(&Read::log(query.clone()).backward().until(read.until).limit(1))?;
@@ -343,7 +350,8 @@ pub const MUTANTS: &[Mutant] = &[
         let (Direction::Backward, Start::Log(query, Some(after))) = (read.direction, &read.from) else {
             return state.model.read(read);
         };
-        let seen = state.events.iter().filter(|event| event.position >= *after && Some(event.position) <= read.until).count();
+        let seen =
+            state.events.iter().filter(|event| event.position >= *after && Some(event.position) <= read.until).count();
         let skip = state.events.len().checked_sub(seen).and_then(|at| state.events.get(at));
         let from = Start::Log(query.clone(), skip.map(|event| event.position).or(Some(*after)));
         let mut shifted = read.clone();
@@ -351,8 +359,9 @@ pub const MUTANTS: &[Mutant] = &[
         if read.until.is_some() { state.model.read(&shifted) } else { state.model.read(read) }
     }),
     // Large ones.
-    wrong("a stream is cut at 1,000 events", &["x"])
-        .read(|state, read| if is_log(read) { state.model.read(read) } else { cut(state, read, |event| event.revision.get() < 1_000) }),
+    wrong("a stream is cut at 1,000 events", &["x"]).read(|state, read| {
+        if is_log(read) { state.model.read(read) } else { cut(state, read, |event| event.revision.get() < 1_000) }
+    }),
     wrong("a log is cut at 1,000 events", &["x"]).read(|state, read| {
         let Some(last) = state.events.get(1_000) else { return state.model.read(read) };
         if is_log(read) { cut(state, read, |event| event.position < last.position) } else { state.model.read(read) }

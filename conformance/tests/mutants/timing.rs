@@ -11,14 +11,22 @@ use tokio::task::yield_now;
 
 type Outcome = BoxFuture<'static, Result<Appended, AppendError>>;
 
-const fn slow(name: &'static str, breaks: &'static [&'static str], append: fn(Arc<Inner>, Append) -> Outcome) -> Mutant {
+const fn slow(
+    name: &'static str,
+    breaks: &'static [&'static str],
+    append: fn(Arc<Inner>, Append) -> Outcome,
+) -> Mutant {
     Mutant { slow_append: Some(append), ..Mutant::new(name, breaks) }
 }
 
 const fn hint(
     name: &'static str,
     breaks: &'static [&'static str],
-    changed: fn(Arc<Inner>, Query, Option<portolan_kernel::values::Position>) -> BoxFuture<'static, Result<(), ReadError>>,
+    changed: fn(
+        Arc<Inner>,
+        Query,
+        Option<portolan_kernel::values::Position>,
+    ) -> BoxFuture<'static, Result<(), ReadError>>,
 ) -> Mutant {
     Mutant { changed, ..Mutant::new(name, breaks) }
 }
@@ -211,7 +219,11 @@ pub const MUTANTS: &[Mutant] = &[
             && state.events.last().is_some_and(|last| last.stream != *stream)
             && stream.starts_with("own")
         {
-            return Err(AppendError::Conflict { stream: stream.clone(), expected: Expected::Exact(*revision), actual: Some(*revision) });
+            return Err(AppendError::Conflict {
+                stream: stream.clone(),
+                expected: Expected::Exact(*revision),
+                actual: Some(*revision),
+            });
         }
         state.model.append(append, now)
     }),
@@ -246,7 +258,11 @@ pub const MUTANTS: &[Mutant] = &[
             query.any_of.retain(|item| !item.streams.iter().any(|stream| stream.is_system()));
             query.any_of.retain(|item| !item.categories.iter().any(|category| category.starts_with('$')));
             query.system = false;
-            if query.any_of.is_empty() { wait_for_applications(inner, after).await } else { wait(&inner, &query, after).await }
+            if query.any_of.is_empty() {
+                wait_for_applications(inner, after).await
+            } else {
+                wait(&inner, &query, after).await
+            }
         })
     }),
     hint("the hint asks the first item alone", &["x"], |inner, mut query, after| {

@@ -92,8 +92,10 @@ impl Drop for Child {
 /// Tells the parent a line, from within a role.
 pub fn tell(line: &str) {
     let mut out = std::io::stdout().lock();
-    // Without a parent there is nobody to tell.
-    let _ = writeln!(out, "{MARK}{line}").and_then(|()| out.flush());
+    if writeln!(out, "{MARK}{line}").and_then(|()| out.flush()).is_err() {
+        // The parent is gone, and a child that appends until it is killed would go on for ever.
+        std::process::exit(1);
+    }
 }
 
 /// The next line that the parent asked, from within a role; `None` when it asks no more. Blocks its thread.

@@ -81,7 +81,7 @@ async fn two_handles_race(trial: &Trial<dyn EventStore>) -> Verdict {
 /// Appends to one stream at the revision after the last, again and again; the revisions won.
 async fn win(store: &Store, racer: u32, rounds: u32, mut told: impl FnMut(u64)) -> Verdict<Vec<u64>> {
     let mut won = Vec::new();
-    for round in 0.. {
+    for round in 0..100_000 {
         let last = store.page(Read::stream(name("race-1")).backward().limit(1)).await?.revision;
         if last >= Some(Revision::new(u64::from(rounds) - 1)) {
             break;
@@ -260,7 +260,7 @@ async fn race_for_a_checkpoint(trial: &Trial<dyn EventStore>) -> Verdict {
     let store = trial.open().await?;
     let log = store.log().await?;
     begin()?;
-    loop {
+    for _ in 0..100_000 {
         let state = store.stands("c").await?;
         let Some(next) = log.iter().map(|event| event.position).find(|position| Some(*position) > state.position)
         else {
@@ -273,6 +273,7 @@ async fn race_for_a_checkpoint(trial: &Trial<dyn EventStore>) -> Verdict {
             Err(error) => return Err(Broken::new("a racing checkpoint", "a win or a refusal", error.to_string())),
         }
     }
+    Err(Broken::new("a racing checkpoint", "the end of the log", "it never comes there"))
 }
 
 async fn processes_race_for_a_checkpoint(trial: &Trial<dyn EventStore>) -> Verdict {

@@ -61,7 +61,11 @@ struct Watches {
 struct Watch {
     subscription: Subscription,
     patience: Duration,
+    left: usize,
 }
+
+/// More deliveries, or resumptions, than any check needs: a wrong store can go on for ever.
+const MOST: usize = 5_000;
 
 impl Watches {
     fn of(trial: &Trial<dyn EventStore>, store: &Store) -> Self {
@@ -74,7 +78,7 @@ impl Watches {
     }
 
     fn subscribe(&self, query: Query, from: From) -> Watch {
-        Watch { subscription: self.subscriptions.subscribe(query, from), patience: self.patience }
+        Watch { subscription: self.subscriptions.subscribe(query, from), patience: self.patience, left: MOST }
     }
 }
 
@@ -85,7 +89,11 @@ fn next(watch: &mut Watch) -> impl Future<Output = Verdict<Delivery>> {
     async move {
         let found = |actual: String| Broken::new("the next delivery of a subscription", "a delivery", actual).at(at);
         match tokio::time::timeout(watch.patience, watch.subscription.next()).await {
-            Ok(Some(Ok(delivery))) => Ok(delivery),
+            Ok(Some(Ok(_))) if watch.left == 0 => Err(found("more and more, without an end".to_string())),
+            Ok(Some(Ok(delivery))) => {
+                watch.left -= 1;
+                Ok(delivery)
+            }
             Ok(Some(Err(error))) => Err(found(format!("it ended: {error}"))),
             Ok(None) => Err(found("it ended".to_string())),
             Err(_) => Err(found(format!("nothing within {:?}", watch.patience))),
@@ -261,7 +269,7 @@ async fn follow(
     mut patience: impl FnMut() -> usize,
 ) -> Verdict<Vec<Position>> {
     let (mut from, mut reached, mut seen) = (From::Beginning, None, Vec::new());
-    loop {
+    for _ in 0..MOST {
         let mut subscription = subscriptions.subscribe(query.clone(), from);
         let mut left = patience();
         while left > 0 {
@@ -284,6 +292,7 @@ async fn follow(
             }
         }
     }
+    Err(Broken::new("a subscription that is resumed again and again", "an end of the log", "none"))
 }
 
 /// Followers that come one after another while writers write, all of which have to see every event once.
@@ -495,7 +504,7 @@ async fn resumed_after_every_delivery(trial: &Trial<dyn EventStore>) -> Verdict 
     let end = log.last().map(|event| event.position);
     for query in [Query::all(), of_category("b")] {
         let (mut from, mut seen) = (From::Beginning, Vec::new());
-        loop {
+        for _ in 0..MOST {
             let delivery = next(&mut subscriptions.subscribe(query.clone(), from)).await?;
             from = resumable(&delivery).map_or(from, From::After);
             match delivery {

@@ -32,21 +32,21 @@ fn binary() -> &'static Path {
 
 /// An answer: status, `ETag`, body.
 #[derive(Debug)]
-pub struct Answer {
-    pub status: u16,
-    pub etag: Option<String>,
-    pub body: Value,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) etag: Option<String>,
+    pub(crate) body: Value,
 }
 
 /// A running bank; killed when dropped.
-pub struct Bank {
+pub(crate) struct Bank {
     child: Child,
-    pub address: String,
+    pub(crate) address: String,
 }
 
 impl Bank {
     /// Starts a bank on this file and waits until it listens.
-    pub fn start(data: &Path, more: &[&str]) -> Self {
+    pub(crate) fn start(data: &Path, more: &[&str]) -> Self {
         let mut child = Command::new(binary())
             .arg("--data")
             .arg(data)
@@ -69,20 +69,20 @@ impl Bank {
     }
 
     /// SIGKILL, and the end of it.
-    pub fn kill(mut self) {
+    pub(crate) fn kill(mut self) {
         self.child.kill().expect("it can be killed");
         self.child.wait().expect("it ends");
     }
 
     /// SIGTERM; its exit status.
-    pub fn terminate(mut self) -> ExitStatus {
+    pub(crate) fn terminate(mut self) -> ExitStatus {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &pid]).status().expect("kill runs").success());
         self.child.wait().expect("it ends")
     }
 
     /// A caller with connections of its own.
-    pub fn client(&self) -> Client {
+    pub(crate) fn client(&self) -> Client {
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .timeout_global(Some(Duration::from_secs(30)))
@@ -91,7 +91,7 @@ impl Bank {
     }
 
     /// The server-sent events of a path, as they come; ends with the connection.
-    pub fn live(&self, path: &str, last: Option<&str>) -> impl Iterator<Item = String> + use<> {
+    pub(crate) fn live(&self, path: &str, last: Option<&str>) -> impl Iterator<Item = String> + use<> {
         use std::io::Write;
         let mut stream = TcpStream::connect(&self.address).expect("it listens");
         stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a time-out can be set");
@@ -110,14 +110,14 @@ impl Drop for Bank {
 
 /// Speaks to a bank. Cheap to clone.
 #[derive(Clone)]
-pub struct Client {
+pub(crate) struct Client {
     agent: ureq::Agent,
     base: String,
 }
 
 impl Client {
     /// Sends a command; `None` when there was no answer.
-    pub fn command(&self, name: &str, key: Option<&str>, body: &Value) -> Option<Answer> {
+    pub(crate) fn command(&self, name: &str, key: Option<&str>, body: &Value) -> Option<Answer> {
         let mut request = self.agent.post(format!("{}/commands/{name}", self.base));
         if let Some(key) = key {
             request = request.header("Idempotency-Key", key);
@@ -126,29 +126,29 @@ impl Client {
     }
 
     /// Asks; `None` when there was no answer.
-    pub fn get(&self, path: &str) -> Option<Answer> {
+    pub(crate) fn get(&self, path: &str) -> Option<Answer> {
         answer(self.agent.get(format!("{}{path}", self.base)).call())
     }
 
     /// A command that must succeed.
-    pub fn done(&self, name: &str, key: Option<&str>, body: &Value) -> Answer {
+    pub(crate) fn done(&self, name: &str, key: Option<&str>, body: &Value) -> Answer {
         let answer = self.command(name, key, body).expect("an answer");
         assert!(matches!(answer.status, 200 | 201), "{name} {body}: {answer:?}");
         answer
     }
 
-    pub fn open(&self, account: &str) -> Answer {
+    pub(crate) fn open(&self, account: &str) -> Answer {
         self.done("open-account", None, &json!({"account_id": account, "owner": "Ann", "currency": "EUR"}))
     }
 
-    pub fn account(&self, account: &str) -> Value {
+    pub(crate) fn account(&self, account: &str) -> Value {
         let answer = self.get(&format!("/queries/account?account_id={account}")).expect("an answer");
         assert_eq!(answer.status, 200, "{answer:?}");
         answer.body
     }
 
     /// Every event of a stream, page by page.
-    pub fn events(&self, stream: &str) -> Vec<Value> {
+    pub(crate) fn events(&self, stream: &str) -> Vec<Value> {
         let mut events: Vec<Value> = Vec::new();
         loop {
             let after = events.last().map(|event| format!("&after={}", event["revision"])).unwrap_or_default();
@@ -174,7 +174,7 @@ fn answer(result: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Opti
 }
 
 /// Tries until it holds, for at most ten seconds.
-pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let start = Instant::now();
     while !holds() {
         assert!(start.elapsed() < Duration::from_secs(10), "{what}: still not after ten seconds");

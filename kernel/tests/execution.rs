@@ -48,7 +48,7 @@ async fn commands_on_one_stream_take_turns() {
     let store = TestStore::new();
     let ports = bank_on(&store).await.ports();
     ports.commands.send(open("ann")).await.unwrap();
-    let receipts = at_once(&[ports.commands.clone()], None).await;
+    let receipts = at_once(core::slice::from_ref(&ports.commands), None).await;
     assert!(receipts.iter().all(Result::is_ok));
     assert_eq!((store.appends(), balance_of(&ports, "ann").await), (65, 64));
 }
@@ -72,7 +72,7 @@ async fn concurrent_duplicates_take_effect_once() {
     let store = TestStore::new();
     let (one, other) = (bank_on(&store).await.ports(), bank_on(&store).await.ports());
     one.commands.send(open("ann")).await.unwrap();
-    let receipts = at_once(&[one.commands.clone()], Some("k-1")).await;
+    let receipts = at_once(core::slice::from_ref(&one.commands), Some("k-1")).await;
     assert_eq!(store.appends(), 2, "the decision was made more than once");
     let receipts = receipts.into_iter().chain(at_once(&[one.commands, other.commands], Some("k-1")).await);
     let receipts: Vec<_> = receipts.map(Result::unwrap).collect();

@@ -124,12 +124,15 @@ impl Capabilities {
         let needs = |needed: bool, capability| {
             if needed && !self.has(capability) { Err(AppendError::Unsupported(capability)) } else { Ok(()) }
         };
-        let streams = streams_of(append);
+        // Most appends are so small that their streams need not be counted.
+        let at_most = append.events.len() + append.expect.len();
+        let may_be_too_many = at_most > self.limits.append_streams as usize || !self.has(Capability::SeveralStreams);
+        let streams = if may_be_too_many { streams_of(append).len() } else { at_most };
         needs(append.guard.is_some(), Capability::Guard)?;
         needs(append.key.is_some(), Capability::Keys)?;
         needs(append.checkpoint.is_some(), Capability::Checkpoints)?;
-        needs(streams.len() > 1, Capability::SeveralStreams)?;
-        self.limits.check(append, streams.len() as u64)?;
+        needs(may_be_too_many && streams > 1, Capability::SeveralStreams)?;
+        self.limits.check(append, streams as u64)?;
 
         let mut expected = BTreeSet::new();
         if let Some((twice, _)) = append.expect.iter().find(|(stream, _)| !expected.insert(stream)) {

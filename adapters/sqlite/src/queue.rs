@@ -151,7 +151,7 @@ mod tests {
     use shuttle::{future, thread};
     use std::collections::BTreeSet;
 
-    const BOUNDS: Bounds = Bounds { requests: 2, bytes: 100, group_requests: 2, group_bytes: 100 };
+    const BOUNDS: Bounds = Bounds { requests: 3, bytes: 100, group_requests: 2, group_bytes: 100 };
     const SCHEDULES: usize = 3_000;
 
     type Numbers = Queue<u32, u32>;
@@ -271,6 +271,24 @@ mod tests {
     }
 
     #[test]
+    fn writes_are_committed_in_the_order_in_which_they_came() {
+        shuttle::check_random(
+            || {
+                let queue = Arc::new(Numbers::new(BOUNDS));
+                let answers: Vec<_> = [1, 2, 3].map(|number| queue.submit(number, 1).unwrap()).into();
+                let (committed, server) = served(&queue);
+                for (answer, number) in answers.into_iter().zip(1..) {
+                    assert_eq!(future::block_on(answer), Ok(number));
+                }
+                queue.close();
+                assert_eq!(server.join().unwrap(), BOUNDS.group_requests);
+                assert_eq!(*committed.lock().unwrap(), [1, 2, 3]);
+            },
+            SCHEDULES / 10,
+        );
+    }
+
+    #[test]
     fn bytes_are_bounded_too_and_come_free_again() {
         shuttle::check_random(
             || {
@@ -280,6 +298,7 @@ mod tests {
                 let (_, server) = served(&queue);
                 assert_eq!(future::block_on(large), Ok(1));
                 assert!(queue.submit(3, 60).is_ok(), "the room of an answered write is free");
+                assert!(queue.submit(4, 40).is_ok(), "the room of an answered write is free");
                 queue.close();
                 server.join().unwrap();
             },

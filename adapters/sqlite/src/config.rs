@@ -28,7 +28,7 @@ pub enum Durability {
 /// # use std::time::Duration;
 /// # let folder = tempfile::tempdir().unwrap();
 /// # let path = folder.path().join("bank.db");
-/// # futures::executor::block_on(async {
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
 /// let store = SqliteStore::builder(path).key_retention(Some(Duration::from_secs(86_400))).open().await.unwrap();
 /// # drop(store);
 /// # });

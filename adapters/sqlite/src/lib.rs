@@ -10,7 +10,7 @@
 //!
 //! # let folder = tempfile::tempdir().unwrap();
 //! # let path = folder.path().join("bank.db");
-//! # futures::executor::block_on(async {
+//! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
 //! let store = SqliteStore::open(path).await.unwrap();
 //! let ann = StreamId::new("account-ann").unwrap();
 //! let opened = NewEvent::new(ann.clone(), EventType::new("account.opened").unwrap(), r#"{"owner":"Ann"}"#);

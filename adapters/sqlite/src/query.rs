@@ -6,9 +6,9 @@ use crate::candidates::{Candidates, Plan};
 use crate::error::Fault;
 use crate::names::Names;
 use crate::rows::{self, COLUMNS};
+use alloc::sync::Arc;
 use portolan_kernel::values::{Direction, Query, Recorded};
 use rusqlite::{CachedStatement, Connection, OptionalExtension};
-use std::sync::Arc;
 
 /// What one page may hold, in bytes of events; one event may be larger.
 pub(crate) const PAGE_BYTES: u64 = 4 << 20;
@@ -99,12 +99,7 @@ impl Page<'_, '_> {
         Ok(self.done(None))
     }
 
-    fn by_indexes(
-        mut self,
-        conn: &Connection,
-        names: &mut Names,
-        mut candidates: Candidates,
-    ) -> Result<Found, Fault> {
+    fn by_indexes(mut self, conn: &Connection, names: &mut Names, mut candidates: Candidates) -> Result<Found, Fault> {
         let mut fetch = conn.prepare_cached(&format!("SELECT {COLUMNS} FROM log WHERE position = ?1"))?;
         while let Some(position) = candidates.next(conn)? {
             let event = fetch_one(conn, names, &mut fetch, position)?;
@@ -127,7 +122,7 @@ impl Page<'_, '_> {
     }
 
     fn done(&mut self, examined: Option<i64>) -> Found {
-        Found { events: std::mem::take(&mut self.found), examined }
+        Found { events: core::mem::take(&mut self.found), examined }
     }
 }
 

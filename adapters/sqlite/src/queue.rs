@@ -2,8 +2,8 @@
 //!
 //! Knows nothing of SQLite, so that its schedules can be tried out one by one (see the tests).
 
+use alloc::collections::VecDeque;
 use futures::channel::oneshot;
-use std::collections::VecDeque;
 use std::sync::PoisonError;
 
 #[cfg(test)]
@@ -102,7 +102,6 @@ impl<Q, A> Queue<Q, A> {
     }
 
     /// All that waits, up to the bounds of a group and at least one; `None` once closed and empty.
-    #[expect(clippy::type_complexity, reason = "it is taken apart at once")]
     fn take(&self) -> Option<(Vec<Q>, Vec<oneshot::Sender<A>>)> {
         let mut state = self.lock();
         while state.waiting.is_empty() {
@@ -138,7 +137,7 @@ impl<Q, A> Drop for Abandon<'_, Q, A> {
         let mut state = self.0.lock();
         state.closed = true;
         state.bytes = 0;
-        let waiting = std::mem::take(&mut state.waiting);
+        let waiting = core::mem::take(&mut state.waiting);
         drop(state);
         drop(waiting);
     }
@@ -147,9 +146,9 @@ impl<Q, A> Drop for Abandon<'_, Q, A> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::collections::BTreeSet;
     use shuttle::sync::Arc;
     use shuttle::{future, thread};
-    use std::collections::BTreeSet;
 
     const BOUNDS: Bounds = Bounds { requests: 3, bytes: 100, group_requests: 2, group_bytes: 100 };
     const SCHEDULES: usize = 3_000;
@@ -320,7 +319,7 @@ mod tests {
                 let answers = [queue.submit(1, 1).unwrap(), queue.submit(2, 1).unwrap()];
                 let serving = queue.clone();
                 let server = thread::spawn(move || {
-                    std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| serving.serve(&mut Dies))).is_err()
+                    std::panic::catch_unwind(core::panic::AssertUnwindSafe(|| serving.serve(&mut Dies))).is_err()
                 });
                 for answer in answers {
                     assert_eq!(future::block_on(answer), Err(oneshot::Canceled));

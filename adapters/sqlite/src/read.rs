@@ -92,6 +92,9 @@ fn stream_page(
         events.push(event);
         expected += if read.direction == Direction::Forward { 1 } else { -1 };
     }
-    let next = events.last().filter(|_| range.holds(expected)).map(|event| read.clone().after(event).until(position(frontier)));
+    let next = events
+        .last()
+        .filter(|_| range.holds(expected))
+        .map(|event| read.clone().after(event).until(position(frontier)));
     Ok(Page::new(events, position(frontier), next, Some(Revision::new(last.cast_unsigned()))))
 }

@@ -1,11 +1,14 @@
 //! Every plan a query can take answers as `Query::matches` does, and so does every guard.
+#![allow(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
 
+extern crate alloc;
+
+use alloc::sync::Arc;
 use portolan_kernel::ports::{AppendError, EventStore};
 use portolan_kernel::values::*;
 use portolan_sqlite::SqliteStore;
-use std::sync::Arc;
 
-fn name<T: for<'a> TryFrom<&'a str, Error: std::fmt::Debug>>(text: impl AsRef<str>) -> T {
+fn name<T: for<'a> TryFrom<&'a str, Error: core::fmt::Debug>>(text: impl AsRef<str>) -> T {
     T::try_from(text.as_ref()).unwrap()
 }
 
@@ -194,7 +197,8 @@ async fn a_page_that_finds_nothing_ends_and_is_continued() {
     store.append(Append::new([hidden])).await.unwrap();
     // No index helps: it names no stream, type or tag that is rare, and the last condition no index knows.
     let query = Query::of(Item::new()).or(Item::new()).with_system();
-    let none = Query::of(Item::new().category(name("s")).tag(name("absent"))).or(Item::new().stream(name("s-1")).tag(name("rare")));
+    let none = Query::of(Item::new().category(name("s")).tag(name("absent")))
+        .or(Item::new().stream(name("s-1")).tag(name("rare")));
     let mut pages = 0;
     let mut next = Some(Read::log(none));
     let mut found = Vec::new();

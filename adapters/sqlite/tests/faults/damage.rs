@@ -21,7 +21,7 @@ async fn filled() -> Folder {
     folder
 }
 
-fn corrupt<T: std::fmt::Debug>(outcome: Result<T, ReadError>, place: &str) {
+fn corrupt<T: core::fmt::Debug>(outcome: Result<T, ReadError>, place: &str) {
     match outcome {
         Err(ReadError::Corrupt { place: found }) => assert!(found.contains(place), "{found} does not name {place}"),
         other => panic!("damage at {place} was not seen: {other:?}"),

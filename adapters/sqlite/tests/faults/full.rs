@@ -54,7 +54,7 @@ async fn one_failing_write_takes_no_other_with_it() {
         tokio::spawn(async move { store.append(Append::new([event("s", payload)])).await })
     };
     let writes = [write("1".into()), write("x".repeat(1 << 20)), write("2".into()), write("3".into())];
-    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    tokio::time::sleep(core::time::Duration::from_millis(50)).await;
     lock.execute_batch("ROLLBACK").unwrap();
     let mut outcomes = Vec::new();
     for write in writes {

@@ -1,10 +1,10 @@
 //! Another process that holds the file.
 
 use crate::{Folder, event, payloads};
+use core::time::Duration;
 use portolan_kernel::ports::{AppendError, EventStore};
 use portolan_kernel::values::*;
 use portolan_sqlite::{OpenError, SqliteStore};
-use std::time::Duration;
 
 #[tokio::test]
 async fn a_lock_held_too_long_is_busy_and_the_store_goes_on() {

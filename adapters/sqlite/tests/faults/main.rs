@@ -1,4 +1,7 @@
 //! What the store does when the file, the disk or the neighbours misbehave.
+#![allow(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
+
+extern crate alloc;
 
 mod crowd;
 mod damage;
@@ -8,13 +11,13 @@ mod opening;
 #[cfg(target_os = "linux")]
 mod syncs;
 
+use alloc::sync::Arc;
 use portolan_kernel::ports::{EventStore, ReadError};
 use portolan_kernel::values::*;
 use portolan_sqlite::SqliteStore;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-pub(crate) fn name<T: for<'a> TryFrom<&'a str, Error: std::fmt::Debug>>(text: impl AsRef<str>) -> T {
+pub(crate) fn name<T: for<'a> TryFrom<&'a str, Error: core::fmt::Debug>>(text: impl AsRef<str>) -> T {
     T::try_from(text.as_ref()).unwrap()
 }
 

@@ -72,16 +72,26 @@ async fn the_file_can_be_read_in_the_shell() {
     store.append(Append::new([told])).await.unwrap();
     let row: (i64, String, i64, String, String, String, String, String) = folder
         .other()
-        .query_row("SELECT position, stream, revision, type, payload, typeof(payload), tags, id FROM events", [], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?, row.get(6)?, row.get(7)?))
-        })
+        .query_row(
+            "SELECT position, stream, revision, type, payload, typeof(payload), tags, id FROM events",
+            [],
+            |row| {
+                Ok((
+                    row.get(0)?,
+                    row.get(1)?,
+                    row.get(2)?,
+                    row.get(3)?,
+                    row.get(4)?,
+                    row.get(5)?,
+                    row.get(6)?,
+                    row.get(7)?,
+                ))
+            },
+        )
         .unwrap();
     let (payload, tags) = (r#"{"owner":"Ann"}"#.into(), "owner:Ann, b".into());
     let id = "abababab-abab-abab-abab-abababababab".into();
-    assert_eq!(
-        row,
-        (1, "account-Ann's \"own\"".into(), 0, "thing.happened".into(), payload, "text".into(), tags, id)
-    );
+    assert_eq!(row, (1, "account-Ann's \"own\"".into(), 0, "thing.happened".into(), payload, "text".into(), tags, id));
 }
 
 #[tokio::test]

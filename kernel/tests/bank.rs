@@ -8,7 +8,7 @@ use alloc::sync::Arc;
 use futures::TryStreamExt;
 use portolan_kernel::application::BuildError;
 use portolan_kernel::domain::{Aggregate, Context, Decide, RecordedAs, Rejection, Upcasters, decode_recorded};
-use portolan_kernel::drivers::{CommandBusExt, DuplicateName, EventStoreExt, QueryBusExt};
+use portolan_kernel::drivers::{CommandBusExt, EventStoreExt, QueryBusExt, RegisterError};
 use portolan_kernel::ports::*;
 use portolan_kernel::values::*;
 use rstest::rstest;
@@ -116,13 +116,18 @@ async fn metadata_reaches_every_event() {
 #[tokio::test]
 async fn names_are_registered_once() {
     let store = TestStore::new();
+    let shared = builder(&store).aggregate::<Account>().aggregate::<Odd<2>>().build().await.unwrap_err();
+    assert!(matches!(shared, BuildError::SnapshotKind { category: "account", .. }), "{shared}");
     let twice = builder(&store).aggregate::<Account>().aggregate::<Account>().build().await.unwrap_err();
     assert!(
-        matches!(&twice, BuildError::Command(DuplicateName::Twice { name, .. }) if *name == "open-account"),
+        matches!(&twice, BuildError::Command(RegisterError::NameTaken { name, .. }) if *name == "open-account"),
         "{twice}"
     );
     let twice = builder(&store).query(balance).query(balance).build().await.unwrap_err();
-    assert!(matches!(&twice, BuildError::Query(DuplicateName::Twice { name, .. }) if *name == "balance"), "{twice}");
+    assert!(
+        matches!(&twice, BuildError::Query(RegisterError::NameTaken { name, .. }) if *name == "balance"),
+        "{twice}"
+    );
 }
 
 #[tokio::test]

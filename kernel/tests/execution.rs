@@ -5,6 +5,7 @@ extern crate alloc;
 mod support;
 
 use alloc::sync::Arc;
+use futures::FutureExt;
 use portolan_kernel::drivers::{CommandBusExt, QueryBusExt, command_scope};
 use portolan_kernel::ports::*;
 use portolan_kernel::values::*;
@@ -301,4 +302,19 @@ async fn a_shutdown_lets_accepted_commands_finish_and_takes_no_more() {
     accepted.await.unwrap().unwrap();
     assert_eq!(balance_of(&ports, "ann").await, 0);
     app.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_dropped_command_holds_up_nobody() {
+    let store = TestStore::new();
+    let app = bank_on(&store).await;
+    let ports = app.ports();
+    let mut dropped = ports.commands.send(open("ann")).into_future();
+    assert!((&mut dropped).now_or_never().is_none(), "the store answered at once");
+    let mut waiting = ports.commands.send(open("ann")).into_future();
+    assert!((&mut waiting).now_or_never().is_none(), "it was not its turn");
+    drop((waiting, dropped));
+    ports.commands.send(open("ann")).await.unwrap();
+    app.shutdown().await;
+    assert_eq!(store.events().len(), 1);
 }

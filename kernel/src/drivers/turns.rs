@@ -146,7 +146,7 @@ mod tests {
             std::thread::spawn(move || {
                 let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
                 runtime.block_on(async {
-                    for _ in 0..3_000 {
+                    for _ in 0..1_000 {
                         drop(turns.take("s").await);
                     }
                 });

@@ -2,7 +2,9 @@
 
 use super::bank::{AccountEvent, Deposit, Refused};
 use portolan_kernel::Bytes;
-use portolan_kernel::domain::{Aggregate, CodecError, Command, Context, Decide, Decision, Event, EventError, variant};
+use portolan_kernel::domain::{
+    Aggregate, CodecError, Command, Context, Decide, Decision, Event, EventError, SnapshotPolicy, variant,
+};
 use portolan_kernel::ports::RawEvent;
 use portolan_kernel::values::{InvalidName, StreamId, Tag};
 use serde::{Deserialize, Serialize};
@@ -70,16 +72,19 @@ impl Decide<Issue> for Tickets {
     }
 }
 
-/// Of a category that is none (0), or not that of its events (1).
+/// Of a category that is none (0), not that of its events (1), or that of accounts with the same snapshots (2).
 #[derive(Serialize, Deserialize, Clone, Default)]
 pub struct Odd<const N: usize> {}
 
 impl<const N: usize> Aggregate for Odd<N> {
-    const CATEGORY: &'static str = ["to-do", "ticket"][N];
+    const CATEGORY: &'static str = ["to-do", "ticket", "account"][N];
     type Event = AccountEvent;
     type Rejection = Refused;
     type Commands = (Deposit,);
     fn evolve(&mut self, _: &AccountEvent) {}
+    fn snapshots() -> SnapshotPolicy {
+        SnapshotPolicy::every(100)
+    }
 }
 
 impl<const N: usize> Decide<Deposit> for Odd<N> {

@@ -24,27 +24,61 @@ async fn settle() {
     }
 }
 
+/// Sends the same from 64 tasks at once, by turns through each of the buses.
+async fn at_once(buses: &[Arc<dyn CommandBus>], id: Option<&'static str>) -> Vec<Result<Receipt, CommandError>> {
+    let sends = (0..64).map(|n| {
+        let bus = buses[n % buses.len()].clone();
+        tokio::spawn(async move {
+            let send = bus.send(deposit("ann", 1));
+            match id {
+                Some(id) => send.id(id).await,
+                None => send.await,
+            }
+        })
+    });
+    let mut receipts = Vec::new();
+    for send in sends.collect::<Vec<_>>() {
+        receipts.push(send.await.expect("sending does not panic"));
+    }
+    receipts
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_storm_of_conflicts_loses_no_update() {
+async fn commands_on_one_stream_take_turns() {
     let store = TestStore::new();
     let ports = bank_on(&store).await.ports();
     ports.commands.send(open("ann")).await.unwrap();
-    let sends = (0..64).map(|_| {
-        let commands = ports.commands.clone();
-        tokio::spawn(async move { commands.send(deposit("ann", 1)).await })
-    });
-    let sends: Vec<_> = sends.collect();
-    let mut done = 0;
-    for send in sends {
-        match send.await.unwrap() {
-            Ok(_) => done += 1,
-            Err(CommandError::Conflict { .. }) => {}
-            Err(other) => panic!("{other}"),
-        }
+    let receipts = at_once(core::slice::from_ref(&ports.commands), None).await;
+    assert!(receipts.iter().all(Result::is_ok));
+    assert_eq!((store.appends(), balance_of(&ports, "ann").await), (65, 64));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_storm_of_conflicts_between_processes_loses_no_update() {
+    let store = TestStore::new();
+    let mut processes = Vec::new();
+    for _ in 0..8 {
+        processes.push(bank_on(&store).await.ports());
     }
+    processes[0].commands.send(open("ann")).await.unwrap();
+    let buses: Vec<_> = processes.iter().map(|ports| ports.commands.clone()).collect();
+    let done = at_once(&buses, None).await.into_iter().filter(Result::is_ok).count();
     assert!(store.appends() > 65, "nobody was in anybody's way");
-    assert_eq!(done, 64);
-    assert_eq!(balance_of(&ports, "ann").await, 64);
+    assert_eq!((done, balance_of(&processes[0], "ann").await), (64, 64));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn concurrent_duplicates_take_effect_once() {
+    let store = TestStore::new();
+    let (one, other) = (bank_on(&store).await.ports(), bank_on(&store).await.ports());
+    one.commands.send(open("ann")).await.unwrap();
+    let receipts = at_once(core::slice::from_ref(&one.commands), Some("k-1")).await;
+    assert_eq!(store.appends(), 2, "the decision was made more than once");
+    let receipts = receipts.into_iter().chain(at_once(&[one.commands, other.commands], Some("k-1")).await);
+    let receipts: Vec<_> = receipts.map(Result::unwrap).collect();
+    assert_eq!(receipts.iter().filter(|receipt| !receipt.repeated).count(), 1);
+    assert!(receipts.iter().all(|receipt| receipt.events == [store.events()[1].id]));
+    assert_eq!(store.events().len(), 2);
 }
 
 #[tokio::test]

@@ -15,6 +15,7 @@ mod query_bus;
 mod reading;
 mod send;
 mod subscription;
+mod turns;
 
 pub use command_bus::{DuplicateName, LocalCommandBus};
 pub use execution::Execution;

@@ -40,7 +40,8 @@ impl IdSource for TestRuntime {
 
 impl Sleep for TestRuntime {
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
-        Box::pin(tokio::time::sleep(duration))
+        // Short, so that giving up is soon seen.
+        Box::pin(tokio::time::sleep(duration / 16))
     }
 }
 

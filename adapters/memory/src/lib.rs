@@ -1,1 +1,155 @@
-//! Portolan's storage in memory.
+//! Portolan's storage in memory: for tests, for trials, and for logs that need not outlive their process.
+//!
+//! It keeps every law of the ports but durability and several processes; a new store is empty and has an
+//! identity of its own.
+//!
+//! ```
+//! # fn main() {
+//! # tokio::runtime::Runtime::new().unwrap().block_on(async {
+//! use portolan_kernel::ports::EventStore;
+//! use portolan_kernel::values::{Append, EventType, NewEvent, Query, Read, StreamId};
+//! use portolan_memory::MemoryStore;
+//!
+//! let store = MemoryStore::new();
+//! let opened = NewEvent::new(StreamId::new("account-ann")?, EventType::new("account.opened")?, "{}");
+//! store.append(Append::new([opened])).await?;
+//! assert_eq!(store.read(Read::log(Query::all())).await?.events.len(), 1);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # }).unwrap() }
+//! ```
+//!
+//! One lock guards the whole log. Shards by stream would buy nothing: every append takes the next places of
+//! the one log, may have a guard that looks at any stream, and must become visible at once; so each would
+//! take the log's lock besides its shard's. What needs no lock is done before it is taken, and the section
+//! under it is short: no clock, no scan, a few insertions an event.
+
+extern crate alloc;
+
+mod append;
+mod config;
+mod index;
+mod keys;
+mod log;
+mod read;
+mod snapshots;
+
+pub use config::MemoryStoreBuilder;
+
+use crate::log::{Log, index_after};
+use crate::snapshots::Snapshots;
+use alloc::sync::Arc;
+use async_trait::async_trait;
+use event_listener::Event;
+use portolan_kernel::application::Storage;
+use portolan_kernel::ports::{AppendError, Capabilities, Clock, EventStore, ReadError, streams_of};
+use portolan_kernel::values::{
+    Append, Appended, CheckpointState, Name, Page, Position, Query, Read, Recalled, StreamId, Token,
+};
+use std::sync::{PoisonError, RwLock};
+
+/// An event store and snapshot store in memory. A clone is another handle on the same store.
+#[derive(Clone)]
+pub struct MemoryStore(Arc<Shared>);
+
+struct Shared {
+    capabilities: Capabilities,
+    clock: Arc<dyn Clock>,
+    log: RwLock<Log>,
+    grown: Event,
+    snapshots: RwLock<Snapshots>,
+}
+
+impl MemoryStore {
+    /// A new, empty store on the system's clock that keeps idempotency keys for a day.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::builder().build()
+    }
+
+    /// A new, empty store of which some things are to be said.
+    pub fn builder() -> MemoryStoreBuilder {
+        MemoryStoreBuilder::new()
+    }
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl From<MemoryStore> for Storage {
+    fn from(store: MemoryStore) -> Self {
+        let store = Arc::new(store);
+        Self::new(store.clone(), store)
+    }
+}
+
+impl core::fmt::Debug for MemoryStore {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("MemoryStore").field("identity", &self.0.capabilities.identity).finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl EventStore for MemoryStore {
+    async fn append(&self, append: Append) -> Result<Appended, AppendError> {
+        let shared = &*self.0;
+        shared.capabilities.check(&append)?;
+        let streams: Vec<StreamId> = streams_of(&append).into_iter().cloned().collect();
+        let now = shared.clock.now();
+        let written = {
+            let mut log = shared.log.write().map_err(|_| AppendError::Corrupt { place: in_doubt() })?;
+            log.append(append, streams, now)?
+        };
+        if written.last.is_some() && !written.repeated {
+            shared.grown.notify(usize::MAX);
+        }
+        Ok(written)
+    }
+
+    async fn read(&self, read: Read) -> Result<Page, ReadError> {
+        self.0.capabilities.check_read(&read)?;
+        let limit = read.limit.min(self.0.capabilities.limits.page_events);
+        self.0.log.read().map_err(read_in_doubt)?.read(read, limit)
+    }
+
+    async fn recall(&self, scope: Name, id: Name) -> Result<Option<Recalled>, ReadError> {
+        let now = self.0.clock.now();
+        Ok(self.0.log.read().map_err(read_in_doubt)?.keys.get(&(scope, id), now).cloned())
+    }
+
+    async fn checkpoint(&self, name: Name) -> Result<CheckpointState, ReadError> {
+        let log = self.0.log.read().map_err(read_in_doubt)?;
+        let (position, token) = log.checkpoints.get(&name).copied().unwrap_or((None, Token(0)));
+        Ok(CheckpointState::new(self.0.capabilities.identity, position, token))
+    }
+
+    async fn changed(&self, query: Query, after: Option<Position>) -> Result<(), ReadError> {
+        let mut seen = index_after(after);
+        loop {
+            // Listening begins before the look, so that nothing falls between the two.
+            let grown = self.0.grown.listen();
+            {
+                let log = self.0.log.read().map_err(read_in_doubt)?;
+                if log.may_hold(&query, seen) {
+                    return Ok(());
+                }
+                seen = seen.max(log.len());
+            }
+            grown.await;
+        }
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.0.capabilities.clone()
+    }
+}
+
+fn in_doubt() -> String {
+    "the memory of a thread that panicked while it wrote; start anew".into()
+}
+
+fn read_in_doubt<T>(_: PoisonError<T>) -> ReadError {
+    ReadError::Corrupt { place: in_doubt() }
+}

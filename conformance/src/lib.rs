@@ -1,1 +1,62 @@
 //! The laws of Portolan's ports, as a suite that every adapter runs.
+//!
+//! An adapter's whole test file:
+//!
+//! ```
+//! use portolan_conformance::{Place, ReferenceStore, event_store_laws};
+//!
+//! event_store_laws! {
+//!     open: async |place: &Place| Ok::<_, String>(ReferenceStore::new(place.clock())),
+//!     lacks: { Durability: "it lives in memory", SeveralProcesses: "it lives in memory" },
+//! }
+//! # fn main() {}
+//! ```
+//!
+//! It expands to one `#[test]` per law, such as `event_store::es_05_expectations`. Each check of a law opens the
+//! store at a [`Place`] of its own; the same place again is the same store again: reopened, a second handle,
+//! or another process. A failure names the law and its sentence, what was looked at, what was expected,
+//! what happened, and the line of the check.
+//!
+//! - `open` gives anything that is an `EventStore` (an `Arc<dyn EventStore>` is one) or an error that can be
+//!   displayed. A store that lets keys expire takes its time from [`Place::clock`].
+//! - `lacks` (optional) names each [`Capability`] that the store is without, and why. It has to agree with
+//!   the store's `capabilities()`, and turns the checks that need it round: the operation must be refused.
+//! - `damage` (optional) spoils bytes of a closed store at a place, for the law about damage (ES-26).
+//!
+//! Environment variables: [`SKIP_UNREACHABLE`], [`TIME_LIMIT`], [`REPORT`], and [`SEED`] and [`CASES`] of the
+//! model-based law. `portolan-capability-matrix <folder>` prints reports as a Markdown table.
+//!
+//! # Adding a law
+//!
+//! 1. Write its sentence into the port's documentation.
+//! 2. Write an `async fn(&Trial<dyn EventStore>) -> Verdict` for each thing to check, in the file of its group
+//!    under `laws/`, with [`expect_eq!`], [`expect!`] and [`expect_is!`]; open the store with [`Trial::open`].
+//! 3. Declare it there with `law!`: name, id, sentence, checks. A check that needs a capability says
+//!    `check if [Guard]`. What a child process is to do is a function of the same form, listed in `roles`
+//!    and started with [`Trial::child`].
+//! 4. Add its name to the list of its port in `laws/mod.rs`, and to the mutants that break it in
+//!    `tests/mutants/`; a law that no mutant breaks fails the build.
+
+mod ask;
+pub mod child;
+mod fixture;
+mod law;
+pub mod laws;
+mod macros;
+mod place;
+mod port;
+mod reference;
+mod report;
+mod run;
+mod trial;
+
+pub use fixture::Fixture;
+pub use law::{Broken, Check, Law, RunCheck, Verdict};
+pub use laws::model::{CASES, SEED};
+pub use place::{Place, TestClock};
+pub use port::Port;
+pub use portolan_kernel::ports::{Capability, EventStore, SnapshotStore};
+pub use reference::{Judgment, KeyRecord, Model, ReferenceStore};
+pub use report::{REPORT, capability_matrix};
+pub use run::{Outcome, Runner, SKIP_UNREACHABLE, TIME_LIMIT, run};
+pub use trial::{Effort, Trial};

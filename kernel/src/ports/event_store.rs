@@ -6,7 +6,9 @@ use crate::values::{
 };
 use alloc::boxed::Box;
 use alloc::string::String;
+use alloc::sync::Arc;
 use async_trait::async_trait;
+use futures::future::BoxFuture;
 
 /// Why an append was not acknowledged. Except after [`Unknown`](Self::Unknown), nothing was written.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -248,4 +250,46 @@ pub trait EventStore: Send + Sync {
 
     /// What this store is and can do. Constant for one handle.
     fn capabilities(&self) -> Capabilities;
+}
+
+/// A shared store is a store. It hands on the store's own futures, at no cost.
+impl<S: EventStore + ?Sized> EventStore for Arc<S> {
+    fn append<'s, 'f>(&'s self, append: Append) -> BoxFuture<'f, Result<Appended, AppendError>>
+    where
+        's: 'f,
+        Self: 'f,
+    {
+        (**self).append(append)
+    }
+    fn read<'s, 'f>(&'s self, read: Read) -> BoxFuture<'f, Result<Page, ReadError>>
+    where
+        's: 'f,
+        Self: 'f,
+    {
+        (**self).read(read)
+    }
+    fn recall<'s, 'f>(&'s self, scope: Name, id: Name) -> BoxFuture<'f, Result<Option<Recalled>, ReadError>>
+    where
+        's: 'f,
+        Self: 'f,
+    {
+        (**self).recall(scope, id)
+    }
+    fn checkpoint<'s, 'f>(&'s self, name: Name) -> BoxFuture<'f, Result<CheckpointState, ReadError>>
+    where
+        's: 'f,
+        Self: 'f,
+    {
+        (**self).checkpoint(name)
+    }
+    fn changed<'s, 'f>(&'s self, query: Query, after: Option<Position>) -> BoxFuture<'f, Result<(), ReadError>>
+    where
+        's: 'f,
+        Self: 'f,
+    {
+        (**self).changed(query, after)
+    }
+    fn capabilities(&self) -> Capabilities {
+        (**self).capabilities()
+    }
 }

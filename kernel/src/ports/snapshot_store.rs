@@ -4,8 +4,10 @@ use super::Source;
 use crate::values::{Format, Name, Revision, StreamId, Timestamp};
 use alloc::boxed::Box;
 use alloc::string::String;
+use alloc::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures::future::BoxFuture;
 
 /// The state of an aggregate after one revision of its stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,4 +117,39 @@ pub trait SnapshotStore: Send + Sync {
     ///
     /// `Busy` or `Other`; then some may be left.
     async fn delete(&self, stream: StreamId, kind: Name, below: Option<Revision>) -> Result<(), SnapshotError>;
+}
+
+/// A shared store is a store. It hands on the store's own futures, at no cost.
+impl<S: SnapshotStore + ?Sized> SnapshotStore for Arc<S> {
+    fn load<'s, 'f>(
+        &'s self,
+        stream: StreamId,
+        kind: Name,
+        at_most: Option<Revision>,
+    ) -> BoxFuture<'f, Result<Option<Snapshot>, SnapshotError>>
+    where
+        's: 'f,
+        Self: 'f,
+    {
+        (**self).load(stream, kind, at_most)
+    }
+    fn save<'s, 'f>(&'s self, snapshot: Snapshot) -> BoxFuture<'f, Result<(), SnapshotError>>
+    where
+        's: 'f,
+        Self: 'f,
+    {
+        (**self).save(snapshot)
+    }
+    fn delete<'s, 'f>(
+        &'s self,
+        stream: StreamId,
+        kind: Name,
+        below: Option<Revision>,
+    ) -> BoxFuture<'f, Result<(), SnapshotError>>
+    where
+        's: 'f,
+        Self: 'f,
+    {
+        (**self).delete(stream, kind, below)
+    }
 }

@@ -1,0 +1,61 @@
+//! Checks turned round: what a store that lacks a capability has to do instead.
+
+use crate::ask::{Ask, Store, event, key, name, one};
+use crate::{Trial, Verdict, expect, expect_eq, expect_is};
+use portolan_kernel::ports::{AppendError, Capability, EventStore, SnapshotStore};
+use portolan_kernel::values::{Append, Checkpoint, Expected, Guard, Move, Query, Revision, Token};
+
+pub(crate) async fn event_store_without(trial: &Trial<dyn EventStore>, lacked: Capability) -> Verdict {
+    let store = trial.open().await?;
+    match lacked {
+        Capability::Durability => {
+            let identity = store.capabilities().identity;
+            store.wrote(one("a-1", 0)).await?;
+            drop(store);
+            let next_life = trial.open().await?.capabilities().identity;
+            expect!(next_life != identity, "a store that forgets has another identity in its next life");
+        }
+        Capability::SeveralProcesses => {
+            let identity = store.capabilities().identity;
+            if let Ok(second) = trial.try_open().await {
+                let second = second.capabilities().identity;
+                expect!(second != identity, "a second handle is refused, or is a store of its own");
+            }
+        }
+        _ => refuses(&store, lacked).await?,
+    }
+    Ok(())
+}
+
+async fn refuses(store: &Store, lacked: Capability) -> Verdict {
+    store.wrote(one("a-1", 0)).await?;
+    let append = one("a-1", 1);
+    let asked = match lacked {
+        Capability::Guard => vec![append.guard(Guard::new(Query::stream(name("b-1")), None))],
+        Capability::Keys => vec![append.key(key("k", 1))],
+        Capability::Checkpoints => {
+            let state = store.stands("c").await?;
+            vec![append.checkpoint(Checkpoint::new(name("c"), state, Token(1), Move::Claim))]
+        }
+        Capability::SeveralStreams => vec![
+            Append::new([event("a-1", 1), event("b-1", 0)]),
+            append.expect(name("b-1"), Expected::NoStream),
+            Append::default()
+                .expect(name("a-1"), Expected::Exact(Revision::FIRST))
+                .expect(name("b-1"), Expected::NoStream),
+        ],
+        other => unreachable!("{other} is no operation"),
+    };
+    for append in asked {
+        let refusal = store.refused(append).await?;
+        expect_is!(refusal, AppendError::Unsupported(said) if *said == lacked, "the refusal of what the store lacks");
+        expect_eq!(store.log().await?.len(), 1, "events after the refusal");
+    }
+    Ok(())
+}
+
+pub(crate) async fn snapshot_store_without(trial: &Trial<dyn SnapshotStore>, lacked: Capability) -> Verdict {
+    // The one capability that matters to snapshots is durability, and losing them is always allowed.
+    let _ = (trial.open().await?, lacked);
+    Ok(())
+}

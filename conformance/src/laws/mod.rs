@@ -1,0 +1,78 @@
+//! The laws, a file a group.
+
+mod cancellation;
+mod capabilities;
+mod checkpoints;
+mod concurrency;
+mod expectations;
+mod frontier;
+mod guards;
+mod hints;
+mod keys;
+pub(crate) mod lacks;
+pub(crate) mod model;
+mod pages;
+mod payloads;
+mod reads;
+mod refusals;
+mod revisions;
+mod world;
+
+use crate::Law;
+use portolan_kernel::ports::EventStore;
+
+pub use cancellation::*;
+pub use capabilities::*;
+pub use checkpoints::*;
+pub use concurrency::*;
+pub use expectations::*;
+pub use frontier::*;
+pub use guards::*;
+pub use hints::*;
+pub use keys::*;
+pub use pages::*;
+pub use payloads::*;
+pub use reads::*;
+pub use refusals::*;
+pub use revisions::*;
+
+/// The laws of `EventStore`, in order: what `event_store_laws!` makes tests of.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __event_store_list {
+    ($($then:tt)*) => {
+        $($then)*! {
+            capabilities,
+            es_01_revisions,
+            es_02_positions,
+            es_03_frontier,
+            es_04_visible,
+            es_05_expectations,
+            es_06_refusals,
+            es_07_races,
+            es_08_guards,
+            es_09_keys,
+            es_10_empty_appends,
+            es_11_failures,
+            es_12_cancellation,
+            es_13_checkpoints,
+            es_14_payloads,
+            es_15_reads,
+            es_16_pages,
+            es_17_whole_appends,
+            es_18_large_streams,
+            es_23_changed,
+            es_27_identity,
+        }
+    };
+}
+
+macro_rules! as_vec {
+    ($($law:ident),* $(,)?) => { vec![$($law()),*] };
+}
+
+/// The laws of the port `EventStore`.
+#[must_use]
+pub fn event_store() -> Vec<Law<dyn EventStore>> {
+    crate::__event_store_list! { as_vec }
+}

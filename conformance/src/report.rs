@@ -1,0 +1,116 @@
+//! Results for machines, and the capability matrix made of them.
+
+use crate::Outcome;
+use portolan_kernel::ports::Capability;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+
+/// Names a folder; each law then adds one line of JSON to `<folder>/<package>.jsonl`.
+pub const REPORT: &str = "PORTOLAN_LAWS_REPORT";
+
+pub(crate) struct Report<'a> {
+    pub(crate) port: &'a str,
+    pub(crate) package: &'a str,
+    pub(crate) test: &'a str,
+    pub(crate) law: &'a str,
+    pub(crate) outcome: &'a Outcome,
+}
+
+impl Report<'_> {
+    pub(crate) fn write(&self) {
+        let Some(dir) = std::env::var_os(REPORT) else { return };
+        let file = Path::new(&dir).join(self.package).with_extension("jsonl");
+        let written = fs::create_dir_all(&dir).and_then(|()| {
+            // One write a line: tests run side by side.
+            let line = format!("{}\n", self.to_json());
+            fs::OpenOptions::new().create(true).append(true).open(&file)?.write_all(line.as_bytes())
+        });
+        if let Err(error) = written {
+            panic!("the result of {} cannot be written to {}: {error}", self.law, file.display());
+        }
+    }
+
+    fn to_json(&self) -> Value {
+        let (verdict, checks, lacked) = match self.outcome {
+            Outcome::Kept { checks, lacked } if lacked.is_empty() => ("kept", *checks, json!({})),
+            Outcome::Kept { checks, lacked } => {
+                let lacked: BTreeMap<_, _> = lacked.iter().map(|(lack, why)| (lack.as_str(), *why)).collect();
+                ("lacked", *checks, json!(lacked))
+            }
+            Outcome::Broken { .. } => ("broken", 0, json!({})),
+            Outcome::Unreachable(_) => ("unreachable", 0, json!({})),
+        };
+        json!({
+            "port": self.port, "package": self.package, "test": self.test,
+            "law": self.law, "verdict": verdict, "checks": checks, "lacks": lacked,
+        })
+    }
+}
+
+/// The capability matrix in Markdown, of all the results in a folder: a row a capability, a column a store.
+///
+/// # Errors
+///
+/// When the folder cannot be read, a line is not a result, or there is no result at all.
+pub fn capability_matrix(dir: &Path) -> std::io::Result<String> {
+    let mut stores: BTreeMap<String, Store> = BTreeMap::new();
+    for entry in fs::read_dir(dir)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "jsonl") {
+            for line in fs::read_to_string(&path)?.lines() {
+                let line: Value = serde_json::from_str(line).map_err(std::io::Error::other)?;
+                let test = line["test"].as_str().unwrap_or_default();
+                let module = test.rsplit_once("::").map_or(test, |(module, _)| module);
+                let package = line["package"].as_str().unwrap_or_default();
+                stores.entry(format!("{package} ({module})")).or_default().add(test, &line);
+            }
+        }
+    }
+    if stores.is_empty() {
+        return Err(std::io::Error::other(format!("{} holds no result; set {REPORT} and run the laws", dir.display())));
+    }
+    Ok(table(&stores))
+}
+
+#[derive(Default)]
+struct Store {
+    // By test: a later run takes the place of an earlier one.
+    verdicts: BTreeMap<String, String>,
+    lacks: BTreeMap<String, String>,
+}
+
+impl Store {
+    fn add(&mut self, test: &str, line: &Value) {
+        self.verdicts.insert(test.to_string(), line["verdict"].as_str().unwrap_or_default().to_string());
+        for (lack, why) in line["lacks"].as_object().into_iter().flatten() {
+            self.lacks.insert(lack.clone(), why.as_str().unwrap_or_default().to_string());
+        }
+    }
+
+    fn laws(&self) -> String {
+        let kept = self.verdicts.values().filter(|verdict| matches!(verdict.as_str(), "kept" | "lacked")).count();
+        format!("{kept} of {}", self.verdicts.len())
+    }
+}
+
+fn table(stores: &BTreeMap<String, Store>) -> String {
+    let row = |head: &str, cell: &dyn Fn(&Store) -> String| {
+        let cells: Vec<_> = stores.values().map(cell).collect();
+        format!("| {head} | {} |\n", cells.join(" | "))
+    };
+    let mut text = format!("| | {} |\n", stores.keys().cloned().collect::<Vec<_>>().join(" | "));
+    text += &format!("|---|{}\n", "---|".repeat(stores.len()));
+    text += &row("laws kept", &Store::laws);
+    for capability in Capability::ALL {
+        let name = capability.as_str();
+        text += &row(name, &|store| if store.lacks.contains_key(name) { "no" } else { "yes" }.to_string());
+    }
+    let reasons: BTreeSet<String> = stores
+        .iter()
+        .flat_map(|(store, of)| of.lacks.iter().map(move |(lack, why)| format!("- {store} lacks {lack}: {why}\n")))
+        .collect();
+    text + "\n" + &reasons.into_iter().collect::<String>()
+}

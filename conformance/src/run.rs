@@ -1,0 +1,206 @@
+//! Running a law: a thread and a runtime a check, a time limit, and a verdict.
+
+use crate::child::role_in;
+use crate::report::Report;
+use crate::{Broken, Check, Effort, Fixture, Law, Place, Port, Trial};
+use core::time::Duration;
+use portolan_kernel::ports::Capability;
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, mpsc};
+
+/// Set to anything, it leaves out stores whose backend cannot be reached, and a line says so.
+pub const SKIP_UNREACHABLE: &str = "PORTOLAN_SKIP_UNREACHABLE";
+
+/// The seconds that one check may take; 60 unless set.
+pub const TIME_LIMIT: &str = "PORTOLAN_LAWS_TIME_LIMIT";
+
+/// What became of a law.
+#[derive(Debug, Clone)]
+pub enum Outcome {
+    /// It holds.
+    Kept {
+        /// How many checks ran.
+        checks: usize,
+        /// The capabilities whose checks were turned round, and the author's reasons.
+        lacked: BTreeMap<Capability, &'static str>,
+    },
+    /// It does not.
+    Broken {
+        /// The check that found it.
+        check: &'static str,
+        /// How.
+        broken: Broken,
+    },
+    /// The store could not be opened at all.
+    Unreachable(Broken),
+}
+
+/// Runs laws against the stores of one fixture.
+#[derive(Clone)]
+pub struct Runner<P: Port + ?Sized> {
+    fixture: Arc<dyn Fn() -> Fixture<P> + Send + Sync>,
+    effort: Effort,
+    time_limit: Duration,
+    entry: Option<String>,
+}
+
+impl<P: Port + ?Sized> core::fmt::Debug for Runner<P> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Runner").field("effort", &self.effort).field("entry", &self.entry).finish_non_exhaustive()
+    }
+}
+
+impl<P: Port + ?Sized> Runner<P> {
+    /// Runs laws against what `fixture` opens.
+    pub fn new(fixture: impl Fn() -> Fixture<P> + Send + Sync + 'static) -> Self {
+        let seconds = std::env::var(TIME_LIMIT).ok().and_then(|text| text.parse().ok()).unwrap_or(60);
+        Self {
+            fixture: Arc::new(fixture),
+            effort: Effort::Normal,
+            time_limit: Duration::from_secs(seconds),
+            entry: None,
+        }
+    }
+
+    /// The same, with less work and less patience.
+    #[must_use]
+    pub fn quick(self) -> Self {
+        Self { effort: Effort::Quick, time_limit: self.time_limit.min(Duration::from_secs(20)), ..self }
+    }
+
+    /// The same, with this test function (its path in the test binary) as what a child process runs.
+    #[must_use]
+    pub fn entry(self, test: impl Into<String>) -> Self {
+        Self { entry: Some(test.into()), ..self }
+    }
+
+    /// Runs one law: each check on a fresh place, until one is broken.
+    #[must_use]
+    pub fn judge(&self, law: &Law<P>) -> Outcome {
+        let mut lacked = BTreeMap::new();
+        for check in &law.checks {
+            match self.judge_check(law.name, check) {
+                Ok(None) => {}
+                Ok(Some((capability, reason))) => {
+                    lacked.insert(capability, reason);
+                }
+                Err((broken, true)) => return Outcome::Unreachable(broken),
+                Err((broken, false)) => return Outcome::Broken { check: check.name, broken },
+            }
+        }
+        Outcome::Kept { checks: law.checks.len(), lacked }
+    }
+
+    /// Runs one check, or what it turns into for a store that lacks what it needs.
+    fn judge_check(
+        &self,
+        law: &'static str,
+        check: &Check<P>,
+    ) -> Result<Option<(Capability, &'static str)>, (Broken, bool)> {
+        let (run, needs) = (check.run, check.needs);
+        let place = Place::fresh()
+            .map_err(|error| (Broken::new("making a place", "a fresh folder", error.to_string()), false))?;
+        self.on_a_thread(law, place, move |trial, runtime| {
+            let lacked = trial.fixture.lacked();
+            let lacked = needs.iter().find_map(|need| Some((*need, *lacked.get(need)?)));
+            let verdict = runtime.block_on(async {
+                match lacked {
+                    Some((capability, _)) => P::without(trial, capability).await,
+                    None => run(trial).await,
+                }
+            });
+            let unreachable = trial.unreachable.borrow().is_some();
+            verdict.map(|()| lacked).map_err(|broken| (broken, unreachable))
+        })
+        .unwrap_or_else(|broken| Err((broken, false)))
+    }
+
+    /// Plays a role in a child process.
+    fn play(&self, law: &Law<P>, role: &str, place: Place) -> Result<(), Broken> {
+        let role = law.roles.iter().find(|known| known.name == role);
+        let run = role.ok_or_else(|| Broken::new("the role of a child", "one of the law's", "another"))?.run;
+        self.on_a_thread(law.name, place, move |trial, runtime| runtime.block_on(run(trial)))?
+    }
+
+    /// Runs a function on a thread and a runtime of its own, for no longer than the limit. What does not
+    /// end is left behind: a thread cannot be stopped from outside.
+    fn on_a_thread<T: Send + 'static>(
+        &self,
+        law: &'static str,
+        place: Place,
+        run: impl FnOnce(&Trial<P>, &tokio::runtime::Runtime) -> T + Send + 'static,
+    ) -> Result<T, Broken> {
+        let (fixture, effort, entry, limit) = (self.fixture.clone(), self.effort, self.entry.clone(), self.time_limit);
+        let (done, ended) = mpsc::channel();
+        let spawned = std::thread::Builder::new().name(law.to_string()).spawn(move || {
+            let result = std::panic::catch_unwind(AssertUnwindSafe(|| {
+                let runtime = tokio::runtime::Builder::new_multi_thread()
+                    .worker_threads(4)
+                    .enable_all()
+                    .build()
+                    .map_err(|error| error.to_string())?;
+                let trial = Trial {
+                    fixture: fixture(),
+                    place,
+                    effort,
+                    law,
+                    entry,
+                    unreachable: None.into(),
+                    opened: false.into(),
+                };
+                let result = run(&trial, &runtime);
+                runtime.shutdown_background();
+                Ok(result)
+            }));
+            // Nobody listens after the limit.
+            let _ = done.send(result.unwrap_or_else(|panic| Err(words_of(&*panic))));
+        });
+        match spawned.map(|_| ended.recv_timeout(limit)) {
+            Ok(Ok(Ok(result))) => Ok(result),
+            Ok(Ok(Err(panic))) => Err(Broken::new("the check as a whole", "no panic", panic)),
+            Ok(Err(_)) => {
+                Err(Broken::new("the check as a whole", format!("an end within {limit:?}"), "the store hangs"))
+            }
+            Err(error) => Err(Broken::new("the check as a whole", "a thread to run on", error.to_string())),
+        }
+    }
+}
+
+fn words_of(panic: &(dyn core::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_string());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic without words".to_string())
+}
+
+/// The body of every generated test: runs the law and panics if it is broken; in a child, plays its role.
+///
+/// # Panics
+///
+/// When the law is broken, or the store cannot be reached.
+#[track_caller]
+pub fn run<P: Port + ?Sized>(law: &Law<P>, fixture: fn() -> Fixture<P>, package: &str, test: &str) {
+    let entry = test.split_once("::").map_or(test, |(_, path)| path);
+    let runner = Runner::new(fixture).entry(entry);
+    if let Some((role, place)) = role_in(law.name) {
+        return runner.play(law, &role, place).unwrap_or_else(|broken| panic!("in a child, as {role}:\n{broken}"));
+    }
+    let outcome = runner.judge(law);
+    Report { port: P::NAME, package, test, law: law.id, outcome: &outcome }.write();
+    match outcome {
+        Outcome::Kept { checks: 0, .. } => panic!("{}: no check ran, so nothing is proven", law.id),
+        Outcome::Kept { .. } => {}
+        Outcome::Unreachable(why) if std::env::var_os(SKIP_UNREACHABLE).is_some() => {
+            // Past the test harness, which would swallow it: nothing is left out silently.
+            let line =
+                format!("{test}: NOT RUN, the store cannot be opened ({SKIP_UNREACHABLE} is set): {}\n", why.actual);
+            let _ = std::io::stderr().write_all(line.as_bytes());
+        }
+        Outcome::Unreachable(broken) => panic!("{}", sentence(law, "open", &broken)),
+        Outcome::Broken { check, broken } => panic!("{}", sentence(law, check, &broken)),
+    }
+}
+
+fn sentence<P: Port + ?Sized>(law: &Law<P>, check: &str, broken: &Broken) -> String {
+    format!("\n{} is broken: {}\n{broken} ({check})\n", law.id, law.sentence)
+}

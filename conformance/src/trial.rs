@@ -1,0 +1,115 @@
+//! A trial: one check on one fresh place.
+
+use crate::child::Child;
+use crate::{Broken, Fixture, Place, Port, TestClock, Verdict};
+use core::fmt;
+use portolan_kernel::ports::Capability;
+use std::panic::Location;
+use std::sync::Arc;
+
+/// How much work the repeating checks do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Effort {
+    /// A tenth, for proving the suite itself on many wrong stores.
+    Quick,
+    /// What an adapter's test run takes.
+    #[default]
+    Normal,
+}
+
+/// What a check is given: a fresh place, and the way to open the store there.
+pub struct Trial<P: Port + ?Sized> {
+    pub(crate) fixture: Fixture<P>,
+    pub(crate) place: Place,
+    pub(crate) effort: Effort,
+    pub(crate) law: &'static str,
+    pub(crate) entry: Option<String>,
+    pub(crate) unreachable: std::cell::RefCell<Option<String>>,
+    pub(crate) opened: std::cell::Cell<bool>,
+}
+
+impl<P: Port + ?Sized> fmt::Debug for Trial<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Trial").field("law", &self.law).field("place", &self.place).finish_non_exhaustive()
+    }
+}
+
+impl<P: Port + ?Sized> Trial<P> {
+    /// Opens the store: the first time a new one, later the same one again. Drop the handle before to
+    /// reopen, keep it to have two.
+    ///
+    /// # Errors
+    ///
+    /// When the fixture's `open` fails.
+    #[track_caller]
+    pub fn open(&self) -> impl Future<Output = Verdict<Arc<P>>> {
+        let at = Location::caller();
+        async move {
+            let first = !self.opened.replace(true);
+            self.try_open().await.map_err(|error| {
+                if first {
+                    *self.unreachable.borrow_mut() = Some(error.clone());
+                }
+                Broken::new("opening the store at its place", "an open store", error).at(at)
+            })
+        }
+    }
+
+    /// Opens the store where that may be refused.
+    ///
+    /// # Errors
+    ///
+    /// What the fixture's `open` said.
+    pub async fn try_open(&self) -> Result<Arc<P>, String> {
+        self.fixture.open(&self.place).await
+    }
+
+    /// The place.
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// The clock that the store was built with, if it takes one.
+    pub fn clock(&self) -> &TestClock {
+        self.place.test_clock()
+    }
+
+    /// Whether the author declares the capability.
+    pub fn has(&self, capability: Capability) -> bool {
+        !self.fixture.lacked().contains_key(&capability)
+    }
+
+    /// How often to repeat what an adapter's run repeats `normal` times.
+    pub fn rounds(&self, normal: usize) -> usize {
+        match self.effort {
+            Effort::Quick => normal.div_ceil(10),
+            Effort::Normal => normal,
+        }
+    }
+
+    /// Damages the stored bytes by the author's hook; `false` when there is none.
+    ///
+    /// # Errors
+    ///
+    /// When the hook fails.
+    pub async fn damage(&self) -> Verdict<bool> {
+        match self.fixture.do_damage(&self.place).await {
+            None => Ok(false),
+            Some(Ok(())) => Ok(true),
+            Some(Err(error)) => Err(Broken::new("the hook that damages the store", "damaged bytes", error)),
+        }
+    }
+
+    /// Starts the test binary again as a child that plays `role` (one of the law's `roles`) at this place.
+    ///
+    /// # Errors
+    ///
+    /// When the law does not run as a test of its own, or the process cannot be started.
+    pub fn child(&self, role: &'static str) -> Verdict<Child> {
+        let entry = self.entry.as_deref().ok_or_else(|| {
+            Broken::new("starting a child process", "a law that runs as a test of its own", "it does not")
+        })?;
+        Child::start(entry, self.law, role, &self.place)
+            .map_err(|error| Broken::new("starting a child process", "a running child", error.to_string()))
+    }
+}

@@ -1,1 +1,34 @@
-//! Portolan, the facade: it re-exports the kernel and, by feature, the adapters.
+//! Portolan, the facade: the kernel and, by feature, the adapters, under one name.
+//!
+//! An application takes everything it writes with from the [`prelude`]; the same names stand at the root.
+//! Whoever needs more, such as an author of middleware, finds the kernel's floors here: [`values`], [`ports`],
+//! [`domain`], [`drivers`] and [`application`]. `examples/bank.rs` is a whole application.
+
+pub use portolan_kernel::{Bytes, application, domain, drivers, ports, values};
+pub use prelude::*;
+
+/// What an application is written with: `use portolan::prelude::*;`.
+pub mod prelude {
+    pub use portolan_kernel::application::{Application, BuildError, Ports, Runtime, Storage};
+    pub use portolan_kernel::domain::{
+        Aggregate, CodecError, Command, Context, Decide, Decision, Event, EventError, RecordedAs, Rejection,
+        SnapshotPolicy, variant,
+    };
+    pub use portolan_kernel::drivers::{
+        CommandBusExt, Delivery, EventStoreExt, QueryBusExt, QueryContext, Question, Reply, Subscription,
+    };
+    pub use portolan_kernel::ports::{
+        CommandBus, CommandError, EventStore, QueryBus, QueryError, RawEvent, Receipt, Upcaster, Violation,
+    };
+    pub use portolan_kernel::values::{InvalidName, Metadata, Name, Position, Query, Revision, StreamId, Tag};
+
+    #[cfg(feature = "memory")]
+    pub use portolan_memory::MemoryStore;
+    #[cfg(feature = "tokio")]
+    pub use portolan_tokio::TokioRuntime;
+}
+
+#[cfg(feature = "memory")]
+pub use portolan_memory as memory;
+#[cfg(feature = "tokio")]
+pub use portolan_tokio as tokio;

@@ -1,4 +1,6 @@
 //! Subscriptions over a store that fits on a page: what they say, and when.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::std_instead_of_core, clippy::std_instead_of_alloc, reason = "tests run with std")]
 
 use event_listener::Event;
 use futures::future::BoxFuture;

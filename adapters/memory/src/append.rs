@@ -8,14 +8,8 @@ use portolan_kernel::values::{
 };
 
 impl Log {
-    /// Writes an append that [`Capabilities::check`](portolan_kernel::ports::Capabilities::check) has passed;
-    /// `streams` are those it is about.
-    pub(crate) fn append(
-        &mut self,
-        append: Append,
-        streams: Vec<StreamId>,
-        now: Timestamp,
-    ) -> Result<Appended, AppendError> {
+    /// Writes an append that [`Capabilities::check`](portolan_kernel::ports::Capabilities::check) has passed.
+    pub(crate) fn append(&mut self, append: Append, now: Timestamp) -> Result<Appended, AppendError> {
         self.keys.clean_up(now);
         let key = append.key.map(|key| ((key.scope, key.id), key.digest, key.note));
         if let Some((key, digest, _)) = &key
@@ -27,8 +21,8 @@ impl Log {
                 Err(AppendError::KeyReused { scope: key.0.clone(), id: key.1.clone() })
             };
         }
-        for (stream, expected) in append.expect {
-            self.judge_expectation(stream, expected)?;
+        for (stream, expected) in &append.expect {
+            self.judge_expectation(stream, *expected)?;
         }
         if let Some(guard) = &append.guard {
             self.judge_guard(guard)?;
@@ -42,11 +36,29 @@ impl Log {
 
         // From here on nothing can fail, and nobody sees a part: the lock is held until all is written.
         let before = self.len();
+        let mut streams = Vec::with_capacity(1);
         for mut event in append.events {
             let at = self.len();
-            let revision = Revision::new(self.index.enter(&mut event, at) as u64);
+            let list = &self.index.enter(&mut event, at).events;
+            let revision = Revision::new(list.len() as u64 - 1);
+            // Its stream's first event in this append: the one before it, if any, was there already.
+            if list.len() < 2 || list[list.len() - 2] < before {
+                streams.push((event.stream.clone(), Some(revision)));
+            }
             let Some(position) = position_before(at + 1) else { continue };
             self.events.push(Arc::new(Recorded::new(event, revision, position, now)));
+        }
+        if self.events.len() > before as usize + 1 {
+            for (stream, revision) in &mut streams {
+                *revision = self.last_revision(stream);
+            }
+        }
+        for (stream, _) in append.expect {
+            let list = self.index.events(&stream);
+            if list.last().is_none_or(|last| *last < before) {
+                let revision = self.last_revision(&stream);
+                streams.push((stream, revision));
+            }
         }
         if let Some(checkpoint) = append.checkpoint {
             let to = match checkpoint.to {
@@ -59,11 +71,7 @@ impl Log {
         let written = self.len() > before;
         let first = if written { position_before(before + 1) } else { None };
         let last = if written { self.frontier() } else { None };
-        let streams = streams.into_iter().map(|stream| {
-            let revision = self.last_revision(&stream);
-            (stream, revision)
-        });
-        let mut appended = Appended::new(first, last, streams.collect());
+        let mut appended = Appended::new(first, last, streams);
         if let Some((key, digest, note)) = key {
             appended = appended.with_note(note);
             self.keys.put(key, Recalled::new(appended.clone().as_repeated(), digest), now);
@@ -72,12 +80,16 @@ impl Log {
     }
 
     fn last_revision(&self, stream: &StreamId) -> Option<Revision> {
-        self.index.stream(stream).len().checked_sub(1).map(|last| Revision::new(last as u64))
+        self.index.events(stream).len().checked_sub(1).map(|last| Revision::new(last as u64))
     }
 
-    fn judge_expectation(&self, stream: StreamId, expected: Expected) -> Result<(), AppendError> {
-        let actual = self.last_revision(&stream);
-        if expected.holds(actual) { Ok(()) } else { Err(AppendError::Conflict { stream, expected, actual }) }
+    fn judge_expectation(&self, stream: &StreamId, expected: Expected) -> Result<(), AppendError> {
+        let actual = self.last_revision(stream);
+        if expected.holds(actual) {
+            Ok(())
+        } else {
+            Err(AppendError::Conflict { stream: stream.clone(), expected, actual })
+        }
     }
 
     fn judge_guard(&self, guard: &Guard) -> Result<(), AppendError> {

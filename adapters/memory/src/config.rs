@@ -13,7 +13,7 @@ use std::hash::RandomState;
 use std::sync::RwLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Makes a [`MemoryStore`].
+/// What can be said of a [`MemoryStore`] before it is made.
 ///
 /// ```
 /// use core::time::Duration;
@@ -22,15 +22,19 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// let store = MemoryStore::builder().key_retention(Some(Duration::from_secs(60))).build();
 /// ```
 #[must_use]
-pub struct MemoryStoreBuilder {
+pub struct MemoryConfig {
     clock: Arc<dyn Clock>,
     key_retention: Option<Duration>,
     limits: Limits,
 }
 
-impl MemoryStoreBuilder {
+impl MemoryConfig {
     pub(crate) fn new() -> Self {
-        Self { clock: Arc::new(SystemClock), key_retention: Some(Duration::from_hours(24)), limits: Limits::default() }
+        Self {
+            clock: Arc::new(SystemClock),
+            key_retention: Some(Duration::from_hours(7 * 24)),
+            limits: Limits::default(),
+        }
     }
 
     /// The clock that stamps events and expires keys; the system's unless given.
@@ -38,7 +42,7 @@ impl MemoryStoreBuilder {
         Self { clock, ..self }
     }
 
-    /// How long idempotency keys are kept, and take memory; `None`: as long as the store. A day unless given.
+    /// How long idempotency keys are kept, and take memory; `None`: as long as the store. A week unless given.
     pub fn key_retention(self, key_retention: Option<Duration>) -> Self {
         Self { key_retention, ..self }
     }
@@ -67,9 +71,9 @@ impl MemoryStoreBuilder {
     }
 }
 
-impl core::fmt::Debug for MemoryStoreBuilder {
+impl core::fmt::Debug for MemoryConfig {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("MemoryStoreBuilder").field("key_retention", &self.key_retention).finish_non_exhaustive()
+        f.debug_struct("MemoryConfig").field("key_retention", &self.key_retention).finish_non_exhaustive()
     }
 }
 

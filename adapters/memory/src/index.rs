@@ -1,7 +1,6 @@
 //! The index: which events are in a stream or category, of a type, or have a tag.
 
 use alloc::collections::BinaryHeap;
-use core::hash::Hash;
 use core::ops::Range;
 use portolan_kernel::values::{Direction, EventType, Item, NewEvent, Query, StreamId, Tag};
 use std::collections::HashMap;
@@ -12,34 +11,72 @@ type List = Vec<u32>;
 /// For every way to ask for events, where in the log they are.
 #[derive(Default)]
 pub(crate) struct Index {
-    streams: HashMap<StreamId, List>,
-    categories: HashMap<Box<str>, List>,
+    streams: Vec<Stream>,
+    stream_numbers: HashMap<StreamId, u32>,
+    categories: Vec<List>,
+    category_numbers: HashMap<Box<str>, u32>,
     types: HashMap<EventType, List>,
     tags: HashMap<Tag, List>,
 }
 
+/// A stream; the event with revision `r` is the `r`th of its list.
+pub(crate) struct Stream {
+    pub(crate) name: StreamId,
+    pub(crate) events: List,
+    category: u32,
+}
+
 impl Index {
-    /// The events of a stream; the one with revision `r` is the `r`th.
-    pub(crate) fn stream(&self, stream: &StreamId) -> &[u32] {
-        self.streams.get(stream).map_or(&[], |list| list)
+    pub(crate) fn stream(&self, name: &StreamId) -> Option<&Stream> {
+        self.stream_numbers.get(name).and_then(|number| self.streams.get(*number as usize))
     }
 
-    /// Enters the event that will be at this index, and gives its revision. The event's stream and type
-    /// come to share their text with the index: a log of a million events keeps each name once.
-    pub(crate) fn enter(&mut self, event: &mut NewEvent, at: u32) -> usize {
-        let category = event.stream.category();
-        match self.categories.get_mut(category) {
-            Some(list) => list.push(at),
-            None => drop(self.categories.insert(category.into(), vec![at])),
-        }
-        push(&mut self.types, &mut event.event_type, at);
+    /// The list of a stream; empty when it is missing.
+    pub(crate) fn events(&self, stream: &StreamId) -> &[u32] {
+        self.stream(stream).map_or(&[], |stream| &stream.events)
+    }
+
+    fn category(&self, category: &str) -> Option<&List> {
+        self.category_numbers.get(category).and_then(|number| self.categories.get(*number as usize))
+    }
+
+    /// Enters the event that will be at this index, and gives its stream. The event's stream and type come to
+    /// share their text with the index: a log of a million events keeps each name once.
+    pub(crate) fn enter(&mut self, event: &mut NewEvent, at: u32) -> &Stream {
+        let entry = self.types.entry(event.event_type.clone());
+        event.event_type = entry.key().clone();
+        entry.or_default().push(at);
         for tag in event.tags.iter() {
             let list = self.tags.entry(tag.clone()).or_default();
             if list.last() != Some(&at) {
                 list.push(at);
             }
         }
-        push(&mut self.streams, &mut event.stream, at)
+        let number = match self.stream_numbers.get(&event.stream) {
+            Some(number) => *number,
+            None => self.add_stream(&event.stream),
+        };
+        let stream = &mut self.streams[number as usize];
+        event.stream = stream.name.clone();
+        stream.events.push(at);
+        self.categories[stream.category as usize].push(at);
+        stream
+    }
+
+    fn add_stream(&mut self, name: &StreamId) -> u32 {
+        let category = match self.category_numbers.get(name.category()) {
+            Some(number) => *number,
+            None => {
+                let number = next_number(&self.categories);
+                self.category_numbers.insert(name.category().into(), number);
+                self.categories.push(List::new());
+                number
+            }
+        };
+        let number = next_number(&self.streams);
+        self.stream_numbers.insert(name.clone(), number);
+        self.streams.push(Stream { name: name.clone(), events: List::new(), category });
+        number
     }
 
     /// Where events that match the query can be, each index once, in the direction: all that match are among
@@ -64,21 +101,18 @@ impl Index {
             let parts: Vec<_> = lists.iter().flatten().map(|list| part(list, within)).collect();
             if lists.is_empty() { None } else { Some(parts) }
         };
-        let streams = of_any(item.streams.iter().map(|stream| self.streams.get(stream)).collect());
-        let categories = of_any(item.categories.iter().map(|category| self.categories.get(&**category)).collect());
+        let streams = of_any(item.streams.iter().map(|name| self.stream(name).map(|stream| &stream.events)).collect());
+        let categories = of_any(item.categories.iter().map(|category| self.category(category)).collect());
         let types = of_any(item.types.iter().map(|event_type| self.types.get(event_type)).collect());
         let tags = item.tags.iter().map(|tag| of_any(vec![self.tags.get(tag)]));
         [streams, categories, types].into_iter().chain(tags).flatten().min_by_key(|lists| size(lists))
     }
 }
 
-/// Appends the index to the list of the name, and lets the name share its text with the list's.
-fn push<K: Clone + Eq + Hash>(lists: &mut HashMap<K, List>, name: &mut K, at: u32) -> usize {
-    let entry = lists.entry(name.clone());
-    *name = entry.key().clone();
-    let list = entry.or_default();
-    list.push(at);
-    list.len() - 1
+/// The number of what is added next. There are no more streams and categories than events, and those are
+/// counted by a `u32`.
+fn next_number<T>(those_before: &[T]) -> u32 {
+    u32::try_from(those_before.len()).unwrap_or(u32::MAX)
 }
 
 fn part<'a>(list: &'a List, within: &Range<u32>) -> &'a [u32] {
@@ -231,7 +265,7 @@ mod tests {
         let rare = Item::new().category(Name::new("a").unwrap()).event_type(EventType::new("t1").unwrap());
         let rare = rare.stream(StreamId::new("a-0").unwrap()).tag(Tag::new("m:1").unwrap());
         let looked_at = index.candidates(&Query::of(rare), 0..400, Direction::Forward).count();
-        assert_eq!(looked_at, index.stream(&StreamId::new("a-0").unwrap()).len());
+        assert_eq!(looked_at, index.events(&StreamId::new("a-0").unwrap()).len());
     }
 
     #[test]

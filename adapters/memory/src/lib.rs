@@ -33,7 +33,7 @@ mod log;
 mod read;
 mod snapshots;
 
-pub use config::MemoryStoreBuilder;
+pub use config::MemoryConfig;
 
 use crate::log::{Log, index_after};
 use crate::snapshots::Snapshots;
@@ -41,10 +41,8 @@ use alloc::sync::Arc;
 use async_trait::async_trait;
 use event_listener::Event;
 use portolan_kernel::application::Storage;
-use portolan_kernel::ports::{AppendError, Capabilities, Clock, EventStore, ReadError, streams_of};
-use portolan_kernel::values::{
-    Append, Appended, CheckpointState, Name, Page, Position, Query, Read, Recalled, StreamId, Token,
-};
+use portolan_kernel::ports::{AppendError, Capabilities, Clock, EventStore, ReadError};
+use portolan_kernel::values::{Append, Appended, CheckpointState, Name, Page, Position, Query, Read, Recalled, Token};
 use std::sync::{PoisonError, RwLock};
 
 /// An event store and snapshot store in memory. A clone is another handle on the same store.
@@ -60,15 +58,15 @@ struct Shared {
 }
 
 impl MemoryStore {
-    /// A new, empty store on the system's clock that keeps idempotency keys for a day.
+    /// A new, empty store on the system's clock that keeps idempotency keys for a week.
     #[must_use]
     pub fn new() -> Self {
         Self::builder().build()
     }
 
     /// A new, empty store of which some things are to be said.
-    pub fn builder() -> MemoryStoreBuilder {
-        MemoryStoreBuilder::new()
+    pub fn builder() -> MemoryConfig {
+        MemoryConfig::new()
     }
 }
 
@@ -96,11 +94,10 @@ impl EventStore for MemoryStore {
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
         let shared = &*self.0;
         shared.capabilities.check(&append)?;
-        let streams: Vec<StreamId> = streams_of(&append).into_iter().cloned().collect();
         let now = shared.clock.now();
         let written = {
             let mut log = shared.log.write().map_err(|_| AppendError::Corrupt { place: in_doubt() })?;
-            log.append(append, streams, now)?
+            log.append(append, now)?
         };
         if written.last.is_some() && !written.repeated {
             shared.grown.notify(usize::MAX);

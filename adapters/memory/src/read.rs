@@ -22,7 +22,7 @@ impl Log {
                 Ok(Page::new(events, position_before(end), next, None))
             }
             Start::Stream(stream, after) => {
-                let list = self.index.stream(stream);
+                let list = self.index.events(stream);
                 let list = list.get(..list.partition_point(|at| *at < end)).unwrap_or_default();
                 let revision = list.len().checked_sub(1).map(|last| Revision::new(last as u64));
                 let rest = revisions(*after, list.len(), read.direction);
@@ -115,7 +115,10 @@ mod tests {
         let store = MemoryStore::new();
         let event = |n: usize| {
             let event = NewEvent::new(StreamId::new("s-1").unwrap(), EventType::new("t").unwrap(), "");
-            event.with_tags([Tag::new(if n.is_multiple_of(2) { "even" } else { "odd" }).unwrap(), Tag::new("all").unwrap()])
+            event.with_tags([
+                Tag::new(if n.is_multiple_of(2) { "even" } else { "odd" }).unwrap(),
+                Tag::new("all").unwrap(),
+            ])
         };
         let events = 5 * super::LOOKED_AT;
         for first in (0..events).step_by(10_000) {

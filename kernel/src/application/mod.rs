@@ -1,5 +1,7 @@
 //! Composition: what an application stands on, what it offers, and what it registers.
 
+mod builder;
 mod parts;
 
+pub use builder::{Application, ApplicationBuilder, BuildError};
 pub use parts::{Ports, Runtime, Storage};

@@ -1,1 +1,24 @@
-//! To come.
+//! The domain: codecs, events, upcasting, commands and aggregates. Pure and synchronous; nothing here waits.
+//!
+//! An application writes four things by hand, and nothing else: its events ([`Event`]), its commands
+//! ([`Command`]), its reasons to refuse ([`Rejection`]), and the fold and decisions that tie them together
+//! ([`Aggregate`], [`Decide`]). Serde does the rest: [`variant`] turns an enum into named payloads and back.
+
+mod aggregate;
+mod codec;
+mod command;
+mod context;
+mod digest;
+mod event;
+mod rejection;
+mod upcasting;
+pub mod variant;
+
+pub use aggregate::{Aggregate, CommandVisitor, Commands, Decide, Decision, SnapshotPolicy};
+pub use codec::{Codec, CodecError, Json};
+pub use command::Command;
+pub use context::{Context, IdSeed};
+pub use digest::digest;
+pub use event::{EncodeError, Event, EventError, RecordedAs, new_event};
+pub use rejection::Rejection;
+pub use upcasting::{DecodeError, DecodeReason, MAX_HOPS, Upcasters, decode_recorded};

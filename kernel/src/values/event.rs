@@ -198,7 +198,7 @@ impl NewEvent {
             format: Format::Json,
             payload: payload.into(),
             metadata: Bytes::new(),
-            tags: Arc::from([]),
+            tags: Arc::default(),
         }
     }
 

@@ -184,3 +184,66 @@ impl Drop for Tail {
 fn everything() -> Query {
     Query::all().with_system()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ports::{Capabilities, StoreId};
+    use crate::values::{Append, Appended, CheckpointState, Name, Recalled};
+    use futures::FutureExt;
+    use futures::future::BoxFuture;
+
+    struct Unused;
+
+    #[async_trait::async_trait]
+    impl EventStore for Unused {
+        async fn append(&self, _: Append) -> Result<Appended, crate::ports::AppendError> {
+            unreachable!()
+        }
+        async fn read(&self, _: Read) -> Result<Page, ReadError> {
+            unreachable!()
+        }
+        async fn recall(&self, _: Name, _: Name) -> Result<Option<Recalled>, ReadError> {
+            unreachable!()
+        }
+        async fn checkpoint(&self, _: Name) -> Result<CheckpointState, ReadError> {
+            unreachable!()
+        }
+        async fn changed(&self, _: Query, _: Option<Position>) -> Result<(), ReadError> {
+            core::future::pending().await
+        }
+        fn capabilities(&self) -> Capabilities {
+            Capabilities::new(StoreId::from_bytes([0; 16]))
+        }
+    }
+
+    impl Spawn for Unused {
+        fn spawn(&self, _: BoxFuture<'static, ()>) {
+            panic!("a task is serving");
+        }
+    }
+
+    fn serving() -> (Arc<Hub>, Tail) {
+        let hub = Arc::new(Hub::new(Arc::new(Unused), Arc::new(Unused), 1));
+        hub.served.store(true, Ordering::SeqCst);
+        (hub.clone(), Tail { hub, members: Vec::new(), at: None, serving: true })
+    }
+
+    #[test]
+    fn who_joins_just_before_the_task_ends_is_served() {
+        let (hub, mut tail) = serving();
+        let seat = hub.join(None);
+        assert!(!tail.rest(), "the task ended with a call unanswered");
+        assert!(tail.run().now_or_never().is_none());
+        assert!(matches!(seat.hear().now_or_never(), Some(Some(News::Joined(None)))));
+    }
+
+    #[test]
+    fn a_task_that_is_dropped_lets_everybody_go() {
+        let (hub, tail) = serving();
+        let seat = hub.join(None);
+        drop(tail);
+        assert!(matches!(seat.hear().now_or_never(), Some(None)));
+        assert!(!hub.served.load(Ordering::SeqCst));
+    }
+}

@@ -1,0 +1,436 @@
+//! A bank: accounts in whole cents, on one SQLite file, over HTTP.
+//!
+//! ```text
+//! cargo run --example bank
+//! ```
+//!
+//! It is all here, in the order one would write it: what happens, what can be asked for, why it is refused, who
+//! decides, what can be looked up, and `main`, which picks the storage and the transport.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program talks to its user")]
+
+use clap::{Parser, ValueEnum};
+use core::error::Error;
+use core::net::SocketAddr;
+use portolan::prelude::*;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+// What happens. One enum for all streams `account-…`; a stored type never changes its name again.
+
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+enum AccountEvent {
+    #[serde(rename = "account.opened")]
+    Opened { owner: String, currency: String },
+    #[serde(rename = "account.deposited")]
+    Deposited { amount: u64 },
+    #[serde(rename = "account.withdrawn")]
+    Withdrawn { amount: u64 },
+    #[serde(rename = "account.closed")]
+    Closed,
+}
+
+impl Event for AccountEvent {
+    const CATEGORY: &'static str = "account";
+
+    fn event_type(&self) -> &'static str {
+        variant::name(self)
+    }
+
+    fn encode(&self) -> Result<portolan::Bytes, CodecError> {
+        variant::encode(self)
+    }
+
+    fn decode(raw: &RawEvent) -> Result<Self, EventError> {
+        variant::decode(&raw.event_type, &raw.payload)
+    }
+}
+
+// What can be asked for. Fields are judged before anything is read; each wrong one is listed.
+
+#[derive(Serialize, Deserialize, Clone, Debug)]
+#[serde(deny_unknown_fields)]
+struct OpenAccount {
+    account_id: String,
+    owner: String,
+    currency: String,
+}
+
+#[derive(Serialize, Deserialize, Clone, Debug)]
+#[serde(deny_unknown_fields)]
+struct Deposit {
+    account_id: String,
+    amount: u64,
+}
+
+#[derive(Serialize, Deserialize, Clone, Debug)]
+#[serde(deny_unknown_fields)]
+struct Withdraw {
+    account_id: String,
+    amount: u64,
+}
+
+#[derive(Serialize, Deserialize, Clone, Debug)]
+#[serde(deny_unknown_fields)]
+struct CloseAccount {
+    account_id: String,
+}
+
+impl Command for OpenAccount {
+    const NAME: &'static str = "open-account";
+
+    fn stream(&self) -> Result<StreamId, InvalidName> {
+        account(&self.account_id)
+    }
+
+    fn validate(&self) -> Vec<Violation> {
+        let three_capitals = self.currency.len() == 3 && self.currency.bytes().all(|byte| byte.is_ascii_uppercase());
+        [
+            not_blank("account_id", &self.account_id),
+            not_blank("owner", &self.owner),
+            must(three_capitals, "currency", "no-currency", "a currency is three capital letters, such as EUR"),
+        ]
+        .concat()
+    }
+}
+
+impl Command for Deposit {
+    const NAME: &'static str = "deposit";
+
+    fn stream(&self) -> Result<StreamId, InvalidName> {
+        account(&self.account_id)
+    }
+
+    fn validate(&self) -> Vec<Violation> {
+        [not_blank("account_id", &self.account_id), above_zero("amount", self.amount)].concat()
+    }
+}
+
+impl Command for Withdraw {
+    const NAME: &'static str = "withdraw";
+
+    fn stream(&self) -> Result<StreamId, InvalidName> {
+        account(&self.account_id)
+    }
+
+    fn validate(&self) -> Vec<Violation> {
+        [not_blank("account_id", &self.account_id), above_zero("amount", self.amount)].concat()
+    }
+}
+
+impl Command for CloseAccount {
+    const NAME: &'static str = "close-account";
+
+    fn stream(&self) -> Result<StreamId, InvalidName> {
+        account(&self.account_id)
+    }
+
+    fn validate(&self) -> Vec<Violation> {
+        not_blank("account_id", &self.account_id)
+    }
+}
+
+fn account(id: &str) -> Result<StreamId, InvalidName> {
+    StreamId::new(format!("account-{id}"))
+}
+
+fn not_blank(path: &str, text: &str) -> Vec<Violation> {
+    must(!text.trim().is_empty(), path, "blank", "it must not be blank")
+}
+
+fn above_zero(path: &str, amount: u64) -> Vec<Violation> {
+    must(amount > 0, path, "zero", "it must be above zero, in whole cents")
+}
+
+fn must(hold: bool, path: &str, code: &str, message: &str) -> Vec<Violation> {
+    if hold { Vec::new() } else { vec![Violation::new(path, code, message)] }
+}
+
+// Why it is refused. On every wire: the code `insufficient-funds`, the message, and the fields.
+
+#[derive(thiserror::Error, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "kebab-case")]
+enum Refused {
+    #[error("the account is open already")]
+    AlreadyOpen,
+    #[error("there is no such account; open it first")]
+    NotOpen,
+    #[error("the account is closed, for good")]
+    Closed,
+    #[error("{missing} cents are missing")]
+    InsufficientFunds { missing: u64 },
+    #[error("a balance cannot be that large")]
+    BalanceTooLarge,
+    #[error("{balance} cents are left; withdraw them before closing")]
+    NotEmpty { balance: u64 },
+}
+
+impl Rejection for Refused {}
+
+// Who decides: a state folded from the events of one account, and a decision a command. No I/O, no clock.
+
+#[derive(Serialize, Deserialize, Clone, Default, Debug, PartialEq)]
+struct Account {
+    status: Status,
+    owner: String,
+    currency: String,
+    balance: u64,
+}
+
+#[derive(Serialize, Deserialize, Clone, Copy, Default, Debug, PartialEq)]
+#[serde(rename_all = "kebab-case")]
+enum Status {
+    #[default]
+    Missing,
+    Open,
+    Closed,
+}
+
+impl Aggregate for Account {
+    const CATEGORY: &'static str = "account";
+    type Event = AccountEvent;
+    type Rejection = Refused;
+    type Commands = (OpenAccount, Deposit, Withdraw, CloseAccount);
+
+    fn evolve(&mut self, event: &AccountEvent) {
+        match event {
+            AccountEvent::Opened { owner, currency } => {
+                (self.status, self.owner, self.currency) = (Status::Open, owner.clone(), currency.clone());
+            }
+            // No decision below makes them saturate; an event that was appended raw could.
+            AccountEvent::Deposited { amount } => self.balance = self.balance.saturating_add(*amount),
+            AccountEvent::Withdrawn { amount } => self.balance = self.balance.saturating_sub(*amount),
+            AccountEvent::Closed => self.status = Status::Closed,
+        }
+    }
+
+    fn snapshots() -> SnapshotPolicy {
+        SnapshotPolicy::every(200)
+    }
+}
+
+impl Account {
+    fn is_open(&self) -> Result<(), Refused> {
+        match self.status {
+            Status::Missing => Err(Refused::NotOpen),
+            Status::Open => Ok(()),
+            Status::Closed => Err(Refused::Closed),
+        }
+    }
+}
+
+impl Decide<OpenAccount> for Account {
+    fn decide(&self, command: &OpenAccount, _: &Context) -> Decision<Self> {
+        match self.status {
+            Status::Missing => {
+                let OpenAccount { owner, currency, .. } = command.clone();
+                Ok(vec![AccountEvent::Opened { owner, currency }])
+            }
+            Status::Open => Err(Refused::AlreadyOpen),
+            Status::Closed => Err(Refused::Closed),
+        }
+    }
+}
+
+impl Decide<Deposit> for Account {
+    fn decide(&self, command: &Deposit, _: &Context) -> Decision<Self> {
+        self.is_open()?;
+        self.balance.checked_add(command.amount).ok_or(Refused::BalanceTooLarge)?;
+        Ok(vec![AccountEvent::Deposited { amount: command.amount }])
+    }
+}
+
+impl Decide<Withdraw> for Account {
+    fn decide(&self, command: &Withdraw, _: &Context) -> Decision<Self> {
+        self.is_open()?;
+        match command.amount.saturating_sub(self.balance) {
+            0 => Ok(vec![AccountEvent::Withdrawn { amount: command.amount }]),
+            missing => Err(Refused::InsufficientFunds { missing }),
+        }
+    }
+}
+
+impl Decide<CloseAccount> for Account {
+    fn decide(&self, _: &CloseAccount, _: &Context) -> Decision<Self> {
+        self.is_open()?;
+        match self.balance {
+            0 => Ok(vec![AccountEvent::Closed]),
+            balance => Err(Refused::NotEmpty { balance }),
+        }
+    }
+}
+
+// What can be looked up: `GET /queries/account?account_id=ann`.
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AccountQuery {
+    account_id: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct AccountView {
+    owner: String,
+    currency: String,
+    balance: u64,
+    status: Status,
+    revision: u64,
+}
+
+impl Question for AccountQuery {
+    const NAME: &'static str = "account";
+    type Answer = AccountView;
+}
+
+async fn look_up(query: AccountQuery, context: QueryContext) -> Result<Reply<AccountView>, QueryError> {
+    let id = query.account_id;
+    let stream = account(&id)
+        .map_err(|error| QueryError::Invalid(vec![Violation::new("account_id", "invalid-name", error.to_string())]))?;
+    let loaded = context.load::<Account>(stream).await?;
+    let Some(revision) = loaded.revision else {
+        return Err(QueryError::NotFound(format!("there is no account {id}")));
+    };
+    let Account { status, owner, currency, balance } = loaded.state;
+    let view = AccountView { owner, currency, balance, status, revision: revision.get() };
+    Ok(Reply::new(view).at(Some(revision)))
+}
+
+// The program: which storage, which transport.
+
+/// A bank on one file, over HTTP.
+#[derive(Parser)]
+struct Flags {
+    /// The file that holds everything; it is made where there is none
+    #[arg(long, value_name = "PATH", default_value = "bank.db")]
+    data: PathBuf,
+    /// Where to listen; port 0 takes a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+    /// Where to store
+    #[arg(long, value_enum, default_value_t = Store::Sqlite)]
+    store: Store,
+    /// Let callers append events directly, past all decisions
+    #[arg(long)]
+    raw_appends: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Store {
+    /// In memory: gone when the bank stops
+    Memory,
+    /// In the file
+    Sqlite,
+}
+
+fn main() -> ExitCode {
+    let _ = Flags::parse();
+    ExitCode::SUCCESS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use AccountEvent::{Closed, Deposited, Opened, Withdrawn};
+
+    /// What the account of these events decides.
+    fn decide<C>(past: &[AccountEvent], command: C) -> Decision<Account>
+    where
+        C: Command,
+        Account: Decide<C>,
+    {
+        Account::replay(past.iter().cloned()).decide(&command, &Context::for_test())
+    }
+
+    fn opened() -> AccountEvent {
+        Opened { owner: "Ann".into(), currency: "EUR".into() }
+    }
+
+    fn open() -> OpenAccount {
+        OpenAccount { account_id: "ann".into(), owner: "Ann".into(), currency: "EUR".into() }
+    }
+
+    fn deposit(amount: u64) -> Deposit {
+        Deposit { account_id: "ann".into(), amount }
+    }
+
+    fn withdraw(amount: u64) -> Withdraw {
+        Withdraw { account_id: "ann".into(), amount }
+    }
+
+    fn close() -> CloseAccount {
+        CloseAccount { account_id: "ann".into() }
+    }
+
+    #[test]
+    fn an_account_opens_once() {
+        assert_eq!(decide(&[], open()), Ok(vec![opened()]));
+        assert_eq!(decide(&[opened()], open()), Err(Refused::AlreadyOpen));
+        assert_eq!(decide(&[opened(), Closed], open()), Err(Refused::Closed));
+    }
+
+    #[test]
+    fn a_balance_is_never_below_zero() {
+        let past = [opened(), Deposited { amount: 3 }, Withdrawn { amount: 1 }];
+        assert_eq!(decide(&past, withdraw(2)), Ok(vec![Withdrawn { amount: 2 }]));
+        assert_eq!(decide(&past, withdraw(5)), Err(Refused::InsufficientFunds { missing: 3 }));
+        assert_eq!(decide(&past, withdraw(u64::MAX)), Err(Refused::InsufficientFunds { missing: u64::MAX - 2 }));
+    }
+
+    #[test]
+    fn a_balance_does_not_overflow() {
+        let past = [opened(), Deposited { amount: u64::MAX - 1 }];
+        assert_eq!(decide(&past, deposit(1)), Ok(vec![Deposited { amount: 1 }]));
+        assert_eq!(decide(&past, deposit(2)), Err(Refused::BalanceTooLarge));
+    }
+
+    #[test]
+    fn an_account_closes_at_zero_and_for_good() {
+        let past = [opened(), Deposited { amount: 3 }];
+        assert_eq!(decide(&past, close()), Err(Refused::NotEmpty { balance: 3 }));
+        assert_eq!(decide(&[opened()], close()), Ok(vec![Closed]));
+        assert_eq!(decide(&[opened(), Closed], deposit(1)), Err(Refused::Closed));
+        assert_eq!(decide(&[opened(), Closed], close()), Err(Refused::Closed));
+    }
+
+    #[test]
+    fn nothing_moves_on_an_account_that_is_not_there() {
+        assert_eq!(decide(&[], deposit(1)), Err(Refused::NotOpen));
+        assert_eq!(decide(&[], withdraw(1)), Err(Refused::NotOpen));
+        assert_eq!(decide(&[], close()), Err(Refused::NotOpen));
+    }
+
+    #[test]
+    fn every_wrong_field_is_named() {
+        let wrong = OpenAccount { account_id: " ".into(), owner: String::new(), currency: "eur".into() };
+        let paths: Vec<String> = wrong.validate().into_iter().map(|violation| violation.path).collect();
+        assert_eq!(paths, ["account_id", "owner", "currency"]);
+        assert_eq!(deposit(0).validate().len(), 1);
+        assert_eq!(open().validate(), []);
+    }
+
+    #[test]
+    fn stored_names_stay_as_they_are() {
+        let events = [opened(), Deposited { amount: 1 }, Withdrawn { amount: 1 }, Closed];
+        let types = events.each_ref().map(Event::event_type);
+        assert_eq!(types, ["account.opened", "account.deposited", "account.withdrawn", "account.closed"]);
+        let payloads = events.each_ref().map(|event| event.encode().expect("events have a JSON form"));
+        assert_eq!(payloads[0], r#"{"owner":"Ann","currency":"EUR"}"#);
+        assert_eq!(payloads[1], r#"{"amount":1}"#);
+    }
+
+    #[test]
+    fn refusals_have_stable_codes() {
+        let refused = Refused::InsufficientFunds { missing: 2 };
+        assert_eq!(refused.code(), "insufficient-funds");
+        assert_eq!(refused.fields()["missing"], 2);
+        let others = [
+            Refused::AlreadyOpen,
+            Refused::NotOpen,
+            Refused::Closed,
+            Refused::BalanceTooLarge,
+            Refused::NotEmpty { balance: 1 },
+        ];
+        let codes = others.map(|refused| refused.code());
+        assert_eq!(codes, ["already-open", "not-open", "closed", "balance-too-large", "not-empty"]);
+    }
+}

@@ -1,0 +1,209 @@
+//! Codecs: values to bytes and back, with errors that say which field is wrong.
+
+use crate::ports::Violation;
+use crate::values::Format;
+use alloc::string::{String, ToString};
+use bytes::Bytes;
+use serde::Serialize;
+use serde::de::{DeserializeOwned, IgnoredAny};
+
+/// A way to write values as bytes. An event type names its codec at compile time.
+pub trait Codec {
+    /// What the bytes are.
+    const FORMAT: Format;
+
+    /// The value as bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`CodecError::Encode`] when the value has no such form.
+    fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Bytes, CodecError>;
+
+    /// The value in these bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`CodecError::Malformed`] when the bytes are not of the format, [`CodecError::Shape`] when they are and
+    /// hold something else.
+    fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError>;
+}
+
+/// Why bytes and value do not meet.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CodecError {
+    /// The bytes are not of the format at all: broken JSON, bytes that are no UTF-8, something after the end.
+    #[error("not readable: {0}")]
+    Malformed(String),
+    /// The bytes are of the format and hold the wrong fields or types.
+    #[error("{}{message}", prefix(path))]
+    Shape {
+        /// The path of the field, dotted: `lines[2].amount`; empty for the whole.
+        path: String,
+        /// `missing-field`, `unknown-field`, `duplicate-field`, `wrong-type` or `wrong-value`.
+        code: &'static str,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// The value has no form in this format.
+    #[error("cannot be encoded: {0}")]
+    Encode(String),
+}
+
+fn prefix(path: &str) -> String {
+    if path.is_empty() { String::new() } else { [path, ": "].concat() }
+}
+
+impl CodecError {
+    /// Something of another shape, as a whole.
+    #[must_use]
+    pub fn shape(message: impl Into<String>) -> Self {
+        Self::Shape { path: String::new(), code: "wrong-type", message: message.into() }
+    }
+
+    /// The same error as a violation, when it is about a field.
+    ///
+    /// # Errors
+    ///
+    /// The error itself, when it is not.
+    pub fn into_violation(self) -> Result<Violation, Self> {
+        match self {
+            Self::Shape { path, code, message } => Ok(Violation::new(path, code, message)),
+            other => Err(other),
+        }
+    }
+}
+
+/// JSON (RFC 8259): the whole of the bytes is one text in UTF-8.
+#[derive(Debug, Clone, Copy)]
+pub enum Json {}
+
+impl Codec for Json {
+    const FORMAT: Format = Format::Json;
+
+    fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Bytes, CodecError> {
+        serde_json::to_vec(value).map(Bytes::from).map_err(|error| CodecError::Encode(error.to_string()))
+    }
+
+    fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
+        // Paths cost a little on the way; the good way does not pay for them.
+        serde_json::from_slice(bytes).or_else(|_| Self::decode_with_paths(bytes))
+    }
+}
+
+impl Json {
+    /// The value in these bytes, which are one JSON object. A struct would otherwise also be read from an array
+    /// of its fields.
+    ///
+    /// ```
+    /// # use portolan_kernel::domain::{CodecError, Json};
+    /// # #[derive(serde::Deserialize, Debug, PartialEq)]
+    /// # struct Deposit { amount: u64 }
+    /// let wrong = Json::decode_object::<Deposit>(br#"{"amount":"5"}"#).unwrap_err();
+    /// assert!(matches!(wrong, CodecError::Shape { path, .. } if path == "amount"));
+    /// let broken = Json::decode_object::<Deposit>(br#"{"amount":5}}"#).unwrap_err();
+    /// assert!(matches!(broken, CodecError::Malformed(_)));
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Codec::decode`].
+    pub fn decode_object<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
+        let is_object = bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
+        if is_object {
+            return Self::decode(bytes);
+        }
+        check_syntax(bytes)?;
+        Err(CodecError::shape("expected a JSON object"))
+    }
+
+    fn decode_with_paths<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
+        check_syntax(bytes)?;
+        let mut json = serde_json::Deserializer::from_slice(bytes);
+        serde_path_to_error::deserialize(&mut json).map_err(shape)
+    }
+}
+
+/// Whether the bytes are one JSON text: a wrong field before broken syntax must not hide that it is broken.
+pub(super) fn check_syntax(bytes: &[u8]) -> Result<(), CodecError> {
+    let text = core::str::from_utf8(bytes).map_err(|error| CodecError::Malformed(error.to_string()))?;
+    serde_json::from_str::<IgnoredAny>(text).map_err(|error| CodecError::Malformed(error.to_string()))?;
+    Ok(())
+}
+
+pub(super) fn shape(error: serde_path_to_error::Error<serde_json::Error>) -> CodecError {
+    let path = error.path().to_string();
+    let message = error.inner().to_string();
+    let mut path = if path == "." { String::new() } else { path };
+    // Serde tells these apart only by words.
+    let (code, missing) = if let Some(rest) = message.strip_prefix("missing field `") {
+        ("missing-field", rest.split('`').next())
+    } else if message.starts_with("unknown field `") {
+        ("unknown-field", None)
+    } else if let Some(rest) = message.strip_prefix("duplicate field `") {
+        ("duplicate-field", rest.split('`').next())
+    } else if message.starts_with("invalid type") {
+        ("wrong-type", None)
+    } else {
+        ("wrong-value", None)
+    };
+    // A field that is not there is reported at its parent.
+    if let Some(field) = missing
+        && path.rsplit('.').next() != Some(field)
+    {
+        if !path.is_empty() {
+            path.push('.');
+        }
+        path.push_str(field);
+    }
+    CodecError::Shape { path, code, message }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec::Vec;
+    use rstest::rstest;
+    use serde::Deserialize;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[allow(dead_code)]
+    struct Order {
+        id: String,
+        lines: Vec<Line>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[allow(dead_code)]
+    struct Line {
+        amount: u64,
+    }
+
+    #[rstest]
+    #[case::empty(b"")]
+    #[case::cut(br#"{"id":"a","lines":["#)]
+    #[case::trailing(br#"{"id":"a","lines":[]} x"#)]
+    #[case::wrong_field_then_broken(br#"{"id":1,"lines":[}"#)]
+    #[case::not_utf8(b"{\"id\":\"\xff\",\"lines\":[]}")]
+    #[case::not_utf8_in_an_unknown_field(b"{\"id\":\"a\",\"lines\":[],\"x\":\"\xff\"}")]
+    fn malformed(#[case] bytes: &[u8]) {
+        assert!(matches!(Json::decode_object::<Order>(bytes), Err(CodecError::Malformed(_))));
+    }
+
+    #[rstest]
+    #[case::wrong_type(r#"{"id":1,"lines":[]}"#, "id", "wrong-type")]
+    #[case::deep(r#"{"id":"a","lines":[{"amount":1},{"amount":-1}]}"#, "lines[1].amount", "wrong-value")]
+    #[case::missing(r#"{"lines":[]}"#, "id", "missing-field")]
+    #[case::missing_deep(r#"{"id":"a","lines":[{}]}"#, "lines[0].amount", "missing-field")]
+    #[case::unknown(r#"{"id":"a","lines":[],"x":1}"#, "x", "unknown-field")]
+    #[case::unknown_deep(r#"{"id":"a","lines":[{"amount":1,"x":{}}]}"#, "lines[0].x", "unknown-field")]
+    #[case::twice(r#"{"id":"a","id":"b","lines":[]}"#, "id", "duplicate-field")]
+    #[case::array(r#"["a",[]]"#, "", "wrong-type")]
+    #[case::null("null", "", "wrong-type")]
+    fn wrong_shape(#[case] text: &str, #[case] path: &str, #[case] code: &str) {
+        let violation = Json::decode_object::<Order>(text.as_bytes()).unwrap_err().into_violation().unwrap();
+        assert_eq!((&*violation.path, &*violation.code), (path, code), "{}", violation.message);
+    }
+}

@@ -1,0 +1,57 @@
+//! Commands: what an application can be asked to do.
+
+use super::codec::{Codec, Json};
+use crate::ports::{Source, TypedCommand, Violation};
+use crate::values::{InvalidName, StreamId};
+use alloc::vec::Vec;
+use bytes::Bytes;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// One thing to ask for: a struct, its wire name, and the stream it is decided on.
+///
+/// On a wire it is a JSON object of its fields (so a command without fields is written `struct Ping {}`). Give it
+/// `#[serde(deny_unknown_fields)]`, so that a misspelt field is an error. Its fields have one order: sets and
+/// maps in it are `BTreeSet`s and `BTreeMap`s, because equal commands must be equal as JSON (CB-4).
+///
+/// ```
+/// use portolan_kernel::domain::Command;
+/// use portolan_kernel::ports::Violation;
+/// use portolan_kernel::values::{InvalidName, StreamId};
+/// # use serde::{Deserialize, Serialize};
+///
+/// #[derive(Serialize, Deserialize, Clone)]
+/// #[serde(deny_unknown_fields)]
+/// struct Deposit { account_id: String, amount: u64 }
+///
+/// impl Command for Deposit {
+///     const NAME: &'static str = "deposit";
+///     fn stream(&self) -> Result<StreamId, InvalidName> { StreamId::new(format!("account-{}", self.account_id)) }
+///     fn validate(&self) -> Vec<Violation> {
+///         let zero = (self.amount == 0).then(|| Violation::new("amount", "zero", "the amount must be above zero"));
+///         zero.into_iter().collect()
+///     }
+/// }
+/// ```
+pub trait Command: Serialize + DeserializeOwned + Send + Sync + 'static {
+    /// The wire name, in kebab case, such as `open-account`.
+    const NAME: &'static str;
+
+    /// The stream whose state decides, and which the events join.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidName`] when the fields make no name; the caller is told that the command is invalid.
+    fn stream(&self) -> Result<StreamId, InvalidName>;
+
+    /// Everything that is wrong with the fields alone, whatever the state. Empty: nothing.
+    fn validate(&self) -> Vec<Violation> {
+        Vec::new()
+    }
+}
+
+impl<C: Command> TypedCommand for C {
+    fn encode(&self) -> Result<Bytes, Source> {
+        Json::encode(self).map_err(Source::new)
+    }
+}

@@ -1,0 +1,95 @@
+//! Variants by name: an enum's variant as a name and a JSON payload of its fields, and back, by serde alone.
+//!
+//! The name is serde's: `#[serde(rename = "account.opened")]` on the variant, or `rename_all` on the enum. The
+//! enum keeps serde's default form (no `tag`, `untagged` or `content`). A struct counts as an enum of one
+//! variant that has the struct's name.
+//!
+//! ```
+//! use portolan_kernel::domain::variant;
+//! # use serde::{Deserialize, Serialize};
+//!
+//! #[derive(Serialize, Deserialize, PartialEq, Debug)]
+//! enum Light {
+//!     #[serde(rename = "light.switched")]
+//!     Switched { on: bool },
+//! }
+//!
+//! let event = Light::Switched { on: true };
+//! assert_eq!(variant::name(&event), "light.switched");
+//! let payload = variant::encode(&event).unwrap();
+//! assert_eq!(payload, r#"{"on":true}"#);
+//! assert_eq!(variant::decode::<Light>("light.switched", &payload).unwrap(), event);
+//! ```
+
+mod de;
+mod ser;
+
+use super::codec::{Codec, CodecError, Json, check_syntax, shape};
+use super::event::EventError;
+use bytes::Bytes;
+use core::cell::Cell;
+use de::Tagged;
+use ser::{Kind, NameOf};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+/// The variant's name; empty when the value is neither an enum nor a struct.
+#[must_use]
+pub fn name<T: Serialize + ?Sized>(value: &T) -> &'static str {
+    value.serialize(NameOf).map_or("", |(name, _)| name)
+}
+
+/// The variant's fields as a JSON payload. A variant without fields gives `{}`.
+///
+/// # Errors
+///
+/// [`CodecError::Encode`] when a field has no JSON form, or the value is neither an enum nor a struct.
+pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Bytes, CodecError> {
+    let (name, kind) = value.serialize(NameOf).map_err(|error| CodecError::Encode(error.0))?;
+    match kind {
+        Kind::Empty => Ok(Bytes::from_static(b"{}")),
+        Kind::Struct => Json::encode(value),
+        Kind::Variant => {
+            // Serde writes `{"name":fields}`; the fields are cut out of it.
+            let whole = Json::encode(value)?;
+            let head = Json::encode(name)?.len() + 2;
+            Ok(whole.slice(head..whole.len() - 1))
+        }
+    }
+}
+
+/// The value whose variant has this name and this JSON payload. The payload of a variant without fields may be
+/// any JSON.
+///
+/// # Errors
+///
+/// [`EventError::UnknownType`] when there is no such variant, [`EventError::Payload`] when the payload does not
+/// fit it.
+pub fn decode<T: DeserializeOwned>(name: &str, payload: &[u8]) -> Result<T, EventError> {
+    let unknown = Cell::new(false);
+    let mut json = serde_json::Deserializer::from_slice(payload);
+    let plain = T::deserialize(Tagged::new(name, &unknown, &mut json)).and_then(|value| json.end().map(|()| value));
+    match plain {
+        Ok(value) => Ok(value),
+        Err(_) if unknown.get() => Err(EventError::UnknownType(name.into())),
+        Err(error) => {
+            check_syntax(payload)?;
+            // Once more, for the path.
+            let mut json = serde_json::Deserializer::from_slice(payload);
+            let mut track = serde_path_to_error::Track::new();
+            let tracked = serde_path_to_error::Deserializer::new(&mut json, &mut track);
+            match T::deserialize(Tagged::new(name, &unknown, tracked)) {
+                Ok(_) => Err(CodecError::Malformed(alloc::string::ToString::to_string(&error)).into()),
+                Err(error) => Err(shape(serde_path_to_error::Error::new(track.path(), error)).into()),
+            }
+        }
+    }
+}
+
+/// The variant's fields as a JSON value; a variant without fields gives an empty object, a value without JSON
+/// form `null`.
+#[must_use]
+pub fn fields<T: Serialize + ?Sized>(value: &T) -> Value {
+    encode(value).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
+}

@@ -1,0 +1,102 @@
+//! The idempotency key of a command: its scope, its digest and its note.
+
+use crate::domain::IdSeed;
+use crate::values::{EventId, IdempotencyKey, Name};
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt::Write as _;
+use sha2::{Digest, Sha256};
+
+/// The scope of a command's idempotency key: `command:deposit`, or `command:deposit:acme` in the tenant `acme`.
+///
+/// Different pairs of command and tenant have different scopes, whatever they are made of: `:`, `%` and control
+/// characters in them are percent-encoded, and a scope that would be no [`Name`] is its SHA-256 instead.
+///
+/// ```
+/// # use portolan_kernel::drivers::command_scope;
+/// assert_eq!(&*command_scope("deposit", None), "command:deposit");
+/// assert_eq!(&*command_scope("deposit", Some("a:b")), "command:deposit:a%3Ab");
+/// ```
+#[must_use]
+pub fn command_scope(command: &str, tenant: Option<&str>) -> Name {
+    let mut scope = String::from("command");
+    for part in [Some(command), tenant].into_iter().flatten() {
+        scope.push(':');
+        for c in part.chars() {
+            if c == ':' || c == '%' || c.is_control() {
+                let _ = write!(scope, "%{:02X}", u32::from(c));
+            } else {
+                scope.push(c);
+            }
+        }
+    }
+    // A `#` in this place is in no scope written out.
+    Name::new(&*scope).unwrap_or_else(|_| {
+        let hash: [u8; 32] = Sha256::digest(&scope).into();
+        let hex = hash.iter().fold(String::from("command#"), |mut hex, byte| {
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        });
+        Name::new(hex).expect("hexadecimal digits are a name")
+    })
+}
+
+/// A command that came with an id: what makes its repetition harmless.
+#[derive(Debug, Clone)]
+pub(super) struct CommandKey {
+    pub(super) scope: Name,
+    pub(super) id: Name,
+    pub(super) digest: [u8; 32],
+}
+
+impl CommandKey {
+    pub(super) fn seed(&self) -> IdSeed {
+        IdSeed::of_command(&self.scope, &self.id)
+    }
+
+    /// The key of an append of this many events.
+    pub(super) fn to_append(&self, events: u32) -> IdempotencyKey {
+        let note = [&[NOTE_VERSION][..], &events.to_be_bytes()].concat();
+        IdempotencyKey::new(self.scope.clone(), self.id.clone(), self.digest).with_note(note)
+    }
+
+    /// The ids of the events that were written under the key with this note; `None` for a note of another form.
+    /// Ids derive from the key, so that the note holds no more than how many there are.
+    pub(super) fn event_ids(&self, note: &[u8]) -> Option<Vec<EventId>> {
+        let [NOTE_VERSION, count @ ..] = note else { return None };
+        let count = u32::from_be_bytes(count.try_into().ok()?);
+        let seed = self.seed();
+        Some((0..count).map(|n| seed.event_id(n)).collect())
+    }
+
+    /// For a message to a person.
+    pub(super) fn place(&self) -> String {
+        format!("key {} in {}", self.id, self.scope)
+    }
+}
+
+const NOTE_VERSION: u8 = 1;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case(("a:b", None), ("a", Some("b")))]
+    #[case(("a", None), ("a", Some("")))]
+    #[case(("a", Some("b:c")), ("a:b", Some("c")))]
+    #[case(("a%3Ab", None), ("a:b", None))]
+    #[case(("a", Some("\n")), ("a", Some("%0A")))]
+    fn scopes_are_unambiguous(#[case] one: (&str, Option<&str>), #[case] other: (&str, Option<&str>)) {
+        assert_ne!(command_scope(one.0, one.1), command_scope(other.0, other.1));
+    }
+
+    #[test]
+    fn long_scopes_are_hashed_apart() {
+        let long = "x".repeat(512);
+        let (one, other) = (command_scope(&long, Some("t")), command_scope(&long, Some("u")));
+        assert!(one.starts_with("command#") && one != other);
+    }
+}

@@ -1,0 +1,177 @@
+//! Loading: the state of one stream, from its latest usable snapshot and the events since.
+
+use crate::domain::{Aggregate, Codec, DecodeError, Json, SnapshotPolicy, Upcasters, decode_recorded};
+use crate::ports::{CommandError, EventStore, QueryError, ReadError, Snapshot, SnapshotStore, Source};
+use crate::values::{Format, Name, Read, Revision, StreamId, Timestamp};
+use alloc::format;
+use alloc::sync::Arc;
+use core::fmt;
+
+/// The state of a stream, and how far it has been folded.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Loaded<A> {
+    /// The stream.
+    pub stream: StreamId,
+    /// The state; the default one for a missing stream.
+    pub state: A,
+    /// The revision of the last event folded; `None` for a missing stream.
+    pub revision: Option<Revision>,
+}
+
+impl<A> Loaded<A> {
+    /// Whether the stream has any event.
+    #[must_use]
+    pub fn exists(&self) -> bool {
+        self.revision.is_some()
+    }
+}
+
+/// Why a state could not be loaded.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// The stream could not be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// An event in it could not be decoded.
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+    /// The store left out an event, against its laws.
+    #[error("the store gave event {found} of {stream} where {expected} should come")]
+    Gap {
+        /// The stream.
+        stream: StreamId,
+        /// The revision that should come.
+        expected: Revision,
+        /// The revision that came.
+        found: Revision,
+    },
+}
+
+impl From<LoadError> for CommandError {
+    fn from(error: LoadError) -> Self {
+        match error {
+            LoadError::Read(ReadError::Busy(source)) => Self::Busy(source),
+            other => Self::Other(Source::new(other)),
+        }
+    }
+}
+
+impl From<LoadError> for QueryError {
+    fn from(error: LoadError) -> Self {
+        match error {
+            LoadError::Read(ReadError::Busy(source)) => Self::Busy(source),
+            other => Self::Other(Source::new(other)),
+        }
+    }
+}
+
+/// How many events a page of a replay asks for.
+const PAGE: u32 = 1_000;
+
+/// Loads states. A clone is the same.
+#[derive(Clone)]
+pub struct Loader {
+    events: Arc<dyn EventStore>,
+    snapshots: Arc<dyn SnapshotStore>,
+    upcasters: Arc<Upcasters>,
+}
+
+impl fmt::Debug for Loader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Loader").field("upcasters", &self.upcasters).finish_non_exhaustive()
+    }
+}
+
+impl Loader {
+    /// A loader over these stores that decodes through these upcasters.
+    #[must_use]
+    pub fn new(events: Arc<dyn EventStore>, snapshots: Arc<dyn SnapshotStore>, upcasters: Arc<Upcasters>) -> Self {
+        Self { events, snapshots, upcasters }
+    }
+
+    /// The log it reads.
+    #[must_use]
+    pub fn events(&self) -> &Arc<dyn EventStore> {
+        &self.events
+    }
+
+    /// The state of the stream now.
+    ///
+    /// A snapshot is only ever a shortcut: one that cannot be read or decoded, is of another version, or is ahead
+    /// of its stream is passed over (SN-04), and all events are folded.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError`]; loading can always be repeated.
+    pub async fn load<A: Aggregate>(&self, stream: StreamId) -> Result<Loaded<A>, LoadError> {
+        let kept = self.kept::<A>(&stream).await;
+        let mut loaded = kept.unwrap_or_else(|| Loaded { stream, state: A::default(), revision: None });
+        self.catch_up(&mut loaded).await?;
+        Ok(loaded)
+    }
+
+    /// Folds what has been added to the stream since.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError`]; the state is then folded up to its revision, and catching up can go on.
+    pub async fn catch_up<A: Aggregate>(&self, loaded: &mut Loaded<A>) -> Result<(), LoadError> {
+        let mut next = Some(Read::stream_after(loaded.stream.clone(), loaded.revision).limit(PAGE));
+        while let Some(read) = next {
+            let page = self.events.read(read).await?;
+            if page.revision < loaded.revision {
+                // The stream was restored to before the snapshot. Once it has grown past it, nothing would tell.
+                let kind = self.kind(&A::snapshots());
+                let _ = self.snapshots.delete(loaded.stream.clone(), kind, None).await;
+                (loaded.state, loaded.revision) = (A::default(), None);
+                next = Some(Read::stream(loaded.stream.clone()).limit(PAGE));
+                continue;
+            }
+            for recorded in page.events {
+                let expected = Revision::after(loaded.revision);
+                if recorded.revision != expected {
+                    let (stream, found) = (loaded.stream.clone(), recorded.revision);
+                    return Err(LoadError::Gap { stream, expected, found });
+                }
+                for event in decode_recorded::<A::Event>(&self.upcasters, &recorded)? {
+                    loaded.state.evolve(&event);
+                }
+                loaded.revision = Some(recorded.revision);
+            }
+            next = page.next;
+        }
+        Ok(())
+    }
+
+    async fn kept<A: Aggregate>(&self, stream: &StreamId) -> Option<Loaded<A>> {
+        let policy = A::snapshots();
+        policy.every?;
+        let snapshot = self.snapshots.load(stream.clone(), self.kind(&policy), None).await.ok()??;
+        if snapshot.version != policy.version || snapshot.format != Format::Json {
+            return None;
+        }
+        let state = Json::decode(&snapshot.state).ok()?;
+        Some(Loaded { stream: stream.clone(), state, revision: Some(snapshot.revision) })
+    }
+
+    /// The state as a snapshot; `None` when it cannot be one.
+    pub(super) fn snapshot<A: Aggregate>(&self, loaded: &Loaded<A>, now: Timestamp) -> Option<Snapshot> {
+        let policy = A::snapshots();
+        let state = Json::encode(&loaded.state).ok()?;
+        let revision = loaded.revision?;
+        Some(Snapshot::new(loaded.stream.clone(), self.kind(&policy), revision, policy.version, state, now))
+    }
+
+    pub(super) fn snapshots(&self) -> &Arc<dyn SnapshotStore> {
+        &self.snapshots
+    }
+
+    /// The kind with the log's identity: snapshots may be kept beside another log than they were folded from.
+    fn kind(&self, policy: &SnapshotPolicy) -> Name {
+        let identity = self.events.capabilities().identity;
+        let kind = Name::new(format!("{}@{identity}", policy.kind));
+        kind.unwrap_or_else(|_| Name::new(format!("state@{identity}")).expect("digits and dashes are a name"))
+    }
+}

@@ -80,7 +80,11 @@ async fn position_of(app: &App, id: &StreamId, revision: Revision) -> Result<Pos
     let page = app.ports.events.read(read).await.map_err(|error| error.to_problem())?;
     let event = page.events.first().filter(|event| event.revision == revision);
     event.map(|event| event.position).ok_or_else(|| {
-        Problem::wrong("after", "wrong-value", format!("{id} has no revision {revision}; its last is {:?}", page.revision))
+        Problem::wrong(
+            "after",
+            "wrong-value",
+            format!("{id} has no revision {revision}; its last is {:?}", page.revision),
+        )
     })
 }
 
@@ -94,7 +98,9 @@ async fn serve(app: Arc<App>, query: Query, from: From) -> Result<Response, Prob
     let first = match first {
         Some(Err(error)) => return Err(of_subscription(&error)),
         Some(Ok(delivery)) => Some(Ok(delivery)),
-        None => return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "shutting-down", "the server is shutting down")),
+        None => {
+            return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "shutting-down", "the server is shutting down"));
+        }
     };
     let live = Live { app, subscription, first, ended: false };
     let mut response = Sse::new(stream::unfold(live, Live::frame)).into_response();

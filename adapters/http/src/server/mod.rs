@@ -10,7 +10,7 @@ mod queries;
 mod request;
 mod routes;
 mod store;
-pub(crate) mod streams;
+mod streams;
 
 use crate::config::ServerConfig;
 use crate::error::ServeError;
@@ -27,9 +27,9 @@ use core::time::Duration;
 use hyper::body::Incoming;
 use mount::Mounted;
 pub use mount::{BoxError, MountBody};
+use portolan_kernel::Bytes;
 use portolan_kernel::application::Ports;
 use portolan_kernel::ports::Source;
-use portolan_kernel::Bytes;
 use serde::Serialize;
 use std::io;
 use std::panic::catch_unwind;
@@ -61,7 +61,10 @@ pub struct HttpServer {
 
 impl fmt::Debug for HttpServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HttpServer").field("config", &self.config).field("raw_appends", &self.raw_appends).finish_non_exhaustive()
+        f.debug_struct("HttpServer")
+            .field("config", &self.config)
+            .field("raw_appends", &self.raw_appends)
+            .finish_non_exhaustive()
     }
 }
 
@@ -96,9 +99,8 @@ impl HttpServer {
             let listener = TcpListener::bind(address).await?;
             Ok((listener.local_addr()?, listener))
         };
-        let (local, listener) = bound
-            .await
-            .map_err(|error: io::Error| ServeError::Bind { address, source: Source::new(error) })?;
+        let (local, listener) =
+            bound.await.map_err(|error: io::Error| ServeError::Bind { address, source: Source::new(error) })?;
         Ok(BoundServer { server: self, listener, local })
     }
 
@@ -211,7 +213,8 @@ impl App {
         if self.raw_appends {
             return Ok(());
         }
-        let detail = "this server takes no appends that bypass the domain; send a command, or start it with raw appends";
+        let detail =
+            "this server takes no appends that bypass the domain; send a command, or start it with raw appends";
         Err(Problem::new(StatusCode::FORBIDDEN, "raw-appends-off", detail))
     }
 

@@ -72,7 +72,10 @@ fn must_be_json(headers: &HeaderMap) -> Result<(), Problem> {
 pub(super) type Captured = Result<Path<String>, PathRejection>;
 
 /// A checked name out of the path.
-pub(super) fn named<T: core::str::FromStr<Err: core::fmt::Display>>(part: &str, captured: Captured) -> Result<T, Problem> {
+pub(super) fn named<T: core::str::FromStr<Err: core::fmt::Display>>(
+    part: &str,
+    captured: Captured,
+) -> Result<T, Problem> {
     let Path(text) = captured.map_err(|error| Problem::malformed(error.body_text()))?;
     checked(part, &text)
 }
@@ -106,7 +109,10 @@ impl Parameters {
     }
 
     /// All values of a parameter.
-    pub(super) fn all<T: core::str::FromStr<Err: core::fmt::Display>>(&mut self, name: &str) -> Result<Vec<T>, Problem> {
+    pub(super) fn all<T: core::str::FromStr<Err: core::fmt::Display>>(
+        &mut self,
+        name: &str,
+    ) -> Result<Vec<T>, Problem> {
         let mut values = Vec::new();
         self.0.retain_mut(|(key, value)| {
             let other = *key != name;
@@ -119,7 +125,10 @@ impl Parameters {
     }
 
     /// The value of a parameter that may be given once.
-    pub(super) fn one<T: core::str::FromStr<Err: core::fmt::Display>>(&mut self, name: &str) -> Result<Option<T>, Problem> {
+    pub(super) fn one<T: core::str::FromStr<Err: core::fmt::Display>>(
+        &mut self,
+        name: &str,
+    ) -> Result<Option<T>, Problem> {
         let mut values = self.all(name)?;
         match values.len() {
             0 | 1 => Ok(values.pop()),
@@ -149,7 +158,11 @@ impl Parameters {
     pub(super) fn finish(self) -> Result<(), Problem> {
         let unknown: BTreeSet<String> = self.0.into_iter().map(|(name, _)| name).collect();
         let violation = |name| Violation::new(name, "unknown-parameter", "there is no such parameter here");
-        if unknown.is_empty() { Ok(()) } else { Err(Problem::invalid_request(unknown.into_iter().map(violation).collect())) }
+        if unknown.is_empty() {
+            Ok(())
+        } else {
+            Err(Problem::invalid_request(unknown.into_iter().map(violation).collect()))
+        }
     }
 }
 
@@ -256,7 +269,9 @@ mod tests {
 
     #[test]
     fn known_revisions() {
-        for (given, known) in [("\"7\"", true), ("W/\"7\"", true), ("\"1\", \"7\"", true), ("*", true), ("\"77\"", false), ("7", false)] {
+        for (given, known) in
+            [("\"7\"", true), ("W/\"7\"", true), ("\"1\", \"7\"", true), ("*", true), ("\"77\"", false), ("7", false)]
+        {
             assert_eq!(is_known(&headers("if-none-match", given), Revision::new(7)), known, "{given}");
         }
     }

@@ -11,8 +11,18 @@ use tower::service_fn;
 
 /// The first parts of the server's own paths; nothing can be mounted under them.
 pub(super) const OWN: [&str; 12] = [
-    "append", "appends", "capabilities", "changed", "checkpoints", "commands", "events", "healthz", "queries", "read",
-    "readyz", "streams",
+    "append",
+    "appends",
+    "capabilities",
+    "changed",
+    "checkpoints",
+    "commands",
+    "events",
+    "healthz",
+    "queries",
+    "read",
+    "readyz",
+    "streams",
 ];
 
 pub(super) fn router(app: Arc<App>, mounted: &[Mounted]) -> Router {

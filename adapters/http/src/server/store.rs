@@ -81,4 +81,3 @@ pub(super) async fn checkpoint(State(app): State<Arc<App>>, name: Captured) -> R
 pub(super) async fn capabilities(State(app): State<Arc<App>>) -> Result<Response, Problem> {
     json(&WireCapabilities::new(&app.ports.events.capabilities()))
 }
-

@@ -10,11 +10,11 @@ use crate::wire::event::{WireNew, WireRecorded};
 use crate::wire::from_json;
 use crate::wire::problem::Problem;
 use crate::wire::read::PersonsPage;
-use crate::wire::text::{At, digits};
+use crate::wire::text::{At, ESCAPED, digits};
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::utf8_percent_encode;
 use portolan_kernel::ports::{AppendError, Receipt, Source};
 use portolan_kernel::values::{
     Append, Direction, EventId, Expected, IdempotencyKey, Item, Name, NewEvent, Page, Query, Read, Revision, Start,
@@ -24,9 +24,6 @@ use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
-
-/// What stands as it is in a path or a parameter: the unreserved characters of RFC 3986.
-pub(crate) const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// A revision as a parameter.
 struct After(Revision);
@@ -225,7 +222,8 @@ fn digest(stream: &StreamId, events: &[NewEvent]) -> Result<[u8; 32], Problem> {
     let mut hash = Sha256::new();
     hash.update(stream.as_bytes());
     for event in events {
-        let encoded = serde_json::to_vec(&WireNew::new(event)).map_err(|error| Problem::malformed(error.to_string()))?;
+        let encoded =
+            serde_json::to_vec(&WireNew::new(event)).map_err(|error| Problem::malformed(error.to_string()))?;
         hash.update((encoded.len() as u64).to_be_bytes());
         hash.update(encoded);
     }
@@ -237,7 +235,8 @@ fn digest(stream: &StreamId, events: &[NewEvent]) -> Result<[u8; 32], Problem> {
 fn new_id(key: Option<(&Name, [u8; 32], usize)>) -> Result<EventId, Problem> {
     let mut bytes = [0; 16];
     let version = if let Some((key, digest, at)) = key {
-        let hash = Sha256::new().chain_update(digest).chain_update((at as u64).to_be_bytes()).chain_update(key.as_bytes());
+        let hash =
+            Sha256::new().chain_update(digest).chain_update((at as u64).to_be_bytes()).chain_update(key.as_bytes());
         bytes.copy_from_slice(&hash.finalize()[..16]);
         8
     } else {
@@ -250,4 +249,3 @@ fn new_id(key: Option<(&Name, [u8; 32], usize)>) -> Result<EventId, Problem> {
     bytes[8] = bytes[8] & 0x3F | 0x80;
     Ok(EventId::from_bytes(bytes))
 }
-

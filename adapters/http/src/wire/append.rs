@@ -114,10 +114,10 @@ impl<'a> WireAppend<'a> {
                     expected: (*expected).into(),
                 })
                 .collect(),
-            guard: append.guard.as_ref().map(|guard| WireGuard {
-                none_of: WireQuery::new(&guard.none_of),
-                after: guard.after.map(At),
-            }),
+            guard: append
+                .guard
+                .as_ref()
+                .map(|guard| WireGuard { none_of: WireQuery::new(&guard.none_of), after: guard.after.map(At) }),
             checkpoint: append.checkpoint.as_ref().map(|checkpoint| WireCheckpoint {
                 name: Text(checkpoint.name.clone()),
                 store: Text(checkpoint.store),
@@ -156,9 +156,8 @@ impl<'a> WireAppend<'a> {
             };
             Checkpoint::new(checkpoint.name.0, state, token, to)
         });
-        append.key = self.key.map(|key| {
-            IdempotencyKey::new(key.scope.0, key.id.0, key.digest.0.0).with_note(key.note_base64.0)
-        });
+        append.key =
+            self.key.map(|key| IdempotencyKey::new(key.scope.0, key.id.0, key.digest.0.0).with_note(key.note_base64.0));
         Ok(append)
     }
 }

@@ -42,10 +42,8 @@ impl PortError for AppendError {
                 conflict("key-reused").with("scope", scope.as_str()).with("id", id.as_str())
             }
             Self::TooLarge { what, size, limit } => too_large(self.to_string(), what, *size, *limit),
-            Self::Invalid(reason) => {
-                Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-append", self.to_string())
-                    .with("reason", reason.as_str())
-            }
+            Self::Invalid(reason) => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-append", self.to_string())
+                .with("reason", reason.as_str()),
             Self::Unsupported(lack) => unsupported(self.to_string(), lack.as_str()),
             Self::Busy(source) => busy(self.to_string(), source),
             Self::Unknown(source) => outcome_unknown(self.to_string(), source),
@@ -120,8 +118,9 @@ impl PortError for ReadError {
 impl PortError for CommandError {
     fn to_problem(&self) -> Problem {
         match self {
-            Self::UnknownCommand(name) => Problem::new(StatusCode::NOT_FOUND, "unknown-command", self.to_string())
-                .with("name", name.as_str()),
+            Self::UnknownCommand(name) => {
+                Problem::new(StatusCode::NOT_FOUND, "unknown-command", self.to_string()).with("name", name.as_str())
+            }
             Self::Malformed(reason) => Problem::malformed(reason.as_str()),
             Self::Invalid(violations) => Problem::invalid("invalid-command", "the command", violations.clone()),
             Self::Rejected { code, message, fields } => {
@@ -347,7 +346,8 @@ mod tests {
 
     #[test]
     fn every_error_of_a_command_comes_back_the_same() {
-        let violations = vec![Violation::new("lines[2].amount", "wrong-type", "a number"), Violation::new("", "b", "c")];
+        let violations =
+            vec![Violation::new("lines[2].amount", "wrong-type", "a number"), Violation::new("", "b", "c")];
         returns(vec![
             CommandError::UnknownCommand(name()),
             CommandError::Malformed("at line 1".into()),

@@ -197,7 +197,10 @@ impl<'a> Content<'a> {
                 return Err(Contradiction { field: "format", message: "`data` is JSON; binary goes in `data_base64`" });
             }
             (Some(_), Some(_), _) => {
-                return Err(Contradiction { field: "data", message: "there is `data_base64` too; only one is possible" });
+                return Err(Contradiction {
+                    field: "data",
+                    message: "there is `data_base64` too; only one is possible",
+                });
             }
             (None, None, _) => return Err(Contradiction { field: "data", message: "missing field `data`" }),
         };

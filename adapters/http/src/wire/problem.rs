@@ -44,7 +44,9 @@ impl Problem {
     pub(crate) fn invalid(name: &str, what: &str, violations: Vec<Violation>) -> Self {
         let listed: Vec<String> = violations
             .iter()
-            .map(|wrong| if wrong.path.is_empty() { wrong.message.clone() } else { format!("{}: {}", wrong.path, wrong.message) })
+            .map(|wrong| {
+                if wrong.path.is_empty() { wrong.message.clone() } else { format!("{}: {}", wrong.path, wrong.message) }
+            })
             .collect();
         let list: Vec<Value> = violations
             .into_iter()

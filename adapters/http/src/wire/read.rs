@@ -2,9 +2,7 @@
 
 use super::event::{Contradiction, WireRecorded};
 use super::text::{At, Text};
-use portolan_kernel::values::{
-    Direction, EventType, Item, Name, Page, Query, Read, Revision, Start, StreamId, Tag,
-};
+use portolan_kernel::values::{Direction, EventType, Item, Name, Page, Query, Read, Revision, Start, StreamId, Tag};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 

@@ -4,10 +4,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use core::fmt::{self, Display};
 use core::str::FromStr;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 use portolan_kernel::Bytes;
 use portolan_kernel::values::{Position, Timestamp};
 use serde::de::{Error as _, Unexpected};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// What is percent-encoded in a path or a parameter: all but the unreserved characters of RFC 3986.
+pub(crate) const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Anything with a text form of its own, such as a checked name, as a string.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,7 +91,10 @@ impl Serialize for Base64 {
 impl<'de> Deserialize<'de> for Base64 {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        STANDARD.decode(text).map(|bytes| Self(bytes.into())).map_err(|error| D::Error::custom(format!("no base64: {error}")))
+        STANDARD
+            .decode(text)
+            .map(|bytes| Self(bytes.into()))
+            .map_err(|error| D::Error::custom(format!("no base64: {error}")))
     }
 }
 

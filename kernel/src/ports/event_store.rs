@@ -1,8 +1,9 @@
 //! The port `EventStore`: the log, and everything that must be atomic with it.
 
-use super::{Capabilities, Capability, Source, StoreId};
+use super::{Capabilities, Capability, Source};
 use crate::values::{
-    Append, Appended, CheckpointState, Expected, Name, Page, Position, Query, Read, Recalled, Revision, StreamId, Token,
+    Append, Appended, CheckpointState, Expected, Name, Page, Position, Query, Read, Recalled, Revision, StoreId,
+    StreamId, Token,
 };
 use alloc::boxed::Box;
 use alloc::string::String;

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod append;
+mod interleaving;
 mod read;
 mod store;
 mod table;
@@ -16,14 +17,14 @@ use portolan_kernel::values::{Append, EventType, IdempotencyKey, Name, NewEvent,
 use store::DynamoShape;
 
 event_store_laws! {
-    open: async |place: &Place| Ok::<_, String>(DynamoShape::new(StoreId::from_bytes(identity()), place.clock())),
+    open: async |place: &Place| Ok::<_, String>(DynamoShape::new(identity(), place.clock(), 1)),
     lacks: { Durability: "it lives in memory", SeveralProcesses: "it lives in memory" },
 }
 
-fn identity() -> [u8; 16] {
+fn identity() -> StoreId {
     use std::sync::atomic::{AtomicU64, Ordering};
     static NEXT: AtomicU64 = AtomicU64::new(1);
-    u128::from(NEXT.fetch_add(1, Ordering::Relaxed)).to_be_bytes()
+    StoreId::from_bytes(u128::from(NEXT.fetch_add(1, Ordering::Relaxed)).to_be_bytes())
 }
 
 struct Noon;
@@ -33,8 +34,8 @@ impl portolan_kernel::ports::Clock for Noon {
     }
 }
 
-fn shape() -> DynamoShape {
-    DynamoShape::new(StoreId::from_bytes(identity()), std::sync::Arc::new(Noon))
+fn shape(seed: u64) -> DynamoShape {
+    DynamoShape::new(identity(), std::sync::Arc::new(Noon), seed)
 }
 
 fn event(stream: &str) -> NewEvent {
@@ -47,7 +48,7 @@ fn key(id: &str) -> IdempotencyKey {
 
 #[tokio::test]
 async fn a_lost_answer_is_settled_by_the_token_and_several_by_the_key() {
-    let store = shape();
+    let store = shape(1);
     store.reader.table.lose_answers(1);
     let once = store.append(Append::new([event("a-1")])).await.unwrap();
     store.reader.table.lose_answers(1);
@@ -60,7 +61,7 @@ async fn a_lost_answer_is_settled_by_the_token_and_several_by_the_key() {
 
 #[tokio::test]
 async fn an_append_of_the_stated_limits_fits_one_transaction() {
-    let store = shape();
+    let store = shape(1);
     let limits = store.capabilities().limits;
     let streams = limits.append_streams;
     let many = (0..limits.append_events).map(|n| {

@@ -41,13 +41,13 @@ pub(crate) fn plan_query(query: &Query) -> Candidates {
 /// Reads a table; remembers how far everything is known to be visible.
 #[derive(Debug)]
 pub(crate) struct Reader {
-    pub(crate) table: Arc<Table>,
+    pub(crate) table: Table,
     whole: AtomicU64,
     listed: AtomicU64,
 }
 
 impl Reader {
-    pub(crate) fn new(table: Arc<Table>) -> Self {
+    pub(crate) fn new(table: Table) -> Self {
         Self { table, whole: AtomicU64::new(0), listed: AtomicU64::new(0) }
     }
 

@@ -1,6 +1,8 @@
 //! The port over the plans.
 
-use super::append::{Heads, checkpoint_key, head_key, idempotency_key, judge, limits, plan_append, repeated};
+use super::append::{
+    Heads, checkpoint_key, head_key, idempotency_key, judge, limits, log_head_key, plan_append, repeated,
+};
 use super::read::Reader;
 use super::table::{Action, Condition, Failed, Item, Table, TransactItem};
 use async_trait::async_trait;
@@ -34,13 +36,13 @@ impl Drop for Answer<'_> {
 }
 
 impl DynamoShape {
-    pub(crate) fn new(identity: StoreId, clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn new(identity: StoreId, clock: Arc<dyn Clock>, seed: u64) -> Self {
         let capabilities = Capabilities::new(identity)
             .lacking(Capability::Durability)
             .lacking(Capability::SeveralProcesses)
             .with_key_retention(Some(Duration::from_secs(3600)))
             .with_limits(limits());
-        Self { reader: Reader::new(Arc::default()), clock, capabilities, tokens: AtomicU64::new(0) }
+        Self { reader: Reader::new(Table::seeded(seed)), clock, capabilities, tokens: AtomicU64::new(0) }
     }
 
     fn token(&self) -> u64 {
@@ -92,7 +94,12 @@ impl DynamoShape {
 
     async fn attempt(&self, append: &Append) -> Option<Result<Appended, AppendError>> {
         let (table, now) = (&self.reader.table, self.clock.now());
-        let log = self.reader.frontier();
+        let frontier = self.reader.frontier();
+        let log = match table.get(&log_head_key()) {
+            // A guard is judged on what can be read; anything else may follow what is not yet visible.
+            Some(Item::LogHead { last }) if append.guard.is_none() => last.max(frontier),
+            _ => frontier,
+        };
         let revision = |item| if let Some(Item::Head(revision)) = item { Some(revision) } else { None };
         let streams = streams_of(append).into_iter().cloned();
         let heads = Heads { log, streams: streams.map(|s| (s.clone(), revision(table.get(&head_key(&s))))).collect() };

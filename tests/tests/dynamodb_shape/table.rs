@@ -106,7 +106,7 @@ pub(crate) enum Failed {
     TimedOut,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Table(Mutex<State>);
 
 #[derive(Debug, Default)]
@@ -141,6 +141,10 @@ impl State {
 }
 
 impl Table {
+    pub(crate) fn seeded(seed: u64) -> Self {
+        Self(Mutex::new(State { chance: seed, ..State::default() }))
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap()
     }
@@ -178,8 +182,8 @@ impl Table {
                 (Action::MoveCheckpoint(None, token), _) => Item::Checkpoint { position: None, token: *token },
             };
             state.items.insert(key.clone(), new);
-            let requests = state.chance() % 12;
-            if requests > 4 {
+            let (late, requests) = (state.chance().is_multiple_of(2), 1 + state.chance() % 2_000);
+            if late {
                 state.late.entry(key.clone()).or_insert((old, requests));
             }
         }

@@ -156,6 +156,13 @@ pub(crate) fn tagged(stream: &str, number: u32, tags: &[&str]) -> NewEvent {
     event(stream, number).with_tags(tags.iter().map(|tag| name(tag)))
 }
 
+/// An event with this payload.
+pub(crate) fn carrying(stream: &str, number: u32, payload: bytes::Bytes, format: Format) -> NewEvent {
+    let mut event = event(stream, number).with_format(format);
+    event.payload = payload;
+    event
+}
+
 /// An append of one event.
 pub(crate) fn one(stream: &str, number: u32) -> Append {
     Append::new([event(stream, number)])

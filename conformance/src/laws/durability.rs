@@ -1,11 +1,11 @@
-//! ES-24, ES-26 and ES-27: what is left after an end, a kill, damage; and whose it is.
+//! ES-24 and ES-26: what is left after an end, a kill, and damage.
 
 use crate::ask::{Ask, Store, event, key, name, nothing, one, some};
 use crate::law::law;
 use crate::{Broken, Place, Trial, Verdict, expect, expect_eq, expect_is};
 use portolan_kernel::ports::{AppendError, Capability, EventStore, ReadError, StoreId};
 use portolan_kernel::values::{
-    Append, Checkpoint, CheckpointState, Expected, Move, Position, Query, Read, Recalled, Recorded, Revision, Token,
+    Append, Checkpoint, CheckpointState, Expected, Move, Query, Read, Recalled, Recorded, Token,
 };
 use std::sync::Arc;
 
@@ -28,18 +28,6 @@ law! {
     "A torn or damaged record, a flipped payload byte included, is an error that names the place; never a silent end, \
      never damaged data served as good.",
     checks: [damage_is_never_served if [Durability]],
-}
-
-law! {
-    dyn EventStore, es_27_identity, "ES-27",
-    "The store has an identity of its own, made with it and kept with it. A checkpoint that names another is refused as \
-     `WrongStore`.",
-    checks: [
-        every_store_has_its_own,
-        kept_over_reopening if [Durability],
-        checkpoints_name_it if [Checkpoints],
-        a_checkpoint_of_another_store_is_refused if [Checkpoints],
-    ],
 }
 
 /// All that can be read of a store.
@@ -195,61 +183,4 @@ async fn intact_or_corrupt(trial: &Trial<dyn EventStore>, store: &Store, before:
         }
     }
     Ok(intact)
-}
-
-async fn every_store_has_its_own(trial: &Trial<dyn EventStore>) -> Verdict {
-    let mut seen = vec![trial.open().await?.capabilities().identity];
-    for _ in 0..4 {
-        let place = Place::fresh().map_err(|e| Broken::new("making a place", "a fresh folder", e.to_string()))?;
-        let store = trial.open_at(&place).await;
-        let store = store.map_err(|error| Broken::new("opening the store at a fresh place", "an open store", error))?;
-        let identity = store.capabilities().identity;
-        expect!(!seen.contains(&identity), "an identity unlike those of other stores, {seen:?}, and not {identity}");
-        seen.push(identity);
-    }
-    Ok(())
-}
-
-async fn kept_over_reopening(trial: &Trial<dyn EventStore>) -> Verdict {
-    let identity = trial.open().await?.capabilities().identity;
-    for _ in 0..3 {
-        let store = trial.open().await?;
-        expect_eq!(store.capabilities().identity, identity, "the identity after reopening");
-        store.wrote(one("a-1", 0)).await?;
-    }
-    Ok(())
-}
-
-async fn checkpoints_name_it(trial: &Trial<dyn EventStore>) -> Verdict {
-    let store = trial.open().await?;
-    let identity = store.capabilities().identity;
-    expect_eq!(store.stands("c").await?, CheckpointState::new(identity, None, Token(0)), "a checkpoint at first");
-    let last = store.wrote(one("a-1", 0)).await?.last.unwrap_or(Position::MAX);
-    let to = Checkpoint::new(name("c"), store.stands("c").await?, Token(1), Move::At(last));
-    store.wrote(nothing().checkpoint(to)).await?;
-    expect_eq!(store.stands("c").await?, CheckpointState::new(identity, Some(last), Token(1)), "a checkpoint, moved");
-    Ok(())
-}
-
-async fn a_checkpoint_of_another_store_is_refused(trial: &Trial<dyn EventStore>) -> Verdict {
-    let store = trial.open().await?;
-    let last = store.wrote(one("a-1", 0)).await?.last.unwrap_or(Position::MAX);
-    let identity = store.capabilities().identity;
-    let mut bytes = *identity.as_bytes();
-    bytes[15] ^= 1;
-    let other = StoreId::from_bytes(bytes);
-    for to in [Move::Claim, Move::At(last), Move::Reset(Some(last)), Move::Reset(None)] {
-        let state = CheckpointState::new(other, None, Token(0));
-        let append = one("a-1", 1).checkpoint(Checkpoint::new(name("c"), state, Token(5), to));
-        let refusal = store.refused(append).await?;
-        expect_is!(
-            refusal,
-            AppendError::WrongStore { named, actual } if (*named, *actual) == (other, identity),
-            "a checkpoint ({to:?}) of store {other} at {identity}"
-        );
-    }
-    let untouched = (store.log().await?.len(), store.stands("c").await?);
-    expect_eq!(untouched, (1, CheckpointState::new(identity, None, Token(0))), "events and checkpoint afterwards");
-    store.wrote(one("a-1", 1).expect(name("a-1"), Expected::Exact(Revision::FIRST))).await?;
-    Ok(())
 }

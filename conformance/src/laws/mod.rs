@@ -1,23 +1,46 @@
 //! The laws, a file a group.
 
+mod cancellation;
 mod capabilities;
+mod checkpoints;
+mod concurrency;
 mod durability;
 mod expectations;
+mod frontier;
+mod guards;
+mod hints;
+mod keys;
 mod kill;
 pub(crate) mod lacks;
 pub(crate) mod model;
+mod pages;
+mod payloads;
 mod processes;
+mod reads;
+mod refusals;
 mod revisions;
 mod snapshots;
 mod subscriptions;
+mod world;
 
 use crate::Law;
 use portolan_kernel::ports::{EventStore, SnapshotStore};
 
+pub use cancellation::*;
 pub use capabilities::*;
+pub use checkpoints::*;
+pub use concurrency::*;
 pub use durability::*;
 pub use expectations::*;
+pub use frontier::*;
+pub use guards::*;
+pub use hints::*;
+pub use keys::*;
+pub use pages::*;
+pub use payloads::*;
 pub use processes::*;
+pub use reads::*;
+pub use refusals::*;
 pub use revisions::*;
 pub use snapshots::*;
 pub use subscriptions::*;
@@ -31,11 +54,27 @@ macro_rules! __event_store_list {
             capabilities,
             es_01_revisions,
             es_02_positions,
+            es_03_frontier,
+            es_04_visible,
             es_05_expectations,
+            es_06_refusals,
+            es_07_races,
+            es_08_guards,
+            es_09_keys,
+            es_10_empty_appends,
+            es_11_failures,
+            es_12_cancellation,
+            es_13_checkpoints,
+            es_14_payloads,
+            es_15_reads,
+            es_16_pages,
+            es_17_whole_appends,
+            es_18_large_streams,
             es_19_subscriptions,
             es_20_caught_up_and_progress,
             es_21_slow_consumers,
             es_22_resuming,
+            es_23_changed,
             es_24_durability,
             es_25_several_processes,
             es_26_damage,

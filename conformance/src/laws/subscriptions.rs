@@ -15,6 +15,7 @@ use portolan_kernel::values::{
 };
 use std::panic::Location;
 use std::sync::Arc;
+use tokio::sync::watch;
 
 law! {
     dyn EventStore, es_19_subscriptions, "ES-19",
@@ -212,49 +213,73 @@ async fn write_beside(store: &Store, writers: u32, appends: u32) -> Verdict<Opti
     Ok(store.log().await?.last().map(|event| event.position))
 }
 
+/// Follows a query from the beginning until it has come to the end that it is told, resuming after every
+/// `patience` deliveries; the positions seen.
+async fn follow(
+    subscriptions: Subscriptions,
+    query: Query,
+    mut end: watch::Receiver<Option<Position>>,
+    mut patience: impl FnMut() -> usize,
+) -> Verdict<Vec<Position>> {
+    let (mut from, mut reached, mut seen) = (From::Beginning, None, Vec::new());
+    loop {
+        let mut subscription = subscriptions.subscribe(query.clone(), from);
+        let mut left = patience();
+        while left > 0 {
+            let last: Option<Position> = *end.borrow_and_update();
+            if last.is_some() && reached >= last {
+                return Ok(seen);
+            }
+            // A delivery that is waited for no longer is not lost.
+            tokio::select! {
+                _ = end.changed(), if last.is_none() => {}
+                delivery = next(&mut subscription) => {
+                    let delivery = delivery?;
+                    left -= 1;
+                    reached = reached.max(resumable(&delivery));
+                    from = reached.map_or(from, From::After);
+                    if let Delivery::Event(event) = delivery {
+                        seen.push(event.position);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Followers that come one after another while writers write, all of which have to see every event once.
+async fn follow_writers(
+    store: &Store,
+    followers: u64,
+    buffer: usize,
+    patience: impl Fn(u64) -> Box<dyn FnMut() -> usize + Send>,
+) -> Verdict {
+    let subscriptions = Subscriptions::with_buffer(store.clone(), Arc::new(Tasks), buffer);
+    let (tell, told) = watch::channel(None);
+    let queries = [Query::all(), of_category("a"), Query::all().with_system()];
+    let following = (0..followers).zip(queries.into_iter().cycle()).map(|(n, query)| {
+        let following = follow(subscriptions.clone(), query.clone(), told.clone(), patience(n));
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(n)).await;
+            (query, following.await)
+        })
+    });
+    let following: Vec<_> = following.collect();
+    // Nobody listens any more when all have failed, and then they say so below.
+    let _ = tell.send(write_beside(store, 4, 15).await?);
+    let log = store.log().await?;
+    for followed in join_all(following).await {
+        let (query, seen) = followed.map_err(|error| Broken::new("a subscriber", "no panic", error.to_string()))?;
+        let expected = log.iter().filter(|event| query.matches(event)).map(|event| event.position);
+        expect_eq!(seen?, expected.collect::<Vec<_>>(), "what a subscriber to {query:?} saw beside writers");
+    }
+    Ok(())
+}
+
 async fn at_the_seam_beside_writers(trial: &Trial<dyn EventStore>) -> Verdict {
     let store = trial.open().await?;
     for _ in 0..trial.rounds(3) {
-        let subscriptions = Subscriptions::with_buffer(store.clone(), Arc::new(Tasks), 3);
-        let (stop, stopped) = tokio::sync::watch::channel(None);
-        // Subscribers arrive while the writers write, and meet the seam at many moments.
-        let following: Vec<_> = (0..24_u32)
-            .map(|n| {
-                let (subscriptions, mut stopped) = (subscriptions.clone(), stopped.clone());
-                let query = [Query::all(), of_category("a"), Query::all().with_system()][n as usize % 3].clone();
-                tokio::spawn(async move {
-                    tokio::time::sleep(Duration::from_millis(n.into())).await;
-                    let mut subscription = subscriptions.subscribe(query.clone(), From::Beginning);
-                    let (mut events, mut reached) = (Vec::new(), None);
-                    loop {
-                        let end: Option<Position> = *stopped.borrow_and_update();
-                        if end.is_some() && reached >= end {
-                            return Verdict::Ok((query, events));
-                        }
-                        tokio::select! {
-                            delivery = next(&mut subscription) => {
-                                let delivery = delivery?;
-                                reached = reached.max(resumable(&delivery));
-                                if let Delivery::Event(event) = delivery {
-                                    events.push(event);
-                                }
-                            }
-                            _ = stopped.changed(), if end.is_none() => {}
-                        }
-                    }
-                })
-            })
-            .collect();
-        let end = write_beside(&store, 4, 15).await?;
-        // Nobody may hear of it any more: then it has failed, and says so below.
-        let _ = stop.send(end);
-        let log = store.log().await?;
-        for followed in join_all(following).await {
-            let (query, events) = followed.map_err(|e| Broken::new("a subscriber", "no panic", e.to_string()))??;
-            let expected: Vec<_> = log.iter().filter(|event| query.matches(event)).map(|e| e.position).collect();
-            let positions: Vec<_> = events.iter().map(|event| event.position).collect();
-            expect_eq!(positions, expected, "what a subscriber to {query:?} saw beside writers");
-        }
+        follow_writers(&store, 24, 3, |_| Box::new(|| usize::MAX)).await?;
     }
     Ok(())
 }
@@ -446,46 +471,9 @@ async fn resumed_after_every_delivery(trial: &Trial<dyn EventStore>) -> Verdict 
 
 async fn resumed_beside_writers(trial: &Trial<dyn EventStore>) -> Verdict {
     let store = trial.open().await?;
-    let subscriptions = Subscriptions::with_buffer(store.clone(), Arc::new(Tasks), 2);
-    let writing = {
-        let store = store.clone();
-        tokio::spawn(async move { write_beside(&store, 3, 30).await })
+    let patience = |seed| -> Box<dyn FnMut() -> usize + Send> {
+        let mut random = fastrand::Rng::with_seed(seed);
+        Box::new(move || random.usize(1..8))
     };
-    let query = of_category("a");
-    let (mut from, mut seen) = (From::Beginning, Vec::new());
-    let mut random = fastrand::Rng::with_seed(22);
-    let mut end = None;
-    loop {
-        let mut subscription = subscriptions.subscribe(query.clone(), from);
-        for _ in 0..random.usize(1..8) {
-            // A delivery that was not waited for is not lost either.
-            if random.bool() {
-                let _ =
-                    tokio::time::timeout(Duration::from_micros(random.u64(..500)), core::future::pending::<()>()).await;
-            }
-            let delivery = next(&mut subscription).await?;
-            from = resumable(&delivery).map_or(from, From::After);
-            if let Delivery::Event(event) = delivery {
-                seen.push(event.position);
-            }
-            if end.is_none() && writing.is_finished() {
-                end = store.log().await?.last().map(|event| event.position);
-            }
-            if end.is_some() && from_position(from) >= end {
-                break;
-            }
-        }
-        if end.is_some() && from_position(from) >= end {
-            break;
-        }
-    }
-    writing.await.map_err(|error| Broken::new("writing beside subscribers", "no panic", error.to_string()))??;
-    let log = store.log().await?;
-    let expected: Vec<_> = log.iter().filter(|event| query.matches(event)).map(|event| event.position).collect();
-    expect_eq!(seen, expected, "what a subscriber to {query:?} saw beside writers, resuming again and again");
-    Ok(())
-}
-
-fn from_position(from: From) -> Option<Position> {
-    if let From::After(position) = from { Some(position) } else { None }
+    follow_writers(&store, 9, 2, patience).await
 }

@@ -5,7 +5,7 @@
 mod journal;
 mod store;
 
-use portolan_conformance::{Place, event_store_laws};
+use portolan_conformance::{EventStore, Fixture, Outcome, Place, Runner, event_store_laws, laws};
 use store::{FileStore, Flaw};
 
 /// Flips one bit of the journal, wherever.
@@ -19,4 +19,75 @@ async fn flip_a_bit(place: &Place) -> std::io::Result<()> {
 event_store_laws! {
     open: async |place: &Place| FileStore::open(place, Flaw::None),
     damage: flip_a_bit,
+}
+
+/// The file in which a place remembers how its store is wrong, for child processes.
+const FLAW: &str = "flaw";
+
+fn flawed(flaw: Flaw) -> Fixture<dyn EventStore> {
+    let open = async move |place: &Place| {
+        std::fs::write(place.dir().join(FLAW), format!("{flaw:?}"))?;
+        FileStore::open(place, flaw)
+    };
+    Fixture::event_store(open).damage(flip_a_bit)
+}
+
+/// The entry of child processes: it opens what its parent opened.
+#[test]
+fn child_of_a_flawed_store() {
+    let runner = Runner::new(|| {
+        Fixture::event_store(async |place: &Place| {
+            let flaw = std::fs::read_to_string(place.dir().join(FLAW))?;
+            let flaw = FLAWS.iter().find(|(known, _)| format!("{known:?}") == flaw);
+            FileStore::open(place, flaw.unwrap().0)
+        })
+    });
+    for law in laws::event_store() {
+        if let Some(played) = runner.played(&law) {
+            played.unwrap();
+        }
+    }
+}
+
+/// The laws that a store with this flaw breaks.
+fn broken_by(flaw: Flaw) -> Vec<&'static str> {
+    let runner = Runner::new(move || flawed(flaw)).quick().entry("child_of_a_flawed_store");
+    let broken = |law| match runner.judge(law) {
+        Outcome::Kept { .. } => false,
+        Outcome::Broken { check, broken } => {
+            println!("{flaw:?}: {} by {check}\n{broken}", law.id);
+            true
+        }
+        Outcome::Unreachable(broken) => panic!("{broken}"),
+    };
+    laws::event_store().iter().filter(|law| broken(law)).map(|law| law.id).collect()
+}
+
+macro_rules! flaws {
+    ($($test:ident: $flaw:ident breaks [$($law:literal),+];)+) => {
+        const FLAWS: &[(Flaw, &[&str])] = &[$((Flaw::$flaw, &[$($law),+])),+];
+
+        $(#[test]
+        fn $test() {
+            assert_eq!(broken_by(Flaw::$flaw), [$($law),+], "the laws that {:?} breaks", Flaw::$flaw);
+        })+
+    };
+}
+
+flaws! {
+    acknowledging_before_writing: AcknowledgesBeforeWriting breaks ["ES-24", "ES-25"];
+    tearing_appends: TearsAppends breaks ["ES-24"];
+    losing_keys_on_restart: LosesKeysOnRestart breaks ["ES-24"];
+    losing_checkpoints_on_restart: LosesCheckpointsOnRestart breaks ["ES-24"];
+    forgetting_the_last_on_restart: ForgetsTheLastOnRestart breaks ["ES-01", "ES-02", "ES-24", "ES-25", "ES-26"];
+    counting_positions_anew: PositionsStartAnew breaks ["ES-01", "ES-02", "ES-24"];
+    ignoring_checksums: IgnoresChecksums breaks ["ES-26"];
+    ending_at_damage: EndsAtDamage breaks ["ES-26"];
+    skipping_damage: SkipsDamage breaks ["ES-26"];
+    a_new_identity_at_each_opening: NewIdentityAtEachOpening breaks ["ES-24", "ES-25", "ES-27"];
+    one_identity_for_all: OneIdentityForAll breaks ["ES-27"];
+    taking_checkpoints_of_others: TakesCheckpointsOfOthers breaks ["ES-27"];
+    locking_nobody_out: LocksNobodyOut breaks ["ES-25"];
+    judging_by_an_old_view: JudgesByAnOldView breaks ["ES-25"];
+    hinting_at_its_own_only: HintsAtItsOwnOnly breaks ["ES-25"];
 }

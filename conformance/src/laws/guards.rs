@@ -1,0 +1,143 @@
+//! ES-08: guards.
+
+use super::world;
+use crate::ask::{Ask, event, name, nothing, one, tagged};
+use crate::law::law;
+use crate::laws::concurrency::race;
+use crate::{Broken, Trial, Verdict, expect_eq, expect_is};
+use portolan_kernel::ports::{AppendError, EventStore};
+use portolan_kernel::values::{Append, Guard, Item, Position, Query};
+
+law! {
+    dyn EventStore, es_08_guards, "ES-08",
+    "A guard fails if an event that matches its query exists after its position. Of two racers with one guard, each \
+     writing what it forbids, one wins. A guard position past the frontier is AppendError::Invalid.",
+    checks: [
+        every_shape if [Guard],
+        its_own_events_do_not_count if [Guard],
+        an_empty_store_has_nothing_forbidden if [Guard],
+        past_the_frontier_is_invalid if [Guard],
+        after_is_exclusive if [Guard],
+        one_racer_wins if [Guard],
+        racers_by_type_in_streams_of_their_own if [Guard],
+        holds_after_reopening if [Guard, Durability],
+    ],
+}
+
+async fn every_shape(trial: &Trial<dyn EventStore>) -> Verdict {
+    let store = trial.open().await?;
+    let log = world::write(&store).await?;
+    for query in world::queries() {
+        let matching: Vec<_> = log.iter().filter(|event| query.matches(event)).map(|event| event.position).collect();
+        let last = matching.last().copied();
+        let before_last = last.and_then(|last| log.iter().rev().map(|event| event.position).find(|p| *p < last));
+        for after in [None, before_last, last, log.last().map(|event| event.position)] {
+            let forbidden: Vec<_> = matching.iter().copied().filter(|position| Some(*position) > after).collect();
+            let outcome = store.try_append(nothing().guard(Guard::new(query.clone(), after))).await;
+            let right = match &outcome {
+                Ok(_) => forbidden.is_empty(),
+                Err(AppendError::GuardFailed { position }) => forbidden.contains(position),
+                Err(_) => false,
+            };
+            if !right {
+                let what = format!("a guard against {query:?} after {after:?}");
+                let expected = format!("a failure at one of {forbidden:?}, or success if there is none");
+                return Err(Broken::new(what, expected, format!("{outcome:?}")));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn about(tag: &str) -> Query {
+    Query::of(Item::new().tag(name(tag)))
+}
+
+async fn its_own_events_do_not_count(trial: &Trial<dyn EventStore>) -> Verdict {
+    let store = trial.open().await?;
+    store.wrote(Append::new([tagged("a-1", 0, &["t"])]).guard(Guard::new(about("t"), None))).await?;
+    let refusal = store.refused(Append::new([tagged("a-2", 0, &["t"])]).guard(Guard::new(about("t"), None))).await?;
+    expect_is!(refusal, AppendError::GuardFailed { .. }, "the same guard, once such an event exists");
+    Ok(())
+}
+
+async fn an_empty_store_has_nothing_forbidden(trial: &Trial<dyn EventStore>) -> Verdict {
+    let store = trial.open().await?;
+    store.wrote(nothing().guard(Guard::new(Query::all().with_system(), None))).await?;
+    store.wrote(one("a-1", 0).guard(Guard::new(Query::all(), None))).await?;
+    Ok(())
+}
+
+async fn past_the_frontier_is_invalid(trial: &Trial<dyn EventStore>) -> Verdict {
+    let store = trial.open().await?;
+    for round in 0..2 {
+        let log = store.log().await?;
+        let frontier = log.last().map_or(0, |event| event.position.get());
+        for after in [frontier + 1, frontier + 1_000, Position::MAX.get()] {
+            let guard = Guard::new(about("none"), Position::new(after));
+            let refusal = store.refused(one("a-1", 0).guard(guard)).await?;
+            expect_is!(refusal, AppendError::Invalid(_), "a guard after {after}, where the frontier is {frontier}");
+        }
+        expect_eq!(store.log().await?, log, "the log after the refusals");
+        store.wrote(one("a-1", round)).await?;
+    }
+    Ok(())
+}
+
+async fn after_is_exclusive(trial: &Trial<dyn EventStore>) -> Verdict {
+    let store = trial.open().await?;
+    let first = store.wrote(Append::new([tagged("a-1", 0, &["t"]), tagged("a-1", 1, &["t"])])).await?;
+    let on = |after| one("b-1", 0).guard(Guard::new(about("t"), after));
+    store.wrote(on(first.last)).await?;
+    let refusal = store.refused(on(first.first)).await?;
+    expect_is!(refusal, AppendError::GuardFailed { position } if Some(*position) == first.last, "a guard within an append");
+    Ok(())
+}
+
+async fn one_racer_wins(trial: &Trial<dyn EventStore>) -> Verdict {
+    let store = trial.open().await?;
+    let mut after = None;
+    for round in 0..trial.rounds(20) {
+        let append = move |racer: usize| {
+            let number = u32::try_from(round * 10 + racer).unwrap_or(0);
+            Append::new([tagged(&format!("r-{racer}"), number, &["seat"])]).guard(Guard::new(about("seat"), after))
+        };
+        after = winner(race(&store, 6, append).await?)?;
+    }
+    Ok(())
+}
+
+async fn racers_by_type_in_streams_of_their_own(trial: &Trial<dyn EventStore>) -> Verdict {
+    let store = trial.open().await?;
+    let mut after = None;
+    for round in 0..trial.rounds(20) {
+        let append = move |racer: usize| {
+            let mut event = event(&format!("s-{round}-{racer}"), 0);
+            event.event_type = name("booked");
+            Append::new([event]).guard(Guard::new(Query::of(Item::new().event_type(name("booked"))), after))
+        };
+        after = winner(race(&store, 4, append).await?)?;
+    }
+    Ok(())
+}
+
+/// Where the one winner wrote; the others failed by the guard.
+fn winner(outcomes: Vec<Result<portolan_kernel::values::Appended, AppendError>>) -> Verdict<Option<Position>> {
+    let won: Vec<_> = outcomes.iter().flatten().collect();
+    expect_eq!(won.len(), 1, "winners among {outcomes:?}");
+    for lost in outcomes.iter().filter_map(|outcome| outcome.as_ref().err()) {
+        expect_is!(lost, AppendError::GuardFailed { .. }, "the refusal of a loser");
+    }
+    Ok(won[0].last)
+}
+
+async fn holds_after_reopening(trial: &Trial<dyn EventStore>) -> Verdict {
+    let store = trial.open().await?;
+    let done = store.wrote(Append::new([tagged("a-1", 0, &["t"])])).await?;
+    drop(store);
+    let store = trial.open().await?;
+    let refusal = store.refused(one("b-1", 0).guard(Guard::new(about("t"), None))).await?;
+    expect_is!(refusal, AppendError::GuardFailed { .. }, "a guard against an event of an earlier life");
+    store.wrote(one("b-1", 0).guard(Guard::new(about("t"), done.last))).await?;
+    Ok(())
+}

@@ -36,6 +36,7 @@ pub use frontier::*;
 pub use guards::*;
 pub use hints::*;
 pub use keys::*;
+pub use model::es_model;
 pub use pages::*;
 pub use payloads::*;
 pub use processes::*;
@@ -79,6 +80,7 @@ macro_rules! __event_store_list {
             es_25_several_processes,
             es_26_damage,
             es_27_identity,
+            es_model,
         }
     };
 }

@@ -3,6 +3,7 @@
 use crate::child::Child;
 use crate::{Broken, Fixture, Place, Port, TestClock, Verdict};
 use core::fmt;
+use core::time::Duration;
 use portolan_kernel::ports::Capability;
 use std::io::Write;
 use std::panic::Location;
@@ -87,6 +88,14 @@ impl<P: Port + ?Sized> Trial<P> {
             Effort::Quick => normal.div_ceil(10),
             Effort::Normal => normal,
         }
+    }
+
+    /// How long to wait for what has to come, and in a wrong store never does.
+    pub fn patience(&self) -> Duration {
+        Duration::from_secs(match self.effort {
+            Effort::Quick => 4,
+            Effort::Normal => 10,
+        })
     }
 
     /// Damages the stored bytes by the author's hook; `false` when there is none.

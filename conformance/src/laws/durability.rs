@@ -103,7 +103,7 @@ const MARK: &str = "a payload that can be found in a file";
 
 async fn damage_is_never_served(trial: &Trial<dyn EventStore>) -> Verdict {
     let (mut damaged, mut noticed) = (0, 0);
-    for _ in 0..trial.rounds(30) {
+    for _ in 0..trial.rounds(30).max(12) {
         let place = Place::fresh().map_err(|e| Broken::new("making a place", "a fresh folder", e.to_string()))?;
         let opened = |error| Broken::new("opening the store at a fresh place", "an open store", error);
         let store = trial.open_at(&place).await.map_err(opened)?;

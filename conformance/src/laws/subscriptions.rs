@@ -1,6 +1,6 @@
 //! ES-19 to ES-22: the kernel's subscriptions over the store.
 
-use crate::ask::{Ask, Store, event, name, one, some};
+use crate::ask::{Ask, Store, event, given, name, one, some};
 use crate::law::law;
 use crate::{Broken, Trial, Verdict, expect, expect_eq, expect_is};
 use async_trait::async_trait;
@@ -21,7 +21,7 @@ law! {
     dyn EventStore, es_19_subscriptions, "ES-19",
     "From the start, after a position, from now: every matching event is delivered once, in the order of the log, while \
      writers append; catch-up turns live with no loss and no repeat at the seam.",
-    checks: [from_the_start, after_each_position, from_now, past_the_frontier, at_the_seam_beside_writers],
+    checks: [from_the_start, after_each_position, from_now, live_by_every_query, past_the_frontier, at_the_seam_beside_writers],
 }
 
 law! {
@@ -40,11 +40,8 @@ law! {
 law! {
     dyn EventStore, es_22_resuming, "ES-22",
     "Cancelled and resumed after the last seen position, a subscription misses nothing.",
-    checks: [resumed_after_every_delivery, resumed_beside_writers],
+    checks: [resumed_after_every_delivery, resumed_live, resumed_beside_writers],
 }
-
-/// A delivery that takes longer never comes.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 struct Tasks;
 
@@ -54,21 +51,44 @@ impl Spawn for Tasks {
     }
 }
 
-fn subscriptions(store: &Store) -> Subscriptions {
-    Subscriptions::new(store.clone(), Arc::new(Tasks))
+/// Subscriptions whose deliveries come within a time or never.
+#[derive(Clone)]
+struct Watches {
+    subscriptions: Subscriptions,
+    patience: Duration,
+}
+
+struct Watch {
+    subscription: Subscription,
+    patience: Duration,
+}
+
+impl Watches {
+    fn of(trial: &Trial<dyn EventStore>, store: &Store) -> Self {
+        Self::with_buffer(trial, store, Subscriptions::DEFAULT_BUFFER)
+    }
+
+    fn with_buffer(trial: &Trial<dyn EventStore>, store: &Store, pages: usize) -> Self {
+        let subscriptions = Subscriptions::with_buffer(store.clone(), Arc::new(Tasks), pages);
+        Self { subscriptions, patience: trial.patience() }
+    }
+
+    fn subscribe(&self, query: Query, from: From) -> Watch {
+        Watch { subscription: self.subscriptions.subscribe(query, from), patience: self.patience }
+    }
 }
 
 /// The next delivery, which has to come.
 #[track_caller]
-fn next(subscription: &mut Subscription) -> impl Future<Output = Verdict<Delivery>> {
+fn next(watch: &mut Watch) -> impl Future<Output = Verdict<Delivery>> {
     let at = Location::caller();
     async move {
         let found = |actual: String| Broken::new("the next delivery of a subscription", "a delivery", actual).at(at);
-        match tokio::time::timeout(PATIENCE, subscription.next()).await {
+        match tokio::time::timeout(watch.patience, watch.subscription.next()).await {
             Ok(Some(Ok(delivery))) => Ok(delivery),
             Ok(Some(Err(error))) => Err(found(format!("it ended: {error}"))),
             Ok(None) => Err(found("it ended".to_string())),
-            Err(_) => Err(found(format!("nothing within {PATIENCE:?}"))),
+            Err(_) => Err(found(format!("nothing within {:?}", watch.patience))),
         }
     }
 }
@@ -85,10 +105,7 @@ fn resumable(delivery: &Delivery) -> Option<Position> {
 
 /// The events delivered until everything up to `end` has been.
 #[track_caller]
-fn events_up_to(
-    subscription: &mut Subscription,
-    end: Option<Position>,
-) -> impl Future<Output = Verdict<Vec<Arc<Recorded>>>> {
+fn events_up_to(subscription: &mut Watch, end: Option<Position>) -> impl Future<Output = Verdict<Vec<Arc<Recorded>>>> {
     let at = Location::caller();
     async move {
         let mut events = Vec::new();
@@ -108,7 +125,7 @@ fn events_up_to(
 /// The events that a subscription brings until it has caught up.
 #[track_caller]
 fn events_until_caught_up(
-    subscription: &mut Subscription,
+    subscription: &mut Watch,
 ) -> impl Future<Output = Verdict<(Vec<Arc<Recorded>>, Option<Position>)>> {
     let at = Location::caller();
     async move {
@@ -139,14 +156,14 @@ fn of_category(category: &str) -> Query {
 async fn from_the_start(trial: &Trial<dyn EventStore>) -> Verdict {
     let store = trial.open().await?;
     let (nothing, frontier) =
-        events_until_caught_up(&mut subscriptions(&store).subscribe(Query::all(), From::Beginning)).await?;
+        events_until_caught_up(&mut Watches::of(trial, &store).subscribe(Query::all(), From::Beginning)).await?;
     expect_eq!((nothing.len(), frontier), (0, None), "a subscription to an empty store, caught up");
 
     fill(&store, 150).await?;
     let log = store.log().await?;
     for query in [Query::all(), Query::all().with_system(), of_category("a"), Query::stream(name("b-1"))] {
         let expected: Vec<_> = log.iter().filter(|event| query.matches(event)).cloned().collect();
-        let mut subscription = subscriptions(&store).subscribe(query.clone(), From::Beginning);
+        let mut subscription = Watches::of(trial, &store).subscribe(query.clone(), From::Beginning);
         let (events, _) = events_until_caught_up(&mut subscription).await?;
         expect_eq!(events, expected, "a subscription from the start to {query:?}");
     }
@@ -157,7 +174,7 @@ async fn after_each_position(trial: &Trial<dyn EventStore>) -> Verdict {
     let store = trial.open().await?;
     fill(&store, 9).await?;
     let log = store.log().await?;
-    let subscriptions = subscriptions(&store);
+    let subscriptions = Watches::of(trial, &store);
     for after in log.iter().map(|event| event.position) {
         let expected: Vec<_> = log.iter().filter(|event| event.position > after).cloned().collect();
         let mut subscription = subscriptions.subscribe(Query::all().with_system(), From::After(after));
@@ -170,7 +187,7 @@ async fn after_each_position(trial: &Trial<dyn EventStore>) -> Verdict {
 async fn from_now(trial: &Trial<dyn EventStore>) -> Verdict {
     let store = trial.open().await?;
     fill(&store, 9).await?;
-    let mut subscription = subscriptions(&store).subscribe(Query::all(), From::Now);
+    let mut subscription = Watches::of(trial, &store).subscribe(Query::all(), From::Now);
     let before = store.log().await?.last().map(|event| event.position);
     let first = next(&mut subscription).await?;
     expect_eq!(first, Delivery::CaughtUp(before), "the first delivery of a subscription from now");
@@ -181,11 +198,33 @@ async fn from_now(trial: &Trial<dyn EventStore>) -> Verdict {
     Ok(())
 }
 
+async fn live_by_every_query(trial: &Trial<dyn EventStore>) -> Verdict {
+    let store = trial.open().await?;
+    let subscriptions = Watches::of(trial, &store);
+    let queries = [Query::all(), Query::all().with_system(), of_category("a"), Query::stream(name("$s-1"))];
+    let mut live = Vec::new();
+    for query in queries {
+        let mut subscription = subscriptions.subscribe(query.clone(), From::Now);
+        events_until_caught_up(&mut subscription).await?;
+        live.push((query, subscription));
+    }
+    for (number, stream) in (0..).zip(["a-1", "$s-1", "b-1"]) {
+        let last = store.wrote(one(stream, number)).await?.last;
+        for (query, subscription) in &mut live {
+            let expected: Vec<_> =
+                Some(event(stream, number)).into_iter().filter(|event| query.matches(event)).collect();
+            let events = given(&events_up_to(subscription, last).await?);
+            expect_eq!(events, expected, "what a live subscription to {query:?} brings of an event in {stream}");
+        }
+    }
+    Ok(())
+}
+
 async fn past_the_frontier(trial: &Trial<dyn EventStore>) -> Verdict {
     let store = trial.open().await?;
     store.wrote(one("a-1", 0)).await?;
-    let mut subscription = subscriptions(&store).subscribe(Query::all(), From::After(Position::MAX));
-    let refusal = tokio::time::timeout(PATIENCE, subscription.next()).await;
+    let mut subscription = Watches::of(trial, &store).subscribe(Query::all(), From::After(Position::MAX));
+    let refusal = tokio::time::timeout(trial.patience(), subscription.subscription.next()).await;
     expect_is!(
         refusal,
         Ok(Some(Err(SubscribeError::AheadOfLog { after: Position::MAX, .. }))),
@@ -216,7 +255,7 @@ async fn write_beside(store: &Store, writers: u32, appends: u32) -> Verdict<Opti
 /// Follows a query from the beginning until it has come to the end that it is told, resuming after every
 /// `patience` deliveries; the positions seen.
 async fn follow(
-    subscriptions: Subscriptions,
+    subscriptions: Watches,
     query: Query,
     mut end: watch::Receiver<Option<Position>>,
     mut patience: impl FnMut() -> usize,
@@ -249,12 +288,13 @@ async fn follow(
 
 /// Followers that come one after another while writers write, all of which have to see every event once.
 async fn follow_writers(
+    trial: &Trial<dyn EventStore>,
     store: &Store,
     followers: u64,
     buffer: usize,
     patience: impl Fn(u64) -> Box<dyn FnMut() -> usize + Send>,
 ) -> Verdict {
-    let subscriptions = Subscriptions::with_buffer(store.clone(), Arc::new(Tasks), buffer);
+    let subscriptions = Watches::with_buffer(trial, store, buffer);
     let (tell, told) = watch::channel(None);
     let queries = [Query::all(), of_category("a"), Query::all().with_system()];
     let following = (0..followers).zip(queries.into_iter().cycle()).map(|(n, query)| {
@@ -279,7 +319,7 @@ async fn follow_writers(
 async fn at_the_seam_beside_writers(trial: &Trial<dyn EventStore>) -> Verdict {
     let store = trial.open().await?;
     for _ in 0..trial.rounds(3) {
-        follow_writers(&store, 24, 3, |_| Box::new(|| usize::MAX)).await?;
+        follow_writers(trial, &store, 24, 3, |_| Box::new(|| usize::MAX)).await?;
     }
     Ok(())
 }
@@ -289,7 +329,7 @@ async fn says_when_it_has_caught_up(trial: &Trial<dyn EventStore>) -> Verdict {
     fill(&store, 6).await?;
     let frontier = store.log().await?.last().map(|event| event.position);
     for query in [Query::all(), Query::stream(name("missing"))] {
-        let mut subscription = subscriptions(&store).subscribe(query.clone(), From::Beginning);
+        let mut subscription = Watches::of(trial, &store).subscribe(query.clone(), From::Beginning);
         let (_, caught_up) = events_until_caught_up(&mut subscription).await?;
         expect_eq!(caught_up, frontier, "where a subscription to {query:?} has caught up");
     }
@@ -298,7 +338,7 @@ async fn says_when_it_has_caught_up(trial: &Trial<dyn EventStore>) -> Verdict {
 
 async fn reports_progress_past_what_does_not_match(trial: &Trial<dyn EventStore>) -> Verdict {
     let store = trial.open().await?;
-    let mut subscription = subscriptions(&store).subscribe(Query::stream(name("mine")), From::Beginning);
+    let mut subscription = Watches::of(trial, &store).subscribe(Query::stream(name("mine")), From::Beginning);
     events_until_caught_up(&mut subscription).await?;
     let mut last = store.wrote(one("mine", 0)).await?.last;
     expect_is!(next(&mut subscription).await?, Delivery::Event(_), "a delivery after a matching event");
@@ -321,9 +361,9 @@ async fn reports_progress_past_what_does_not_match(trial: &Trial<dyn EventStore>
 }
 
 /// Makes a subscriber with room for one page slow, by letting another take each event first.
-async fn fall_behind(trial: &Trial<dyn EventStore>) -> Verdict<(Store, Vec<Position>, Subscription, Subscription)> {
+async fn fall_behind(trial: &Trial<dyn EventStore>) -> Verdict<(Store, Vec<Position>, Watch, Watch)> {
     let store = trial.open().await?;
-    let subscriptions = Subscriptions::with_buffer(store.clone(), Arc::new(Tasks), 1);
+    let subscriptions = Watches::with_buffer(trial, &store, 1);
     let mut slow = subscriptions.subscribe(Query::all(), From::Now);
     let mut quick = subscriptions.subscribe(Query::all(), From::Now);
     events_until_caught_up(&mut slow).await?;
@@ -358,8 +398,8 @@ async fn says_when_it_falls_behind(trial: &Trial<dyn EventStore>) -> Verdict {
 async fn writers_never_wait_for_a_slow_consumer(trial: &Trial<dyn EventStore>) -> Verdict {
     // Neither one that is polled no more, nor one that was dropped in the middle of a poll, holds up anybody.
     let (store, _, _slow, mut quick) = fall_behind(trial).await?;
-    let mut half = subscriptions(&store).subscribe(Query::all(), From::Beginning);
-    let _ = half.next().now_or_never();
+    let mut half = Watches::of(trial, &store).subscribe(Query::all(), From::Beginning);
+    let _ = half.subscription.next().now_or_never();
     let writing = async {
         let mut last = None;
         for number in 0..50 {
@@ -378,7 +418,8 @@ async fn five_hundred_share_one_reader(trial: &Trial<dyn EventStore>) -> Verdict
     let store: Store = trial.open().await?;
     let counting =
         Arc::new(Counting { store: store.clone(), waiting: Busiest::default(), reading: Busiest::default() });
-    let subscriptions = Subscriptions::new(counting.clone(), Arc::new(Tasks));
+    let counted: Store = counting.clone();
+    let subscriptions = Watches::of(trial, &counted);
     let mut many: Vec<_> = (0..500).map(|_| subscriptions.subscribe(Query::all(), From::Now)).collect();
     for one in &mut many {
         events_until_caught_up(one).await?;
@@ -450,7 +491,7 @@ impl EventStore for Counting {
 async fn resumed_after_every_delivery(trial: &Trial<dyn EventStore>) -> Verdict {
     let store = trial.open().await?;
     fill(&store, 12).await?;
-    let (log, subscriptions) = (store.log().await?, subscriptions(&store));
+    let (log, subscriptions) = (store.log().await?, Watches::of(trial, &store));
     let end = log.last().map(|event| event.position);
     for query in [Query::all(), of_category("b")] {
         let (mut from, mut seen) = (From::Beginning, Vec::new());
@@ -469,11 +510,34 @@ async fn resumed_after_every_delivery(trial: &Trial<dyn EventStore>) -> Verdict 
     Ok(())
 }
 
+async fn resumed_live(trial: &Trial<dyn EventStore>) -> Verdict {
+    let store = trial.open().await?;
+    let subscriptions = Watches::of(trial, &store);
+    let mut after = store.wrote(one("a-1", 0)).await?.last;
+    for number in 1..4 {
+        let mut subscription =
+            subscriptions.subscribe(Query::all().with_system(), after.map_or(From::Beginning, From::After));
+        events_until_caught_up(&mut subscription).await?;
+        let live = store.wrote(one("$s-1", number)).await?.last;
+        let seen = given(&events_up_to(&mut subscription, live).await?);
+        expect_eq!(seen, [event("$s-1", number)], "what is brought live after resuming {number} times");
+        drop(subscription);
+
+        let missed = store.wrote(some("b-1", number * 2..number * 2 + 2)).await?.last;
+        let mut resumed = subscriptions.subscribe(Query::all().with_system(), live.map_or(From::Now, From::After));
+        let (events, _) = events_until_caught_up(&mut resumed).await?;
+        let expected = [event("b-1", number * 2), event("b-1", number * 2 + 1)];
+        expect_eq!(given(&events), expected, "what was written between two subscriptions");
+        after = missed;
+    }
+    Ok(())
+}
+
 async fn resumed_beside_writers(trial: &Trial<dyn EventStore>) -> Verdict {
     let store = trial.open().await?;
     let patience = |seed| -> Box<dyn FnMut() -> usize + Send> {
         let mut random = fastrand::Rng::with_seed(seed);
         Box::new(move || random.usize(1..8))
     };
-    follow_writers(&store, 9, 2, patience).await
+    follow_writers(trial, &store, 9, 2, patience).await
 }

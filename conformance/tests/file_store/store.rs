@@ -5,7 +5,7 @@ use crate::journal::{self, Found};
 use async_trait::async_trait;
 use core::time::Duration;
 use portolan_conformance::{Judgment, Model, Place};
-use portolan_kernel::ports::{AppendError, Capabilities, Clock, EventStore, ReadError, Source, StoreId};
+use portolan_kernel::ports::{AppendError, Capabilities, Clock, EventStore, Limits, ReadError, Source, StoreId};
 use portolan_kernel::values::{
     Append, Appended, CheckpointState, Name, Page, Position, Query, Read, Recalled, Timestamp,
 };
@@ -72,6 +72,13 @@ pub(crate) fn path(place: &Place) -> std::path::PathBuf {
     place.dir().join("journal")
 }
 
+/// Small enough that encoding in hexadecimal takes no time.
+fn limits() -> Limits {
+    let mut limits = Limits::default();
+    (limits.append_events, limits.append_bytes, limits.event_bytes) = (200, 400_000, 150_000);
+    limits
+}
+
 impl FileStore {
     pub(crate) fn open(place: &Place, flaw: Flaw) -> io::Result<Self> {
         let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path(place))?;
@@ -81,7 +88,7 @@ impl FileStore {
             file.write_all(&journal::record(&journal::identity(identity)))?;
             file.sync_all()?;
         }
-        let model = Model::new(Capabilities::new(StoreId::from_bytes([0; 16])));
+        let model = Model::new(Capabilities::new(StoreId::from_bytes([0; 16])).with_limits(limits()));
         let mut state = State { file, read: 0, model, late: Vec::new(), damage: None };
         if flaw == Flaw::ForgetsTheLastOnRestart {
             state.forget_the_last()?;
@@ -203,7 +210,9 @@ impl State {
                     append.events.split_last().map_or((None, &[][..]), |(last, rest)| (Some(last), rest));
                 for event in parts {
                     self.put(&journal::record(&journal::part(event.clone(), at)))?;
-                    std::thread::sleep(Duration::from_micros(300));
+                    if parts.len() < 8 {
+                        std::thread::sleep(Duration::from_micros(300));
+                    }
                 }
                 let mut rest = append.clone();
                 rest.events = last.cloned().into_iter().collect();

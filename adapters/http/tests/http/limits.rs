@@ -21,25 +21,18 @@ async fn a_body_of_100_mb_is_refused_before_it_comes() {
     }
 }
 
+/// A client that sends everything before it looks for an answer gets it, as long as its connection is not reset.
 #[tokio::test]
 async fn a_body_of_100_mb_that_comes_all_the_same_still_gets_its_answer() {
     let server = Running::start().await;
-    let (mut read, mut write) = server.connect().await.into_split();
+    let mut socket = server.connect().await;
     let head = "POST /commands/echo HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
-    let sending = tokio::spawn(async move {
-        write.write_all(head.as_bytes()).await?;
-        let chunk = [b"10000\r\n".as_slice(), &[b' '; 1 << 16], b"\r\n"].concat();
-        for _ in 0..HUNDRED_MEGABYTES >> 16 {
-            write.write_all(&chunk).await?;
-        }
-        write.write_all(b"0\r\n\r\n").await
-    });
-    let mut answer = Vec::new();
-    timeout(Duration::from_secs(20), read.read_to_end(&mut answer)).await.unwrap().unwrap();
-    let answer = String::from_utf8(answer).unwrap();
-    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
-    assert!(answer.contains("application/problem+json") && answer.contains("body-too-large"), "{answer}");
-    drop(sending.await);
+    socket.write_all(head.as_bytes()).await.unwrap();
+    let chunk = [b"10000\r\n".as_slice(), &[b' '; 1 << 16], b"\r\n"].concat();
+    for _ in 0..HUNDRED_MEGABYTES >> 16 {
+        socket.write_all(&chunk).await.unwrap();
+    }
+    Reply::read(&mut socket).await.is_problem(413, "body-too-large");
     server.get("/healthz").await.is_ok();
 }
 

@@ -24,11 +24,15 @@ pub mod prelude {
 
     #[cfg(feature = "memory")]
     pub use portolan_memory::MemoryStore;
+    #[cfg(feature = "sqlite")]
+    pub use portolan_sqlite::SqliteStore;
     #[cfg(feature = "tokio")]
     pub use portolan_tokio::TokioRuntime;
 }
 
 #[cfg(feature = "memory")]
 pub use portolan_memory as memory;
+#[cfg(feature = "sqlite")]
+pub use portolan_sqlite as sqlite;
 #[cfg(feature = "tokio")]
 pub use portolan_tokio as tokio;

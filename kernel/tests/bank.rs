@@ -4,17 +4,19 @@ extern crate alloc;
 
 mod support;
 
+use alloc::sync::Arc;
 use futures::TryStreamExt;
 use portolan_kernel::application::BuildError;
 use portolan_kernel::domain::{Aggregate, Context, Decide, RecordedAs, Rejection, Upcasters, decode_recorded};
-use portolan_kernel::drivers::{CommandBusExt, DuplicateName, EventStoreExt, QueryBusExt};
+use portolan_kernel::drivers::{CommandBusExt, EventStoreExt, QueryBusExt, RegisterError};
 use portolan_kernel::ports::*;
 use portolan_kernel::values::*;
 use rstest::rstest;
 use serde_json::json;
 use support::bank::*;
 use support::store::TestStore;
-use support::{bank_on, builder};
+use support::tickets::{Issue, Odd, TicketEvent};
+use support::{NOW, bank_on, builder};
 
 fn encoded(name: &str, body: &str) -> CommandEnvelope {
     let body = Body::Encoded(body.to_owned().into(), Format::Json);
@@ -114,14 +116,60 @@ async fn metadata_reaches_every_event() {
 #[tokio::test]
 async fn names_are_registered_once() {
     let store = TestStore::new();
+    let shared = builder(&store).aggregate::<Account>().aggregate::<Odd<2>>().build().await.unwrap_err();
+    assert!(matches!(shared, BuildError::SnapshotKind { category: "account", .. }), "{shared}");
     let twice = builder(&store).aggregate::<Account>().aggregate::<Account>().build().await.unwrap_err();
     assert!(
-        matches!(&twice, BuildError::Command(DuplicateName::Twice { name, .. }) if *name == "open-account"),
+        matches!(&twice, BuildError::Command(RegisterError::NameTaken { name, .. }) if *name == "open-account"),
         "{twice}"
     );
     let twice = builder(&store).query(balance).query(balance).build().await.unwrap_err();
-    assert!(matches!(&twice, BuildError::Query(DuplicateName::Twice { name, .. }) if *name == "balance"), "{twice}");
+    assert!(
+        matches!(&twice, BuildError::Query(RegisterError::NameTaken { name, .. }) if *name == "balance"),
+        "{twice}"
+    );
 }
+
+#[tokio::test]
+async fn categories_are_judged_before_anything_is_written() {
+    let store = TestStore::new();
+    let none = builder(&store).aggregate::<Odd<0>>().build().await.unwrap_err();
+    assert!(matches!(none, BuildError::Category { category: "to-do", .. }), "{none}");
+    let differ = builder(&store).aggregate::<Odd<1>>().build().await.unwrap_err();
+    assert!(matches!(differ, BuildError::CategoriesDiffer { events: "account", .. }), "{differ}");
+
+    let astray = Issue { stream: "account-ann".into(), aside: String::new() };
+    let error = bank_on(&store).await.ports().commands.send(astray).await.unwrap_err().to_string();
+    assert!(error.contains("issue names the stream account-ann of category account"), "{error}");
+    assert_eq!(store.events().len(), 0);
+}
+
+#[tokio::test]
+async fn a_decision_sees_its_context() {
+    let store = TestStore::new();
+    let ports = bank_on(&store).await.ports();
+    let issue = || Issue { stream: "ticket-1".into(), aside: "as it was sent".into() };
+    ports.commands.send(issue()).actor("eve").await.unwrap();
+    let issued = store.events().remove(0);
+    assert_eq!((issued.version, &*issued.tags), (3, &[Tag::new("by:eve").unwrap()][..]));
+    let TicketEvent::Issued { numbers, by, at, aside } =
+        decode_recorded::<TicketEvent>(&Upcasters::new(), &issued).unwrap().remove(0);
+    assert_eq!((by.as_deref(), at, &*aside), (Some("eve"), NOW.as_micros(), "as it was sent"));
+    assert_ne!(numbers[0], numbers[1]);
+
+    // Ids are the command's: equal on a retry and in another life, others for another command.
+    let (one, other) = (TestStore::new(), TestStore::new());
+    let rival = NewEvent::new("ticket-1".parse().unwrap(), "ticket.issued".parse().unwrap(), RIVAL).with_version(3);
+    other.before_append(move |store| drop(store.write(Append::new([rival]))));
+    for store in [&one, &other] {
+        bank_on(store).await.ports().commands.send(issue()).id("k-1").await.unwrap();
+    }
+    let (one, other) = (one.events().remove(0), other.events().remove(1));
+    assert_eq!((&one.payload, one.id), (&other.payload, other.id));
+    assert_ne!(one.payload, issued.payload);
+}
+
+const RIVAL: &str = r#"{"numbers":["1","2"],"by":null,"at":0,"aside":""}"#;
 
 /// Events of version 1 called the owner `name`.
 struct OwnerFromName;
@@ -161,6 +209,10 @@ async fn old_events_are_upcast_on_the_way_to_every_state() {
     let ports = app.ports();
     let reply = ports.queries.query(Balance { account_id: "ann".into() }).await.unwrap();
     assert_eq!((reply.answer, reply.revision), (1, Some(Revision::FIRST)));
+    let mut upcasters = Upcasters::new();
+    upcasters.insert(Arc::new(OwnerFromName));
+    let become_of_it = decode_recorded::<AccountEvent>(&upcasters, &store.events()[0]).unwrap();
+    assert_eq!(become_of_it, [AccountEvent::Opened { owner: "Ann".into() }, AccountEvent::Deposited { amount: 1 }]);
     ports.commands.send(withdraw("ann", 1)).await.unwrap();
     assert_eq!(&*store.events()[0].event_type, "account.created");
 
@@ -200,4 +252,18 @@ async fn pages_join_into_one_read() {
     }
     let events: Vec<_> = store.read_all(Read::log(Query::all())).try_collect().await.unwrap();
     assert_eq!(events, store.events());
+}
+
+#[tokio::test]
+async fn states_are_folded_from_all_pages_and_from_every_event() {
+    let store = TestStore::with_pages_of(3);
+    let ports = bank_on(&store).await.ports();
+    store.write_event("account-ann", "account.opened", r#"{"owner":"Ann"}"#);
+    for _ in 0..10 {
+        store.write_event("account-ann", "account.deposited", r#"{"amount":1}"#);
+    }
+    assert_eq!(ports.queries.query(Balance { account_id: "ann".into() }).await.unwrap().answer, 10);
+    store.lose(4);
+    let error = ports.queries.query(Balance { account_id: "ann".into() }).await.unwrap_err().to_string();
+    assert!(error.contains("event 5 of account-ann where 4 should come"), "{error}");
 }

@@ -5,6 +5,7 @@ extern crate alloc;
 mod support;
 
 use alloc::sync::Arc;
+use futures::FutureExt;
 use portolan_kernel::drivers::{CommandBusExt, QueryBusExt, command_scope};
 use portolan_kernel::ports::*;
 use portolan_kernel::values::*;
@@ -186,22 +187,30 @@ async fn rejections_are_not_recorded() {
     assert!(!ports.commands.send(withdraw("ann", 5)).id("k-1").await.unwrap().repeated);
 }
 
+#[rstest]
+#[case::before_the_state_is_read_which_then_rejects(false)]
+#[case::before_the_append(true)]
 #[tokio::test]
-async fn a_duplicate_that_commits_in_between_answers_for_the_rejected_one() {
+async fn a_duplicate_that_commits_in_between_answers_for_both(#[case] late: bool) {
     let store = TestStore::new();
     let ports = bank_on(&store).await.ports();
     let first = ports.commands.send(open("ann")).id("k-1").await.unwrap();
     // The same again on a copy without events, which gets them only after the first recall.
     let copy = TestStore::new();
-    let appended = store.recall(command_scope("open-account", None), Name::new("k-1").unwrap()).await.unwrap().unwrap();
-    let events: Vec<_> = store.events().iter().map(|recorded| recorded.event.clone()).collect();
-    copy.before_read(move |copy| {
-        let key = IdempotencyKey::new(command_scope("open-account", None), Name::new("k-1").unwrap(), appended.digest);
-        copy.write(Append::new(events).key(key.with_note(appended.appended.note)));
-    });
+    let (scope, id) = (command_scope("open-account", None), Name::new("k-1").unwrap());
+    let recalled = store.recall(scope.clone(), id.clone()).await.unwrap().unwrap();
+    let key = IdempotencyKey::new(scope, id, recalled.digest).with_note(recalled.appended.note);
+    let append = Append::new(store.events().iter().map(|recorded| recorded.event.clone())).key(key);
+    let duplicate = move |copy: &TestStore| drop(copy.write(append));
+    if late {
+        copy.before_append(duplicate);
+    } else {
+        copy.before_read(duplicate);
+    }
     let second = bank_on(&copy).await.ports().commands.send(open("ann")).id("k-1").await.unwrap();
     assert!(second.repeated);
-    assert_eq!((second.streams, second.events), (first.streams, first.events));
+    assert_eq!((second.streams, second.position, second.events), (first.streams, first.position, first.events));
+    assert_eq!(copy.events().len(), 1);
 }
 
 #[tokio::test]
@@ -293,4 +302,19 @@ async fn a_shutdown_lets_accepted_commands_finish_and_takes_no_more() {
     accepted.await.unwrap().unwrap();
     assert_eq!(balance_of(&ports, "ann").await, 0);
     app.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_dropped_command_holds_up_nobody() {
+    let store = TestStore::new();
+    let app = bank_on(&store).await;
+    let ports = app.ports();
+    let mut dropped = ports.commands.send(open("ann")).into_future();
+    assert!((&mut dropped).now_or_never().is_none(), "the store answered at once");
+    let mut waiting = ports.commands.send(open("ann")).into_future();
+    assert!((&mut waiting).now_or_never().is_none(), "it was not its turn");
+    drop((waiting, dropped));
+    ports.commands.send(open("ann")).await.unwrap();
+    app.shutdown().await;
+    assert_eq!(store.events().len(), 1);
 }

@@ -5,11 +5,11 @@ use crate::heads::{Head, Heads};
 use crate::names::{self, Kinds, Names};
 use crate::rows::{Inserter, Place};
 use crate::{checkpoints, guard, keys};
+use core::time::Duration;
 use portolan_kernel::ports::{AppendError, StoreId, streams_of};
 use portolan_kernel::values::{Append, Appended, CheckpointState, Position, Revision, StreamId, Timestamp};
 use rusqlite::{Connection, OptionalExtension};
 use std::collections::HashMap;
-use std::time::Duration;
 
 /// Why an append was not written.
 pub(crate) enum Refusal {
@@ -123,8 +123,10 @@ impl Ledger {
     ) -> Result<Appended, Fault> {
         let first = self.last_position + 1;
         if !append.events.is_empty() {
-            self.last_position =
-                i64::try_from(append.events.len()).ok().and_then(|n| self.last_position.checked_add(n)).ok_or(Fault::NoPosition)?;
+            self.last_position = i64::try_from(append.events.len())
+                .ok()
+                .and_then(|n| self.last_position.checked_add(n))
+                .ok_or(Fault::NoPosition)?;
             let place_of: HashMap<_, _> = streams.iter().enumerate().map(|(at, stream)| (*stream, at)).collect();
             let mut inserter = Inserter::new(conn)?;
             let mut at = 0;

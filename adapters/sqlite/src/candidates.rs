@@ -4,9 +4,9 @@ use crate::append::last_revision;
 use crate::error::Fault;
 use crate::names::{self, Names};
 use crate::query::Range;
+use alloc::collections::{BTreeSet, VecDeque};
 use portolan_kernel::values::{Direction, Item, Query, Tag};
 use rusqlite::{Connection, OptionalExtension, params};
-use std::collections::{BTreeSet, VecDeque};
 
 /// A query that needs more index ranges than this is answered from the log itself: merging them would cost
 /// more than it saves.
@@ -258,7 +258,8 @@ pub(crate) fn revision_at(conn: &Connection, stream: i64, position: i64) -> Resu
     let Some(last) = last_revision(conn, stream)? else {
         return Ok(None);
     };
-    let is_at_or_below = |revision: i64| -> Result<bool, Fault> { Ok(position_of(conn, stream, revision)? <= position) };
+    let is_at_or_below =
+        |revision: i64| -> Result<bool, Fault> { Ok(position_of(conn, stream, revision)? <= position) };
     if is_at_or_below(last)? {
         return Ok(Some(last));
     }
@@ -285,6 +286,7 @@ fn position_of(conn: &Connection, stream: i64, revision: i64) -> Result<i64, Fau
 
 /// A revision that has to be there and is not.
 pub(crate) fn gap(conn: &Connection, stream: i64, revision: i64) -> Fault {
-    let name = Names::default().stream(conn, stream).map_or_else(|_| format!("number {stream}"), |name| name.to_string());
+    let name =
+        Names::default().stream(conn, stream).map_or_else(|_| format!("number {stream}"), |name| name.to_string());
     Fault::Damaged(format!("table log, stream {name}, revision {revision}: the event is missing"))
 }

@@ -2,11 +2,12 @@
 
 use crate::readers::Readers;
 use crate::schema;
+use alloc::sync::Arc;
+use core::task::{Poll, Waker};
+use core::time::Duration;
 use std::collections::HashMap;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::task::{Poll, Waker};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
 
 /// How late the hint may be, as the capabilities state it: the longest pause between two looks, and room for
 /// the machine.
@@ -63,7 +64,7 @@ impl Changes {
     /// Returns once something was written after the position, or the store closes.
     pub(crate) async fn after(self: &Arc<Self>, position: i64) {
         let mut ticket = Ticket { changes: self, number: None };
-        std::future::poll_fn(|context| ticket.poll(position, context.waker())).await;
+        core::future::poll_fn(|context| ticket.poll(position, context.waker())).await;
     }
 
     /// Lets everybody go and ends the watching thread.
@@ -83,7 +84,7 @@ impl Changes {
     }
 
     fn let_go(&self) {
-        let waiting = std::mem::take(&mut self.lock().waiting);
+        let waiting = core::mem::take(&mut self.lock().waiting);
         waiting.into_values().for_each(|waiting| waiting.waker.wake());
     }
 

@@ -1,12 +1,13 @@
 //! How a store is opened.
 
 use crate::{OpenError, SqliteStore};
+use alloc::sync::Arc;
+use core::fmt;
+use core::time::Duration;
 use portolan_kernel::ports::Clock;
 use portolan_kernel::values::Timestamp;
-use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// What an acknowledgement promises.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -25,10 +26,10 @@ pub enum Durability {
 ///
 /// ```
 /// # use portolan_sqlite::SqliteStore;
-/// # use std::time::Duration;
+/// # use core::time::Duration;
 /// # let folder = tempfile::tempdir().unwrap();
 /// # let path = folder.path().join("bank.db");
-/// # futures::executor::block_on(async {
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
 /// let store = SqliteStore::builder(path).key_retention(Some(Duration::from_secs(86_400))).open().await.unwrap();
 /// # drop(store);
 /// # });

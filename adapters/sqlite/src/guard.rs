@@ -31,4 +31,3 @@ pub(crate) fn judge(conn: &Connection, names: &mut Names, guard: &Guard, last_po
     }
     Ok(())
 }
-

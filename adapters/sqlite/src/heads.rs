@@ -36,7 +36,7 @@ impl Heads {
 
     pub(crate) fn set(&mut self, stream: StreamId, head: Head) {
         if self.young.len() >= self.generation && !self.young.contains_key(&stream) {
-            self.old = std::mem::take(&mut self.young);
+            self.old = core::mem::take(&mut self.young);
         }
         self.young.insert(stream, head);
     }

@@ -2,11 +2,11 @@
 
 use crate::checksum::Checksum;
 use crate::error::Fault;
+use core::fmt::Write;
+use core::time::Duration;
 use portolan_kernel::Bytes;
 use portolan_kernel::values::{Appended, IdempotencyKey, Position, Recalled, Revision, StreamId, Timestamp};
 use rusqlite::{Connection, OptionalExtension, params};
-use std::fmt::Write;
-use std::time::Duration;
 
 /// What is recorded under a key, unless it has expired at `now`.
 pub(crate) fn find(
@@ -16,9 +16,8 @@ pub(crate) fn find(
     retention: Option<Duration>,
     now: Timestamp,
 ) -> Result<Option<Recalled>, Fault> {
-    let mut statement = conn.prepare_cached(
-        "SELECT digest, note, outcome, recorded_at, checksum FROM keys WHERE scope = ?1 AND id = ?2",
-    )?;
+    let mut statement = conn
+        .prepare_cached("SELECT digest, note, outcome, recorded_at, checksum FROM keys WHERE scope = ?1 AND id = ?2")?;
     let row = statement
         .query_row([scope, id], |row| {
             let (digest, note, outcome): (Vec<u8>, Vec<u8>, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
@@ -147,10 +146,8 @@ mod tests {
 
     #[test]
     fn an_outcome_is_read_back_as_it_was() {
-        let streams = vec![
-            (StreamId::new("a b-1").unwrap(), Some(Revision::new(3))),
-            (StreamId::new("-").unwrap(), None),
-        ];
+        let streams =
+            vec![(StreamId::new("a b-1").unwrap(), Some(Revision::new(3))), (StreamId::new("-").unwrap(), None)];
         let appended = Appended::new(Position::new(1), Position::new(4), streams);
         assert_eq!(decode(&encode(&appended)), Some(appended));
         let nothing = Appended::new(None, None, Vec::new());

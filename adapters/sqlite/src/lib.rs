@@ -10,7 +10,7 @@
 //!
 //! # let folder = tempfile::tempdir().unwrap();
 //! # let path = folder.path().join("bank.db");
-//! # futures::executor::block_on(async {
+//! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
 //! let store = SqliteStore::open(path).await.unwrap();
 //! let ann = StreamId::new("account-ann").unwrap();
 //! let opened = NewEvent::new(ann.clone(), EventType::new("account.opened").unwrap(), r#"{"owner":"Ann"}"#);
@@ -37,6 +37,8 @@
 //!
 //! Each row carries a checksum, verified whenever it is read. The checksums do not cover the inside of
 //! indexes; `PRAGMA integrity_check` compares those with the rows.
+
+extern crate alloc;
 
 mod append;
 mod candidates;
@@ -67,7 +69,10 @@ use crate::error::Fault;
 use crate::queue::Refused;
 use crate::readers::Readers;
 use crate::writer::{Handle, Job, Jobs};
+use alloc::sync::Arc;
 use async_trait::async_trait;
+use core::fmt;
+use core::time::Duration;
 use portolan_kernel::application::Storage;
 use portolan_kernel::ports::{
     AppendError, Capabilities, Clock, EventStore, ReadError, Snapshot, SnapshotError, SnapshotStore, Source,
@@ -75,11 +80,8 @@ use portolan_kernel::ports::{
 use portolan_kernel::values::{
     Append, Appended, CheckpointState, Name, Page, Position, Query, Read, Recalled, Revision, StreamId,
 };
-use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
 
 /// A store on one SQLite file. A clone is another handle on the same store.
 ///

@@ -48,7 +48,7 @@ fn text_of(conn: &Connection, sql: &str, number: i64) -> Result<Option<String>, 
     Ok(conn.prepare_cached(sql)?.query_row([number], |row| row.get(0)).optional()?)
 }
 
-fn keep<K: std::hash::Hash + Eq, V>(names: &mut HashMap<K, V>, key: K, value: V) {
+fn keep<K: core::hash::Hash + Eq, V>(names: &mut HashMap<K, V>, key: K, value: V) {
     if names.len() >= KEPT {
         names.clear();
     }

@@ -6,9 +6,9 @@ use crate::candidates::{Candidates, Plan};
 use crate::error::Fault;
 use crate::names::Names;
 use crate::rows::{self, COLUMNS};
+use alloc::sync::Arc;
 use portolan_kernel::values::{Direction, Query, Recorded};
 use rusqlite::{CachedStatement, Connection, OptionalExtension};
-use std::sync::Arc;
 
 /// What one page may hold, in bytes of events; one event may be larger.
 pub(crate) const PAGE_BYTES: u64 = 4 << 20;
@@ -29,6 +29,10 @@ pub(crate) struct Range {
 impl Range {
     pub(crate) fn is_empty(self) -> bool {
         self.low > self.high
+    }
+
+    pub(crate) fn holds(self, number: i64) -> bool {
+        self.low <= number && number <= self.high
     }
 }
 
@@ -70,30 +74,32 @@ struct Page<'s, 'q> {
 
 impl Page<'_, '_> {
     fn by_log(mut self, conn: &Connection, names: &mut Names, range: Range) -> Result<Found, Fault> {
-        let order = match self.scan.direction {
-            Direction::Forward => "ASC",
-            Direction::Backward => "DESC",
+        let (order, mut expected, step) = match self.scan.direction {
+            Direction::Forward => ("ASC", range.low, 1),
+            Direction::Backward => ("DESC", range.high, -1),
         };
         let mut statement = conn.prepare_cached(&format!(
             "SELECT {COLUMNS} FROM log WHERE position BETWEEN ?1 AND ?2 ORDER BY position {order}"
         ))?;
         let mut rows = statement.query([range.low, range.high])?;
-        while let Some(row) = rows.next()? {
+        // This store leaves no position out, so one that is not there is lost, and not a silent end.
+        while range.holds(expected) {
+            let row = rows.next()?.ok_or_else(|| rows::damaged(expected))?;
             let event = rows::decode(conn, names, row)?;
-            let position = event.position.get().cast_signed();
-            if self.take(event) {
-                return Ok(self.done(Some(position).filter(|at| !self.is_end(*at, range))));
+            if event.position.get().cast_signed() != expected {
+                return Err(rows::damaged(expected));
             }
+            let is_full = self.take(event);
+            let next = expected + step;
+            if is_full && range.holds(next) {
+                return Ok(self.done(Some(expected)));
+            }
+            expected = next;
         }
         Ok(self.done(None))
     }
 
-    fn by_indexes(
-        mut self,
-        conn: &Connection,
-        names: &mut Names,
-        mut candidates: Candidates,
-    ) -> Result<Found, Fault> {
+    fn by_indexes(mut self, conn: &Connection, names: &mut Names, mut candidates: Candidates) -> Result<Found, Fault> {
         let mut fetch = conn.prepare_cached(&format!("SELECT {COLUMNS} FROM log WHERE position = ?1"))?;
         while let Some(position) = candidates.next(conn)? {
             let event = fetch_one(conn, names, &mut fetch, position)?;
@@ -115,15 +121,8 @@ impl Page<'_, '_> {
         self.found.len() >= self.scan.limit || self.bytes >= PAGE_BYTES || self.looks >= PAGE_LOOKS
     }
 
-    fn is_end(&self, position: i64, range: Range) -> bool {
-        match self.scan.direction {
-            Direction::Forward => position >= range.high,
-            Direction::Backward => position <= range.low,
-        }
-    }
-
     fn done(&mut self, examined: Option<i64>) -> Found {
-        Found { events: std::mem::take(&mut self.found), examined }
+        Found { events: core::mem::take(&mut self.found), examined }
     }
 }
 

@@ -82,7 +82,7 @@ fn stream_page(
         "SELECT {COLUMNS} FROM log WHERE stream = ?1 AND revision BETWEEN ?2 AND ?3 ORDER BY revision {order}"
     ))?;
     let mut rows = statement.query([number_of_stream, range.low, range.high])?;
-    while events.len() < limit && bytes < PAGE_BYTES && range.low <= expected && expected <= range.high {
+    while events.len() < limit && bytes < PAGE_BYTES && range.holds(expected) {
         let row = rows.next()?.ok_or_else(|| gap(conn, number_of_stream, expected))?;
         let event = rows::decode(conn, names, row)?;
         if number(event.revision.get()) != expected || event.stream != *stream {
@@ -92,7 +92,9 @@ fn stream_page(
         events.push(event);
         expected += if read.direction == Direction::Forward { 1 } else { -1 };
     }
-    let has_more = range.low <= expected && expected <= range.high;
-    let next = events.last().filter(|_| has_more).map(|event| read.clone().after(event).until(position(frontier)));
+    let next = events
+        .last()
+        .filter(|_| range.holds(expected))
+        .map(|event| read.clone().after(event).until(position(frontier)));
     Ok(Page::new(events, position(frontier), next, Some(Revision::new(last.cast_unsigned()))))
 }

@@ -3,10 +3,10 @@
 use crate::error::Fault;
 use crate::names::Names;
 use crate::schema;
+use core::time::Duration;
 use rusqlite::Connection;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 /// Idle connections. A read takes one, or opens one more: it never waits for another read.
 pub(crate) struct Readers {
@@ -45,7 +45,7 @@ impl Readers {
 
     /// Closes the idle connections.
     pub(crate) fn close(&self) {
-        let idle = std::mem::take(&mut *self.idle());
+        let idle = core::mem::take(&mut *self.idle());
         drop(idle);
     }
 

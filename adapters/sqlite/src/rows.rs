@@ -3,11 +3,11 @@
 use crate::checksum::Checksum;
 use crate::error::Fault;
 use crate::names::Names;
+use alloc::sync::Arc;
 use portolan_kernel::Bytes;
 use portolan_kernel::values::{EventId, Format, NewEvent, Position, Recorded, Revision, Tag, Timestamp};
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Connection, Row};
-use std::sync::Arc;
 
 /// The columns of an event, in the order that [`decode`] reads them.
 pub(crate) const COLUMNS: &str =
@@ -68,7 +68,7 @@ impl<'c> Inserter<'c> {
 
 /// As TEXT what a person can read, as a BLOB anything else: the bytes are the same. The shell stops at a NUL.
 pub(crate) fn readable(bytes: &[u8], format: Format) -> ToSqlOutput<'_> {
-    let is_text = format == Format::Json && std::str::from_utf8(bytes).is_ok() && !bytes.contains(&0);
+    let is_text = format == Format::Json && core::str::from_utf8(bytes).is_ok() && !bytes.contains(&0);
     ToSqlOutput::Borrowed(if is_text { ValueRef::Text(bytes) } else { ValueRef::Blob(bytes) })
 }
 
@@ -148,21 +148,18 @@ fn try_decode(
     else {
         return Ok(None);
     };
-    let Some(tags) = std::str::from_utf8(bytes(8).unwrap_or_default()).ok() else {
+    let Some(tags) = core::str::from_utf8(bytes(8).unwrap_or_default()).ok() else {
         return Ok(None);
     };
     let Some(place) = Position::new(position.cast_unsigned()) else {
         return Ok(None);
     };
-    let event = NewEvent::new(
-        names.stream(conn, stream)?,
-        names.event_type(conn, kind)?,
-        Bytes::copy_from_slice(payload),
-    )
-    .with_id(EventId::from_bytes(id))
-    .with_version(version)
-    .with_format(format)
-    .with_metadata(Bytes::copy_from_slice(metadata));
+    let event =
+        NewEvent::new(names.stream(conn, stream)?, names.event_type(conn, kind)?, Bytes::copy_from_slice(payload))
+            .with_id(EventId::from_bytes(id))
+            .with_version(version)
+            .with_format(format)
+            .with_metadata(Bytes::copy_from_slice(metadata));
     if checksum(&event, Some(tags), position, revision, recorded_at) != checked {
         return Ok(None);
     }

@@ -3,11 +3,12 @@
 use crate::checksum::Checksum;
 use crate::config::{Durability, SqliteConfig};
 use crate::error::{Fault, OpenError};
+use core::time::Duration;
 use portolan_kernel::ports::{Source, StoreId};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use std::path::Path;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// `PTLN`, in the header of every file of ours.
 const APPLICATION_ID: i32 = 0x5054_4C4E;
@@ -237,10 +238,8 @@ fn store_checksum(identity: &[u8], last_position: i64) -> i64 {
 pub(crate) fn load_store(conn: &Connection) -> Result<StoreRow, Fault> {
     let damaged = || Fault::Damaged("table store".into());
     let mut statement = conn.prepare_cached("SELECT identity, last_position, checksum FROM store")?;
-    let (identity, last_position, checksum): (Vec<u8>, i64, i64) = statement
-        .query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
-        .optional()?
-        .ok_or_else(damaged)?;
+    let (identity, last_position, checksum): (Vec<u8>, i64, i64) =
+        statement.query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).optional()?.ok_or_else(damaged)?;
     let bytes = <[u8; 16]>::try_from(identity.as_slice()).map_err(|_| damaged())?;
     if store_checksum(&identity, last_position) != checksum || last_position < 0 {
         return Err(damaged());

@@ -69,12 +69,7 @@ pub(crate) fn save(conn: &Connection, snapshot: &Snapshot) -> Result<(), Fault> 
     Ok(())
 }
 
-pub(crate) fn delete(
-    conn: &Connection,
-    stream: &StreamId,
-    kind: &Name,
-    below: Option<Revision>,
-) -> Result<(), Fault> {
+pub(crate) fn delete(conn: &Connection, stream: &StreamId, kind: &Name, below: Option<Revision>) -> Result<(), Fault> {
     // A bound past all numbers is none; so the largest revision is below it too.
     let below = below.and_then(|revision| i64::try_from(revision.get()).ok());
     conn.prepare_cached("DELETE FROM snapshots WHERE stream = ?1 AND kind = ?2 AND (?3 IS NULL OR revision < ?3)")?

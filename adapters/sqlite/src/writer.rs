@@ -10,15 +10,16 @@ use crate::keys::Sweep;
 use crate::names::{Kinds, Names};
 use crate::queue::{Bounds, Commit, Queue};
 use crate::{schema, snapshots};
+use alloc::sync::Arc;
+use core::sync::atomic::{AtomicI32, Ordering};
+use core::time::Duration;
 use futures::channel::oneshot;
 use portolan_kernel::ports::{AppendError, Clock, Snapshot, Source, StoreId};
 use portolan_kernel::values::{Append, Appended, Name, Revision, StreamId};
 use rusqlite::{Connection, ErrorCode};
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, Ordering};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// A write. All are answered as an append is.
 pub(crate) enum Job {
@@ -142,10 +143,8 @@ impl Writer {
         conn.wal_hook(Some(hook)).map_err(fault)?;
         // From here on the writer waits in its own way, see `begin`.
         conn.busy_timeout(Duration::ZERO).map_err(fault)?;
-        let mark = FileMark::of(&config.path).map_err(|error| OpenError::Other {
-            path: config.path.clone(),
-            source: Source::new(error),
-        })?;
+        let mark = FileMark::of(&config.path)
+            .map_err(|error| OpenError::Other { path: config.path.clone(), source: Source::new(error) })?;
         Ok(Self {
             conn,
             mark,
@@ -238,7 +237,9 @@ impl Writer {
         let largest: Option<i64> =
             self.conn.prepare_cached("SELECT max(position) FROM log")?.query_row([], |row| row.get(0))?;
         if largest.is_some_and(|largest| largest > stored) {
-            return Err(Fault::Damaged(format!("table store: the last position is {stored}, and the log goes further")));
+            return Err(Fault::Damaged(format!(
+                "table store: the last position is {stored}, and the log goes further"
+            )));
         }
         self.ledger.last_position = stored;
         self.data_version = Some(version);
@@ -299,7 +300,7 @@ impl Commit<Job, Answer> for Writer {
             Err(Failure::Write(_)) if group.len() > 1 => group
                 .iter()
                 .map(|job| {
-                    let outcome = self.transact(std::slice::from_ref(job)).map_err(|failure| self.refuse(failure))?;
+                    let outcome = self.transact(core::slice::from_ref(job)).map_err(|failure| self.refuse(failure))?;
                     outcome.into_iter().next().unwrap_or_else(|| Ok(nothing()))
                 })
                 .collect(),

@@ -17,7 +17,7 @@ mod send;
 mod subscription;
 mod turns;
 
-pub use command_bus::{DuplicateName, LocalCommandBus};
+pub use command_bus::{LocalCommandBus, RegisterError};
 pub use execution::Execution;
 pub use key::command_scope;
 pub use loading::{LoadError, Loaded, Loader};

@@ -101,6 +101,7 @@ fn slot(name: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
+    extern crate std;
     use super::*;
     use alloc::sync::Arc;
     use alloc::vec::Vec;
@@ -134,6 +135,33 @@ mod tests {
         for caller in callers.collect::<Vec<_>>() {
             caller.await.unwrap();
         }
+    }
+
+    /// Callers on threads of their own, so that they meet between any two instructions.
+    #[test]
+    fn nobody_sleeps_while_the_turn_is_free() {
+        let turns = Arc::new(Turns::new());
+        let callers = (0..3).map(|_| {
+            let turns = turns.clone();
+            std::thread::spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+                runtime.block_on(async {
+                    for _ in 0..1_000 {
+                        drop(turns.take("s").await);
+                    }
+                });
+            })
+        });
+        for caller in callers.collect::<Vec<_>>() {
+            caller.join().unwrap();
+        }
+    }
+
+    #[test]
+    fn a_free_turn_is_not_left_to_one_who_does_not_listen_yet() {
+        let turns = Turns::new();
+        let _counted = Waiting::new(&turns.0[slot("s")]);
+        assert!(turns.take("s").now_or_never().is_some());
     }
 
     #[tokio::test]

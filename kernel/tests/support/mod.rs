@@ -5,6 +5,7 @@
 
 pub mod bank;
 pub mod store;
+pub mod tickets;
 
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -64,6 +65,7 @@ pub fn builder(store: &Arc<TestStore>) -> ApplicationBuilder {
 pub async fn bank_on(store: &Arc<TestStore>) -> Application {
     builder(store)
         .aggregate::<bank::Account>()
+        .aggregate::<tickets::Tickets>()
         .query(bank::balance)
         .build()
         .await

@@ -90,6 +90,11 @@ impl TestStore {
         self.log().events.clone()
     }
 
+    /// Breaks the laws: the event is gone.
+    pub fn lose(&self, event: usize) {
+        self.log().events.remove(event);
+    }
+
     pub fn reads(&self) -> Vec<Read> {
         core::mem::take(&mut self.log().reads)
     }

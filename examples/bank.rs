@@ -344,7 +344,8 @@ async fn run(flags: Flags) -> Result<(), Box<dyn Error>> {
     let server = HttpServer::new(bank.ports()).with_raw_appends(flags.raw_appends).bind(flags.listen).await?;
     let url = format!("http://{}", server.local_addr());
     println!(
-        r#"The bank listens on {url}. Try:
+        r#"The bank listens on {url}
+
   curl {url}/commands/open-account -H 'content-type: application/json' -d '{{"account_id":"ann","owner":"Ann","currency":"EUR"}}'
   curl {url}/commands/deposit -H 'content-type: application/json' -H 'idempotency-key: k-1' -d '{{"account_id":"ann","amount":500}}'
   curl {url}/events -N -H 'accept: text/event-stream'"#

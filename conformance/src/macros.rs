@@ -24,6 +24,31 @@ macro_rules! event_store_laws {
     };
 }
 
+/// The laws of `SnapshotStore`, one `#[test]` each in a module `snapshot_store`. Its parts are those of
+/// [`event_store_laws!`].
+#[macro_export]
+macro_rules! snapshot_store_laws {
+    (
+        open: $open:expr
+        $(, lacks: { $($lack:ident: $why:expr),* $(,)? })?
+        $(, damage: $damage:expr)? $(,)?
+    ) => {
+        #[cfg(test)]
+        mod snapshot_store {
+            #[allow(unused_imports)]
+            use super::*;
+
+            fn fixture() -> $crate::Fixture<dyn $crate::SnapshotStore> {
+                $crate::Fixture::snapshot_store($open)
+                    $($(.lacks($crate::Capability::$lack, $why))*)?
+                    $(.damage($damage))?
+            }
+
+            $crate::__snapshot_store_list! { $crate::__laws_as_tests }
+        }
+    };
+}
+
 /// One test a law; `fixture` is in scope.
 #[doc(hidden)]
 #[macro_export]

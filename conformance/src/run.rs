@@ -2,7 +2,7 @@
 
 use crate::child::role_in;
 use crate::report::Report;
-use crate::{Broken, Check, Effort, Fixture, Law, Place, Port, Trial};
+use crate::{Broken, Check, Effort, Fixture, Law, Place, Port, Trial, Verdict};
 use core::time::Duration;
 use portolan_kernel::ports::Capability;
 use std::collections::BTreeMap;
@@ -117,7 +117,15 @@ impl<P: Port + ?Sized> Runner<P> {
         .unwrap_or_else(|broken| Err((broken, false)))
     }
 
-    /// Plays a role in a child process.
+    /// In a child process of this law: plays its role, and gives how that went. `None` in any other process.
+    ///
+    /// For a test of one's own that is the [`entry`](Self::entry) of child processes; [`run()`] does it itself.
+    #[must_use]
+    pub fn played(&self, law: &Law<P>) -> Option<Verdict> {
+        let (role, place) = role_in(law.name)?;
+        Some(self.play(law, &role, place))
+    }
+
     fn play(&self, law: &Law<P>, role: &str, place: Place) -> Result<(), Broken> {
         let role = law.roles.iter().find(|known| known.name == role);
         let run = role.ok_or_else(|| Broken::new("the role of a child", "one of the law's", "another"))?.run;
@@ -182,8 +190,8 @@ fn words_of(panic: &(dyn core::any::Any + Send)) -> String {
 pub fn run<P: Port + ?Sized>(law: &Law<P>, fixture: fn() -> Fixture<P>, package: &str, test: &str) {
     let entry = test.split_once("::").map_or(test, |(_, path)| path);
     let runner = Runner::new(fixture).entry(entry);
-    if let Some((role, place)) = role_in(law.name) {
-        return runner.play(law, &role, place).unwrap_or_else(|broken| panic!("in a child, as {role}:\n{broken}"));
+    if let Some(played) = runner.played(law) {
+        return played.unwrap_or_else(|broken| panic!("in a child process:\n{broken}"));
     }
     let outcome = runner.judge(law);
     Report { port: P::NAME, package, test, law: law.id, outcome: &outcome }.write();

@@ -4,7 +4,9 @@ use crate::child::Child;
 use crate::{Broken, Fixture, Place, Port, TestClock, Verdict};
 use core::fmt;
 use portolan_kernel::ports::Capability;
+use std::io::Write;
 use std::panic::Location;
+use std::path::Path;
 use std::sync::Arc;
 
 /// How much work the repeating checks do.
@@ -100,6 +102,30 @@ impl<P: Port + ?Sized> Trial<P> {
         }
     }
 
+    /// Opens a store at another place than the trial's own.
+    pub(crate) async fn open_at(&self, place: &Place) -> Result<Arc<P>, String> {
+        self.fixture.open(place).await
+    }
+
+    /// Damages the bytes stored at a place: by the author's hook, or else by flipping a bit wherever a file of
+    /// the place holds `mark`. `false` when there is neither.
+    ///
+    /// # Errors
+    ///
+    /// When the hook fails.
+    pub(crate) async fn damage_at(&self, place: &Place, mark: &str) -> Verdict<bool> {
+        let failed = |error| Broken::new("damaging the stored bytes", "damaged bytes", error);
+        match self.fixture.do_damage(place).await {
+            Some(done) => done.map(|()| true).map_err(failed),
+            None => flip_marked(place.dir(), mark.as_bytes()).map_err(|error| failed(error.to_string())),
+        }
+    }
+
+    /// Says something past the test harness, which would swallow it: nothing is left out silently.
+    pub(crate) fn say(&self, words: &str) {
+        let _ = std::io::stderr().write_all(format!("{}: {words}\n", self.law).as_bytes());
+    }
+
     /// Starts the test binary again as a child that plays `role` (one of the law's `roles`) at this place.
     ///
     /// # Errors
@@ -112,4 +138,27 @@ impl<P: Port + ?Sized> Trial<P> {
         Child::start(entry, self.law, role, &self.place)
             .map_err(|error| Broken::new("starting a child process", "a running child", error.to_string()))
     }
+}
+
+/// Flips a bit in each occurrence of the mark in the files under a folder; whether there was one.
+fn flip_marked(dir: &Path, mark: &[u8]) -> std::io::Result<bool> {
+    let mut flipped = false;
+    for entry in std::fs::read_dir(dir)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            flipped |= flip_marked(&path, mark)?;
+            continue;
+        }
+        let mut bytes = std::fs::read(&path)?;
+        let found: Vec<_> =
+            bytes.windows(mark.len()).enumerate().filter(|(_, w)| *w == mark).map(|(at, _)| at).collect();
+        for at in &found {
+            bytes[at + fastrand::usize(..mark.len())] ^= 1 << fastrand::u8(..7);
+        }
+        if !found.is_empty() {
+            std::fs::write(&path, bytes)?;
+            flipped = true;
+        }
+    }
+    Ok(flipped)
 }

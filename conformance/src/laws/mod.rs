@@ -4,27 +4,33 @@ mod cancellation;
 mod capabilities;
 mod checkpoints;
 mod concurrency;
+mod durability;
 mod expectations;
 mod frontier;
 mod guards;
 mod hints;
 mod keys;
+mod kill;
 pub(crate) mod lacks;
 pub(crate) mod model;
 mod pages;
 mod payloads;
+mod processes;
 mod reads;
 mod refusals;
 mod revisions;
+mod snapshots;
+mod subscriptions;
 mod world;
 
 use crate::Law;
-use portolan_kernel::ports::EventStore;
+use portolan_kernel::ports::{EventStore, SnapshotStore};
 
 pub use cancellation::*;
 pub use capabilities::*;
 pub use checkpoints::*;
 pub use concurrency::*;
+pub use durability::*;
 pub use expectations::*;
 pub use frontier::*;
 pub use guards::*;
@@ -32,9 +38,12 @@ pub use hints::*;
 pub use keys::*;
 pub use pages::*;
 pub use payloads::*;
+pub use processes::*;
 pub use reads::*;
 pub use refusals::*;
 pub use revisions::*;
+pub use snapshots::*;
+pub use subscriptions::*;
 
 /// The laws of `EventStore`, in order: what `event_store_laws!` makes tests of.
 #[doc(hidden)]
@@ -61,7 +70,14 @@ macro_rules! __event_store_list {
             es_16_pages,
             es_17_whole_appends,
             es_18_large_streams,
+            es_19_subscriptions,
+            es_20_caught_up_and_progress,
+            es_21_slow_consumers,
+            es_22_resuming,
             es_23_changed,
+            es_24_durability,
+            es_25_several_processes,
+            es_26_damage,
             es_27_identity,
         }
     };
@@ -75,4 +91,25 @@ macro_rules! as_vec {
 #[must_use]
 pub fn event_store() -> Vec<Law<dyn EventStore>> {
     crate::__event_store_list! { as_vec }
+}
+
+/// The laws of `SnapshotStore`, in order: what `snapshot_store_laws!` makes tests of.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __snapshot_store_list {
+    ($($then:tt)*) => {
+        $($then)*! {
+            sn_01_latest,
+            sn_02_overwriting_and_deleting,
+            sn_03_equals_replay,
+            sn_04_bytes,
+            sn_06_durability,
+        }
+    };
+}
+
+/// The laws of the port `SnapshotStore`.
+#[must_use]
+pub fn snapshot_store() -> Vec<Law<dyn SnapshotStore>> {
+    crate::__snapshot_store_list! { as_vec }
 }

@@ -138,8 +138,9 @@ pub enum ReadError {
 /// - **ES-02** Positions rise strictly over the whole store; density is not promised. Appends are not
 ///   interleaved.
 /// - **ES-03** Frontier: once a log read has returned position p, or a frontier at or above p, no later read
-///   shows an unseen event at or below p: whatever other writers do, commit late, roll back or die. A read
-///   of a stream is a gapless prefix with everything acknowledged before the read began.
+///   shows an unseen event at or below p: whatever other writers do, commit late, roll back or die.
+///   A log read sees everything acknowledged before it began, so its frontier is at or above that, up to
+///   `until`. A read of a stream is a gapless prefix with everything acknowledged before the read began.
 /// - **ES-04** The frontier tells only of what is visible; an empty store has none. It never lies inside an
 ///   append.
 ///

@@ -1,0 +1,97 @@
+//! The suite on a store in one file, right and wrong: what the laws of durability, damage, identity and several
+//! processes find out.
+#![allow(clippy::unwrap_used, clippy::std_instead_of_core, clippy::std_instead_of_alloc, reason = "these are tests")]
+
+mod journal;
+mod store;
+
+use portolan_conformance::{EventStore, Fixture, Outcome, Place, Runner, event_store_laws, laws};
+use store::{FileStore, Flaw};
+
+/// Flips one bit of the journal, wherever.
+async fn flip_a_bit(place: &Place) -> std::io::Result<()> {
+    let mut bytes = std::fs::read(store::path(place))?;
+    let at = fastrand::usize(..bytes.len());
+    bytes[at] ^= 1 << fastrand::u8(..8);
+    std::fs::write(store::path(place), bytes)
+}
+
+event_store_laws! {
+    open: async |place: &Place| FileStore::open(place, Flaw::None),
+    damage: flip_a_bit,
+}
+
+/// The file in which a place remembers how its store is wrong, for child processes.
+const FLAW: &str = "flaw";
+
+fn flawed(flaw: Flaw) -> Fixture<dyn EventStore> {
+    let open = async move |place: &Place| {
+        std::fs::write(place.dir().join(FLAW), format!("{flaw:?}"))?;
+        FileStore::open(place, flaw)
+    };
+    Fixture::event_store(open).damage(flip_a_bit)
+}
+
+/// The entry of child processes: it opens what its parent opened.
+#[test]
+fn child_of_a_flawed_store() {
+    let runner = Runner::new(|| {
+        Fixture::event_store(async |place: &Place| {
+            let flaw = std::fs::read_to_string(place.dir().join(FLAW))?;
+            let flaw = FLAWS.iter().find(|(known, _)| format!("{known:?}") == flaw);
+            FileStore::open(place, flaw.unwrap().0)
+        })
+    });
+    for law in laws::event_store() {
+        if let Some(played) = runner.played(&law) {
+            played.unwrap();
+        }
+    }
+}
+
+/// The laws that a store with this flaw breaks, and how.
+fn broken_by(flaw: Flaw) -> (Vec<&'static str>, String) {
+    let runner = Runner::new(move || flawed(flaw)).quick().entry("child_of_a_flawed_store");
+    let (mut ids, mut how) = (Vec::new(), String::new());
+    for law in laws::event_store() {
+        match runner.judge(&law) {
+            Outcome::Kept { .. } => {}
+            Outcome::Broken { check, broken } => {
+                ids.push(law.id);
+                how += &format!("{} ({check}):\n{broken}\n", law.id);
+            }
+            Outcome::Unreachable(broken) => panic!("{broken}"),
+        }
+    }
+    (ids, how)
+}
+
+macro_rules! flaws {
+    ($($test:ident: $flaw:ident breaks [$($law:literal),+];)+) => {
+        const FLAWS: &[(Flaw, &[&str])] = &[$((Flaw::$flaw, &[$($law),+])),+];
+
+        $(#[test]
+        fn $test() {
+            let (broken, how) = broken_by(Flaw::$flaw);
+            assert_eq!(broken, [$($law),+], "the laws that {:?} breaks\n{how}", Flaw::$flaw);
+        })+
+    };
+}
+
+flaws! {
+    acknowledging_before_writing: AcknowledgesBeforeWriting breaks ["ES-24", "ES-25"];
+    tearing_appends: TearsAppends breaks ["ES-24"];
+    losing_keys_on_restart: LosesKeysOnRestart breaks ["ES-09", "ES-24"];
+    losing_checkpoints_on_restart: LosesCheckpointsOnRestart breaks ["ES-13", "ES-24"];
+    forgetting_the_last_on_restart: ForgetsTheLastOnRestart breaks ["ES-01", "ES-02", "ES-24", "ES-25", "ES-26"];
+    counting_positions_anew: PositionsStartAnew breaks ["ES-01", "ES-02", "ES-24"];
+    ignoring_checksums: IgnoresChecksums breaks ["ES-26"];
+    ending_at_damage: EndsAtDamage breaks ["ES-26"];
+    skipping_damage: SkipsDamage breaks ["ES-26"];
+    a_new_identity_at_each_opening: NewIdentityAtEachOpening breaks ["ES-24", "ES-25", "ES-27"];
+    one_identity_for_all: OneIdentityForAll breaks ["ES-27"];
+    taking_checkpoints_of_others: TakesCheckpointsOfOthers breaks ["ES-27"];
+    locking_nobody_out: LocksNobodyOut breaks ["ES-25"];
+    judging_by_an_old_view: JudgesByAnOldView breaks ["ES-25"];
+    hinting_at_its_own_only: HintsAtItsOwnOnly breaks ["ES-23", "ES-25"];
+}

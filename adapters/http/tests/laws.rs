@@ -1,5 +1,6 @@
 //! The laws of the store, through the wire: client, server, and the suite's reference store behind them.
 
+#[cfg(test)]
 mod support;
 
 use core::convert::Infallible;

@@ -241,8 +241,8 @@ fn new_id(key: Option<(&Name, [u8; 32], usize)>) -> Result<EventId, Problem> {
         8
     } else {
         getrandom::fill(&mut bytes).map_err(|error| AppendError::Busy(Source::new(error.to_string())).to_problem())?;
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64;
-        bytes[..6].copy_from_slice(&now.to_be_bytes()[2..]);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+        bytes[..6].copy_from_slice(&now.to_be_bytes()[10..]);
         7
     };
     bytes[6] = bytes[6] & 0x0F | version << 4;

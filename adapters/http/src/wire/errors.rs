@@ -357,7 +357,7 @@ mod tests {
                 code: "insufficient-funds".into(),
                 message: "2 cents short".into(),
                 fields: serde_json::json!({
-                    "missing": u64::MAX, "rate": 0.1 + 0.2, "odd": 8.988465674311582e307, "detail": [null, "x", {}], "type": "t",
+                    "missing": u64::MAX, "detail": [null, "x", {}], "type": "t",
                 }),
             },
             CommandError::Rejected { code: String::new(), message: String::new(), fields: Value::Null },
@@ -369,6 +369,16 @@ mod tests {
             CommandError::Unknown(backend()),
             CommandError::Other(backend()),
         ]);
+    }
+
+    #[test]
+    fn every_digit_of_a_rejection_comes_back() {
+        let numbers: Vec<f64> = (1..2_000_u64)
+            .map(|n| f64::from_bits(n.wrapping_mul(0x9E37_79B9_7F4A_7C15)))
+            .filter(|number| number.is_finite())
+            .collect();
+        let fields = serde_json::json!({ "numbers": numbers });
+        returns(vec![CommandError::Rejected { code: "c".into(), message: "m".into(), fields }]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! A small application behind a server: the suite's reference store, and buses that answer what a test asks for.
 
-#![allow(dead_code)]
+#![allow(dead_code, reason = "each test binary uses a part")]
 
 use async_trait::async_trait;
 use core::time::Duration;
@@ -20,7 +20,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
-pub struct Tasks;
+pub(crate) struct Tasks;
 
 impl Spawn for Tasks {
     fn spawn(&self, task: BoxFuture<'static, ()>) {
@@ -28,7 +28,7 @@ impl Spawn for Tasks {
     }
 }
 
-pub struct Noon;
+pub(crate) struct Noon;
 
 impl Clock for Noon {
     fn now(&self) -> Timestamp {
@@ -38,8 +38,8 @@ impl Clock for Noon {
 
 /// Takes the command `echo`; others answer with the error they are named after. It remembers what came.
 #[derive(Default)]
-pub struct Commands {
-    pub seen: Mutex<Vec<CommandEnvelope>>,
+pub(crate) struct Commands {
+    pub(crate) seen: Mutex<Vec<CommandEnvelope>>,
 }
 
 #[async_trait]
@@ -84,7 +84,7 @@ impl CommandBus for Commands {
 }
 
 /// Answers `echo` with its parameters.
-pub struct Queries;
+pub(crate) struct Queries;
 
 #[async_trait]
 impl QueryBus for Queries {
@@ -103,30 +103,30 @@ impl QueryBus for Queries {
 }
 
 /// A server on a port of its own, which stops when this is dropped.
-pub struct Running {
-    pub address: SocketAddr,
-    pub store: Arc<dyn EventStore>,
-    pub commands: Arc<Commands>,
+pub(crate) struct Running {
+    pub(crate) address: SocketAddr,
+    pub(crate) store: Arc<dyn EventStore>,
+    pub(crate) commands: Arc<Commands>,
     stop: Option<oneshot::Sender<()>>,
-    pub stopped: Option<tokio::task::JoinHandle<()>>,
+    pub(crate) stopped: Option<tokio::task::JoinHandle<()>>,
 }
 
 impl Running {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::with(|server| server.with_raw_appends(true)).await
     }
 
-    pub async fn configured(change: impl FnOnce(&mut ServerConfig)) -> Self {
+    pub(crate) async fn configured(change: impl FnOnce(&mut ServerConfig)) -> Self {
         let mut config = ServerConfig::default();
         change(&mut config);
         Self::with(|server| server.with_raw_appends(true).with_config(config)).await
     }
 
-    pub async fn with(change: impl FnOnce(HttpServer) -> HttpServer) -> Self {
+    pub(crate) async fn with(change: impl FnOnce(HttpServer) -> HttpServer) -> Self {
         Self::over(Arc::new(ReferenceStore::new(Arc::new(Noon))), change).await
     }
 
-    pub async fn over(store: Arc<dyn EventStore>, change: impl FnOnce(HttpServer) -> HttpServer) -> Self {
+    pub(crate) async fn over(store: Arc<dyn EventStore>, change: impl FnOnce(HttpServer) -> HttpServer) -> Self {
         let commands = Arc::new(Commands::default());
         let ports = Ports::new(commands.clone(), Arc::new(Queries), store.clone(), Arc::new(Tasks));
         let server = change(HttpServer::new(ports)).bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
@@ -138,51 +138,51 @@ impl Running {
         Self { address, store, commands, stop: Some(stop), stopped: Some(task) }
     }
 
-    pub fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         self.stop.take();
     }
 
-    pub async fn client(&self) -> HttpClient {
+    pub(crate) async fn client(&self) -> HttpClient {
         HttpClient::connect(format!("http://{}", self.address)).await.unwrap()
     }
 
-    pub async fn connect(&self) -> TcpStream {
+    pub(crate) async fn connect(&self) -> TcpStream {
         TcpStream::connect(self.address).await.unwrap()
     }
 
     /// Sends these bytes on a connection of their own, and takes one answer.
-    pub async fn raw(&self, request: impl AsRef<[u8]>) -> Reply {
+    pub(crate) async fn raw(&self, request: impl AsRef<[u8]>) -> Reply {
         let mut socket = self.connect().await;
         socket.write_all(request.as_ref()).await.unwrap();
         Reply::read(&mut socket).await
     }
 
-    pub async fn get(&self, path: &str) -> Reply {
+    pub(crate) async fn get(&self, path: &str) -> Reply {
         self.send("GET", path, &[], "").await
     }
 
-    pub async fn send(&self, method: &str, path: &str, headers: &[&str], body: &str) -> Reply {
+    pub(crate) async fn send(&self, method: &str, path: &str, headers: &[&str], body: &str) -> Reply {
         let headers: String = headers.iter().map(|header| format!("{header}\r\n")).collect();
         let length = if body.is_empty() { String::new() } else { format!("Content-Length: {}\r\n", body.len()) };
         self.raw(format!("{method} {path} HTTP/1.1\r\nHost: x\r\n{headers}{length}\r\n{body}")).await
     }
 
     /// Sends JSON.
-    pub async fn post(&self, path: &str, headers: &[&str], body: &str) -> Reply {
+    pub(crate) async fn post(&self, path: &str, headers: &[&str], body: &str) -> Reply {
         self.send("POST", path, &[&["Content-Type: application/json"], headers].concat(), body).await
     }
 }
 
 /// An answer, read to its announced end.
 #[derive(Debug)]
-pub struct Reply {
-    pub status: u16,
-    pub head: String,
-    pub body: Vec<u8>,
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Reply {
-    pub async fn read(socket: &mut TcpStream) -> Self {
+    pub(crate) async fn read(socket: &mut TcpStream) -> Self {
         let limit = Duration::from_secs(10);
         tokio::time::timeout(limit, Self::read_all(socket)).await.expect("no answer within 10 s")
     }
@@ -209,18 +209,18 @@ impl Reply {
         reply
     }
 
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let lines = self.head.lines().filter_map(|line| line.split_once(": "));
         lines.into_iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("{self:?} is no JSON"))
     }
 
     /// That this is a problem, of this status and type.
     #[track_caller]
-    pub fn is_problem(&self, status: u16, name: &str) -> Value {
+    pub(crate) fn is_problem(&self, status: u16, name: &str) -> Value {
         assert_eq!(self.status, status, "{self:?}: {}", String::from_utf8_lossy(&self.body));
         assert_eq!(self.header("content-type"), Some("application/problem+json"), "{self:?}");
         let body = self.json();
@@ -231,7 +231,7 @@ impl Reply {
     }
 
     #[track_caller]
-    pub fn is_ok(&self) -> Value {
+    pub(crate) fn is_ok(&self) -> Value {
         assert_eq!(self.status, 200, "{self:?}: {}", String::from_utf8_lossy(&self.body));
         assert_eq!(self.header("content-type"), Some("application/json"));
         self.json()

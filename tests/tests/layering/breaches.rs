@@ -1,7 +1,7 @@
 //! Each rule, seen red.
 
-use super::rules::{CONFORMANCE, FACADE, KERNEL};
-use super::{breaches, floors, manifests, metadata};
+use super::rules::{self, CONFORMANCE, FACADE, KERNEL};
+use super::{floors, manifests, metadata};
 use serde_json::{Value, json};
 
 fn package<'a>(metadata: &'a mut Value, name: &str) -> &'a mut Value {
@@ -20,13 +20,25 @@ fn dependency(name: &str, kind: &str, changes: Value) -> Value {
     dependency
 }
 
+/// What a change of the metadata breaks that was whole before.
+fn broken_by(change: impl FnOnce(&mut Value)) -> Vec<String> {
+    let breaches = |metadata: &Value| rules::breaches(&serde_json::from_value(metadata.clone()).unwrap());
+    let mut metadata = metadata();
+    let before = breaches(&metadata);
+    change(&mut metadata);
+    let mut after = breaches(&metadata);
+    after.retain(|sentence| !before.contains(sentence));
+    after
+}
+
+fn depends(metadata: &mut Value, of: &str, added: Value) {
+    package(metadata, of)["dependencies"].as_array_mut().unwrap().push(added);
+}
+
 /// The one sentence that follows from one more dependency.
 #[track_caller]
 fn one_breach(of: &str, added: Value) -> String {
-    let mut metadata = metadata();
-    assert_eq!(breaches(metadata.clone()), [""; 0], "before the breach");
-    package(&mut metadata, of)["dependencies"].as_array_mut().unwrap().push(added);
-    let found = breaches(metadata);
+    let found = broken_by(|metadata| depends(metadata, of, added));
     assert_eq!(found.len(), 1, "{found:#?}");
     found.into_iter().next().unwrap()
 }
@@ -58,10 +70,8 @@ fn a_kernel_that_asks_for_std() {
 
 #[test]
 fn a_kernel_that_tests_with_an_adapter() {
-    let mut metadata = metadata();
     let added = dependency("portolan-memory", "dev", json!({}));
-    package(&mut metadata, KERNEL)["dependencies"].as_array_mut().unwrap().push(added);
-    let found = breaches(metadata).join("\n");
+    let found = broken_by(|metadata| depends(metadata, KERNEL, added)).join("\n");
     says(&found, &["Rule 1", "Rule 5", "the dev-dependency portolan-memory"]);
 }
 
@@ -87,32 +97,30 @@ fn an_adapter_that_ships_the_suite() {
 
 #[test]
 fn an_adapter_without_the_kernel() {
-    let mut metadata = metadata();
-    let of_memory = package(&mut metadata, "portolan-memory")["dependencies"].as_array_mut().unwrap();
-    of_memory.retain(|dependency| dependency["name"] != KERNEL);
-    let found = breaches(metadata);
+    let found = broken_by(|metadata| {
+        let of_memory = package(metadata, "portolan-memory")["dependencies"].as_array_mut().unwrap();
+        of_memory.retain(|dependency| dependency["name"] != KERNEL);
+    });
     assert_eq!(found.len(), 1, "{found:#?}");
     says(&found[0], &["Rule 2", "portolan-memory does not depend on portolan-kernel"]);
 }
 
 #[test]
 fn a_suite_that_knows_a_store() {
-    let mut metadata = metadata();
     let added = dependency("portolan-memory", "dev", json!({}));
-    package(&mut metadata, CONFORMANCE)["dependencies"].as_array_mut().unwrap().push(added);
-    let found = breaches(metadata).join("\n");
+    let found = broken_by(|metadata| depends(metadata, CONFORMANCE, added)).join("\n");
     says(&found, &["Rule 4", "Rule 5", "portolan-conformance has the dev-dependency portolan-memory"]);
 }
 
 #[test]
 fn a_package_at_an_unknown_place() {
-    let mut metadata = metadata();
-    let root = metadata["workspace_root"].as_str().unwrap().to_owned();
-    let mut stray = package(&mut metadata, CONFORMANCE).clone();
-    stray["name"] = "portolan-stray".into();
-    stray["manifest_path"] = format!("{root}/stray/Cargo.toml").into();
-    metadata["packages"].as_array_mut().unwrap().push(stray);
-    let found = breaches(metadata);
+    let found = broken_by(|metadata| {
+        let root = metadata["workspace_root"].as_str().unwrap().to_owned();
+        let mut stray = package(metadata, CONFORMANCE).clone();
+        stray["name"] = "portolan-stray".into();
+        stray["manifest_path"] = format!("{root}/stray/Cargo.toml").into();
+        metadata["packages"].as_array_mut().unwrap().push(stray);
+    });
     assert_eq!(found.len(), 1, "{found:#?}");
     says(&found[0], &["Rule 5", "portolan-stray"]);
 }
@@ -125,11 +133,11 @@ fn a_facade_that_always_has_an_adapter() {
 
 #[test]
 fn a_facade_that_turns_too_much_on() {
-    let mut metadata = metadata();
-    let features = &mut package(&mut metadata, FACADE)["features"];
-    features["default"].as_array_mut().unwrap().push("grpc".into());
-    features["grpc"] = json!(["portolan-http/grpc"]);
-    let found = breaches(metadata);
+    let found = broken_by(|metadata| {
+        let features = &mut package(metadata, FACADE)["features"];
+        features["default"].as_array_mut().unwrap().push("grpc".into());
+        features["grpc"] = json!(["portolan-http/grpc"]);
+    });
     assert_eq!(found.len(), 2, "{found:#?}");
     says(&found[0], &["Rule 6", "grpc", "default features"]);
     says(&found[1], &["Rule 6", "portolan-http/grpc", "workspace.dependencies"]);

@@ -49,12 +49,12 @@ struct Row {
 impl Row {
     fn print(mut self, store: &str, fsyncs: f64) {
         self.latencies.sort_unstable();
-        let at = |share: f64| {
-            let index = (self.latencies.len().saturating_sub(1) as f64 * share) as usize;
+        let at = |percent: usize| {
+            let index = self.latencies.len().saturating_sub(1) * percent / 100;
             self.latencies.get(index).map_or(0.0, |latency| latency.as_secs_f64() * 1e6)
         };
         let rate = self.events as f64 / self.took.as_secs_f64();
-        let (name, p50, p99) = (self.name, at(0.5), at(0.99));
+        let (name, p50, p99) = (self.name, at(50), at(99));
         say(&format!("| {store} | {name} | {rate:>12.0} | {p50:>9.1} | {p99:>9.1} | {:>8.2} |", rate / fsyncs));
     }
 }
@@ -91,7 +91,12 @@ async fn client(store: Arc<dyn EventStore>, first: u64, streams: u64, until: Ins
     Ok(latencies)
 }
 
-async fn in_flight(store: &Arc<dyn EventStore>, clients: u64, base: u64, time: Duration) -> Outcome<(Duration, Vec<Duration>)> {
+async fn in_flight(
+    store: &Arc<dyn EventStore>,
+    clients: u64,
+    base: u64,
+    time: Duration,
+) -> Outcome<(Duration, Vec<Duration>)> {
     let start = Instant::now();
     let mut tasks = tokio::task::JoinSet::new();
     for n in 0..clients {
@@ -123,8 +128,9 @@ async fn fill(store: &Arc<dyn EventStore>, stored: u64) -> Outcome<()> {
     let streams = (stored / 10).max(1);
     for round in 0..10 {
         for first in (0..streams).step_by(500) {
-            let ids = (first..streams.min(first + 500)).map(|n| Ok(StreamId::new(format!("stored-{n}"))?));
-            let events = ids.map(|id| event(id?, round)).collect::<Outcome<Vec<_>>>()?;
+            let numbers = first..streams.min(first + 500);
+            let events = numbers.map(|n| event(StreamId::new(format!("stored-{n}"))?, round));
+            let events = events.collect::<Outcome<Vec<_>>>()?;
             store.append(Append::new(events)).await?;
         }
     }
@@ -188,7 +194,7 @@ fn disk(dir: &Path, allocated: bool, time: Duration) -> Outcome<Row> {
     let (start, mut latencies) = (Instant::now(), Vec::new());
     while start.elapsed() < time {
         let one = Instant::now();
-        if allocated && latencies.len() as u64 % (room / 4096) == 0 {
+        if allocated && (latencies.len() as u64).is_multiple_of(room / 4096) {
             file.seek(SeekFrom::Start(0))?;
         }
         file.write_all(&block)?;

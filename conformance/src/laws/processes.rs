@@ -4,6 +4,7 @@ use crate::ask::{Ask, Store, event, key, name, nothing, one, tagged};
 use crate::child::{Child, asked, tell};
 use crate::law::law;
 use crate::{Broken, Trial, Verdict, expect, expect_eq, expect_is};
+use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
 use futures::future::join_all;
 use portolan_kernel::ports::{AppendError, Capability, EventStore};
@@ -114,7 +115,7 @@ async fn told_by_children(
     trial: &Trial<dyn EventStore>,
     role: &'static str,
     count: usize,
-    meanwhile: impl AsyncFnOnce(&std::sync::atomic::AtomicBool) -> Verdict,
+    meanwhile: impl AsyncFnOnce(&AtomicBool) -> Verdict,
 ) -> Verdict<Vec<Vec<String>>> {
     let mut children = Vec::new();
     for number in 0..count {
@@ -124,7 +125,7 @@ async fn told_by_children(
         expect_eq!(ready.as_deref(), Some("ready"), "the first words of child {number} that is to {role}");
         children.push(child);
     }
-    let over = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let over = Arc::new(AtomicBool::new(false));
     let listening = {
         let over = over.clone();
         tokio::task::spawn_blocking(move || {
@@ -143,7 +144,7 @@ async fn told_by_children(
             };
             let threads: Vec<_> = children.into_iter().map(listening).collect();
             let told: Vec<_> = threads.into_iter().map(|thread| thread.join().unwrap_or_default()).collect();
-            over.store(true, std::sync::atomic::Ordering::SeqCst);
+            over.store(true, Ordering::SeqCst);
             told
         })
     };
@@ -179,10 +180,10 @@ async fn processes_race_for_revisions(trial: &Trial<dyn EventStore>) -> Verdict 
 }
 
 /// A reader in a third process: what it has not seen at or below a frontier never appears (ES-03).
-async fn watch_the_frontier(store: &Store, over: &std::sync::atomic::AtomicBool) -> Verdict {
+async fn watch_the_frontier(store: &Store, over: &AtomicBool) -> Verdict {
     let (mut seen, mut frontier): (Vec<Arc<Recorded>>, Option<Position>) = (Vec::new(), None);
     loop {
-        let last = over.load(std::sync::atomic::Ordering::SeqCst);
+        let last = over.load(Ordering::SeqCst);
         for page in store.pages(Read::log_after(Query::all(), frontier)).await? {
             seen.extend(page.events);
             frontier = frontier.max(page.frontier);

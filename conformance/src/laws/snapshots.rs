@@ -3,9 +3,9 @@
 use crate::ask::name;
 use crate::law::law;
 use crate::{Broken, Place, Trial, Verdict, expect, expect_eq, expect_is};
-use portolan_kernel::ports::{Snapshot, SnapshotError, SnapshotStore};
+use core::panic::Location;
+use portolan_kernel::ports::{Capability, Snapshot, SnapshotError, SnapshotStore};
 use portolan_kernel::values::{Format, Revision, Timestamp};
-use std::panic::Location;
 use std::sync::Arc;
 
 type Store = Arc<dyn SnapshotStore>;
@@ -296,6 +296,9 @@ async fn damage_is_never_served(trial: &Trial<dyn SnapshotStore>) -> Verdict {
         }
         drop(store);
         if !trial.damage_at(&place, "account").await? {
+            if trial.has(Capability::Durability) {
+                trial.say("NOT RUN against damage: name a `damage:` hook that spoils bytes of a closed store");
+            }
             return Ok(());
         }
         // A store that finds its files damaged may refuse to open.

@@ -4,6 +4,7 @@ use crate::ask::{Ask, Store, event, name, one, some};
 use crate::law::law;
 use crate::{Broken, Trial, Verdict, expect, expect_eq, expect_is};
 use async_trait::async_trait;
+use core::panic::Location;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use core::time::Duration;
 use futures::future::{BoxFuture, join_all};
@@ -13,7 +14,6 @@ use portolan_kernel::ports::{AppendError, Capabilities, EventStore, ReadError, S
 use portolan_kernel::values::{
     Append, Appended, CheckpointState, Name, Page, Position, Query, Read, Recalled, Recorded,
 };
-use std::panic::Location;
 use std::sync::Arc;
 use tokio::sync::watch;
 

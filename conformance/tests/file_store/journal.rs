@@ -25,7 +25,6 @@ pub(crate) enum Content {
 const HEAD: usize = 20;
 
 /// Length, complement of the length (so that a damaged length is not taken for a torn record), checksums, content.
-
 pub(crate) fn record(content: &Value) -> Vec<u8> {
     let content = content.to_string().into_bytes();
     let length = u32::try_from(content.len()).unwrap_or(u32::MAX);

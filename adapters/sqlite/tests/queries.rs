@@ -93,7 +93,7 @@ async fn log_reads_are_the_log_filtered() {
     let all = read_all(&store, Read::log(Query::all().with_system())).await;
     let last = all.last().unwrap().position.get();
     let mut found = 0;
-    for _ in 0..1_500 {
+    for _ in 0..400 {
         let (query, after, until) = (any_query(&mut random), maybe_position(&mut random, last), None);
         let until = if random.bool() { until } else { maybe_position(&mut random, last) };
         let backward = random.bool();
@@ -114,7 +114,7 @@ async fn log_reads_are_the_log_filtered() {
         found += expected.len();
         assert_eq!(read_all(&store, read.clone()).await, expected, "{read:?}");
     }
-    assert!(found > 10_000, "the queries found too little to prove anything: {found}");
+    assert!(found > 5_000, "the queries found too little to prove anything: {found}");
 }
 
 #[tokio::test]
@@ -157,7 +157,7 @@ async fn guards_are_exact() {
     let all = read_all(&store, Read::log(Query::all().with_system())).await;
     let last = all.last().unwrap().position.get();
     let mut verdicts = [0, 0, 0];
-    for _ in 0..1_500 {
+    for _ in 0..600 {
         let guard = Guard::new(any_query(&mut random), maybe_position(&mut random, last));
         let stands = |position: Position| {
             let event = all.iter().find(|event| event.position == position);
@@ -181,7 +181,7 @@ async fn guards_are_exact() {
             Err(other) => panic!("{other}"),
         }
     }
-    assert!(verdicts.iter().all(|count| *count > 20), "{verdicts:?} says too little");
+    assert!(verdicts.iter().all(|count| *count > 3), "{verdicts:?} says too little");
 }
 
 /// Far more events than one page looks at, hardly any of which match.

@@ -96,7 +96,7 @@ async fn nothing_torn_beside_others(store: &Store, rounds: u32) -> Verdict {
     expect_eq!(others.len(), rounds as usize * 4, "events of the appends that were not dropped");
     let of_dropped = Query::of(Item::new().stream(name("a-1")).stream(name("b-1")));
     let mut appends = BTreeMap::new();
-    for event in store.page(Read::log(of_dropped).limit(u32::MAX)).await?.events {
+    for event in store.all(Read::log(of_dropped)).await? {
         *appends.entry(event.id).or_insert(0) += 1;
     }
     let torn: Vec<_> = appends.into_iter().filter(|(_, count)| *count != EVENTS).collect();

@@ -1,0 +1,98 @@
+//! The suite, proven by wrong stores: each breaks exactly the laws it says, and each law is broken by one.
+#![allow(unreachable_pub, reason = "a test binary has no one to reach it")]
+
+#[path = "mutants/appends.rs"]
+mod appends;
+#[path = "mutants/conditions.rs"]
+mod conditions;
+#[path = "mutants/reads.rs"]
+mod reads;
+#[path = "mutants/right.rs"]
+mod right;
+#[path = "mutants/store.rs"]
+mod store;
+#[path = "mutants/timing.rs"]
+mod timing;
+
+use portolan_conformance::{Capability, EventStore, Law, Outcome, Runner, laws};
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use std::sync::Mutex;
+use store::Mutant;
+
+fn mutants() -> Vec<Mutant> {
+    [appends::MUTANTS, conditions::MUTANTS, reads::MUTANTS, timing::MUTANTS].concat()
+}
+
+/// The laws that need no other process; those have wrong stores of their own.
+fn event_store_laws() -> Vec<Law<dyn EventStore>> {
+    laws::event_store().into_iter().filter(|law| law.roles.is_empty()).collect()
+}
+
+/// The laws that a store breaks, and how.
+fn broken_by(mutant: Mutant, lacks: &'static [Capability]) -> (BTreeSet<&'static str>, String) {
+    let runner =
+        Runner::new(move || lacks.iter().fold(mutant.fixture(), |fixture, lack| fixture.lacks(*lack, "a variant")));
+    let runner = runner.quick();
+    let (mut ids, mut how) = (BTreeSet::new(), String::new());
+    for law in event_store_laws() {
+        match runner.judge(&law) {
+            Outcome::Kept { checks, .. } => assert!(checks > 0, "{} has no check", law.id),
+            Outcome::Broken { check, broken } => {
+                ids.insert(law.id);
+                writeln!(how, "{} ({check}):\n{broken}", law.id).unwrap();
+            }
+            Outcome::Unreachable(broken) => panic!("{broken}"),
+        }
+    }
+    (ids, how)
+}
+
+/// Runs `judge` on every item, some at a time, and gives what it found to say.
+fn complaints<T: Send>(items: Vec<T>, judge: impl Fn(T) -> Option<String> + Sync) -> String {
+    let (items, found) = (Mutex::new(items), Mutex::new(String::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while let Some(item) = { items.lock().unwrap().pop() } {
+                    if let Some(complaint) = judge(item) {
+                        found.lock().unwrap().push_str(&complaint);
+                    }
+                }
+            });
+        }
+    });
+    found.into_inner().unwrap()
+}
+
+#[test]
+fn each_mutant_breaks_exactly_its_laws() {
+    // One alone, to look at it closely.
+    let only = std::env::var("PORTOLAN_MUTANT").ok();
+    let mutants =
+        mutants().into_iter().filter(|mutant| only.as_deref().is_none_or(|only| only == mutant.name)).collect();
+    let wrong = complaints(mutants, |mutant| {
+        let declared: BTreeSet<_> = mutant.breaks.iter().copied().collect();
+        let (broken, how) = broken_by(mutant, &[]);
+        let how = if only.is_some() { how } else { String::new() };
+        (declared != broken || only.is_some())
+            .then(|| format!("\n{} says that it breaks\n  {declared:?}, and breaks\n  {broken:?}\n{how}", mutant.name))
+    });
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+#[test]
+fn each_law_is_broken_by_a_mutant() {
+    let broken: BTreeSet<_> = mutants().iter().flat_map(|mutant| mutant.breaks).copied().collect();
+    let laws: BTreeSet<_> = event_store_laws().iter().map(|law| law.id).collect();
+    assert_eq!(broken, laws);
+}
+
+#[test]
+fn right_stores_keep_every_law() {
+    let wrong = complaints(right::stores(), |(store, lacks)| {
+        let (broken, how) = broken_by(store, lacks);
+        (!broken.is_empty()).then(|| format!("\n{} is right, and is said to break\n{how}", store.name))
+    });
+    assert!(wrong.is_empty(), "{wrong}");
+}

@@ -140,15 +140,8 @@ pub(crate) fn open_reader(path: &Path, busy_timeout: Duration) -> Result<Connect
 
 /// The version of a file that is ours, 0 for an empty one. Writes nothing.
 fn judge(conn: &Connection, path: &Path) -> Result<i64, OpenError> {
-    let number = |pragma: &str| {
-        conn.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0))
-            .map_err(|error| Fault::from(error).refuses_open(path))
-    };
-    let (application_id, version) = (number("application_id")?, number("user_version")?);
-    let tables: i64 = conn
-        .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
-        .map_err(|error| Fault::from(error).refuses_open(path))?;
-    if application_id == i64::from(APPLICATION_ID) {
+    let (application_id, version, tables) = header(conn).map_err(|fault| fault.refuses_open(path))?;
+    if application_id == APPLICATION_ID {
         if version > VERSION {
             return Err(OpenError::NewerVersion { path: path.into(), found: version, supported: VERSION });
         }
@@ -157,8 +150,23 @@ fn judge(conn: &Connection, path: &Path) -> Result<i64, OpenError> {
     if application_id == 0 && version == 0 && tables == 0 {
         return Ok(0);
     }
-    let application_id = i32::try_from(application_id).unwrap_or_default();
     Err(OpenError::OtherApplication { path: path.into(), application_id })
+}
+
+/// The application's id, the format's version, and how many tables there are.
+fn header(conn: &Connection) -> Result<(i32, i64, i64), Fault> {
+    let look = |conn: &Connection| -> Result<_, Fault> {
+        let application_id = conn.pragma_query_value(None, "application_id", |row| row.get(0))?;
+        let version = conn.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        let tables = conn.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+        Ok((application_id, version, tables))
+    };
+    if !conn.is_autocommit() {
+        return look(conn);
+    }
+    // All of one moment: another process may be making the file meanwhile.
+    let moment = conn.unchecked_transaction()?;
+    look(&moment)
 }
 
 fn configure(conn: &Connection, config: &SqliteConfig) -> Result<(), Fault> {

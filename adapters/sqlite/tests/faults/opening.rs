@@ -135,7 +135,10 @@ mod read_only {
         let folder = Folder::new();
         drop(crate::block_on(folder.store()));
         let executable = folder.path().join("child");
-        fs::copy(std::env::current_exe().unwrap(), &executable).unwrap();
+        // Not copied by this process: a file that a process has open to write, its forks have too, and it
+        // cannot be run.
+        let copied = Command::new("cp").arg(std::env::current_exe().unwrap()).arg(&executable).status().unwrap();
+        assert!(copied.success());
         fs::set_permissions(folder.file(), fs::Permissions::from_mode(0o444)).unwrap();
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o555)).unwrap();
         let mut child = Command::new(&executable);

@@ -26,6 +26,9 @@ pub struct ServerConfig {
     /// How many bytes the body of `POST /append` may have. `None`: enough for what the store takes in one
     /// append, which is for the usual limits about 91 MiB.
     pub append_body_bytes: Option<u64>,
+    /// How many bytes the bodies of all requests under way may have together; past it a request is answered
+    /// 503. 256 MiB.
+    pub bodies_bytes: usize,
     /// The most events in a page of the routes for people; `POST /read` has the store's limit. 1,000.
     pub page_events: u32,
     /// How often a silent live connection gets a comment, so that a dead one is noticed. 15 s.
@@ -46,6 +49,7 @@ impl Default for ServerConfig {
             head_bytes: 64 << 10,
             body_bytes: 2 << 20,
             append_body_bytes: None,
+            bodies_bytes: 256 << 20,
             page_events: 1_000,
             live_keep_alive: Duration::from_secs(15),
             changed_wait: Duration::from_secs(25),

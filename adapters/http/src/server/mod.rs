@@ -141,7 +141,8 @@ impl BoundServer {
         let (stop, stopping) = watch::channel(false);
         let free = Arc::new(Semaphore::new(config.max_connections.clamp(1, Semaphore::MAX_PERMITS)));
         let drain_timeout = config.drain_timeout;
-        let app = Arc::new(App { ports, config, raw_appends, stopping });
+        let bodies = Arc::new(Semaphore::new(config.bodies_bytes.clamp(1, Semaphore::MAX_PERMITS)));
+        let app = Arc::new(App { ports, config, raw_appends, bodies, stopping });
         let service = Service { router: routes::router(app.clone(), &mounted) };
 
         let mut connections = JoinSet::new();
@@ -193,6 +194,8 @@ pub(crate) struct App {
     ports: Ports,
     config: ServerConfig,
     raw_appends: bool,
+    /// A permit a byte of all bodies that are being read or answered.
+    bodies: Arc<Semaphore>,
     stopping: watch::Receiver<bool>,
 }
 

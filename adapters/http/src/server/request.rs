@@ -2,24 +2,29 @@
 
 use super::App;
 use super::connection::Lingering;
+use crate::wire::errors::PortError as _;
 use crate::wire::problem::Problem;
+use axum::body::Body;
 use axum::extract::Path;
 use axum::extract::rejection::PathRejection;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use bytes::BytesMut;
+use http_body_util::BodyExt as _;
 use percent_encoding::percent_decode_str;
 use portolan_kernel::Bytes;
-use portolan_kernel::ports::Violation;
+use portolan_kernel::ports::{CommandError, Source, Violation};
 use portolan_kernel::values::{Metadata, Name, Revision};
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use tokio::sync::OwnedSemaphorePermit;
 
 /// A request whose body is still on its way.
-pub(super) type Request = axum::http::Request<axum::body::Body>;
+pub(super) type Request = axum::http::Request<Body>;
 
 /// The whole body, as JSON by its media type, within the limit and the time.
 pub(super) async fn json_body(app: &App, request: Request, limit: u64) -> Result<(Parts, Bytes), Problem> {
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
     let lingering = parts.extensions.get::<Lingering>().cloned();
     let read = async {
         must_be_json(&parts.headers)?;
@@ -27,11 +32,8 @@ pub(super) async fn json_body(app: &App, request: Request, limit: u64) -> Result
         if announced.is_some_and(|length| length > limit) {
             return Err(body_too_large(limit));
         }
-        let limited = Limited::new(body, usize::try_from(limit).unwrap_or(usize::MAX));
-        match tokio::time::timeout(app.config.body_timeout, limited.collect()).await {
-            Ok(Ok(body)) => Ok(body.to_bytes()),
-            Ok(Err(error)) if error.is::<LengthLimitError>() => Err(body_too_large(limit)),
-            Ok(Err(error)) => Err(Problem::malformed(format!("the body broke off: {error}"))),
+        match tokio::time::timeout(app.config.body_timeout, within(app, body, limit)).await {
+            Ok(read) => read,
             Err(_) => Err(Problem::new(
                 StatusCode::REQUEST_TIMEOUT,
                 "slow-request",
@@ -41,7 +43,11 @@ pub(super) async fn json_body(app: &App, request: Request, limit: u64) -> Result
     }
     .await;
     match read {
-        Ok(body) => Ok((parts, body)),
+        Ok((body, share)) => {
+            // Given back when the request has been answered.
+            parts.extensions.insert(Arc::new(share));
+            Ok((parts, body))
+        }
         Err(problem) => {
             // What is left of the body still comes; the connection has to outlive it for the answer to arrive.
             if let Some(lingering) = lingering {
@@ -50,6 +56,31 @@ pub(super) async fn json_body(app: &App, request: Request, limit: u64) -> Result
             Err(problem)
         }
     }
+}
+
+/// The body, and its share of what all bodies together may take. A share is claimed as bytes come, so that one who
+/// only announces them takes nothing from others.
+async fn within(app: &App, mut body: Body, limit: u64) -> Result<(Bytes, Option<OwnedSemaphorePermit>), Problem> {
+    let mut bytes = BytesMut::new();
+    let mut share: Option<OwnedSemaphorePermit> = None;
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| Problem::malformed(format!("the body broke off: {error}")))?;
+        let Ok(data) = frame.into_data() else { continue };
+        if (bytes.len() + data.len()) as u64 > limit {
+            return Err(body_too_large(limit));
+        }
+        let claimed = u32::try_from(data.len()).ok().and_then(|n| app.bodies.clone().try_acquire_many_owned(n).ok());
+        match (claimed, &mut share) {
+            (Some(claimed), Some(share)) => share.merge(claimed),
+            (Some(claimed), None) => share = Some(claimed),
+            (None, _) => {
+                let full = Source::new("too many large requests at once");
+                return Err(CommandError::Busy(full).to_problem());
+            }
+        }
+        bytes.extend_from_slice(&data);
+    }
+    Ok((bytes.freeze(), share))
 }
 
 fn body_too_large(limit: u64) -> Problem {

@@ -2,6 +2,7 @@
 
 use http::StatusCode;
 use portolan_kernel::ports::Violation;
+use serde::ser::{Serialize, SerializeMap as _, Serializer};
 use serde_json::{Map, Value, json};
 
 /// The media type of every error.
@@ -85,12 +86,7 @@ impl Problem {
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut body = self.members.clone();
-        body.insert("type".to_owned(), format!("{URN}{}", self.name).into());
-        body.insert("title".to_owned(), title(&self.name, self.status).into());
-        body.insert("status".to_owned(), self.status.as_u16().into());
-        body.insert("detail".to_owned(), self.detail.clone().into());
-        Value::Object(body).to_string().into_bytes()
+        serde_json::to_vec(self).unwrap_or_default()
     }
 
     /// The problem in this body; `None` where it is none of ours.
@@ -101,6 +97,20 @@ impl Problem {
         members.remove("title");
         members.remove("status");
         Some(Self { status, name, detail, members })
+    }
+}
+
+impl Serialize for Problem {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut body = serializer.serialize_map(None)?;
+        body.serialize_entry("type", &format_args!("{URN}{}", self.name))?;
+        body.serialize_entry("title", title(&self.name, self.status))?;
+        body.serialize_entry("status", &self.status.as_u16())?;
+        body.serialize_entry("detail", &self.detail)?;
+        for (member, value) in &self.members {
+            body.serialize_entry(member, value)?;
+        }
+        body.end()
     }
 }
 

@@ -45,6 +45,25 @@ async fn the_limit_itself_is_within() {
 }
 
 #[tokio::test]
+async fn all_bodies_together_are_bounded() {
+    let server = Running::configured(|config| config.bodies_bytes = 1_000).await;
+    let head =
+        "POST /commands/echo HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 901\r\n\r\n";
+    let mut first = server.connect().await;
+    first.write_all(format!("{head}{}", " ".repeat(900)).as_bytes()).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let body = format!("\"{}\"", "x".repeat(200));
+    let refused = server.post("/commands/echo", &[], &body).await;
+    refused.is_problem(503, "busy");
+    assert!(refused.header("retry-after").is_some());
+    first.write_all(b"1").await.unwrap();
+    Reply::read(&mut first).await.is_ok();
+    for _ in 0..10 {
+        server.post("/commands/echo", &[], &body).await.is_ok();
+    }
+}
+
+#[tokio::test]
 async fn a_slow_head_is_cut_off() {
     let server = Running::configured(|config| config.header_timeout = Duration::from_millis(200)).await;
     let mut socket = server.connect().await;

@@ -4,7 +4,8 @@ use super::table::{Action, Condition, Entry, Item, Key, LogItem, TransactItem};
 use bytes::Bytes;
 use portolan_kernel::ports::{AppendError, Limits, streams_of};
 use portolan_kernel::values::{
-    Append, Appended, IdempotencyKey, Move, NewEvent, Position, Recalled, Recorded, Revision, StreamId, Timestamp,
+    Append, Appended, Checkpoint, IdempotencyKey, Move, NewEvent, Position, Recalled, Recorded, Revision, StreamId,
+    Timestamp,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -164,9 +165,10 @@ pub(crate) fn plan_append(
             Move::At(to) => Some(Some(to)),
             Move::Reset(to) => Some(to),
         };
-        let condition = Condition::CheckpointAt(checkpoint.from, checkpoint.token);
-        let action = Action::MoveCheckpoint(to, checkpoint.token);
-        items.push(TransactItem { key: checkpoint_key(&checkpoint.name), action, condition });
+        items.push(TransactItem {
+            action: Action::MoveCheckpoint(to, checkpoint.token),
+            ..checkpoint_check(checkpoint)
+        });
     }
     // A guard holds up to the end of the log as it was read: so the log must still end there.
     if !append.events.is_empty() || append.guard.is_some() {
@@ -183,6 +185,12 @@ pub(crate) fn plan_append(
     }
 }
 
+/// That the checkpoint stands where the append believes.
+pub(crate) fn checkpoint_check(checkpoint: &Checkpoint) -> TransactItem {
+    let condition = Condition::CheckpointAt(checkpoint.from, checkpoint.token);
+    TransactItem { key: checkpoint_key(&checkpoint.name), action: Action::Check, condition }
+}
+
 /// What `ALL_OLD` of a failed key says: the original outcome, or that the key is taken.
 pub(crate) fn repeated(key: &IdempotencyKey, recalled: Recalled) -> Result<Appended, AppendError> {
     if recalled.digest == key.digest {
@@ -196,11 +204,11 @@ pub(crate) fn repeated(key: &IdempotencyKey, recalled: Recalled) -> Result<Appen
 /// moved that nothing was expected of, so plan again.
 pub(crate) fn judge(
     append: &Append,
-    plan: &Plan,
+    items: &[TransactItem],
     reasons: Vec<Option<Option<Item>>>,
 ) -> Option<Result<Appended, AppendError>> {
     let failed: BTreeMap<&Key, Option<Item>> =
-        plan.items.iter().zip(reasons).filter_map(|(item, reason)| Some((&item.key, reason?))).collect();
+        items.iter().zip(reasons).filter_map(|(item, reason)| Some((&item.key, reason?))).collect();
     if let Some(key) = &append.key
         && let Some(Some(Item::Key { recalled, .. })) = failed.get(&idempotency_key(key))
     {

@@ -1,7 +1,8 @@
 //! The port over the plans.
 
 use super::append::{
-    Heads, checkpoint_key, head_key, idempotency_key, judge, limits, log_head_key, plan_append, repeated,
+    Heads, checkpoint_check, checkpoint_key, head_key, idempotency_key, judge, limits, log_head_key, plan_append,
+    repeated,
 };
 use super::read::Reader;
 use super::table::{Action, Condition, Failed, Item, Table, TransactItem};
@@ -59,6 +60,16 @@ impl DynamoShape {
         }
     }
 
+    /// That the checkpoint moved, before that it would go past the frontier.
+    fn unless_moved(&self, append: &Append, error: AppendError) -> AppendError {
+        let Some(checkpoint) = &append.checkpoint else { return error };
+        let check = [checkpoint_check(checkpoint)];
+        match self.reader.table.transact(self.token(), &check) {
+            Err(Failed::Cancelled(reasons)) => judge(append, &check, reasons).and_then(Result::err).unwrap_or(error),
+            _ => error,
+        }
+    }
+
     fn recorded(&self, key: &IdempotencyKey) -> Option<Recalled> {
         let condition = Condition::KeyFree(self.clock.now());
         let check = TransactItem { key: idempotency_key(key), action: Action::Check, condition };
@@ -110,7 +121,7 @@ impl DynamoShape {
             plan => match self.guarded(append, log).await {
                 Err(error) => return Some(self.unless_recorded(append, error)),
                 Ok(()) => match plan {
-                    Err(error) => return Some(self.unless_recorded(append, error)),
+                    Err(error) => return Some(self.unless_recorded(append, self.unless_moved(append, error))),
                     Ok(plan) => plan,
                 },
             },
@@ -137,7 +148,7 @@ impl DynamoShape {
                 }
                 Some(Ok(plan.appended))
             }
-            Err(Failed::Cancelled(reasons)) => match judge(append, &plan, reasons)? {
+            Err(Failed::Cancelled(reasons)) => match judge(append, &plan.items, reasons)? {
                 Ok(appended) => Some(Ok(appended)),
                 Err(error) => Some(self.unless_recorded(append, error)),
             },

@@ -34,7 +34,7 @@ pub(crate) trait Ask {
 }
 
 /// A chain of pages longer than this never ends.
-const MOST_PAGES: usize = 20_000;
+const MOST_PAGES: usize = 10_000;
 
 impl Ask for dyn EventStore {
     async fn try_append(&self, append: Append) -> Result<Appended, AppendError> {

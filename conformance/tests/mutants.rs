@@ -73,10 +73,11 @@ fn each_mutant_breaks_exactly_its_laws() {
         mutants().into_iter().filter(|mutant| only.as_deref().is_none_or(|only| only == mutant.name)).collect();
     let wrong = complaints(mutants, |mutant| {
         let declared: BTreeSet<_> = mutant.breaks.iter().copied().collect();
+        let started = std::time::Instant::now();
         let (broken, how) = broken_by(mutant, &[]);
         let how = if only.is_some() { how } else { String::new() };
         (declared != broken || only.is_some())
-            .then(|| format!("\n{} says that it breaks\n  {declared:?}, and breaks\n  {broken:?}\n{how}", mutant.name))
+            .then(|| format!("\n{} says that it breaks\n  {declared:?}, and breaks\n  {broken:?}\n{how}T {:?}\n", mutant.name, started.elapsed()))
     });
     assert!(wrong.is_empty(), "{wrong}");
 }

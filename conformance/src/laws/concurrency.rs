@@ -19,6 +19,7 @@ law! {
         one_of_racers_on_a_stream_not_written if [SeveralStreams],
         no_update_is_lost,
         disjoint_streams_never_conflict,
+        a_neighbour_is_no_conflict,
     ],
 }
 
@@ -150,6 +151,18 @@ async fn disjoint_streams_never_conflict(trial: &Trial<dyn EventStore>) -> Verdi
         })
     });
     all_of(tasks).await?;
+    Ok(())
+}
+
+/// The same without a race: another stream has gone on since this one was read.
+async fn a_neighbour_is_no_conflict(trial: &Trial<dyn EventStore>) -> Verdict {
+    let store = trial.open().await?;
+    for round in 0..4 {
+        for stream in ["own-1", "own-2", "own-3"] {
+            let last = u64::checked_sub(round, 1).map(Revision::new);
+            store.wrote(one(stream, 0).expect(name(stream), Expected::unchanged_since(last))).await?;
+        }
+    }
     Ok(())
 }
 

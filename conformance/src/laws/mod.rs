@@ -30,6 +30,7 @@ pub use frontier::*;
 pub use guards::*;
 pub use hints::*;
 pub use keys::*;
+pub use model::es_model;
 pub use pages::*;
 pub use payloads::*;
 pub use reads::*;
@@ -63,6 +64,7 @@ macro_rules! __event_store_list {
             es_18_large_streams,
             es_23_changed,
             es_27_identity,
+            es_model,
         }
     };
 }

@@ -468,7 +468,7 @@ pub const MUTANTS: &[Mutant] = &[
             }
         })
     }),
-    wrong("a claim moves to from", &["x"]).append(|state, append, now| {
+    wrong("a claim moves to the frontier", &["x"]).append(|state, append, now| {
         let mut append = append.clone();
         if let Some(checkpoint) = &mut append.checkpoint
             && checkpoint.to == Move::Claim

@@ -43,7 +43,7 @@ const CHECKPOINT_PAGES: i32 = 4_000;
 
 /// Pages of write-ahead log after which the writer waits for readers to let go of it: else reads that overlap
 /// for ever would let it grow for ever.
-const RESTART_PAGES: i32 = 32_000;
+const RESTART_PAGES: i32 = 16_000;
 
 /// How long it then waits, at most.
 const RESTART_TIMEOUT: Duration = Duration::from_millis(500);

@@ -2,6 +2,7 @@
 
 use super::{AppendError, ReadError};
 use crate::values::{Append, Move, Query, Read, Start, StoreId, StreamId};
+use alloc::borrow::Cow;
 use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::ToString;
@@ -165,7 +166,7 @@ impl Capabilities {
         }
         match &read.from {
             Start::Log(query, _) if terms(query) > u64::from(self.limits.query_terms) => Err(ReadError::TooLarge {
-                what: "terms of the query",
+                what: Cow::Borrowed("terms of the query"),
                 size: terms(query),
                 limit: self.limits.query_terms.into(),
             }),
@@ -232,7 +233,7 @@ impl Default for Limits {
 impl Limits {
     fn check(&self, append: &Append, streams: u64) -> Result<(), AppendError> {
         let within = |what, size: u64, limit: u64| {
-            if size > limit { Err(AppendError::TooLarge { what, size, limit }) } else { Ok(()) }
+            if size > limit { Err(AppendError::TooLarge { what: Cow::Borrowed(what), size, limit }) } else { Ok(()) }
         };
         within("events of the append", append.events.len() as u64, self.append_events.into())?;
         within("streams of the append", streams, self.append_streams.into())?;

@@ -5,6 +5,7 @@ use crate::values::{
     Append, Appended, CheckpointState, Expected, Name, Page, Position, Query, Read, Recalled, Revision, StoreId,
     StreamId, Token,
 };
+use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -62,7 +63,7 @@ pub enum AppendError {
     #[error("{what}: {size} is more than this store takes, which is {limit}")]
     TooLarge {
         /// What is too large.
-        what: &'static str,
+        what: Cow<'static, str>,
         /// How large it is.
         size: u64,
         /// The limit.
@@ -99,7 +100,7 @@ pub enum ReadError {
     #[error("{what}: {size} is more than this store takes, which is {limit}")]
     TooLarge {
         /// What is too large.
-        what: &'static str,
+        what: Cow<'static, str>,
         /// How large it is.
         size: u64,
         /// The limit.

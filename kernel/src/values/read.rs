@@ -27,7 +27,6 @@ pub struct Read {
 /// Which events a read is about. Both starts are exclusive, in the direction of the read; `None` starts
 /// at the near end: the first event forward, the last one backward.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Start {
     /// The events of one stream, by revision. System streams are read like any other.
     Stream(StreamId, Option<Revision>),

@@ -205,7 +205,6 @@ impl EventStore for TestStore {
         let matches = |event: &&Arc<Recorded>| match &read.from {
             Start::Stream(stream, after) => event.stream == *stream && Some(event.revision) > *after,
             Start::Log(query, after) => query.matches(event) && Some(event.position) > *after,
-            _ => false,
         };
         let limit = if self.page == 0 { read.limit as usize } else { self.page };
         let mut events: Vec<_> = log.events.iter().filter(matches).take(limit + 1).cloned().collect();

@@ -176,7 +176,7 @@ pub(crate) fn plan_append(
         items.push(TransactItem { key: log_head_key(), action, condition: Condition::LogAt(heads.log) });
     }
 
-    let too_large = |what, size, limit| Err(AppendError::TooLarge { what, size, limit });
+    let too_large = |what: &'static str, size, limit| Err(AppendError::TooLarge { what: what.into(), size, limit });
     let bytes = items.iter().map(|item| if let Action::Put(item) = &item.action { item.bytes() } else { 100 }).sum();
     match items.len() {
         _ if bytes > TRANSACTION_BYTES => too_large("bytes of the transaction", bytes, TRANSACTION_BYTES),

@@ -267,7 +267,6 @@ impl Reader {
                 let next = last.map(|last| onward(Start::Stream(stream.clone(), Some(last))));
                 Ok(Page::new(events, shown, next, revision))
             }
-            _ => Err(ReadError::Invalid("this store does not know its kind of start".to_owned())),
         }
     }
 }

@@ -39,9 +39,7 @@ impl EventStore for HttpClient {
     }
 
     async fn read(&self, read: Read) -> Result<Page, ReadError> {
-        let unknown = || ReadError::Other(Source::new("the read starts in a way that has no form on this wire"));
-        let read = WireRead::new(&read).ok_or_else(unknown)?;
-        let json = serde_json::to_vec(&read).map_err(|error| ReadError::Other(Source::new(error)))?;
+        let json = serde_json::to_vec(&WireRead::new(&read)).map_err(|error| ReadError::Other(Source::new(error)))?;
         let answer = self.answered(Method::POST, "/read", Some(json)).await?;
         let page: WirePage<'_> = from_json(&answer.body).map_err(unreadable)?;
         page.decode().map_err(|wrong| ReadError::Other(Source::new(wrong.to_string())))
@@ -112,7 +110,9 @@ fn append_error(problem: &Problem, size: u64) -> AppendError {
     }
     let source = Source::new(problem.detail.clone());
     match (problem.name.as_str(), problem.status) {
-        ("body-too-large", _) => AppendError::TooLarge { what: "bytes of the request", size, limit: limit_of(problem) },
+        ("body-too-large", _) => {
+            AppendError::TooLarge { what: "bytes of the request".into(), size, limit: limit_of(problem) }
+        }
         ("malformed" | "invalid-request", _) => AppendError::Invalid(problem.detail.clone()),
         ("slow-request", _) => AppendError::Busy(source),
         (_, status) if status.is_client_error() => AppendError::Other(source),
@@ -127,7 +127,9 @@ fn read_error(problem: &Problem, size: u64) -> ReadError {
     }
     let source = Source::new(problem.detail.clone());
     match (problem.name.as_str(), problem.status.as_u16()) {
-        ("body-too-large", _) => ReadError::TooLarge { what: "bytes of the request", size, limit: limit_of(problem) },
+        ("body-too-large", _) => {
+            ReadError::TooLarge { what: "bytes of the request".into(), size, limit: limit_of(problem) }
+        }
         ("malformed" | "invalid-request", _) => ReadError::Invalid(problem.detail.clone()),
         ("slow-request" | "not-ready", _) | (_, 429 | 502..=504) => ReadError::Busy(source),
         _ => ReadError::Other(source),

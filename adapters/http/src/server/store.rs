@@ -15,7 +15,6 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use portolan_kernel::ports::{ReadError, Source};
 use portolan_kernel::values::{Name, Query};
 use std::sync::Arc;
 
@@ -34,8 +33,7 @@ pub(super) async fn read(State(app): State<Arc<App>>, request: Request) -> Resul
     Parameters::of(&parts)?.finish()?;
     let read = from_json::<WireRead>(&body)?.decode();
     let page = app.ports.events.read(read).await.map_err(|error| error.to_problem())?;
-    let unknown = || ReadError::Other(Source::new("the page goes on in a way that has no form on this wire"));
-    json(&WirePage::new(&page).ok_or_else(|| unknown().to_problem())?)
+    json(&WirePage::new(&page))
 }
 
 /// Answers 204 once something may have changed, or nothing has for as long as the server waits.

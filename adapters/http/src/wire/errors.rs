@@ -11,8 +11,7 @@ use portolan_kernel::ports::{AppendError, CommandError, QueryError, ReadError, S
 use portolan_kernel::values::{Position, Revision, Token};
 use serde::Deserialize as _;
 use serde_json::Value;
-use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError};
+use std::borrow::Cow;
 
 /// An error of a port that has a form on the wire.
 pub(crate) trait PortError: Sized {
@@ -256,32 +255,16 @@ fn position(problem: &Problem, member: &str) -> Option<Option<Position>> {
     }
 }
 
-fn sizes(problem: &Problem) -> Option<(&'static str, u64, u64)> {
+fn sizes(problem: &Problem) -> Option<(Cow<'static, str>, u64, u64)> {
     let number = |member| problem.text(member).and_then(digits);
-    Some((interned(problem.text("what")?), number("size")?, number("limit")?))
-}
-
-/// The text for good. There are as many as stores have limits; a server that makes up more is not followed.
-fn interned(text: &str) -> &'static str {
-    const MOST: usize = 64;
-    const LONGEST: usize = 100;
-    static SEEN: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
-    let mut seen = SEEN.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(known) = seen.get(text) {
-        return known;
-    }
-    if seen.len() >= MOST || text.len() > LONGEST {
-        return "the request";
-    }
-    let kept: &'static str = Box::leak(text.to_owned().into_boxed_str());
-    seen.insert(kept);
-    kept
+    Some((Cow::Owned(problem.text("what")?.to_owned()), number("size")?, number("limit")?))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use core::fmt::Debug;
+    use std::collections::BTreeSet;
     use portolan_kernel::ports::{Capability, StoreId, Violation};
     use portolan_kernel::values::{Expected, Name, StreamId};
 
@@ -322,7 +305,7 @@ mod tests {
             AppendError::CheckpointMoved { name: name(), actual: Some(Position::MAX), token: Token(0) },
             AppendError::WrongStore { named: StoreId::from_bytes([1; 16]), actual: StoreId::from_bytes([2; 16]) },
             AppendError::KeyReused { scope: name(), id: name() },
-            AppendError::TooLarge { what: "bytes of an event", size: u64::MAX, limit: 1 },
+            AppendError::TooLarge { what: "bytes of an event".into(), size: u64::MAX, limit: 1 },
             AppendError::Invalid("no".into()),
             AppendError::Busy(backend()),
             AppendError::Unknown(backend()),
@@ -335,7 +318,7 @@ mod tests {
     #[test]
     fn every_error_of_a_read_comes_back_the_same() {
         returns(vec![
-            ReadError::TooLarge { what: "terms of the query", size: 2, limit: u64::MAX },
+            ReadError::TooLarge { what: "terms of the query".into(), size: 2, limit: u64::MAX },
             ReadError::Invalid("no".into()),
             ReadError::Unsupported(Capability::Keys),
             ReadError::Busy(backend()),
@@ -391,13 +374,5 @@ mod tests {
             QueryError::Busy(backend()),
             QueryError::Other(backend()),
         ]);
-    }
-
-    #[test]
-    fn made_up_limits_do_not_grow_the_client() {
-        for n in 0..1_000 {
-            interned(&format!("made up {n}"));
-        }
-        assert_eq!(interned("one more"), "the request");
     }
 }

@@ -93,15 +93,13 @@ fn default_limit() -> u32 {
 }
 
 impl WireRead {
-    /// `None` for a start that this version of the wire does not know.
-    pub(crate) fn new(read: &Read) -> Option<Self> {
-        Some(Self {
+    pub(crate) fn new(read: &Read) -> Self {
+        Self {
             from: match &read.from {
                 Start::Stream(stream, after) => {
                     WireStart::Stream { id: Text(stream.clone()), after: after.map(Revision::get) }
                 }
                 Start::Log(query, after) => WireStart::Log { query: WireQuery::new(query), after: after.map(At) },
-                _ => return None,
             },
             direction: match read.direction {
                 Direction::Forward => WireDirection::Forward,
@@ -109,7 +107,7 @@ impl WireRead {
             },
             limit: read.limit,
             until: read.until.map(At),
-        })
+        }
     }
 
     pub(crate) fn decode(self) -> Read {
@@ -137,18 +135,14 @@ pub(crate) struct WirePage<'a> {
 }
 
 impl<'a> WirePage<'a> {
-    /// `None` when the page goes on in a way that this version of the wire does not know.
-    pub(crate) fn new(page: &'a Page) -> Option<Self> {
-        Some(Self {
+    pub(crate) fn new(page: &'a Page) -> Self {
+        Self {
             events: page.events.iter().map(|event| WireRecorded::new(event)).collect(),
-            next: match &page.next {
-                Some(next) => Some(WireRead::new(next)?),
-                None => None,
-            },
+            next: page.next.as_ref().map(WireRead::new),
             at_frontier: page.next.is_none(),
             frontier: page.frontier.map(At),
             revision: page.revision.map(Revision::get),
-        })
+        }
     }
 
     pub(crate) fn decode(self) -> Result<Page, Contradiction> {

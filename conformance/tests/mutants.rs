@@ -1,5 +1,7 @@
 //! The suite, proven by wrong stores: each breaks exactly the laws it says, and each law is broken by one.
 #![allow(unreachable_pub, reason = "a test binary has no one to reach it")]
+#![allow(clippy::std_instead_of_core, clippy::std_instead_of_alloc, reason = "tests run where std is")]
+#![allow(clippy::unwrap_used, clippy::cast_possible_truncation, reason = "a wrong store may panic")]
 
 #[path = "mutants/appends.rs"]
 mod appends;
@@ -79,8 +81,13 @@ fn each_mutant_breaks_exactly_its_laws() {
         let started = std::time::Instant::now();
         let (broken, how) = broken_by(mutant, &[]);
         let how = if only.is_some() { how } else { String::new() };
-        (declared != broken || only.is_some())
-            .then(|| format!("\n{} says that it breaks\n  {declared:?}, and breaks\n  {broken:?}\n{how}T {:?}\n", mutant.name, started.elapsed()))
+        (declared != broken || only.is_some()).then(|| {
+            format!(
+                "\n{} says that it breaks\n  {declared:?}, and breaks\n  {broken:?}\n{how}T {:?}\n",
+                mutant.name,
+                started.elapsed()
+            )
+        })
     });
     assert!(wrong.is_empty(), "{wrong}");
 }

@@ -8,7 +8,7 @@ use crate::ask::{Ask, Store, event, name};
 use crate::law::law;
 use crate::{Broken, Model, Place, Trial, Verdict, expect_eq};
 use core::time::Duration;
-use portolan_kernel::ports::{AppendError, Capability, Clock, EventStore};
+use portolan_kernel::ports::{AppendError, Capability, EventStore};
 use portolan_kernel::values::{
     Append, Appended, Checkpoint, CheckpointState, Expected, Guard, IdempotencyKey, Item, Move, Position, Query, Read,
     Revision, Start, Token,
@@ -117,14 +117,17 @@ fn append() -> impl Strategy<Value = RandomAppend> {
         prop::option::weighted(0.3, (0..2u8, 0..4u64, from, to)),
         prop::option::weighted(0.4, (0..3u8, 0..2u8)),
     )
-        .prop_map(|(events, expect, guard, checkpoint, key)| RandomAppend { events, expect, guard, checkpoint, key })
+        .prop_map(|(events, expect, guard, checkpoint, key)| RandomAppend {
+            events,
+            expect,
+            guard,
+            checkpoint,
+            key,
+        })
 }
 
 fn read() -> impl Strategy<Value = RandomRead> {
-    let from = prop_oneof![
-        (0..4u8, prop::option::of(0..6u8)).prop_map(Ok),
-        (query(), place()).prop_map(Err),
-    ];
+    let from = prop_oneof![(0..4u8, prop::option::of(0..6u8)).prop_map(Ok), (query(), place()).prop_map(Err),];
     (from, any::<bool>(), prop_oneof![1..4u32, Just(100)], place())
         .prop_map(|(from, backward, limit, until)| RandomRead { from, backward, limit, until })
 }
@@ -148,7 +151,7 @@ async fn random_histories(trial: &Trial<dyn EventStore>) -> Verdict {
         rng_algorithm: RngAlgorithm::ChaCha,
         rng_seed: RngSeed::Fixed(number(SEED).unwrap_or(1)),
         failure_persistence: None,
-        max_shrink_iters: 300,
+        max_shrink_iters: u32::try_from(trial.rounds(300)).unwrap_or(1),
         ..Config::default()
     };
     let history = prop::collection::vec(step(trial.has(Capability::Durability)), 1..20);
@@ -169,7 +172,8 @@ async fn random_histories(trial: &Trial<dyn EventStore>) -> Verdict {
             // Once more, for the words about the shortest history.
             let again = tokio::task::block_in_place(|| runtime.block_on(History::play(trial, &steps)));
             let broken = again.err().or_else(|| last.take());
-            let mut broken = broken.unwrap_or_else(|| Broken::new("a random history", "the predicted answers", "others"));
+            let mut broken =
+                broken.unwrap_or_else(|| Broken::new("a random history", "the predicted answers", "others"));
             broken.what = format!("{}, at the end of {steps:#?}", broken.what);
             Err(broken)
         }
@@ -191,7 +195,9 @@ impl<'a> History<'a> {
     async fn play(trial: &'a Trial<dyn EventStore>, steps: &[Step]) -> Verdict {
         let place = Place::fresh().map_err(|error| Broken::new("a place", "a folder", error.to_string()))?;
         let store = open(trial, &place).await?;
-        let model = Model::new(store.capabilities());
+        let mut model = Model::new(store.capabilities());
+        // The model gives all pages as one.
+        model.capabilities.limits.page_events = u32::MAX;
         let mut history = Self { trial, place, store: Some(store), model, positions: Vec::new() };
         for step in steps {
             history.step(step).await?;
@@ -212,7 +218,11 @@ impl<'a> History<'a> {
                 let expected = self.model.recall(&name("scope"), &name(&format!("k{id}")), now);
                 let expected = expected.map(|known| (self.appended(known.appended), known.digest));
                 let actual = self.store()?.recalled(&format!("k{id}")).await?;
-                expect_eq!(actual.map(|known| (known.appended, known.digest)), expected, "what is recorded under k{id}");
+                expect_eq!(
+                    actual.map(|known| (known.appended, known.digest)),
+                    expected,
+                    "what is recorded under k{id}"
+                );
                 Ok(())
             }
             Step::Checkpoint(checkpoint) if self.trial.has(Capability::Checkpoints) => {
@@ -285,9 +295,10 @@ impl<'a> History<'a> {
         let pages = self.store()?.pages(asked.clone()).await?;
         let limit = random.limit as usize;
         expect_eq!(pages.iter().find(|page| page.events.len() > limit), None, "a page of more than {limit} events");
-        let whole = self.model.read(&read.clone().limit(u32::MAX)).map_err(|error| {
-            Broken::new("the reference", "a page", error.to_string())
-        })?;
+        let whole = self
+            .model
+            .read(&read.clone().limit(u32::MAX))
+            .map_err(|error| Broken::new("the reference", "a page", error.to_string()))?;
         let place = |event: &portolan_kernel::values::Recorded| format!("{}@{}", event.stream, event.revision);
         let actual: Vec<_> = pages.iter().flat_map(|page| &page.events).map(|event| place(event)).collect();
         let expected: Vec<_> = whole.events.iter().map(|event| place(event)).collect();
@@ -326,7 +337,8 @@ impl<'a> History<'a> {
     fn model_append(&self, random: &RandomAppend) -> Append {
         let limits = self.model.capabilities.limits;
         let has = |capability| self.trial.has(capability);
-        let one_stream = |stream: u8| if has(Capability::SeveralStreams) { stream } else { 0 };
+        let several = has(Capability::SeveralStreams) && limits.append_streams as usize >= STREAMS.len();
+        let one_stream = |stream: u8| if several { stream } else { 0 };
         let events = random.events.iter().zip(0..).map(|((stream, kind, tags), number)| {
             let mut event = event(STREAMS[usize::from(one_stream(*stream))], number);
             event.event_type = name(TYPES[usize::from(*kind)]);
@@ -361,7 +373,9 @@ impl<'a> History<'a> {
         }
         if let (Some((id, digest)), true) = (random.key, has(Capability::Keys)) {
             let key = IdempotencyKey::new(name("scope"), name(&format!("k{id}")), [digest; 32]);
-            append = append.key(key.with_note(format!("note {id}")));
+            let mut note = format!("note {id}").into_bytes();
+            note.truncate(usize::try_from(limits.note_bytes).unwrap_or(usize::MAX));
+            append = append.key(key.with_note(note));
         }
         append
     }
@@ -395,9 +409,9 @@ impl<'a> History<'a> {
                 let at = self.positions.iter().position(|known| known == position);
                 let event = at.and_then(|at| self.model.events.get(at));
                 let guard = append.guard.as_ref();
-                event.zip(guard).is_some_and(|(event, guard)| {
-                    guard.none_of.matches(event) && Some(event.position) > guard.after
-                })
+                event
+                    .zip(guard)
+                    .is_some_and(|(event, guard)| guard.none_of.matches(event) && Some(event.position) > guard.after)
             }
             (CheckpointMoved { name, actual, token }, CheckpointMoved { name: said, actual: stands, token: seen }) => {
                 (name, actual.map(|position| self.position(position)), token) == (said, *stands, seen)

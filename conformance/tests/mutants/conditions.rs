@@ -54,21 +54,32 @@ fn name(text: &str) -> Name {
 
 pub const MUTANTS: &[Mutant] = &[
     // Expectations.
-    wrong("expectations of streams not written are not asked", &["x"]).append(|state, append, now| {
+    wrong("expectations of streams not written are not asked", &["ES-05", "ES-10", "ES-model"]).append(
+        |state, append, now| {
+            expecting(state, append, now, |_, append| {
+                let written: BTreeSet<_> = append.events.iter().map(|event| event.stream.clone()).collect();
+                append.expect.retain(|(stream, _)| written.contains(stream));
+            })
+        },
+    ),
+    wrong("only the first expectation is asked", &["ES-05", "ES-06", "ES-model"])
+        .append(|state, append, now| expecting(state, append, now, |_, append| append.expect.truncate(1))),
+    wrong("StreamExists is any", &["ES-04", "ES-05", "ES-06", "ES-10", "ES-model"]).append(|state, append, now| {
         expecting(state, append, now, |_, append| {
-            let written: BTreeSet<_> = append.events.iter().map(|event| event.stream.clone()).collect();
-            append.expect.retain(|(stream, _)| written.contains(stream));
+            append.expect.retain(|(_, expected)| *expected != Expected::StreamExists)
         })
     }),
-    wrong("only the first expectation is asked", &["x"])
-        .append(|state, append, now| expecting(state, append, now, |_, append| append.expect.truncate(1))),
-    wrong("StreamExists is any", &["x"]).append(|state, append, now| {
-        expecting(state, append, now, |_, append| append.expect.retain(|(_, expected)| *expected != Expected::StreamExists))
-    }),
-    wrong("NoStream is any", &["x"]).append(|state, append, now| {
+    wrong(
+        "NoStream is any",
+        &[
+            "ES-01", "ES-03", "ES-04", "ES-05", "ES-06", "ES-07", "ES-09", "ES-10", "ES-11", "ES-13", "ES-17",
+            "ES-model",
+        ],
+    )
+    .append(|state, append, now| {
         expecting(state, append, now, |_, append| append.expect.retain(|(_, expected)| *expected != Expected::NoStream))
     }),
-    wrong("Exact(0) is also no stream", &["x"]).append(|state, append, now| {
+    wrong("Exact(0) is also no stream", &["ES-05", "ES-model"]).append(|state, append, now| {
         expecting(state, append, now, |state, append| {
             for (stream, expected) in &mut append.expect {
                 if *expected == Expected::Exact(Revision::FIRST) && state.last(stream).is_none() {
@@ -77,7 +88,11 @@ pub const MUTANTS: &[Mutant] = &[
             }
         })
     }),
-    wrong("NoStream is also a stream of one event", &["x"]).append(|state, append, now| {
+    wrong(
+        "NoStream is also a stream of one event",
+        &["ES-04", "ES-05", "ES-07", "ES-09", "ES-11", "ES-13", "ES-model"],
+    )
+    .append(|state, append, now| {
         expecting(state, append, now, |state, append| {
             for (stream, expected) in &mut append.expect {
                 if *expected == Expected::NoStream && state.last(stream) == Some(Revision::FIRST) {
@@ -86,7 +101,7 @@ pub const MUTANTS: &[Mutant] = &[
             }
         })
     }),
-    wrong("Exact(n) is n or more", &["x"]).append(|state, append, now| {
+    wrong("Exact(n) is n or more", &["ES-05", "ES-06", "ES-07"]).append(|state, append, now| {
         expecting(state, append, now, |state, append| {
             for (stream, expected) in &mut append.expect {
                 if let Expected::Exact(revision) = *expected
@@ -97,24 +112,30 @@ pub const MUTANTS: &[Mutant] = &[
             }
         })
     }),
-    wrong("Exact counts events", &["x"]).append(|state, append, now| {
-        expecting(state, append, now, |_, append| {
-            for (_, expected) in &mut append.expect {
-                *expected = match *expected {
-                    Expected::Exact(n) if n == Revision::FIRST => Expected::NoStream,
-                    Expected::Exact(n) => Expected::Exact(Revision::new(n.get() - 1)),
-                    other => other,
-                };
-            }
-        })
-    }),
-    wrong("a conflict does not tell the revision", &["x"]).append(|state, append, now| {
-        state.model.append(append, now).map_err(|error| match error {
-            AppendError::Conflict { stream, expected, .. } => AppendError::Conflict { stream, expected, actual: None },
-            error => error,
-        })
-    }),
-    wrong("a conflict names the first stream", &["x"]).append(|state, append, now| {
+    wrong("Exact counts events", &["ES-05", "ES-06", "ES-07", "ES-10", "ES-11", "ES-model"]).append(
+        |state, append, now| {
+            expecting(state, append, now, |_, append| {
+                for (_, expected) in &mut append.expect {
+                    *expected = match *expected {
+                        Expected::Exact(n) if n == Revision::FIRST => Expected::NoStream,
+                        Expected::Exact(n) => Expected::Exact(Revision::new(n.get() - 1)),
+                        other => other,
+                    };
+                }
+            })
+        },
+    ),
+    wrong("a conflict does not tell the revision", &["ES-05", "ES-06", "ES-07", "ES-model"]).append(
+        |state, append, now| {
+            state.model.append(append, now).map_err(|error| match error {
+                AppendError::Conflict { stream, expected, .. } => {
+                    AppendError::Conflict { stream, expected, actual: None }
+                }
+                error => error,
+            })
+        },
+    ),
+    wrong("a conflict names the first stream", &["ES-05", "ES-06", "ES-model"]).append(|state, append, now| {
         let first = append.events.first().map(|event| event.stream.clone());
         state.model.append(append, now).map_err(|error| match error {
             AppendError::Conflict { stream, expected, actual } => {
@@ -123,25 +144,29 @@ pub const MUTANTS: &[Mutant] = &[
             error => error,
         })
     }),
-    wrong("of two expectations of a stream the last is asked", &["x"]).append(|state, append, now| {
-        let mut append = append.clone();
-        let mut seen = BTreeSet::new();
-        append.expect.reverse();
-        append.expect.retain(|(stream, _)| seen.insert(stream.clone()));
-        append.expect.reverse();
-        state.model.append(&append, now)
-    }),
-    wrong("streams before the one in conflict are written", &["x"]).append(|state, append, now| {
-        let done = state.model.append(append, now);
-        if let Err(AppendError::Conflict { stream, .. }) = &done {
-            let mut part = Append::new(append.events.iter().take_while(|event| event.stream != *stream).cloned());
-            part.events.retain(|event| event.stream != *stream);
-            state.model.write(&part, now);
-        }
-        done
-    }),
+    wrong("of two expectations of a stream the last is asked", &["ES-05", "ES-06", "ES-model"]).append(
+        |state, append, now| {
+            let mut append = append.clone();
+            let mut seen = BTreeSet::new();
+            append.expect.reverse();
+            append.expect.retain(|(stream, _)| seen.insert(stream.clone()));
+            append.expect.reverse();
+            state.model.append(&append, now)
+        },
+    ),
+    wrong("streams before the one in conflict are written", &["ES-05", "ES-06", "ES-07", "ES-model"]).append(
+        |state, append, now| {
+            let done = state.model.append(append, now);
+            if let Err(AppendError::Conflict { stream, .. }) = &done {
+                let mut part = Append::new(append.events.iter().take_while(|event| event.stream != *stream).cloned());
+                part.events.retain(|event| event.stream != *stream);
+                state.model.write(&part, now);
+            }
+            done
+        },
+    ),
     // What a refusal leaves, and the order of judgment.
-    wrong("a refused append takes its key", &["x"]).append(|state, append, now| {
+    wrong("a refused append takes its key", &["ES-06", "ES-09", "ES-model"]).append(|state, append, now| {
         let key = append.key.clone();
         after_refusal(state, append, now, |state| {
             if let Some(key) = &key {
@@ -149,7 +174,7 @@ pub const MUTANTS: &[Mutant] = &[
             }
         })
     }),
-    wrong("a refused append moves its checkpoint", &["x"]).append(|state, append, now| {
+    wrong("a refused append moves its checkpoint", &["ES-06", "ES-13", "ES-model"]).append(|state, append, now| {
         let checkpoint = append.checkpoint.clone();
         after_refusal(state, append, now, |state| {
             if let Some(checkpoint) = &checkpoint {
@@ -157,13 +182,17 @@ pub const MUTANTS: &[Mutant] = &[
             }
         })
     }),
-    wrong("a refused append leaves its first event", &["x"]).append(|state, append, now| {
+    wrong(
+        "a refused append leaves its first event",
+        &["ES-01", "ES-04", "ES-05", "ES-06", "ES-07", "ES-08", "ES-11", "ES-13", "ES-17", "ES-model"],
+    )
+    .append(|state, append, now| {
         let first = Append::new(append.events.first().cloned());
         after_refusal(state, append, now, |state| {
             state.model.write(&first, now);
         })
     }),
-    wrong("the guard is judged before the expectations", &["x"]).append(|state, append, now| {
+    wrong("the guard is judged before the expectations", &["ES-06", "ES-model"]).append(|state, append, now| {
         state.capabilities.check(append)?;
         if let (Some(guard), None) = (&append.guard, &append.key) {
             state.judge_guard(guard)?;
@@ -175,18 +204,20 @@ pub const MUTANTS: &[Mutant] = &[
         }
         state.model.append(append, now)
     }),
-    wrong("the key is judged after the expectations", &["x"]).append(|state, append, now| {
-        state.capabilities.check(append)?;
-        state.judge_expectations(append)?;
-        state.model.append(append, now)
-    }),
-    wrong("the key is judged last", &["x"]).append(|state, append, now| {
+    wrong("the key is judged after the expectations", &["ES-06", "ES-09", "ES-10", "ES-model"]).append(
+        |state, append, now| {
+            state.capabilities.check(append)?;
+            state.judge_expectations(append)?;
+            state.model.append(append, now)
+        },
+    ),
+    wrong("the key is judged last", &["ES-06", "ES-09", "ES-10", "ES-model"]).append(|state, append, now| {
         let mut keyless = append.clone();
         keyless.key = None;
         state.judge(&keyless, now)?;
         state.model.append(append, now)
     }),
-    wrong("the checkpoint is judged before the expectations", &["x"]).append(|state, append, now| {
+    wrong("the checkpoint is judged before the expectations", &["ES-06", "ES-model"]).append(|state, append, now| {
         state.capabilities.check(append)?;
         let repeated = append.key.as_ref().map_or(Ok(None), |key| state.judge_key(key, now))?.is_some();
         if let (Some(checkpoint), false) = (&append.checkpoint, repeated) {
@@ -195,10 +226,9 @@ pub const MUTANTS: &[Mutant] = &[
         state.model.append(append, now)
     }),
     // Guards.
-    wrong("guards are not asked", &["x"]).append(|state, append, now| {
-        expecting(state, append, now, |_, append| append.guard = None)
-    }),
-    wrong("a guard includes its position", &["x"]).append(|state, append, now| {
+    wrong("guards are not asked", &["ES-06", "ES-08", "ES-10", "ES-13", "ES-model"])
+        .append(|state, append, now| expecting(state, append, now, |_, append| append.guard = None)),
+    wrong("a guard includes its position", &["ES-08", "ES-10", "ES-model"]).append(|state, append, now| {
         guarding(state, append, now, |state, guard| {
             let before = |position: Position| Position::new(position.get() - 1);
             if guard.after <= state.frontier() {
@@ -206,21 +236,21 @@ pub const MUTANTS: &[Mutant] = &[
             }
         })
     }),
-    wrong("a guard ignores its position", &["x"]).append(|state, append, now| {
+    wrong("a guard ignores its position", &["ES-08", "ES-10", "ES-model"]).append(|state, append, now| {
         guarding(state, append, now, |state, guard| {
             if guard.after <= state.frontier() {
                 guard.after = None;
             }
         })
     }),
-    wrong("a guard skips one more", &["x"]).append(|state, append, now| {
+    wrong("a guard skips one more", &["ES-08"]).append(|state, append, now| {
         guarding(state, append, now, |state, guard| {
             if guard.after < state.frontier() {
                 guard.after = guard.after.and_then(|after| Position::new(after.get() + 1));
             }
         })
     }),
-    wrong("a guard's tags are ORed", &["x"]).append(|state, append, now| {
+    wrong("a guard's tags are ORed", &["ES-08"]).append(|state, append, now| {
         guarding(state, append, now, |_, guard| {
             let items = std::mem::take(&mut guard.none_of.any_of);
             for item in items {
@@ -236,17 +266,17 @@ pub const MUTANTS: &[Mutant] = &[
             }
         })
     }),
-    wrong("a guard asks its first tag alone", &["x"])
+    wrong("a guard asks its first tag alone", &["ES-08"])
         .append(|state, append, now| items(state, append, now, |item| item.tags.truncate(1))),
-    wrong("a guard asks its first item alone", &["x"])
+    wrong("a guard asks its first item alone", &["ES-08", "ES-model"])
         .append(|state, append, now| guarding(state, append, now, |_, guard| guard.none_of.any_of.truncate(1))),
-    wrong("a guard asks its first stream alone", &["x"])
+    wrong("a guard asks its first stream alone", &["ES-08"])
         .append(|state, append, now| items(state, append, now, |item| item.streams.truncate(1))),
-    wrong("a guard asks its first type alone", &["x"])
+    wrong("a guard asks its first type alone", &["ES-08"])
         .append(|state, append, now| items(state, append, now, |item| item.types.truncate(1))),
-    wrong("a guard asks its first category alone", &["x"])
+    wrong("a guard asks its first category alone", &["ES-08"])
         .append(|state, append, now| items(state, append, now, |item| item.categories.truncate(1))),
-    wrong("a guard's items are ANDed", &["x"]).append(|state, append, now| {
+    wrong("a guard's items are ANDed", &["ES-08", "ES-model"]).append(|state, append, now| {
         if let (Some(guard), Ok(Judgment::Repeat(_))) = (&append.guard, state.judge(append, now)) {
             let _ = guard;
             return state.model.append(append, now);
@@ -264,23 +294,24 @@ pub const MUTANTS: &[Mutant] = &[
             }
         })
     }),
-    wrong("a guard's streams are ignored", &["x"])
+    wrong("a guard's streams are ignored", &["ES-08", "ES-model"])
         .append(|state, append, now| items(state, append, now, |item| item.streams.clear())),
-    wrong("a guard's types are ignored", &["x"])
+    wrong("a guard's types are ignored", &["ES-08"])
         .append(|state, append, now| items(state, append, now, |item| item.types.clear())),
-    wrong("a guard's tags are ignored", &["x"])
+    wrong("a guard's tags are ignored", &["ES-06", "ES-08", "ES-model"])
         .append(|state, append, now| items(state, append, now, |item| item.tags.clear())),
-    wrong("a guard's categories are prefixes", &["x"]).append(|state, append, now| {
+    wrong("a guard's categories are prefixes", &["ES-08"]).append(|state, append, now| {
         let categories: Vec<String> = state.events.iter().map(|event| event.stream.category().to_string()).collect();
         items(state, append, now, |item| {
             for wanted in item.categories.clone() {
-                item.categories.extend(categories.iter().filter(|known| known.starts_with(&*wanted)).map(|known| name(known)));
+                item.categories
+                    .extend(categories.iter().filter(|known| known.starts_with(&*wanted)).map(|known| name(known)));
             }
         })
     }),
-    wrong("a guard sees system streams unasked", &["x"])
+    wrong("a guard sees system streams unasked", &["ES-08"])
         .append(|state, append, now| guarding(state, append, now, |_, guard| guard.none_of.system = true)),
-    wrong("a guard never sees system streams", &["x"]).append(|state, append, now| {
+    wrong("a guard never sees system streams", &["ES-08"]).append(|state, append, now| {
         expecting(state, append, now, |state, append| {
             let Some(guard) = &append.guard else { return };
             let seen = state.events.iter().any(|event| {
@@ -291,7 +322,7 @@ pub const MUTANTS: &[Mutant] = &[
             }
         })
     }),
-    wrong("a guard sees the append's own events", &["x"]).append(|state, append, now| {
+    wrong("a guard sees the append's own events", &["ES-08", "ES-09", "ES-model"]).append(|state, append, now| {
         if let (Ok(Judgment::Write), Some(guard)) = (state.judge(append, now), &append.guard)
             && append.events.iter().any(|event| guard.none_of.matches(event))
         {
@@ -299,10 +330,10 @@ pub const MUTANTS: &[Mutant] = &[
         }
         state.model.append(append, now)
     }),
-    wrong("a guard past the frontier holds", &["x"]).append(|state, append, now| {
+    wrong("a guard past the frontier holds", &["ES-08", "ES-model"]).append(|state, append, now| {
         guarding(state, append, now, |state, guard| guard.after = guard.after.min(state.frontier()))
     }),
-    wrong("a failed guard names no such event", &["x"]).append(|state, append, now| {
+    wrong("a failed guard names no such event", &["ES-06", "ES-08", "ES-model"]).append(|state, append, now| {
         state.model.append(append, now).map_err(|error| match error {
             AppendError::GuardFailed { .. } => AppendError::GuardFailed { position: Position::new(0).unwrap() },
             error => error,
@@ -310,7 +341,7 @@ pub const MUTANTS: &[Mutant] = &[
     }),
     Mutant {
         reopen: |state| state.count = state.events.len() as u64,
-        ..wrong("a guard sees this life alone", &["x"])
+        ..wrong("a guard sees this life alone", &["ES-08", "ES-model"])
     }
     .append(|state, append, now| {
         guarding(state, append, now, |state, guard| {
@@ -321,19 +352,19 @@ pub const MUTANTS: &[Mutant] = &[
         })
     }),
     // Keys.
-    wrong("keys are not kept", &["x"]).append(|state, append, now| {
+    wrong("keys are not kept", &["ES-06", "ES-09", "ES-10", "ES-12", "ES-model"]).append(|state, append, now| {
         let done = state.model.append(append, now);
         state.keys.clear();
         done
     }),
-    wrong("keys have no scope", &["x"]).append(|state, append, now| {
+    wrong("keys have no scope", &["ES-09"]).append(|state, append, now| {
         let mut append = append.clone();
         if let Some(key) = &mut append.key {
             key.scope = name("scope");
         }
         state.model.append(&append, now)
     }),
-    wrong("scope and id run into one", &["x"]).append(|state, append, now| {
+    wrong("scope and id run into one", &["ES-09"]).append(|state, append, now| {
         let mut append = append.clone();
         if let Some(key) = &mut append.key
             && key.scope != "scope"
@@ -343,16 +374,16 @@ pub const MUTANTS: &[Mutant] = &[
         }
         state.model.append(&append, now)
     }),
-    wrong("the note is lost on repetition", &["x"]).append(|state, append, now| {
+    wrong("the note is lost on repetition", &["ES-09", "ES-10", "ES-model"]).append(|state, append, now| {
         let done = state.model.append(append, now)?;
         Ok(if done.repeated { done.with_note(Default::default()) } else { done })
     }),
-    wrong("the note is the repetition's", &["x"]).append(|state, append, now| {
+    wrong("the note is the repetition's", &["ES-09"]).append(|state, append, now| {
         let done = state.model.append(append, now)?;
         let note = append.key.as_ref().map(|key| key.note.clone()).unwrap_or_default();
         Ok(if done.repeated { done.with_note(note) } else { done })
     }),
-    wrong("the digest is not asked", &["x"]).append(|state, append, now| {
+    wrong("the digest is not asked", &["ES-06", "ES-09", "ES-model"]).append(|state, append, now| {
         let mut append = append.clone();
         if let Some(key) = &mut append.key {
             let known = state.recall(&key.scope, &key.id, now);
@@ -360,7 +391,7 @@ pub const MUTANTS: &[Mutant] = &[
         }
         state.model.append(&append, now)
     }),
-    wrong("half of the digest is asked", &["x"]).append(|state, append, now| {
+    wrong("half of the digest is asked", &["ES-09"]).append(|state, append, now| {
         let mut append = append.clone();
         if let Some(key) = &mut append.key
             && let Some(known) = state.recall(&key.scope, &key.id, now)
@@ -370,105 +401,111 @@ pub const MUTANTS: &[Mutant] = &[
         }
         state.model.append(&append, now)
     }),
-    wrong("a reused key is a repetition that failed", &["x"]).append(|state, append, now| {
+    wrong("a reused key is a repetition that failed", &["ES-06", "ES-09", "ES-model"]).append(|state, append, now| {
         state.model.append(append, now).map_err(|error| match error {
             AppendError::KeyReused { .. } => AppendError::Invalid("the key is taken".into()),
             error => error,
         })
     }),
-    wrong("a repetition does not say so", &["x"]).append(|state, append, now| {
+    wrong("a repetition does not say so", &["ES-09", "ES-10", "ES-model"]).append(|state, append, now| {
         let mut done = state.model.append(append, now)?;
         done.repeated = false;
         Ok(done)
     }),
-    wrong("a repetition tells the revisions of today", &["x"]).append(|state, append, now| {
+    wrong("a repetition tells the revisions of today", &["ES-09", "ES-10", "ES-model"]).append(|state, append, now| {
         let mut done = state.model.append(append, now)?;
         done.streams.iter_mut().for_each(|(stream, last)| *last = state.last(stream));
         Ok(done)
     }),
-    wrong("a repetition writes again", &["x"]).append(|state, append, now| {
+    wrong("a repetition writes again", &["ES-09", "ES-12", "ES-model"]).append(|state, append, now| {
         let done = state.model.append(append, now)?;
         if done.repeated {
             state.model.write(&Append::new(append.events.clone()), now);
         }
         Ok(done)
     }),
-    wrong("a repetition moves the checkpoint", &["x"]).append(|state, append, now| {
+    wrong("a repetition moves the checkpoint", &["ES-09"]).append(|state, append, now| {
         let done = state.model.append(append, now)?;
         if let (true, Some(checkpoint)) = (done.repeated, &append.checkpoint) {
             state.model.write(&Append::default().checkpoint(checkpoint.clone()), now);
         }
         Ok(done)
     }),
-    wrong("keys expire a moment late", &["x"]).append(|state, append, now| {
-        state.model.append(append, Timestamp::from_micros(now.as_micros() - u64::from(append.key.is_some() && recorded(state, append))))
+    wrong("keys expire a moment late", &["ES-09"]).append(|state, append, now| {
+        state.model.append(
+            append,
+            Timestamp::from_micros(now.as_micros() - u64::from(append.key.is_some() && recorded(state, append))),
+        )
     }),
-    wrong("keys expire a moment early", &["x"]).append(|state, append, now| {
-        state.model.append(append, Timestamp::from_micros(now.as_micros() + u64::from(append.key.is_some() && recorded(state, append))))
+    wrong("keys expire a moment early", &["ES-09"]).append(|state, append, now| {
+        state.model.append(
+            append,
+            Timestamp::from_micros(now.as_micros() + u64::from(append.key.is_some() && recorded(state, append))),
+        )
     }),
     Mutant {
         recall: |state, scope, id, _| Some(state.keys.get(&(scope.clone(), id.clone()))?.recalled.clone()),
-        ..wrong("recall tells of expired keys", &["x"])
+        ..wrong("recall tells of expired keys", &["ES-09"])
     },
-    Mutant { recall: |_, _, _, _| None, ..wrong("recall tells nothing", &["x"]) },
+    Mutant { recall: |_, _, _, _| None, ..wrong("recall tells nothing", &["ES-09", "ES-10", "ES-model"]) },
     Mutant {
         recall: |state, scope, id, now| {
             let mut recalled = state.recall(scope, id, now)?;
             recalled.appended.repeated = false;
             Some(recalled)
         },
-        ..wrong("recall does not say repeated", &["x"])
+        ..wrong("recall does not say repeated", &["ES-09", "ES-10", "ES-model"])
     },
     Mutant {
         recall: |state, _, id, now| {
             let scope = state.keys.keys().find(|(_, known)| known == id)?.0.clone();
             state.recall(&scope, id, now)
         },
-        ..wrong("recall asks no scope", &["x"])
+        ..wrong("recall asks no scope", &["ES-09"])
     },
-    wrong("a repetition renews its key", &["x"]).append(|state, append, now| {
+    wrong("a repetition renews its key", &["ES-09"]).append(|state, append, now| {
         let done = state.model.append(append, now)?;
         if let (true, Some(key)) = (done.repeated, &append.key) {
             state.keys.get_mut(&(key.scope.clone(), key.id.clone())).unwrap().at = now;
         }
         Ok(done)
     }),
-    Mutant { reopen: |state| state.keys.clear(), ..wrong("keys are forgotten with the life", &["x"]) },
+    Mutant { reopen: |state| state.keys.clear(), ..wrong("keys are forgotten with the life", &["ES-09", "ES-model"]) },
     // Checkpoints.
-    wrong("tokens are not asked", &["x"]).append(|state, append, now| {
+    wrong("tokens are not asked", &["ES-13", "ES-model"]).append(|state, append, now| {
         moving(state, append, now, |(_, token), checkpoint| checkpoint.token = checkpoint.token.max(token))
     }),
-    wrong("a claim asks no token", &["x"]).append(|state, append, now| {
+    wrong("a claim asks no token", &["ES-13"]).append(|state, append, now| {
         moving(state, append, now, |(_, token), checkpoint| {
             if checkpoint.to == Move::Claim {
                 checkpoint.token = checkpoint.token.max(token);
             }
         })
     }),
-    wrong("a reset asks no token", &["x"]).append(|state, append, now| {
+    wrong("a reset asks no token", &["ES-13", "ES-model"]).append(|state, append, now| {
         moving(state, append, now, |(_, token), checkpoint| {
             if let Move::Reset(_) = checkpoint.to {
                 checkpoint.token = checkpoint.token.max(token);
             }
         })
     }),
-    wrong("an equal token is superseded", &["x"]).append(|state, append, now| {
+    wrong("an equal token is superseded", &["ES-13", "ES-model"]).append(|state, append, now| {
         moving(state, append, now, |(_, token), checkpoint| {
             if checkpoint.token == token && token > Token(0) {
                 checkpoint.token = Token(0);
             }
         })
     }),
-    wrong("from is not asked", &["x"])
+    wrong("from is not asked", &["ES-06", "ES-13", "ES-model"])
         .append(|state, append, now| moving(state, append, now, |(stands, _), checkpoint| checkpoint.from = stands)),
-    wrong("a claim asks no from", &["x"]).append(|state, append, now| {
+    wrong("a claim asks no from", &["ES-13", "ES-model"]).append(|state, append, now| {
         moving(state, append, now, |(stands, _), checkpoint| {
             if checkpoint.to == Move::Claim {
                 checkpoint.from = stands;
             }
         })
     }),
-    wrong("a claim moves to the frontier", &["x"]).append(|state, append, now| {
+    wrong("a claim moves to the frontier", &["ES-13", "ES-model"]).append(|state, append, now| {
         let mut append = append.clone();
         if let Some(checkpoint) = &mut append.checkpoint
             && checkpoint.to == Move::Claim
@@ -477,7 +514,7 @@ pub const MUTANTS: &[Mutant] = &[
         }
         state.model.append(&append, now)
     }),
-    wrong("At goes back", &["x"]).append(|state, append, now| {
+    wrong("At goes back", &["ES-13"]).append(|state, append, now| {
         let mut append = append.clone();
         if let Some(checkpoint) = &mut append.checkpoint
             && let Move::At(to) = checkpoint.to
@@ -486,7 +523,7 @@ pub const MUTANTS: &[Mutant] = &[
         }
         state.model.append(&append, now)
     }),
-    wrong("At does not stay", &["x"]).append(|state, append, now| {
+    wrong("At does not stay", &["ES-13"]).append(|state, append, now| {
         if let Some(checkpoint) = &append.checkpoint
             && checkpoint.from.is_some_and(|from| checkpoint.to == Move::At(from))
         {
@@ -494,7 +531,7 @@ pub const MUTANTS: &[Mutant] = &[
         }
         state.model.append(append, now)
     }),
-    wrong("checkpoints go past the frontier", &["x"]).append(|state, append, now| {
+    wrong("checkpoints go past the frontier", &["ES-13"]).append(|state, append, now| {
         let mut judged = append.clone();
         if let Some(checkpoint) = &mut judged.checkpoint {
             let frontier = state.frontier();
@@ -509,7 +546,7 @@ pub const MUTANTS: &[Mutant] = &[
             Judgment::Write => Ok(state.model.write(append, now)),
         }
     }),
-    wrong("a reset to nothing keeps the position", &["x"]).append(|state, append, now| {
+    wrong("a reset to nothing keeps the position", &["ES-13"]).append(|state, append, now| {
         let mut append = append.clone();
         if let Some(checkpoint) = &mut append.checkpoint
             && checkpoint.to == Move::Reset(None)
@@ -518,7 +555,7 @@ pub const MUTANTS: &[Mutant] = &[
         }
         state.model.append(&append, now)
     }),
-    wrong("a reset forgets the token", &["x"]).append(|state, append, now| {
+    wrong("a reset forgets the token", &["ES-10", "ES-13", "ES-model"]).append(|state, append, now| {
         let done = state.model.append(append, now)?;
         if let (false, Some(checkpoint)) = (done.repeated, &append.checkpoint)
             && let Move::Reset(_) = checkpoint.to
@@ -527,7 +564,7 @@ pub const MUTANTS: &[Mutant] = &[
         }
         Ok(done)
     }),
-    wrong("only a claim raises the token", &["x"]).append(|state, append, now| {
+    wrong("only a claim raises the token", &["ES-09", "ES-10", "ES-13", "ES-model"]).append(|state, append, now| {
         let before = append.checkpoint.as_ref().map(|checkpoint| state.model.checkpoint(&checkpoint.name).token);
         let done = state.model.append(append, now)?;
         if let (false, Some(checkpoint), Some(token)) = (done.repeated, &append.checkpoint, before)
@@ -537,20 +574,22 @@ pub const MUTANTS: &[Mutant] = &[
         }
         Ok(done)
     }),
-    wrong("events are written though the checkpoint is refused", &["x"]).append(|state, append, now| {
-        let done = state.model.append(append, now);
-        if let Err(AppendError::CheckpointMoved { .. }) = done {
-            state.model.write(&Append::new(append.events.clone()), now);
-        }
-        done
-    }),
-    wrong("a refused checkpoint is left out and the events written", &["x"]).append(|state, append, now| {
-        match state.model.append(append, now) {
+    wrong("events are written though the checkpoint is refused", &["ES-06", "ES-13", "ES-model"]).append(
+        |state, append, now| {
+            let done = state.model.append(append, now);
+            if let Err(AppendError::CheckpointMoved { .. }) = done {
+                state.model.write(&Append::new(append.events.clone()), now);
+            }
+            done
+        },
+    ),
+    wrong("a refused checkpoint is left out and the events written", &["ES-06", "ES-13", "ES-model"]).append(
+        |state, append, now| match state.model.append(append, now) {
             Err(AppendError::CheckpointMoved { .. }) => Ok(state.model.write(&Append::new(append.events.clone()), now)),
             done => done,
-        }
-    }),
-    wrong("checkpoint names are in lower case", &["x"]).append(|state, append, now| {
+        },
+    ),
+    wrong("checkpoint names are in lower case", &["ES-13", "ES-model"]).append(|state, append, now| {
         let done = state.model.append(append, now)?;
         if let Some(checkpoint) = &append.checkpoint {
             let stands = state.checkpoints[&checkpoint.name];
@@ -558,10 +597,13 @@ pub const MUTANTS: &[Mutant] = &[
         }
         Ok(done)
     }),
-    Mutant { reopen: |state| state.checkpoints.clear(), ..wrong("checkpoints are forgotten with the life", &["x"]) },
+    Mutant {
+        reopen: |state| state.checkpoints.clear(),
+        ..wrong("checkpoints are forgotten with the life", &["ES-13", "ES-model"])
+    },
     Mutant {
         reopen: |state| state.model.checkpoints.values_mut().for_each(|stands| stands.1 = Token(0)),
-        ..wrong("tokens are forgotten with the life", &["x"])
+        ..wrong("tokens are forgotten with the life", &["ES-13", "ES-model"])
     },
 ];
 

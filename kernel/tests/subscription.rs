@@ -19,6 +19,7 @@ struct Log {
     reads: AtomicUsize,
     waits: AtomicUsize,
     broken: AtomicBool,
+    turns_in_circles: AtomicBool,
 }
 
 impl Log {
@@ -54,6 +55,9 @@ impl EventStore for Log {
         self.reads.fetch_add(1, Ordering::SeqCst);
         if self.broken.load(Ordering::SeqCst) {
             return Err(ReadError::Other(Source::new("broken")));
+        }
+        if self.turns_in_circles.load(Ordering::SeqCst) {
+            return Ok(Page::new(Vec::new(), self.frontier(), Some(read), None));
         }
         let frontier = self.frontier().min(read.until.or(Some(Position::MAX)));
         let events = self.events.lock().unwrap().clone();
@@ -299,5 +303,18 @@ async fn one_that_is_not_polled_holds_up_nobody() {
     for _ in 0..5 {
         let position = log.add("a-1");
         expect(&mut other, [At(position)]).await;
+    }
+}
+
+#[tokio::test]
+async fn a_page_that_names_itself_as_the_next_is_an_error() {
+    let (log, _, subscriptions) = setup(8);
+    let mut live = subscriptions.subscribe(Query::all(), From::Now);
+    expect(&mut live, [CaughtUp(None)]).await;
+    log.turns_in_circles.store(true, Ordering::SeqCst);
+    log.add("a-1");
+    for mut subscription in [live, subscriptions.subscribe(Query::all(), From::Beginning)] {
+        let ended = tokio::time::timeout(Duration::from_secs(5), subscription.next()).await.unwrap();
+        assert!(matches!(ended, Some(Err(SubscribeError::Read(ReadError::Other(_))))));
     }
 }

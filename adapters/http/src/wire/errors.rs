@@ -264,9 +264,9 @@ fn sizes(problem: &Problem) -> Option<(Cow<'static, str>, u64, u64)> {
 mod tests {
     use super::*;
     use core::fmt::Debug;
-    use std::collections::BTreeSet;
     use portolan_kernel::ports::{Capability, StoreId, Violation};
     use portolan_kernel::values::{Expected, Name, StreamId};
+    use std::collections::BTreeSet;
 
     fn returns<E: PortError + Debug>(errors: Vec<E>) {
         let mut names = BTreeSet::new();

@@ -1,7 +1,7 @@
 //! One subscriber: it catches up by reads of its own, turns live, and falls back when it was too slow.
 
 use super::tail::{Hub, News, Seat};
-use super::{Delivery, From, SubscribeError, reached, yield_now};
+use super::{Delivery, From, SubscribeError, page, reached};
 use crate::ports::{ReadError, Source};
 use crate::values::{Page, Position, Query, Read};
 use alloc::collections::VecDeque;
@@ -63,7 +63,7 @@ impl Follower {
                 Ok(Phase::Join)
             }
             Phase::CatchUp(read, gap) => {
-                let page = self.hub.store.read(read).await?;
+                let page = page(&*self.hub.store, read).await?;
                 let to = reached(&page);
                 let passed_all = self.take(&page) == 0;
                 match page.next {
@@ -78,7 +78,7 @@ impl Follower {
                         self.cursor = self.cursor.max(to);
                         match gap {
                             None => Ok(Phase::Join),
-                            Some((seat, begins)) => Ok(self.seated(seat, begins).await),
+                            Some((seat, begins)) => Ok(self.seated(seat, begins)),
                         }
                     }
                 }
@@ -86,7 +86,7 @@ impl Follower {
             Phase::Join => {
                 let seat = self.hub.join(self.cursor);
                 match seat.hear().await {
-                    Some(News::Joined(begins)) => Ok(self.seated(seat, begins).await),
+                    Some(News::Joined(begins)) => Ok(self.seated(seat, begins)),
                     Some(News::Failed(error)) => Err(error.into()),
                     Some(News::Page(..)) | None => Err(stopped().into()),
                 }
@@ -114,9 +114,8 @@ impl Follower {
     }
 
     /// Turns live, unless the news begin past what has been read: then the gap is read first.
-    async fn seated(&mut self, seat: Seat, begins: Option<Position>) -> Phase {
+    fn seated(&mut self, seat: Seat, begins: Option<Position>) -> Phase {
         if begins > self.cursor {
-            yield_now().await;
             return self.catch_up(Some((seat, begins)));
         }
         self.ready.push_back(Delivery::CaughtUp(self.cursor));

@@ -5,8 +5,8 @@ mod tail;
 
 use self::follower::Follower;
 use self::tail::Hub;
-use crate::ports::{EventStore, ReadError, Spawn, StoreId};
-use crate::values::{Page, Position, Query, Recorded, Start};
+use crate::ports::{EventStore, ReadError, Source, Spawn, StoreId};
+use crate::values::{Page, Position, Query, Read, Recorded, Start};
 use alloc::sync::Arc;
 use core::fmt;
 use core::pin::Pin;
@@ -153,6 +153,19 @@ fn reached(page: &Page) -> Option<Position> {
         },
     };
     to.max(page.events.last().map(|event| event.position))
+}
+
+/// One page, after letting others run: a store that is always ready cannot occupy an executor with a long log.
+async fn page(store: &dyn EventStore, read: Read) -> Result<Page, ReadError> {
+    yield_now().await;
+    let page = store.read(read.clone()).await?;
+    if page.next.as_ref() == Some(&read) {
+        // Against ES-16, and following it would never end.
+        return Err(ReadError::Other(Source::new(
+            "a page of the store names itself as the next; the log cannot be read",
+        )));
+    }
+    Ok(page)
 }
 
 /// Lets others run, so that a hint that always returns at once cannot occupy an executor.

@@ -3,7 +3,7 @@
 //! Subscribers and the task share channels and one flag, never a lock: a subscriber that is not polled, inside
 //! a `select!` for instance, has nothing in hand that another waits for.
 
-use super::{reached, yield_now};
+use super::{page, reached, yield_now};
 use crate::ports::{EventStore, ReadError, Spawn};
 use crate::values::{Page, Position, Query, Read};
 use alloc::boxed::Box;
@@ -130,7 +130,7 @@ impl Tail {
         let before = self.at;
         let mut next = Some(Read::log_after(everything(), self.at));
         while let Some(read) = next {
-            let page = store.read(read).await?;
+            let page = page(&*store, read).await?;
             next = page.next.clone();
             let to = reached(&page);
             if to > self.at {

@@ -5,8 +5,14 @@
 
 #[path = "mutants/appends.rs"]
 mod appends;
-#[path = "mutants/conditions.rs"]
-mod conditions;
+#[path = "mutants/checkpoints.rs"]
+mod checkpoints;
+#[path = "mutants/expectations.rs"]
+mod expectations;
+#[path = "mutants/guards.rs"]
+mod guards;
+#[path = "mutants/keys.rs"]
+mod keys;
 #[path = "mutants/reads.rs"]
 mod reads;
 #[path = "mutants/right.rs"]
@@ -25,7 +31,17 @@ use std::sync::Mutex;
 use store::Mutant;
 
 fn mutants() -> Vec<Mutant> {
-    [appends::MUTANTS, conditions::MUTANTS, reads::MUTANTS, subscriptions::MUTANTS, timing::MUTANTS].concat()
+    [
+        appends::MUTANTS,
+        expectations::MUTANTS,
+        guards::MUTANTS,
+        keys::MUTANTS,
+        checkpoints::MUTANTS,
+        reads::MUTANTS,
+        subscriptions::MUTANTS,
+        timing::MUTANTS,
+    ]
+    .concat()
 }
 
 /// The laws that a store in memory can break. The others have wrong stores of their own, in `file_store/`.

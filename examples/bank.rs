@@ -306,7 +306,7 @@ struct Flags {
     /// Where to listen; port 0 takes a free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
-    /// Where to store
+    /// Where to store; what is in memory is gone when the bank stops
     #[arg(long, value_enum, default_value_t = Store::Sqlite)]
     store: Store,
     /// Let callers append events directly, past all decisions
@@ -316,15 +316,43 @@ struct Flags {
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Store {
-    /// In memory: gone when the bank stops
     Memory,
-    /// In the file
     Sqlite,
 }
 
-fn main() -> ExitCode {
-    let _ = Flags::parse();
-    ExitCode::SUCCESS
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(Flags::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bank: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn bank(storage: impl Into<Storage>, runtime: Runtime) -> Result<Application, BuildError> {
+    Application::builder(storage, runtime).aggregate::<Account>().query(look_up).build().await
+}
+
+async fn run(flags: Flags) -> Result<(), Box<dyn Error>> {
+    let storage: Storage = match flags.store {
+        Store::Memory => MemoryStore::new().into(),
+        Store::Sqlite => SqliteStore::open(&flags.data).await?.into(),
+    };
+    let bank = bank(storage, Runtime::tokio()).await?;
+    let server = HttpServer::new(bank.ports()).with_raw_appends(flags.raw_appends).bind(flags.listen).await?;
+    let url = format!("http://{}", server.local_addr());
+    println!(
+        r#"The bank listens on {url}
+
+  curl {url}/commands/open-account -H 'content-type: application/json' -d '{{"account_id":"ann","owner":"Ann","currency":"EUR"}}'
+  curl {url}/commands/deposit -H 'content-type: application/json' -H 'idempotency-key: k-1' -d '{{"account_id":"ann","amount":500}}'
+  curl {url}/events -N -H 'accept: text/event-stream'"#
+    );
+    server.serve(shutdown_signal()).await;
+    bank.shutdown().await;
+    Ok(())
 }
 
 #[cfg(test)]
@@ -432,5 +460,18 @@ mod tests {
         ];
         let codes = others.map(|refused| refused.code());
         assert_eq!(codes, ["already-open", "not-open", "closed", "balance-too-large", "not-empty"]);
+    }
+
+    #[tokio::test]
+    async fn the_whole_bank_runs_on_any_storage() {
+        let bank = bank(MemoryStore::new(), Runtime::tokio()).await.expect("it is registered rightly").ports();
+        bank.commands.send(open()).await.expect("it opens");
+        for _ in 0..2 {
+            bank.commands.send(deposit(5)).id("k-1").await.expect("it deposits, once");
+        }
+        let refused = bank.commands.send(withdraw(7)).await.expect_err("5 cents are not 7");
+        assert_eq!(Refused::of(&refused), Some(Refused::InsufficientFunds { missing: 2 }));
+        let asked = bank.queries.query(AccountQuery { account_id: "ann".into() }).await.expect("it is there");
+        assert_eq!((asked.answer.balance, asked.answer.status), (5, Status::Open));
     }
 }

@@ -22,13 +22,21 @@ pub mod prelude {
     };
     pub use portolan_kernel::values::{InvalidName, Metadata, Name, Position, Query, Revision, StreamId, Tag};
 
+    #[cfg(feature = "http")]
+    pub use portolan_http::{HttpClient, HttpServer, shutdown_signal};
     #[cfg(feature = "memory")]
     pub use portolan_memory::MemoryStore;
+    #[cfg(feature = "sqlite")]
+    pub use portolan_sqlite::SqliteStore;
     #[cfg(feature = "tokio")]
     pub use portolan_tokio::TokioRuntime;
 }
 
+#[cfg(feature = "http")]
+pub use portolan_http as http;
 #[cfg(feature = "memory")]
 pub use portolan_memory as memory;
+#[cfg(feature = "sqlite")]
+pub use portolan_sqlite as sqlite;
 #[cfg(feature = "tokio")]
 pub use portolan_tokio as tokio;

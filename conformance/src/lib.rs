@@ -37,6 +37,8 @@
 //! 4. Add its name to the list of its port in `laws/mod.rs`, and to the mutants that break it in
 //!    `tests/mutants/`; a law that no mutant breaks fails the build.
 
+#![allow(clippy::std_instead_of_core, clippy::std_instead_of_alloc, reason = "tests run where std is")]
+
 mod ask;
 pub mod child;
 mod fixture;

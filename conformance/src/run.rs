@@ -70,6 +70,12 @@ impl<P: Port + ?Sized> Runner<P> {
         Self { effort: Effort::Quick, time_limit: self.time_limit.min(Duration::from_secs(20)), ..self }
     }
 
+    /// The same, with this much time for a check.
+    #[must_use]
+    pub fn time_limit(self, time_limit: Duration) -> Self {
+        Self { time_limit, ..self }
+    }
+
     /// The same, with this test function (its path in the test binary) as what a child process runs.
     #[must_use]
     pub fn entry(self, test: impl Into<String>) -> Self {

@@ -1,10 +1,18 @@
 //! The suite, proven by wrong stores: each breaks exactly the laws it says, and each law is broken by one.
 #![allow(unreachable_pub, reason = "a test binary has no one to reach it")]
+#![allow(clippy::std_instead_of_core, clippy::std_instead_of_alloc, reason = "tests run where std is")]
+#![allow(clippy::unwrap_used, clippy::cast_possible_truncation, reason = "a wrong store may panic")]
 
 #[path = "mutants/appends.rs"]
 mod appends;
-#[path = "mutants/conditions.rs"]
-mod conditions;
+#[path = "mutants/checkpoints.rs"]
+mod checkpoints;
+#[path = "mutants/expectations.rs"]
+mod expectations;
+#[path = "mutants/guards.rs"]
+mod guards;
+#[path = "mutants/keys.rs"]
+mod keys;
 #[path = "mutants/reads.rs"]
 mod reads;
 #[path = "mutants/right.rs"]
@@ -23,7 +31,17 @@ use std::sync::Mutex;
 use store::Mutant;
 
 fn mutants() -> Vec<Mutant> {
-    [appends::MUTANTS, conditions::MUTANTS, reads::MUTANTS, subscriptions::MUTANTS, timing::MUTANTS].concat()
+    [
+        appends::MUTANTS,
+        expectations::MUTANTS,
+        guards::MUTANTS,
+        keys::MUTANTS,
+        checkpoints::MUTANTS,
+        reads::MUTANTS,
+        subscriptions::MUTANTS,
+        timing::MUTANTS,
+    ]
+    .concat()
 }
 
 /// The laws that a store in memory can break. The others have wrong stores of their own, in `file_store/`.

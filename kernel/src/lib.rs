@@ -15,6 +15,7 @@
 //! Which part is yours? Writing an application: start at [`domain`] and [`application`]. Writing an adapter:
 //! start at [`ports`], then run `portolan-conformance` on what you wrote.
 #![no_std]
+#![warn(clippy::std_instead_of_core, clippy::std_instead_of_alloc, clippy::alloc_instead_of_core)]
 
 extern crate alloc;
 

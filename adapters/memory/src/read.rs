@@ -36,7 +36,6 @@ impl Log {
                 let next = if taken == rest { None } else { Some(read) };
                 Ok(Page::new(events, position_before(end), next, revision))
             }
-            _ => Err(ReadError::Invalid("this store does not know its kind of start".into())),
         }
     }
 

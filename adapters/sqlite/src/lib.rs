@@ -1,1 +1,247 @@
 //! Portolan's storage on one SQLite file.
+//!
+//! [`SqliteStore`] is an [`EventStore`] and a [`SnapshotStore`]; it keeps all their laws and lacks nothing.
+//! Several handles and several processes may open one file at once.
+//!
+//! ```
+//! use portolan_kernel::ports::EventStore;
+//! use portolan_kernel::values::*;
+//! use portolan_sqlite::SqliteStore;
+//!
+//! # let folder = tempfile::tempdir().unwrap();
+//! # let path = folder.path().join("bank.db");
+//! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+//! let store = SqliteStore::open(path).await.unwrap();
+//! let ann = StreamId::new("account-ann").unwrap();
+//! let opened = NewEvent::new(ann.clone(), EventType::new("account.opened").unwrap(), r#"{"owner":"Ann"}"#);
+//! store.append(Append::new([opened]).expect(ann.clone(), Expected::NoStream)).await.unwrap();
+//! assert_eq!(store.read(Read::stream(ann)).await.unwrap().events.len(), 1);
+//! # });
+//! ```
+//!
+//! # How it works
+//!
+//! One thread owns the connection that writes. It takes all that waits and commits it in one transaction, so
+//! that many writers share one sync; nobody is answered before that. A bounded queue stands before it.
+//!
+//! Reads run **on the calling thread**, on read-only connections of their own, and never wait for the writer:
+//! handing a short read to another thread would cost more than the read. A page is at most 4 MiB and looks at
+//! no more than 20,000 events, so a read keeps its thread for some milliseconds at most, when the disk is quick.
+//! Where that is too long, run reads where blocking is welcome.
+//!
+//! # The file
+//!
+//! `sqlite3 bank.db "SELECT * FROM events"` shows the log: view `events` is made for people. Payloads are TEXT
+//! where they are JSON, BLOB otherwise. Beside the file stand `-wal` and `-shm`, which belong to it: copy a live
+//! store with `sqlite3 bank.db ".backup copy.db"`.
+//!
+//! Each row carries a checksum, verified whenever it is read. The checksums do not cover the inside of
+//! indexes; `PRAGMA integrity_check` compares those with the rows.
+
+extern crate alloc;
+
+mod append;
+mod candidates;
+mod changed;
+mod checkpoints;
+mod checksum;
+mod config;
+mod error;
+mod file;
+mod guard;
+mod heads;
+mod keys;
+mod names;
+mod query;
+mod queue;
+mod read;
+mod readers;
+mod rows;
+mod schema;
+mod snapshots;
+mod writer;
+
+pub use config::{Durability, SqliteConfig};
+pub use error::OpenError;
+
+use crate::changed::Changes;
+use crate::error::Fault;
+use crate::queue::Refused;
+use crate::readers::Readers;
+use crate::writer::{Handle, Job, Jobs};
+use alloc::sync::Arc;
+use async_trait::async_trait;
+use core::fmt;
+use core::time::Duration;
+use portolan_kernel::application::Storage;
+use portolan_kernel::ports::{
+    AppendError, Capabilities, Clock, EventStore, ReadError, Snapshot, SnapshotError, SnapshotStore, Source,
+};
+use portolan_kernel::values::{
+    Append, Appended, CheckpointState, Name, Page, Position, Query, Read, Recalled, Revision, StreamId,
+};
+use std::path::{Path, PathBuf};
+use std::thread::{self, JoinHandle};
+
+/// A store on one SQLite file. A clone is another handle on the same store.
+///
+/// Dropping the last handle lets the writer finish what is queued, and waits for that.
+#[derive(Clone)]
+pub struct SqliteStore {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    path: PathBuf,
+    capabilities: Capabilities,
+    clock: Arc<dyn Clock>,
+    retention: Option<Duration>,
+    jobs: Arc<Jobs>,
+    writer: Option<JoinHandle<()>>,
+    readers: Arc<Readers>,
+    changes: Arc<Changes>,
+}
+
+impl SqliteStore {
+    /// Opens the file with the usual settings; makes it where there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`]; the file is then as it was.
+    pub async fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
+        Self::builder(path).open().await
+    }
+
+    /// Settings to open the file with.
+    pub fn builder(path: impl AsRef<Path>) -> SqliteConfig {
+        SqliteConfig::new(path.as_ref().to_path_buf())
+    }
+
+    async fn open_with(mut config: SqliteConfig) -> Result<Self, OpenError> {
+        // Later openings find the same file wherever the process has gone, and none is taken for a URI.
+        config.path = std::path::absolute(&config.path)
+            .map_err(|error| OpenError::Other { path: config.path.clone(), source: Source::new(error) })?;
+        let readers = Arc::new(Readers::new(config.path.clone(), config.busy_timeout, config.readers));
+        let changes = Arc::new(Changes::new(readers.clone()));
+        let (path, clock, retention) = (config.path.clone(), config.clock.clone(), config.key_retention);
+        let Handle { jobs, identity, thread } = writer::start(config, changes.clone()).await?;
+        let capabilities =
+            Capabilities::new(identity).with_key_retention(retention).with_hint_latency(changed::LATENCY);
+        let writer = Some(thread);
+        Ok(Self { inner: Arc::new(Inner { path, capabilities, clock, retention, jobs, writer, readers, changes }) })
+    }
+}
+
+impl Inner {
+    async fn write(&self, job: Job) -> Result<Appended, AppendError> {
+        let bytes = job.bytes();
+        let answer = self.jobs.submit(job, bytes).map_err(|refused| match refused {
+            Refused::Full => AppendError::Busy(Source::new("the queue of writes is full")),
+            Refused::Closed => AppendError::Other(Source::new("the writer has stopped; open the store again")),
+        })?;
+        answer.await.unwrap_or_else(|_| Err(AppendError::Unknown(Source::new("the writer died before it answered"))))
+    }
+
+    fn read<T>(&self, read: impl FnOnce(&mut readers::Reader) -> Result<T, Fault>) -> Result<T, ReadError> {
+        self.readers.read(read).map_err(|fault| fault.refuses_read(&self.path))
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.changes.close();
+        // The writer's connection is to be the last one: then closing it moves all of the log into the file.
+        self.readers.close();
+        self.jobs.close();
+        if let Some(writer) = self.writer.take()
+            && writer.thread().id() != thread::current().id()
+        {
+            // If it panicked, those who waited have been told.
+            let _ = writer.join();
+        }
+    }
+}
+
+#[async_trait]
+impl EventStore for SqliteStore {
+    async fn append(&self, append: Append) -> Result<Appended, AppendError> {
+        self.inner.capabilities.check(&append)?;
+        self.inner.write(Job::Append(append)).await
+    }
+
+    async fn read(&self, read: Read) -> Result<Page, ReadError> {
+        self.inner.capabilities.check_read(&read)?;
+        let page_events = self.inner.capabilities.limits.page_events;
+        self.inner.read(|reader| read::page(reader, &read, page_events))
+    }
+
+    async fn recall(&self, scope: Name, id: Name) -> Result<Option<Recalled>, ReadError> {
+        let Inner { clock, retention, .. } = &*self.inner;
+        self.inner.read(|reader| keys::find(&reader.conn, &scope, &id, *retention, clock.now()))
+    }
+
+    async fn checkpoint(&self, name: Name) -> Result<CheckpointState, ReadError> {
+        let identity = self.inner.capabilities.identity;
+        self.inner.read(|reader| checkpoints::load(&reader.conn, identity, &name))
+    }
+
+    // The query is not asked: an event that does not match costs one page that says so.
+    async fn changed(&self, _: Query, after: Option<Position>) -> Result<(), ReadError> {
+        let after = after.map_or(0, |after| after.get().cast_signed());
+        let written = self.inner.read(|reader| schema::load_store(&reader.conn))?.last_position;
+        if written <= after {
+            self.inner.changes.after(after).await;
+        }
+        Ok(())
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities.clone()
+    }
+}
+
+#[async_trait]
+impl SnapshotStore for SqliteStore {
+    async fn load(
+        &self,
+        stream: StreamId,
+        kind: Name,
+        at_most: Option<Revision>,
+    ) -> Result<Option<Snapshot>, SnapshotError> {
+        let loaded = self.inner.readers.read(|reader| snapshots::load(&reader.conn, &stream, &kind, at_most));
+        loaded.map_err(|fault| fault.refuses_snapshot(&self.inner.path))
+    }
+
+    async fn save(&self, snapshot: Snapshot) -> Result<(), SnapshotError> {
+        let size = snapshot.state.len() as u64;
+        if size > snapshots::MAX_STATE_BYTES {
+            return Err(SnapshotError::TooLarge { size, limit: snapshots::MAX_STATE_BYTES });
+        }
+        self.inner.write(Job::SaveSnapshot(snapshot)).await.map(drop).map_err(snapshot_error)
+    }
+
+    async fn delete(&self, stream: StreamId, kind: Name, below: Option<Revision>) -> Result<(), SnapshotError> {
+        self.inner.write(Job::DeleteSnapshots { stream, kind, below }).await.map(drop).map_err(snapshot_error)
+    }
+}
+
+fn snapshot_error(error: AppendError) -> SnapshotError {
+    match error {
+        AppendError::Busy(source) => SnapshotError::Busy(source),
+        AppendError::Corrupt { place } => SnapshotError::Corrupt { place },
+        AppendError::Other(source) => SnapshotError::Other(source),
+        error => SnapshotError::Other(Source::new(error)),
+    }
+}
+
+impl From<SqliteStore> for Storage {
+    fn from(store: SqliteStore) -> Self {
+        Self::new(Arc::new(store.clone()), Arc::new(store))
+    }
+}
+
+impl fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteStore").field("path", &self.inner.path).finish_non_exhaustive()
+    }
+}

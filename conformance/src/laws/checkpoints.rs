@@ -264,7 +264,7 @@ async fn one_racer_moves_it(trial: &Trial<dyn EventStore>) -> Verdict {
         let frontier = store.log().await?.last().map(|event| event.position);
         let to = frontier.map_or(Move::Claim, Move::At);
         let checkpoint = moved(&store, "c", 1, to).await?;
-        let append = |racer| one("r-1", u32::try_from(racer).unwrap_or(0)).checkpoint(checkpoint.clone());
+        let append = |racer| one("r-1", u32::try_from(round * 10 + racer).unwrap_or(0)).checkpoint(checkpoint.clone());
         let outcomes = race(&store, 6, append).await?;
         expect_eq!(outcomes.iter().flatten().count(), 1, "movers of one checkpoint, of {outcomes:?}");
         for lost in outcomes.iter().filter_map(|outcome| outcome.as_ref().err()) {

@@ -193,9 +193,9 @@ async fn a_burst_is_taken_or_busy(trial: &Trial<dyn EventStore>) -> Verdict {
 
 async fn a_conflict_is_never_busy(trial: &Trial<dyn EventStore>) -> Verdict {
     let store = trial.open().await?;
-    store.wrote(one("a-1", 0)).await?;
+    store.wrote(one("lone-1", 0)).await?;
     for expected in [Expected::NoStream, Expected::Exact(Revision::new(1))] {
-        let outcome = store.append(one("a-1", 1).expect(name("a-1"), expected)).await;
+        let outcome = store.append(one("lone-1", 1).expect(name("lone-1"), expected)).await;
         expect_is!(outcome, Err(AppendError::Conflict { .. }), "an append that expects {expected:?} of one event");
     }
     Ok(())

@@ -8,7 +8,7 @@ use crate::ask::{Ask, Store, event, name};
 use crate::law::law;
 use crate::{Broken, Model, Place, Trial, Verdict, expect_eq};
 use core::time::Duration;
-use portolan_kernel::ports::{AppendError, Capability, Clock, EventStore};
+use portolan_kernel::ports::{AppendError, Capability, EventStore};
 use portolan_kernel::values::{
     Append, Appended, Checkpoint, CheckpointState, Expected, Guard, IdempotencyKey, Item, Move, Position, Query, Read,
     Revision, Start, Token,
@@ -151,7 +151,7 @@ async fn random_histories(trial: &Trial<dyn EventStore>) -> Verdict {
         rng_algorithm: RngAlgorithm::ChaCha,
         rng_seed: RngSeed::Fixed(number(SEED).unwrap_or(1)),
         failure_persistence: None,
-        max_shrink_iters: 300,
+        max_shrink_iters: u32::try_from(trial.rounds(300)).unwrap_or(1),
         ..Config::default()
     };
     let history = prop::collection::vec(step(trial.has(Capability::Durability)), 1..20);
@@ -195,7 +195,9 @@ impl<'a> History<'a> {
     async fn play(trial: &'a Trial<dyn EventStore>, steps: &[Step]) -> Verdict {
         let place = Place::fresh().map_err(|error| Broken::new("a place", "a folder", error.to_string()))?;
         let store = open(trial, &place).await?;
-        let model = Model::new(store.capabilities());
+        let mut model = Model::new(store.capabilities());
+        // The model gives all pages as one.
+        model.capabilities.limits.page_events = u32::MAX;
         let mut history = Self { trial, place, store: Some(store), model, positions: Vec::new() };
         for step in steps {
             history.step(step).await?;
@@ -335,7 +337,8 @@ impl<'a> History<'a> {
     fn model_append(&self, random: &RandomAppend) -> Append {
         let limits = self.model.capabilities.limits;
         let has = |capability| self.trial.has(capability);
-        let one_stream = |stream: u8| if has(Capability::SeveralStreams) { stream } else { 0 };
+        let several = has(Capability::SeveralStreams) && limits.append_streams as usize >= STREAMS.len();
+        let one_stream = |stream: u8| if several { stream } else { 0 };
         let events = random.events.iter().zip(0..).map(|((stream, kind, tags), number)| {
             let mut event = event(STREAMS[usize::from(one_stream(*stream))], number);
             event.event_type = name(TYPES[usize::from(*kind)]);
@@ -370,7 +373,9 @@ impl<'a> History<'a> {
         }
         if let (Some((id, digest)), true) = (random.key, has(Capability::Keys)) {
             let key = IdempotencyKey::new(name("scope"), name(&format!("k{id}")), [digest; 32]);
-            append = append.key(key.with_note(format!("note {id}")));
+            let mut note = format!("note {id}").into_bytes();
+            note.truncate(usize::try_from(limits.note_bytes).unwrap_or(usize::MAX));
+            append = append.key(key.with_note(note));
         }
         append
     }

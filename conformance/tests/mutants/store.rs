@@ -35,8 +35,8 @@ impl DerefMut for State {
 }
 
 type AppendFn = fn(&mut State, &Append, Timestamp) -> Result<Appended, AppendError>;
-type SlowAppend = fn(Arc<Inner>, Append) -> BoxFuture<'static, Result<Appended, AppendError>>;
-type Changed = fn(Arc<Inner>, Query, Option<Position>) -> BoxFuture<'static, Result<(), ReadError>>;
+pub type SlowAppend = fn(Arc<Inner>, Append) -> BoxFuture<'static, Result<Appended, AppendError>>;
+pub type Changed = fn(Arc<Inner>, Query, Option<Position>) -> BoxFuture<'static, Result<(), ReadError>>;
 
 /// One wrong store: what it does otherwise, and the laws that this breaks.
 #[derive(Clone, Copy)]

@@ -255,7 +255,6 @@ impl Log {
                 revision = events.clone().next_back().map(|event| event.revision);
                 Box::new(events.filter(move |event| beyond(event)))
             }
-            _ => return Err(ReadError::Invalid("this store does not know its kind of start".into())),
         };
         if !forward {
             found = Box::new(found.rev());

@@ -1,8 +1,8 @@
 //! Building an application, and shutting it down.
 
 use super::parts::{Ports, Runtime, Storage};
-use crate::domain::{Aggregate, Event, Upcasters};
-use crate::drivers::{DuplicateName, Execution, Loader, LocalCommandBus, LocalQueryBus, QueryHandler, Question};
+use crate::domain::{Aggregate, Event, SnapshotPolicy, Upcasters};
+use crate::drivers::{Execution, Loader, LocalCommandBus, LocalQueryBus, QueryHandler, Question, RegisterError};
 use crate::ports::Upcaster;
 use crate::values::EventType;
 use alloc::boxed::Box;
@@ -28,14 +28,15 @@ pub struct ApplicationBuilder {
     upcasters: Vec<Arc<dyn Upcaster>>,
 }
 
-trait RegisterQuery: FnOnce(&mut LocalQueryBus) -> Result<(), DuplicateName> + Send {}
-impl<F: FnOnce(&mut LocalQueryBus) -> Result<(), DuplicateName> + Send> RegisterQuery for F {}
+trait RegisterQuery: FnOnce(&mut LocalQueryBus) -> Result<(), RegisterError> + Send {}
+impl<F: FnOnce(&mut LocalQueryBus) -> Result<(), RegisterError> + Send> RegisterQuery for F {}
 
 struct Registration {
     aggregate: &'static str,
     category: &'static str,
     events_category: &'static str,
-    register: fn(&mut LocalCommandBus) -> Result<(), DuplicateName>,
+    snapshots: SnapshotPolicy,
+    register: fn(&mut LocalCommandBus) -> Result<(), RegisterError>,
 }
 
 impl fmt::Debug for ApplicationBuilder {
@@ -50,11 +51,11 @@ impl fmt::Debug for ApplicationBuilder {
 #[non_exhaustive]
 pub enum BuildError {
     /// Two commands have one name, or a command's name is none.
-    #[error("command {0}")]
-    Command(DuplicateName),
+    #[error("commands: {0}")]
+    Command(#[source] RegisterError),
     /// Two queries have one name, or a query's name is none.
-    #[error("query {0}")]
-    Query(DuplicateName),
+    #[error("queries: {0}")]
+    Query(#[source] RegisterError),
     /// A category is none: empty, or with a `-` after its first character.
     #[error(
         "{category:?}, the category of {aggregate}, is none: a category ends before the first `-` of a stream's name"
@@ -74,6 +75,20 @@ pub enum BuildError {
         category: &'static str,
         /// The category of its events.
         events: &'static str,
+    },
+    /// Two states folded from the same streams would take each other's snapshots for their own.
+    #[error(
+        "{first} and {second} both keep snapshots of category {category} as {kind:?}; give one of them another kind"
+    )]
+    SnapshotKind {
+        /// The category of both.
+        category: &'static str,
+        /// The kind of both.
+        kind: &'static str,
+        /// What was registered first.
+        first: &'static str,
+        /// What was registered second.
+        second: &'static str,
     },
     /// Two upcasters start from one version of one type.
     #[error("two upcasters start from version {version} of {event_type}; a version has one way on")]
@@ -115,6 +130,7 @@ impl ApplicationBuilder {
             aggregate: type_name::<A>(),
             category: A::CATEGORY,
             events_category: A::Event::CATEGORY,
+            snapshots: A::snapshots(),
             register: LocalCommandBus::register::<A>,
         });
         self
@@ -152,8 +168,8 @@ impl ApplicationBuilder {
             Execution::new(loader.clone(), runtime.clock, runtime.ids, runtime.sleep, runtime.spawn.clone());
 
         let mut commands = LocalCommandBus::new(execution);
-        for registration in self.aggregates {
-            registration.check()?;
+        for (n, registration) in self.aggregates.iter().enumerate() {
+            registration.check(&self.aggregates[..n])?;
             (registration.register)(&mut commands).map_err(BuildError::Command)?;
         }
         let mut queries = LocalQueryBus::new(loader);
@@ -167,7 +183,8 @@ impl ApplicationBuilder {
 }
 
 impl Registration {
-    fn check(&self) -> Result<(), BuildError> {
+    /// What its own types say of each other, and of what was registered before.
+    fn check(&self, before: &[Self]) -> Result<(), BuildError> {
         let Self { aggregate, category, events_category: events, .. } = *self;
         if category.is_empty() || category.char_indices().any(|(at, c)| at > 0 && c == '-') {
             return Err(BuildError::Category { category, aggregate });
@@ -175,6 +192,22 @@ impl Registration {
         if category != events {
             return Err(BuildError::CategoriesDiffer { aggregate, category, events });
         }
-        Ok(())
+        match before.iter().find(|first| self.shares_snapshots_with(first)) {
+            Some(first) => Err(BuildError::SnapshotKind {
+                category,
+                kind: self.snapshots.kind,
+                first: first.aggregate,
+                second: aggregate,
+            }),
+            None => Ok(()),
+        }
+    }
+
+    fn shares_snapshots_with(&self, other: &Self) -> bool {
+        self.category == other.category
+            && self.snapshots.kind == other.snapshots.kind
+            && self.snapshots.every.is_some()
+            && other.snapshots.every.is_some()
+            && self.aggregate != other.aggregate
     }
 }

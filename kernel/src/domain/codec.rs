@@ -87,7 +87,10 @@ impl Codec for Json {
 
     fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
         // Paths cost a little on the way; the good way does not pay for them.
-        serde_json::from_slice(bytes).or_else(|_| Self::decode_with_paths(bytes))
+        match core::str::from_utf8(bytes).map(serde_json::from_str) {
+            Ok(Ok(value)) => Ok(value),
+            _ => Self::decode_with_paths(bytes),
+        }
     }
 }
 

@@ -93,3 +93,77 @@ pub fn decode<T: DeserializeOwned>(name: &str, payload: &[u8]) -> Result<T, Even
 pub fn fields<T: Serialize + ?Sized>(value: &T) -> Value {
     encode(value).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::String;
+    use alloc::vec::Vec;
+    use core::fmt::Debug;
+    use rstest::rstest;
+    use serde::Deserialize;
+
+    #[derive(Serialize, Deserialize, Debug, PartialEq)]
+    #[serde(rename_all = "kebab-case")]
+    enum Any {
+        Unit,
+        NoFields {},
+        Fields { a: u64, list: Vec<u64> },
+        One(String),
+        Maybe(Option<u64>),
+        Two(u64, bool),
+        Inner(Inner),
+    }
+
+    #[derive(Serialize, Deserialize, Debug, PartialEq)]
+    enum Inner {
+        A { x: u64 },
+    }
+
+    #[derive(Serialize, Deserialize, Debug, PartialEq)]
+    #[serde(rename = "a-struct", deny_unknown_fields)]
+    struct Struct {
+        a: u64,
+    }
+
+    #[derive(Serialize, Deserialize, Debug, PartialEq)]
+    struct Nothing;
+
+    #[rstest]
+    #[case(Any::Unit, "unit", "{}")]
+    #[case(Any::NoFields {}, "no-fields", "{}")]
+    #[case(Any::Fields { a: 1, list: alloc::vec![2, 3] }, "fields", r#"{"a":1,"list":[2,3]}"#)]
+    #[case(Any::One("\"}".into()), "one", r#""\"}""#)]
+    #[case(Any::Maybe(None), "maybe", "null")]
+    #[case(Any::Two(1, true), "two", "[1,true]")]
+    #[case(Any::Inner(Inner::A { x: 1 }), "inner", r#"{"A":{"x":1}}"#)]
+    #[case(Struct { a: 1 }, "a-struct", r#"{"a":1}"#)]
+    #[case(Nothing, "Nothing", "{}")]
+    fn there_and_back<T>(#[case] value: T, #[case] expected_name: &str, #[case] payload: &'static str)
+    where
+        T: Serialize + DeserializeOwned + Debug + PartialEq,
+    {
+        assert_eq!((name(&value), encode(&value).unwrap()), (expected_name, payload.into()));
+        assert_eq!(decode::<T>(expected_name, payload.as_bytes()).unwrap(), value);
+    }
+
+    #[test]
+    fn unknown_names_are_told_from_wrong_payloads() {
+        assert_eq!(decode::<Any>("other", b"{}"), Err(EventError::UnknownType("other".into())));
+        assert_eq!(decode::<Struct>("other", b"{}"), Err(EventError::UnknownType("other".into())));
+        let wrong = decode::<Any>("fields", br#"{"a":1,"list":[2,"3"]}"#);
+        assert!(matches!(wrong, Err(EventError::Payload(CodecError::Shape { path, .. })) if path == "list[1]"));
+        let wrong = decode::<Struct>("a-struct", br#"{"a":1,"b":2}"#);
+        assert!(matches!(wrong, Err(EventError::Payload(CodecError::Shape { path, .. })) if path == "b"));
+        for broken in [&b"{"[..], b"", br#"{"a":1,"list":[]} x"#] {
+            let broken = decode::<Any>("fields", broken);
+            assert!(matches!(broken, Err(EventError::Payload(CodecError::Malformed(_)))), "{broken:?}");
+        }
+    }
+
+    #[test]
+    fn what_has_no_name_is_refused() {
+        assert_eq!(name(&1), "");
+        assert!(encode(&[1, 2]).is_err());
+    }
+}

@@ -35,13 +35,13 @@ impl fmt::Debug for Registered {
     }
 }
 
-/// A name that was registered twice, or is none.
+/// Why a handler cannot be registered. It is a mistake of the application.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum DuplicateName {
+pub enum RegisterError {
     /// Two handlers have one name (CB-01).
-    #[error("{name} is handled by {first} and by {second}; give one of them another name")]
-    Twice {
+    #[error("{first} and {second} both answer to the name {name}; give one of them another name")]
+    NameTaken {
         /// The name.
         name: Name,
         /// What was registered first.
@@ -50,9 +50,9 @@ pub enum DuplicateName {
         second: &'static str,
     },
     /// The name is none.
-    #[error("the name that {of} gives cannot be one: {source}")]
-    Invalid {
-        /// What gave it.
+    #[error("{of} has no usable name: {source}")]
+    InvalidName {
+        /// What has it.
         of: &'static str,
         /// What is wrong with it.
         source: InvalidName,
@@ -70,8 +70,8 @@ impl LocalCommandBus {
     ///
     /// # Errors
     ///
-    /// [`DuplicateName`] when another handler has the name of one of them.
-    pub fn register<A: Aggregate>(&mut self) -> Result<(), DuplicateName> {
+    /// [`RegisterError`] when another handler has the name of one of them.
+    pub fn register<A: Aggregate>(&mut self) -> Result<(), RegisterError> {
         let mut registration = Registration { handlers: &mut self.handlers, outcome: Ok(()) };
         A::Commands::visit::<Registration<'_>>(&mut registration);
         registration.outcome
@@ -85,7 +85,7 @@ impl LocalCommandBus {
 
 struct Registration<'a> {
     handlers: &'a mut BTreeMap<Name, Registered>,
-    outcome: Result<(), DuplicateName>,
+    outcome: Result<(), RegisterError>,
 }
 
 impl<A: Aggregate> CommandVisitor<A> for Registration<'_> {
@@ -100,12 +100,12 @@ impl<A: Aggregate> CommandVisitor<A> for Registration<'_> {
 }
 
 impl Registration<'_> {
-    fn add<A: Decide<C>, C: Command>(&mut self) -> Result<(), DuplicateName> {
+    fn add<A: Decide<C>, C: Command>(&mut self) -> Result<(), RegisterError> {
         let by = type_name::<A>();
-        let name = Name::new(C::NAME).map_err(|source| DuplicateName::Invalid { of: type_name::<C>(), source })?;
+        let name = Name::new(C::NAME).map_err(|source| RegisterError::InvalidName { of: type_name::<C>(), source })?;
         let handler = Box::new(Decided::<A, C>(PhantomData));
         match self.handlers.get(&name) {
-            Some(first) => Err(DuplicateName::Twice { name, first: first.by, second: by }),
+            Some(first) => Err(RegisterError::NameTaken { name, first: first.by, second: by }),
             None => {
                 self.handlers.insert(name, Registered { handler, by });
                 Ok(())

@@ -3,8 +3,9 @@
 use super::backoff::Backoff;
 use super::key::CommandKey;
 use super::loading::{LoadError, Loaded, Loader};
+use super::turns::Turns;
 use crate::domain::{Aggregate, Command, Context, Decide, IdSeed, Rejection, new_event};
-use crate::ports::{AppendError, Clock, CommandError, IdSource, ReadError, Receipt, Sleep, Source, Spawn};
+use crate::ports::{AppendError, Clock, CommandError, IdSource, ReadError, Receipt, Sleep, Source, Spawn, Violation};
 use crate::values::{Append, Appended, EventId, Expected, Metadata, Name, Revision, StreamId};
 use alloc::boxed::Box;
 use alloc::format;
@@ -28,6 +29,7 @@ pub struct Execution {
     ids: Arc<dyn IdSource>,
     sleep: Arc<dyn Sleep>,
     spawn: Arc<dyn Spawn>,
+    turns: Arc<Turns>,
 }
 
 impl fmt::Debug for Execution {
@@ -84,7 +86,7 @@ impl Execution {
         sleep: Arc<dyn Sleep>,
         spawn: Arc<dyn Spawn>,
     ) -> Self {
-        Self { loader, clock, ids, sleep, spawn }
+        Self { loader, clock, ids, sleep, spawn, turns: Arc::new(Turns::new()) }
     }
 
     /// What it loads states with.
@@ -109,13 +111,19 @@ impl Execution {
         id: Option<Name>,
         metadata: Metadata,
     ) -> Result<Receipt, CommandError> {
+        let stream = stream_of::<A, C>(command)?;
         let order = Order::new(command, id, metadata, &*self.ids)?;
+        // Also what makes concurrent duplicates decide once: the second recalls what the first has done.
+        let _turn = self.turns.take(&stream).await;
         if let Some(receipt) = self.recall(&order).await? {
             return Ok(receipt);
         }
-        let stream = checked_stream::<A, C>(command)?;
+        let violations = command.validate();
+        if !violations.is_empty() {
+            return Err(CommandError::Invalid(violations));
+        }
         match self.decide_and_append::<A, C>(command, stream, &order).await {
-            // A duplicate may have taken effect since, and changed the state that now rejects.
+            // A duplicate elsewhere may have taken effect since, and changed the state that now rejects.
             Err(rejected @ CommandError::Rejected { .. }) => self.recall(&order).await?.ok_or(rejected),
             outcome => outcome,
         }
@@ -251,31 +259,25 @@ impl Execution {
     }
 }
 
-/// The stream of a command that is valid.
-fn checked_stream<A: Aggregate, C: Command>(command: &C) -> Result<StreamId, CommandError> {
-    let mut violations = command.validate();
-    let stream = command.stream();
-    if let Err(error) = &stream
-        && violations.is_empty()
-    {
-        violations.push(crate::ports::Violation::new("", "invalid-name", error.to_string()));
-    }
-    match stream {
-        Ok(stream) if violations.is_empty() => {
-            if stream.category() == A::CATEGORY {
-                return Ok(stream);
-            }
-            let problem = format!(
-                "the command {} names the stream {stream}, which is of category {}; it is decided by {}, whose category is {}",
-                C::NAME,
-                stream.category(),
-                core::any::type_name::<A>(),
-                A::CATEGORY
-            );
-            Err(CommandError::Other(Source::new(problem)))
+/// The stream of the command, which is one of the aggregate's.
+fn stream_of<A: Aggregate, C: Command>(command: &C) -> Result<StreamId, CommandError> {
+    let stream = command.stream().map_err(|error| {
+        // What the command itself finds wrong says more.
+        let mut violations = command.validate();
+        if violations.is_empty() {
+            violations.push(Violation::new("", "invalid-name", error.to_string()));
         }
-        _ => Err(CommandError::Invalid(violations)),
+        CommandError::Invalid(violations)
+    })?;
+    if stream.category() != A::CATEGORY {
+        let (command, category) = (C::NAME, stream.category());
+        let (aggregate, own) = (core::any::type_name::<A>(), A::CATEGORY);
+        return Err(CommandError::Other(Source::new(format!(
+            "the command {command} names the stream {stream} of category {category}, \
+             and {aggregate}, which decides on it, is of category {own}"
+        ))));
     }
+    Ok(stream)
 }
 
 /// The decision as one append, and the ids of its events.

@@ -1,10 +1,13 @@
 //! Loading: the state of one stream, from its latest usable snapshot and the events since.
 
-use crate::domain::{Aggregate, Codec, DecodeError, Json, SnapshotPolicy, Upcasters, decode_recorded};
+use crate::domain::{
+    Aggregate, Codec, DecodeError, Event, Json, RecordedAs, SnapshotPolicy, Upcasters, decode_recorded,
+};
 use crate::ports::{CommandError, EventStore, QueryError, ReadError, Snapshot, SnapshotStore, Source};
-use crate::values::{Format, Name, Read, Revision, StreamId, Timestamp};
+use crate::values::{Format, Name, Read, Recorded, Revision, StreamId, Timestamp};
 use alloc::format;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::fmt;
 
 /// The state of a stream, and how far it has been folded.
@@ -95,6 +98,16 @@ impl Loader {
     #[must_use]
     pub fn events(&self) -> &Arc<dyn EventStore> {
         &self.events
+    }
+
+    /// The typed events in a recorded one, upcast like every other.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError::Decode`].
+    pub fn decode<E: Event>(&self, recorded: &Arc<Recorded>) -> Result<Vec<RecordedAs<E>>, LoadError> {
+        let events = decode_recorded::<E>(&self.upcasters, recorded)?;
+        Ok(events.into_iter().map(|event| RecordedAs::new(event, recorded.clone())).collect())
     }
 
     /// The state of the stream now.

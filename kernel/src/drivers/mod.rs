@@ -15,8 +15,9 @@ mod query_bus;
 mod reading;
 mod send;
 mod subscription;
+mod turns;
 
-pub use command_bus::{DuplicateName, LocalCommandBus};
+pub use command_bus::{LocalCommandBus, RegisterError};
 pub use execution::Execution;
 pub use key::command_scope;
 pub use loading::{LoadError, Loaded, Loader};

@@ -1,10 +1,10 @@
 //! The query bus of an application in its own process.
 
-use super::command_bus::DuplicateName;
+use super::command_bus::RegisterError;
 use super::loading::{LoadError, Loaded, Loader};
-use crate::domain::{Aggregate, Codec, CodecError, Json};
+use crate::domain::{Aggregate, Codec, CodecError, Event, Json, RecordedAs};
 use crate::ports::{Answer, EventStore, QueryBus, QueryEnvelope, QueryError, QueryInfo, Source};
-use crate::values::{Metadata, Name, Revision, StreamId};
+use crate::values::{Metadata, Name, Recorded, Revision, StreamId};
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::string::ToString;
@@ -88,7 +88,16 @@ impl QueryContext {
         self.loader.load(stream).await
     }
 
-    /// The log.
+    /// The typed events in a recorded one of the log, upcast like every other.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError`], which `?` turns into a [`QueryError`].
+    pub fn decode<E: Event>(&self, recorded: &Arc<Recorded>) -> Result<Vec<RecordedAs<E>>, LoadError> {
+        self.loader.decode(recorded)
+    }
+
+    /// The log. [`EventStoreExt`](super::EventStoreExt) reads it page after page.
     #[must_use]
     pub fn events(&self) -> &Arc<dyn EventStore> {
         self.loader.events()
@@ -146,12 +155,12 @@ impl LocalQueryBus {
     ///
     /// # Errors
     ///
-    /// [`DuplicateName`] when another handler has the question's name.
-    pub fn register<Q: Question, H: QueryHandler<Q>>(&mut self, handler: H) -> Result<(), DuplicateName> {
+    /// [`RegisterError`] when another handler has the question's name.
+    pub fn register<Q: Question, H: QueryHandler<Q>>(&mut self, handler: H) -> Result<(), RegisterError> {
         let by = type_name::<H>();
-        let name = Name::new(Q::NAME).map_err(|source| DuplicateName::Invalid { of: type_name::<Q>(), source })?;
+        let name = Name::new(Q::NAME).map_err(|source| RegisterError::InvalidName { of: type_name::<Q>(), source })?;
         if let Some(first) = self.handlers.get(&name) {
-            return Err(DuplicateName::Twice { name, first: first.by, second: by });
+            return Err(RegisterError::NameTaken { name, first: first.by, second: by });
         }
         let handler = Box::new(Answered { handler, question: PhantomData });
         self.handlers.insert(name, Registered { handler, by });

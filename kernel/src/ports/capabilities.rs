@@ -1,52 +1,14 @@
 //! What an event store is, can do, and takes.
 
 use super::{AppendError, ReadError};
-use crate::values::{Append, Move, Query, Read, Start, StreamId};
+use crate::values::{Append, Move, Query, Read, Start, StoreId, StreamId};
+use alloc::borrow::Cow;
 use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::fmt;
-use core::str::FromStr;
 use core::time::Duration;
-use uuid::Uuid;
-
-/// The identity of a store: made with it, kept with it, unlike any other's.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct StoreId(Uuid);
-
-impl StoreId {
-    /// The identity with these 16 bytes; a new store takes random ones.
-    #[must_use]
-    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
-        Self(Uuid::from_bytes(bytes))
-    }
-
-    /// The 16 bytes.
-    #[must_use]
-    pub const fn as_bytes(&self) -> &[u8; 16] {
-        self.0.as_bytes()
-    }
-}
-
-impl fmt::Display for StoreId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0.hyphenated(), f)
-    }
-}
-
-impl fmt::Debug for StoreId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl FromStr for StoreId {
-    type Err = uuid::Error;
-    fn from_str(text: &str) -> Result<Self, uuid::Error> {
-        Uuid::parse_str(text).map(Self)
-    }
-}
 
 /// What a store may lack. Everything else is the core, and no store can do without.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -204,7 +166,7 @@ impl Capabilities {
         }
         match &read.from {
             Start::Log(query, _) if terms(query) > u64::from(self.limits.query_terms) => Err(ReadError::TooLarge {
-                what: "terms of the query",
+                what: Cow::Borrowed("terms of the query"),
                 size: terms(query),
                 limit: self.limits.query_terms.into(),
             }),
@@ -271,7 +233,7 @@ impl Default for Limits {
 impl Limits {
     fn check(&self, append: &Append, streams: u64) -> Result<(), AppendError> {
         let within = |what, size: u64, limit: u64| {
-            if size > limit { Err(AppendError::TooLarge { what, size, limit }) } else { Ok(()) }
+            if size > limit { Err(AppendError::TooLarge { what: Cow::Borrowed(what), size, limit }) } else { Ok(()) }
         };
         within("events of the append", append.events.len() as u64, self.append_events.into())?;
         within("streams of the append", streams, self.append_streams.into())?;

@@ -1,9 +1,11 @@
 //! The port `EventStore`: the log, and everything that must be atomic with it.
 
-use super::{Capabilities, Capability, Source, StoreId};
+use super::{Capabilities, Capability, Source};
 use crate::values::{
-    Append, Appended, CheckpointState, Expected, Name, Page, Position, Query, Read, Recalled, Revision, StreamId, Token,
+    Append, Appended, CheckpointState, Expected, Name, Page, Position, Query, Read, Recalled, Revision, StoreId,
+    StreamId, Token,
 };
+use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -61,7 +63,7 @@ pub enum AppendError {
     #[error("{what}: {size} is more than this store takes, which is {limit}")]
     TooLarge {
         /// What is too large.
-        what: &'static str,
+        what: Cow<'static, str>,
         /// How large it is.
         size: u64,
         /// The limit.
@@ -98,7 +100,7 @@ pub enum ReadError {
     #[error("{what}: {size} is more than this store takes, which is {limit}")]
     TooLarge {
         /// What is too large.
-        what: &'static str,
+        what: Cow<'static, str>,
         /// How large it is.
         size: u64,
         /// The limit.
@@ -137,8 +139,9 @@ pub enum ReadError {
 /// - **ES-02** Positions rise strictly over the whole store; density is not promised. Appends are not
 ///   interleaved.
 /// - **ES-03** Frontier: once a log read has returned position p, or a frontier at or above p, no later read
-///   shows an unseen event at or below p: whatever other writers do, commit late, roll back or die. A read
-///   of a stream is a gapless prefix with everything acknowledged before the read began.
+///   shows an unseen event at or below p: whatever other writers do, commit late, roll back or die.
+///   A log read sees everything acknowledged before it began, so its frontier is at or above that, up to
+///   `until`. A read of a stream is a gapless prefix with everything acknowledged before the read began.
 /// - **ES-04** The frontier tells only of what is visible; an empty store has none. It never lies inside an
 ///   append.
 ///

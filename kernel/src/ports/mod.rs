@@ -14,7 +14,8 @@ mod snapshot_store;
 mod source;
 mod upcaster;
 
-pub use capabilities::{Capabilities, Capability, Limits, StoreId, streams_of};
+pub use crate::values::StoreId;
+pub use capabilities::{Capabilities, Capability, Limits, streams_of};
 pub use command_bus::{Body, CommandBus, CommandEnvelope, CommandError, CommandInfo, Receipt, TypedCommand, Violation};
 pub use event_store::{AppendError, EventStore, ReadError};
 pub use query_bus::{Answer, QueryBus, QueryEnvelope, QueryError, QueryInfo};

@@ -1,7 +1,6 @@
 //! Appends: what is written, on which conditions, and what came of it.
 
-use super::{Name, NewEvent, Position, Query, Revision, StreamId};
-use crate::ports::StoreId;
+use super::{Name, NewEvent, Position, Query, Revision, StoreId, StreamId};
 use alloc::vec::Vec;
 use bytes::Bytes;
 

@@ -6,6 +6,7 @@ mod metadata;
 mod name;
 mod query;
 mod read;
+mod store_id;
 
 pub use append::{
     Append, Appended, Checkpoint, CheckpointState, Expected, Guard, IdempotencyKey, Move, Recalled, Token,
@@ -15,3 +16,4 @@ pub use metadata::Metadata;
 pub use name::{EventType, InvalidName, MAX_NAME_BYTES, Name, StreamId, Tag};
 pub use query::{Item, Query};
 pub use read::{Direction, Page, Read, Start};
+pub use store_id::StoreId;

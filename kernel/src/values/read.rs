@@ -27,7 +27,6 @@ pub struct Read {
 /// Which events a read is about. Both starts are exclusive, in the direction of the read; `None` starts
 /// at the near end: the first event forward, the last one backward.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Start {
     /// The events of one stream, by revision. System streams are read like any other.
     Stream(StreamId, Option<Revision>),
@@ -119,7 +118,8 @@ pub struct Page {
     /// For a log read: everything at or below it is visible, for good (ES-3), so that a reader that has come
     /// to the end goes on from here later, however little its query matched. It never passes
     /// [`Read::until`]. For a stream read: a position of which the same is true for that stream; stores
-    /// for which a log-wide frontier costs a second request give the position of the stream's last event.
+    /// for which a log-wide frontier costs a second request give the end of the append that wrote the stream's
+    /// last event, and `None` for a missing stream.
     pub frontier: Option<Position>,
     /// The read that continues this one, with its frontier fixed; `None` when this one has come to its end.
     pub next: Option<Read>,

@@ -1,0 +1,104 @@
+//! The ports `CommandBus` and `QueryBus`.
+
+use super::HttpClient;
+use super::transport::Failure;
+use crate::wire::errors::PortError as _;
+use crate::wire::from_json;
+use crate::wire::receipt::WireReceipt;
+use crate::wire::text::{ESCAPED, digits};
+use async_trait::async_trait;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use percent_encoding::{percent_encode, utf8_percent_encode};
+use portolan_kernel::ports::{
+    Answer, Body, CommandBus, CommandEnvelope, CommandError, CommandInfo, QueryBus, QueryEnvelope, QueryError,
+    QueryInfo, Receipt, Source,
+};
+use portolan_kernel::values::{Format, Metadata, Revision};
+
+#[async_trait]
+impl CommandBus for HttpClient {
+    async fn dispatch(&self, command: CommandEnvelope) -> Result<Receipt, CommandError> {
+        let CommandEnvelope { name, id, body, metadata, .. } = command;
+        let json = match body {
+            Body::Encoded(bytes, Format::Json) => bytes,
+            Body::Encoded(..) => return Err(CommandError::Malformed("only JSON travels on this wire".to_owned())),
+            Body::Typed(command) => command.encode().map_err(CommandError::Other)?,
+        };
+        let mut headers = headers_of(&metadata);
+        if let Some(id) = &id {
+            // A name has no control characters, so that every one of them can stand in a header.
+            let quoted = format!("\"{}\"", id.replace('\\', r"\\").replace('"', "\\\""));
+            let value =
+                HeaderValue::from_bytes(quoted.as_bytes()).map_err(|error| CommandError::Other(Source::new(error)))?;
+            headers.push((HeaderName::from_static("idempotency-key"), value));
+        }
+        let path = format!("/commands/{}", utf8_percent_encode(&name, ESCAPED));
+        match self.shared.transport.send(Method::POST, &path, headers, Some(json.into())).await {
+            Err(Failure::NotSent(source)) => Err(CommandError::Busy(source)),
+            Err(Failure::Lost(source)) => Err(CommandError::Unknown(source)),
+            Ok(answer) if answer.status.is_success() => match from_json::<WireReceipt>(&answer.body) {
+                Ok(receipt) => Ok(receipt.decode()),
+                Err(problem) => Err(CommandError::Unknown(Source::new(problem.detail))),
+            },
+            Ok(answer) => {
+                let problem = answer.problem();
+                let source = || Source::new(problem.detail.clone());
+                Err(CommandError::from_problem(&problem).unwrap_or_else(|| match problem.name.as_str() {
+                    "slow-request" => CommandError::Busy(source()),
+                    _ if problem.status.is_client_error() => CommandError::Other(source()),
+                    _ => CommandError::Unknown(source()),
+                }))
+            }
+        }
+    }
+
+    fn commands(&self) -> Vec<CommandInfo> {
+        self.shared.commands.clone()
+    }
+}
+
+#[async_trait]
+impl QueryBus for HttpClient {
+    async fn ask(&self, query: QueryEnvelope) -> Result<Answer, QueryError> {
+        let path = format!("/queries/{}", utf8_percent_encode(&query.name, ESCAPED));
+        let headers = headers_of(&query.metadata);
+        let sent = self.shared.transport.send(Method::POST, &path, headers, Some(query.parameters.into())).await;
+        let answer = sent.map_err(|(Failure::NotSent(source) | Failure::Lost(source))| QueryError::Busy(source))?;
+        if !answer.status.is_success() {
+            let problem = answer.problem();
+            let source = || Source::new(problem.detail.clone());
+            return Err(QueryError::from_problem(&problem).unwrap_or_else(|| match problem.status.as_u16() {
+                408 | 429 | 502..=504 => QueryError::Busy(source()),
+                _ => QueryError::Other(source()),
+            }));
+        }
+        let media_type = answer.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let format = if media_type == Some("application/json") { Format::Json } else { Format::Binary };
+        let revision = revision(&answer.headers);
+        let mut reply = Answer::json(answer.body).with_revision(revision);
+        reply.format = format;
+        Ok(reply)
+    }
+
+    fn queries(&self) -> Vec<QueryInfo> {
+        self.shared.queries.clone()
+    }
+}
+
+/// The metadata whole, and the trace once more where others on the way look for it.
+fn headers_of(metadata: &Metadata) -> Vec<(HeaderName, HeaderValue)> {
+    let mut headers = Vec::new();
+    let encoded = percent_encode(&metadata.encode(), ESCAPED).to_string();
+    if let (false, Ok(value)) = (encoded.is_empty(), HeaderValue::try_from(encoded)) {
+        headers.push((HeaderName::from_static("portolan-metadata"), value));
+    }
+    if let Some(Ok(value)) = metadata.traceparent.as_deref().map(HeaderValue::from_str) {
+        headers.push((HeaderName::from_static("traceparent"), value));
+    }
+    headers
+}
+
+fn revision(headers: &HeaderMap) -> Option<Revision> {
+    let tag = headers.get(header::ETAG)?.to_str().ok()?;
+    digits(tag.strip_prefix('"')?.strip_suffix('"')?).map(Revision::new)
+}

@@ -1,0 +1,131 @@
+//! The client: the ports of an application that is somewhere else.
+
+mod buses;
+mod event_store;
+mod transport;
+
+use crate::config::ClientConfig;
+use crate::error::ConnectError;
+use crate::wire::capabilities::WireCapabilities;
+use crate::wire::from_json;
+use crate::wire::receipt::{WireCommands, WireQueries};
+use core::fmt;
+use futures::future::BoxFuture;
+use http::Method;
+use portolan_kernel::application::Ports;
+use portolan_kernel::ports::{Capabilities, CommandInfo, QueryInfo, Spawn};
+use serde::de::DeserializeOwned;
+use std::sync::Arc;
+use transport::{Failure, Transport};
+
+/// A client of an [`HttpServer`](crate::HttpServer), over plain HTTP. A clone is the same client and shares its
+/// connections.
+///
+/// It *is* the ports: [`EventStore`](portolan_kernel::ports::EventStore),
+/// [`CommandBus`](portolan_kernel::ports::CommandBus) and [`QueryBus`](portolan_kernel::ports::QueryBus), with
+/// the server's errors as they were. To these come failures on the way: where nothing was sent `Busy`; where a
+/// request was sent and no answer came, `Unknown` for an append or a command and `Busy` for a read or a query.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let ports = portolan_http::HttpClient::connect("http://127.0.0.1:8080").await?.ports();
+/// # Ok(()) }
+/// ```
+///
+/// Appends need a server with [raw appends](crate::HttpServer::with_raw_appends).
+#[derive(Clone)]
+pub struct HttpClient {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    transport: Transport,
+    capabilities: Capabilities,
+    commands: Vec<CommandInfo>,
+    queries: Vec<QueryInfo>,
+    runtime: tokio::runtime::Handle,
+}
+
+impl fmt::Debug for HttpClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpClient").field("url", &self.shared.transport.url()).finish_non_exhaustive()
+    }
+}
+
+impl HttpClient {
+    /// Connects to the server at a URL such as `http://127.0.0.1:8080`, and asks what it is and takes.
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectError`].
+    ///
+    /// # Panics
+    ///
+    /// Outside of tokio.
+    pub async fn connect(url: impl AsRef<str>) -> Result<Self, ConnectError> {
+        Self::connect_with(url, ClientConfig::default()).await
+    }
+
+    /// The same, with these limits.
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectError`].
+    ///
+    /// # Panics
+    ///
+    /// Outside of tokio.
+    pub async fn connect_with(url: impl AsRef<str>, config: ClientConfig) -> Result<Self, ConnectError> {
+        let transport = Transport::new(url.as_ref(), config)?;
+        let capabilities = ask::<WireCapabilities>(&transport, "/capabilities").await?.decode();
+        let commands = ask::<WireCommands>(&transport, "/commands").await?.commands;
+        let queries = ask::<WireQueries>(&transport, "/queries").await?.queries;
+        let shared = Shared {
+            transport,
+            capabilities,
+            commands: commands.into_iter().map(|command| CommandInfo::new(command.name.0)).collect(),
+            queries: queries.into_iter().map(|query| QueryInfo::new(query.name.0)).collect(),
+            runtime: tokio::runtime::Handle::current(),
+        };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// The client as ports. Subscriptions are made here, of pages and hints; their tasks run on the tokio that
+    /// the client was connected in.
+    #[must_use]
+    pub fn ports(&self) -> Ports {
+        let client = Arc::new(self.clone());
+        let spawn = Arc::new(Tasks(self.shared.runtime.clone()));
+        Ports::new(client.clone(), client.clone(), client, spawn)
+    }
+}
+
+impl From<HttpClient> for Ports {
+    fn from(client: HttpClient) -> Self {
+        client.ports()
+    }
+}
+
+struct Tasks(tokio::runtime::Handle);
+
+impl Spawn for Tasks {
+    fn spawn(&self, task: BoxFuture<'static, ()>) {
+        drop(self.0.spawn(task));
+    }
+}
+
+async fn ask<T: DeserializeOwned>(transport: &Transport, path: &str) -> Result<T, ConnectError> {
+    let url = || transport.url().to_owned();
+    let answer = transport.send(Method::GET, path, Vec::new(), None).await.map_err(|failure| {
+        let (Failure::NotSent(source) | Failure::Lost(source)) = failure;
+        ConnectError::Unreachable { url: url(), source }
+    })?;
+    if !answer.status.is_success() {
+        let reason = format!("{path} answers {}", answer.status);
+        return Err(ConnectError::Protocol { url: url(), reason });
+    }
+    from_json(&answer.body).map_err(|problem: crate::wire::problem::Problem| ConnectError::Protocol {
+        url: url(),
+        reason: format!("{path}: {}", problem.detail),
+    })
+}

@@ -1,0 +1,48 @@
+//! `POST /commands/{name}`: dispatch; and the list of commands.
+
+use super::request::{Captured, Parameters, Request, etag, idempotency_key, json_body, metadata, named};
+use super::{App, json};
+use crate::wire::errors::PortError as _;
+use crate::wire::problem::Problem;
+use crate::wire::receipt::{WireCommands, WireName, WireReceipt};
+use crate::wire::text::Text;
+use axum::extract::State;
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse as _, Response};
+use portolan_kernel::ports::{Body, CommandEnvelope, Receipt};
+use portolan_kernel::values::{Format, Name};
+use serde::de::IgnoredAny;
+use std::sync::Arc;
+
+pub(super) async fn dispatch(
+    State(app): State<Arc<App>>,
+    name: Captured,
+    request: Request,
+) -> Result<Response, Problem> {
+    let name: Name = named("name", name)?;
+    let (parts, body) = json_body(&app, request, app.config.body_bytes).await?;
+    Parameters::of(&parts)?.finish()?;
+    let id = idempotency_key(&parts.headers)?;
+    let metadata = metadata(&parts.headers)?;
+    serde_json::from_slice::<IgnoredAny>(&body).map_err(|error| Problem::malformed(error.to_string()))?;
+    let mut envelope = CommandEnvelope::new(name, Body::Encoded(body, Format::Json)).with_metadata(metadata);
+    envelope.id = id;
+    let receipt = app.ports.commands.dispatch(envelope).await.map_err(|error| error.to_problem())?;
+    receipt_response(&receipt)
+}
+
+/// The receipt, with the first stream's revision as its entity tag.
+pub(super) fn receipt_response(receipt: &Receipt) -> Result<Response, Problem> {
+    let mut response = json(&WireReceipt::new(receipt))?.into_response();
+    if let Some((_, Some(revision))) = receipt.streams.first()
+        && let Ok(tag) = HeaderValue::from_str(&etag(*revision))
+    {
+        response.headers_mut().insert(header::ETAG, tag);
+    }
+    Ok(response)
+}
+
+pub(super) async fn list(State(app): State<Arc<App>>) -> Result<Response, Problem> {
+    let commands = app.ports.commands.commands().into_iter().map(|info| WireName { name: Text(info.name) });
+    json(&WireCommands { commands: commands.collect() })
+}

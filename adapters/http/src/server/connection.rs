@@ -1,0 +1,264 @@
+//! One connection: hyper over a socket that gives up on a client that takes nothing, and that turns the bare
+//! errors hyper itself answers with into problems.
+
+use super::problem::of_connection;
+use super::{App, Service};
+use axum::http::StatusCode;
+use axum::response::IntoResponse as _;
+use core::future::{Future as _, poll_fn};
+use core::pin::{Pin, pin};
+use core::task::{Context, Poll, ready};
+use core::time::Duration;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use portolan_kernel::Bytes;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, Sleep};
+
+pub(super) const HEAD_TOO_LONG: &str = "head-too-long";
+
+/// How long what is left of a refused body is read and thrown away.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// Set on a connection whose client may still be sending a body that nobody reads. Closed at once, it would be
+/// reset, and the client would never see why.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Lingering(Arc<AtomicBool>);
+
+impl Lingering {
+    pub(super) fn set(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Serves one connection to its end.
+pub(super) async fn serve(app: Arc<App>, service: Service, socket: TcpStream) {
+    let lingering = Lingering::default();
+    let answering = Answering::default();
+    let io = TokioIo::new(Watched::new(socket, app.config.write_timeout, answering.clone()));
+    let respond = {
+        let lingering = lingering.clone();
+        service_fn(move |mut request: http::Request<Incoming>| {
+            request.extensions_mut().insert(lingering.clone());
+            let answer = answering.clone().begun();
+            let service = service.clone();
+            Box::pin(async move { Ok::<_, core::convert::Infallible>(answer.of(service.call(request).await)) })
+        })
+    };
+    let mut connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(app.config.header_timeout)
+        .max_header_size(app.config.head_bytes)
+        .max_buf_size(app.config.head_bytes.max(64 << 10))
+        .half_close(false)
+        .serve_connection(io, respond);
+    let mut stopping = pin!(app.stopping());
+    let mut told = false;
+    let ended = poll_fn(|context| {
+        if !told && stopping.as_mut().poll(context).is_ready() {
+            told = true;
+            Pin::new(&mut connection).graceful_shutdown();
+        }
+        connection.poll_without_shutdown(context)
+    })
+    .await;
+    let parts = connection.into_parts();
+    let mut socket = parts.io.into_inner().socket;
+    let late = matches!(&ended, Err(error) if error.is_timeout()) && !parts.read_buf.is_empty();
+    if late {
+        let body = of_connection(StatusCode::REQUEST_TIMEOUT);
+        let head = format!("HTTP/1.1 {}\r\n", StatusCode::REQUEST_TIMEOUT);
+        let _ = tokio::time::timeout(LINGER, socket.write_all(&with_problem(&head, &body.encode()))).await;
+    }
+    let _ = socket.shutdown().await;
+    if late || ended.is_err() || lingering.0.load(Ordering::Relaxed) {
+        let _ = tokio::time::timeout(LINGER, drained(&mut socket)).await;
+    }
+}
+
+async fn drained(socket: &mut TcpStream) -> io::Result<()> {
+    let mut waste = [0; 16 << 10];
+    while socket.read(&mut waste).await? > 0 {}
+    Ok(())
+}
+
+/// How many answers are under way: from the call of the service to the drop of the answer's body.
+#[derive(Debug, Clone, Default)]
+struct Answering(Arc<AtomicUsize>);
+
+#[derive(Debug)]
+struct Answer(Arc<AtomicUsize>);
+
+impl Answering {
+    fn begun(self) -> Answer {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Answer(self.0)
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Answer {
+    fn of(self, response: http::Response<axum::body::Body>) -> http::Response<Answered> {
+        response.map(|body| Answered { body, _answer: self })
+    }
+}
+
+/// A body that says when it is done.
+struct Answered {
+    body: axum::body::Body,
+    _answer: Answer,
+}
+
+impl hyper::body::Body for Answered {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<hyper::body::Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> hyper::body::SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// A socket that times out when the peer takes nothing, and gives hyper's own bare errors a body.
+struct Watched {
+    socket: TcpStream,
+    write_timeout: Duration,
+    deadline: Pin<Box<Sleep>>,
+    stalled: bool,
+    answering: Answering,
+    instead: Bytes,
+}
+
+impl Watched {
+    fn new(socket: TcpStream, write_timeout: Duration, answering: Answering) -> Self {
+        let deadline = Box::pin(tokio::time::sleep(write_timeout));
+        Self { socket, write_timeout, deadline, stalled: false, answering, instead: Bytes::new() }
+    }
+
+    /// Turns a stall that lasts too long into an error.
+    fn watch<T>(&mut self, written: Poll<io::Result<T>>, context: &mut Context<'_>) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.stalled = false;
+            return written;
+        }
+        if !self.stalled {
+            self.stalled = true;
+            self.deadline.as_mut().reset(Instant::now() + self.write_timeout);
+        }
+        ready!(self.deadline.as_mut().poll(context));
+        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client takes nothing of its answer")))
+    }
+
+    /// Whether hyper writes an error of its own: a head without a body, while no request is being answered.
+    fn is_bare_error(&self, bytes: &[u8]) -> bool {
+        self.answering.0.load(Ordering::Relaxed) == 0
+            && bytes.starts_with(b"HTTP/1.1 4")
+            && bytes.ends_with(b"\r\n\r\n")
+            && bytes.windows(19).any(|window| window.eq_ignore_ascii_case(b"content-length: 0\r\n"))
+    }
+
+    fn poll_instead(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.instead.is_empty() {
+            let written = Pin::new(&mut self.socket).poll_write(context, &self.instead);
+            let written = ready!(self.watch(written, context))?;
+            let _ = self.instead.split_to(written);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// An error's head with its body, after which the connection closes.
+fn with_problem(status_line: &str, body: &[u8]) -> Vec<u8> {
+    let mut answer = format!(
+        "{status_line}content-type: {}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+        crate::wire::problem::MEDIA_TYPE,
+        body.len()
+    )
+    .into_bytes();
+    answer.extend_from_slice(body);
+    answer
+}
+
+fn status_of(head: &[u8]) -> Option<StatusCode> {
+    StatusCode::from_bytes(head.get(9..12)?).ok()
+}
+
+impl AsyncRead for Watched {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Watched {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        ready!(self.poll_instead(context))?;
+        if self.is_bare_error(bytes)
+            && let Some(status) = status_of(bytes)
+        {
+            let problem = of_connection(status);
+            self.instead = with_problem(&format!("HTTP/1.1 {status}\r\n"), &problem.encode()).into();
+            return Poll::Ready(Ok(bytes.len()));
+        }
+        let written = Pin::new(&mut self.socket).poll_write(context, bytes);
+        self.watch(written, context)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        if let [only] = slices {
+            return self.poll_write(context, only);
+        }
+        ready!(self.poll_instead(context))?;
+        let written = Pin::new(&mut self.socket).poll_write_vectored(context, slices);
+        self.watch(written, context)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.socket.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_instead(context))?;
+        Pin::new(&mut self.socket).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_instead(context))?;
+        Pin::new(&mut self.socket).poll_shutdown(context)
+    }
+}
+
+/// A service's panic, told as a problem.
+pub(super) fn panicked() -> http::Response<axum::body::Body> {
+    use crate::wire::problem::Problem;
+    let detail = "the server failed while it answered; whether the request took effect is unknown";
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "panicked", detail).into_response()
+}

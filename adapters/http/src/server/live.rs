@@ -1,0 +1,169 @@
+//! The same two routes with `Accept: text/event-stream`: live, by server-sent events.
+//!
+//! A recorded event is a frame without `event:`, so that a browser's `onmessage` gets it. `event: caught-up` and
+//! `event: fell-behind` tell of the state, `event: problem` of the error that ends the stream; a frame of only an
+//! `id:` moves the place to resume from. `id:` is always a position.
+
+use super::App;
+use super::request::{Parameters, checked, text};
+use crate::wire::errors::{PortError as _, of_subscription};
+use crate::wire::event::WireRecorded;
+use crate::wire::problem::Problem;
+use crate::wire::text::At;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::sse::{Event, Sse};
+use axum::response::{IntoResponse as _, Response};
+use core::convert::Infallible;
+use futures::stream::{self, StreamExt as _};
+use portolan_kernel::drivers::{Delivery, From, SubscribeError, Subscription};
+use portolan_kernel::values::{Position, Query, Read, Revision, StreamId};
+use serde_json::json;
+use std::sync::Arc;
+
+/// Whether the client takes server-sent events and named them.
+pub(super) fn is_wanted(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let mut types = values.flat_map(|value| value.split(','));
+    types.any(|range| range.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("text/event-stream"))
+}
+
+/// The events of the stream, after a position (`Last-Event-ID`) or a revision (`after`), or from now
+/// (`from=now`). The stream may be yet to come.
+pub(super) async fn stream(
+    app: Arc<App>,
+    id: StreamId,
+    after: Option<Revision>,
+    parameters: Parameters,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
+    let from = match (start(parameters, headers)?, after) {
+        (Some(from), _) => from,
+        (None, None) => From::Beginning,
+        (None, Some(after)) => From::After(position_of(&app, &id, after).await?),
+    };
+    serve(app, Query::stream(id), from).await
+}
+
+/// The events that match, after a position (`Last-Event-ID`, or `after`), or from now (`from=now`).
+pub(super) async fn events(
+    app: Arc<App>,
+    query: Query,
+    after: Option<Position>,
+    parameters: Parameters,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
+    let from = start(parameters, headers)?.unwrap_or(after.map_or(From::Beginning, From::After));
+    serve(app, query, from).await
+}
+
+/// `Last-Event-ID` comes first: it is what a client sends when it resumes with the URL it began with.
+fn start(mut parameters: Parameters, headers: &HeaderMap) -> Result<Option<From>, Problem> {
+    let from = parameters.one::<String>("from")?;
+    parameters.finish()?;
+    if let Some(id) = text(headers, "Last-Event-ID")?.filter(|id| !id.is_empty()) {
+        return match checked::<At>("Last-Event-ID", &id) {
+            Ok(At(position)) => Ok(Some(From::After(position))),
+            Err(problem) => Err(Problem { status: StatusCode::BAD_REQUEST, ..problem }),
+        };
+    }
+    match from.as_deref() {
+        None => Ok(None),
+        Some("beginning") => Ok(Some(From::Beginning)),
+        Some("now") => Ok(Some(From::Now)),
+        Some(_) => Err(Problem::wrong("from", "wrong-value", "it is `beginning` or `now`")),
+    }
+}
+
+async fn position_of(app: &App, id: &StreamId, revision: Revision) -> Result<Position, Problem> {
+    let before = revision.get().checked_sub(1).map(Revision::new);
+    let read = Read::stream_after(id.clone(), before).limit(1);
+    let page = app.ports.events.read(read).await.map_err(|error| error.to_problem())?;
+    let event = page.events.first().filter(|event| event.revision == revision);
+    event.map(|event| event.position).ok_or_else(|| {
+        Problem::wrong(
+            "after",
+            "wrong-value",
+            format!("{id} has no revision {revision}; its last is {:?}", page.revision),
+        )
+    })
+}
+
+async fn serve(app: Arc<App>, query: Query, from: From) -> Result<Response, Problem> {
+    let mut subscription = app.ports.subscriptions.subscribe(query, from);
+    // The first delivery is awaited, so that a start that is wrong is an answer and not a broken stream.
+    let first = tokio::select! {
+        first = subscription.next() => first,
+        () = app.stopping() => None,
+    };
+    let first = match first {
+        Some(Err(error)) => return Err(of_subscription(&error)),
+        Some(Ok(delivery)) => Some(Ok(delivery)),
+        None => {
+            return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "shutting-down", "the server is shutting down"));
+        }
+    };
+    let live = Live { app, subscription, first, ended: false };
+    let mut response = Sse::new(stream::unfold(live, Live::frame)).into_response();
+    // Proxies that buffer would hold back what is live.
+    response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
+    Ok(response)
+}
+
+struct Live {
+    app: Arc<App>,
+    subscription: Subscription,
+    first: Option<Result<Delivery, SubscribeError>>,
+    ended: bool,
+}
+
+impl Live {
+    /// The next frame. It is made when the connection has room for it, and not before: a slow reader holds up
+    /// itself alone.
+    async fn frame(mut self) -> Option<(Result<Event, Infallible>, Self)> {
+        if self.ended {
+            return None;
+        }
+        let delivery = match self.first.take() {
+            Some(first) => first,
+            None => tokio::select! {
+                biased;
+                () = self.app.stopping() => return None,
+                delivery = self.subscription.next() => delivery?,
+                () = tokio::time::sleep(self.app.config.live_keep_alive) => {
+                    return Some((Ok(Event::default().comment("")), self));
+                }
+            },
+        };
+        let event = match delivery {
+            Ok(delivery) => frame_of(&delivery),
+            Err(error) => Err(of_subscription(&error)),
+        };
+        let event = event.unwrap_or_else(|problem| {
+            self.ended = true;
+            Event::default().event("problem").data(String::from_utf8_lossy(&problem.encode()))
+        });
+        Some((Ok(event), self))
+    }
+}
+
+fn frame_of(delivery: &Delivery) -> Result<Event, Problem> {
+    let event = Event::default();
+    Ok(match delivery {
+        Delivery::Event(recorded) => {
+            let data = serde_json::to_string(&WireRecorded::new(recorded));
+            let data = data.map_err(|error| Problem::malformed(error.to_string()))?;
+            event.id(recorded.position.to_string()).data(data)
+        }
+        Delivery::Progress(position) => event.id(position.to_string()),
+        Delivery::CaughtUp(position) => {
+            let at = position.map(|position| position.to_string());
+            let event = event.event("caught-up").data(json!({ "position": at }).to_string());
+            match at {
+                Some(at) => event.id(at),
+                None => event,
+            }
+        }
+        Delivery::FellBehind => event.event("fell-behind").data("{}"),
+        _ => event.comment("a delivery of a kind that has no form on this wire"),
+    })
+}

@@ -1,0 +1,267 @@
+//! The server: ports in, HTTP out. Listening, limits, and the end of it.
+
+mod commands;
+mod connection;
+mod health;
+mod live;
+mod mount;
+mod problem;
+mod queries;
+mod request;
+mod routes;
+mod store;
+mod streams;
+
+use crate::config::ServerConfig;
+use crate::error::ServeError;
+use crate::wire::problem::Problem;
+use axum::Router;
+use axum::body::Body;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use core::fmt;
+use core::future::{Future, poll_fn};
+use core::net::SocketAddr;
+use core::panic::AssertUnwindSafe;
+use core::time::Duration;
+use hyper::body::Incoming;
+use mount::Mounted;
+pub use mount::{BoxError, MountBody};
+use portolan_kernel::Bytes;
+use portolan_kernel::application::Ports;
+use portolan_kernel::ports::Source;
+use serde::Serialize;
+use std::io;
+use std::panic::catch_unwind;
+use std::sync::Arc;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tower::ServiceExt as _;
+
+/// A server that offers [`Ports`] over HTTP/1.1.
+///
+/// ```no_run
+/// # async fn example(ports: portolan_kernel::application::Ports) -> Result<(), Box<dyn std::error::Error>> {
+/// use portolan_http::{HttpServer, shutdown_signal};
+///
+/// HttpServer::new(ports).serve("127.0.0.1:8080".parse()?, shutdown_signal()).await?;
+/// # Ok(()) }
+/// ```
+///
+/// # Laws
+///
+/// **TR-1** to **TR-3** and **TR-5**; the crate's documentation has the routes and the wire.
+pub struct HttpServer {
+    ports: Ports,
+    config: ServerConfig,
+    raw_appends: bool,
+    mounted: Vec<Mounted>,
+}
+
+impl fmt::Debug for HttpServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpServer")
+            .field("config", &self.config)
+            .field("raw_appends", &self.raw_appends)
+            .finish_non_exhaustive()
+    }
+}
+
+impl HttpServer {
+    /// A server of these ports, with the usual limits and without the routes that write to the store directly.
+    #[must_use]
+    pub fn new(ports: Ports) -> Self {
+        Self { ports, config: ServerConfig::default(), raw_appends: false, mounted: Vec::new() }
+    }
+
+    /// The same server, with these limits.
+    #[must_use]
+    pub fn with_config(self, config: ServerConfig) -> Self {
+        Self { config, ..self }
+    }
+
+    /// The same server; whether it has `POST /append` and `POST /streams/{id}`. These bypass the domain: whoever
+    /// reaches them writes what no command would. Off, they answer 403.
+    #[must_use]
+    pub fn with_raw_appends(self, raw_appends: bool) -> Self {
+        Self { raw_appends, ..self }
+    }
+
+    /// Listens. Connections wait until [`BoundServer::serve`]; with port 0 the system chooses one.
+    ///
+    /// # Errors
+    ///
+    /// [`ServeError`].
+    pub async fn bind(self, address: SocketAddr) -> Result<BoundServer, ServeError> {
+        mount::check(&self.mounted)?;
+        let bound = async {
+            let listener = TcpListener::bind(address).await?;
+            Ok((listener.local_addr()?, listener))
+        };
+        let (local, listener) =
+            bound.await.map_err(|error: io::Error| ServeError::Bind { address, source: Source::new(error) })?;
+        Ok(BoundServer { server: self, listener, local })
+    }
+
+    /// Listens and serves until `shutdown` is ready, then finishes what has been accepted.
+    ///
+    /// # Errors
+    ///
+    /// [`ServeError`].
+    pub async fn serve(self, address: SocketAddr, shutdown: impl Future<Output = ()>) -> Result<(), ServeError> {
+        self.bind(address).await?.serve(shutdown).await;
+        Ok(())
+    }
+}
+
+/// A server that listens already.
+#[derive(Debug)]
+pub struct BoundServer {
+    server: HttpServer,
+    listener: TcpListener,
+    local: SocketAddr,
+}
+
+impl BoundServer {
+    /// Where it listens.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// Serves until `shutdown` is ready. Then it accepts no more connections, ends live streams, and lets requests
+    /// that have been accepted finish, for as long as [`ServerConfig::drain_timeout`] says.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future stops at once; requests under way are cut off.
+    pub async fn serve(self, shutdown: impl Future<Output = ()>) {
+        let HttpServer { ports, config, raw_appends, mounted } = self.server;
+        let (stop, stopping) = watch::channel(false);
+        let free = Arc::new(Semaphore::new(config.max_connections.clamp(1, Semaphore::MAX_PERMITS)));
+        let drain_timeout = config.drain_timeout;
+        let bodies = Arc::new(Semaphore::new(config.bodies_bytes.clamp(1, Semaphore::MAX_PERMITS)));
+        let app = Arc::new(App { ports, config, raw_appends, bodies, stopping });
+        let service = Service { router: routes::router(app.clone(), &mounted) };
+
+        let mut connections = JoinSet::new();
+        let mut shutdown = core::pin::pin!(shutdown);
+        loop {
+            let accepted = async {
+                // The semaphore is never closed; without a permit there is no accepting.
+                let permit = free.clone().acquire_owned().await.ok();
+                (accept(&self.listener).await, permit)
+            };
+            tokio::select! {
+                biased;
+                () = &mut shutdown => break,
+                (socket, permit) = accepted => {
+                    let connection = connection::serve(app.clone(), service.clone(), socket);
+                    connections.spawn(async move {
+                        connection.await;
+                        drop(permit);
+                    });
+                }
+                Some(_) = connections.join_next() => {}
+            }
+        }
+        drop(self.listener);
+        // The receiver lives in `app`.
+        let _ = stop.send(true);
+        let drained = async { while connections.join_next().await.is_some() {} };
+        let _ = tokio::time::timeout(drain_timeout, drained).await;
+        connections.shutdown().await;
+    }
+}
+
+/// The next connection. A failure to accept (out of file descriptors, a peer that left) passes: wait, and go on.
+async fn accept(listener: &TcpListener) -> TcpStream {
+    const PAUSE: Duration = Duration::from_millis(50);
+    loop {
+        match listener.accept().await {
+            Ok((socket, _)) => {
+                let _ = socket.set_nodelay(true);
+                return socket;
+            }
+            Err(_) => tokio::time::sleep(PAUSE).await,
+        }
+    }
+}
+
+/// What every handler sees.
+pub(crate) struct App {
+    ports: Ports,
+    config: ServerConfig,
+    raw_appends: bool,
+    /// A permit a byte of all bodies that are being read or answered.
+    bodies: Arc<Semaphore>,
+    stopping: watch::Receiver<bool>,
+}
+
+impl App {
+    fn is_stopping(&self) -> bool {
+        *self.stopping.borrow()
+    }
+
+    /// Ready once the server has been told to stop.
+    fn stopping(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut stopping = self.stopping.clone();
+        async move {
+            let _ = stopping.wait_for(|stopping| *stopping).await;
+        }
+    }
+
+    fn raw_appends_are_on(&self) -> Result<(), Problem> {
+        if self.raw_appends {
+            return Ok(());
+        }
+        let detail =
+            "this server takes no appends that bypass the domain; send a command, or start it with raw appends";
+        Err(Problem::new(StatusCode::FORBIDDEN, "raw-appends-off", detail))
+    }
+
+    /// Base64 makes four bytes of three; around each event there is some JSON.
+    fn append_body_bytes(&self) -> u64 {
+        const PER_EVENT: u64 = 512;
+        self.config.append_body_bytes.unwrap_or_else(|| {
+            let limits = self.ports.events.capabilities().limits;
+            let bytes = limits.append_bytes.saturating_add(limits.note_bytes);
+            let events = u64::from(limits.append_events).saturating_mul(PER_EVENT);
+            bytes.saturating_add(bytes / 3).saturating_add(events).saturating_add(self.config.body_bytes)
+        })
+    }
+}
+
+/// The router behind a wall: a panic is an answer, and the server goes on.
+#[derive(Clone)]
+struct Service {
+    router: Router,
+}
+
+impl Service {
+    async fn call(self, request: http::Request<Incoming>) -> Response {
+        let mut answer = Box::pin(self.router.oneshot(request.map(Body::new)));
+        let caught = poll_fn(|context| {
+            // After a panic the future is dropped and never polled again, so that nobody sees it broken.
+            match catch_unwind(AssertUnwindSafe(|| answer.as_mut().poll(context))) {
+                Ok(poll) => poll.map(Ok),
+                Err(_) => core::task::Poll::Ready(Err(())),
+            }
+        });
+        match caught.await {
+            Ok(Ok(response)) => response,
+            Ok(Err(never)) => match never {},
+            Err(()) => connection::panicked(),
+        }
+    }
+}
+
+/// A JSON answer.
+fn json<T: Serialize>(value: &T) -> Result<Response, Problem> {
+    let body = serde_json::to_vec(value).map_err(|error| {
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "failed", format!("the answer has no JSON form: {error}"))
+            .with("reason", error.to_string())
+    })?;
+    Ok(([(header::CONTENT_TYPE, "application/json")], Bytes::from(body)).into_response())
+}

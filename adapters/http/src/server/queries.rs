@@ -1,0 +1,61 @@
+//! `GET /queries/{name}`: ask, with parameters that are strings; `POST`: with any JSON object. And the list.
+
+use super::request::{Captured, Parameters, Request, etag, is_known, json_body, metadata, named};
+use super::{App, json};
+use crate::wire::errors::PortError as _;
+use crate::wire::problem::Problem;
+use crate::wire::receipt::{WireName, WireQueries};
+use crate::wire::text::Text;
+use axum::extract::State;
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use portolan_kernel::Bytes;
+use portolan_kernel::ports::QueryEnvelope;
+use portolan_kernel::values::{Format, Name};
+use serde_json::Value;
+use std::sync::Arc;
+
+pub(super) async fn ask(State(app): State<Arc<App>>, name: Captured, request: Request) -> Result<Response, Problem> {
+    let name: Name = named("name", name)?;
+    let (parts, _) = request.into_parts();
+    let parameters = Value::Object(Parameters::of(&parts)?.into_object()).to_string();
+    answer(&app, name, parameters.into(), &parts).await
+}
+
+pub(super) async fn ask_json(
+    State(app): State<Arc<App>>,
+    name: Captured,
+    request: Request,
+) -> Result<Response, Problem> {
+    let name: Name = named("name", name)?;
+    let (parts, body) = json_body(&app, request, app.config.body_bytes).await?;
+    Parameters::of(&parts)?.finish()?;
+    answer(&app, name, body, &parts).await
+}
+
+async fn answer(app: &App, name: Name, parameters: Bytes, parts: &Parts) -> Result<Response, Problem> {
+    let envelope = QueryEnvelope::new(name, parameters).with_metadata(metadata(&parts.headers)?);
+    let answer = app.ports.queries.ask(envelope).await.map_err(|error| error.to_problem())?;
+    let mut response = match answer.revision {
+        Some(revision) if is_known(&parts.headers, revision) => StatusCode::NOT_MODIFIED.into_response(),
+        _ => {
+            let media_type = match answer.format {
+                Format::Json => "application/json",
+                _ => "application/octet-stream",
+            };
+            ([(header::CONTENT_TYPE, media_type)], answer.body).into_response()
+        }
+    };
+    if let Some(revision) = answer.revision
+        && let Ok(tag) = HeaderValue::from_str(&etag(revision))
+    {
+        response.headers_mut().insert(header::ETAG, tag);
+    }
+    Ok(response)
+}
+
+pub(super) async fn list(State(app): State<Arc<App>>) -> Result<Response, Problem> {
+    let queries = app.ports.queries.queries().into_iter().map(|info| WireName { name: Text(info.name) });
+    json(&WireQueries { queries: queries.collect() })
+}

@@ -1,0 +1,81 @@
+//! The port `EventStore`, whole: `POST /append`, `POST /read`, `GET /changed`, `GET /appends/{scope}/{id}`,
+//! `GET /checkpoints/{name}`, `GET /capabilities`.
+
+use super::request::{Captured, Parameters, Request, json_body, named};
+use super::streams::filter;
+use super::{App, json};
+use crate::wire::append::{WireAppend, WireAppended, WireCheckpointState, WireRecalled};
+use crate::wire::capabilities::WireCapabilities;
+use crate::wire::errors::PortError as _;
+use crate::wire::from_json;
+use crate::wire::problem::Problem;
+use crate::wire::read::{WirePage, WireQuery, WireRead};
+use crate::wire::text::At;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use portolan_kernel::values::{Name, Query};
+use std::sync::Arc;
+
+pub(super) async fn append(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
+    app.raw_appends_are_on()?;
+    let (parts, body) = json_body(&app, request, app.append_body_bytes()).await?;
+    Parameters::of(&parts)?.finish()?;
+    let append = from_json::<WireAppend<'_>>(&body)?.decode()?;
+    drop(body);
+    let appended = app.ports.events.append(append).await.map_err(|error| error.to_problem())?;
+    json(&WireAppended::new(&appended))
+}
+
+pub(super) async fn read(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
+    let (parts, body) = json_body(&app, request, app.config.body_bytes).await?;
+    Parameters::of(&parts)?.finish()?;
+    let read = from_json::<WireRead>(&body)?.decode();
+    let page = app.ports.events.read(read).await.map_err(|error| error.to_problem())?;
+    json(&WirePage::new(&page))
+}
+
+/// Answers 204 once something may have changed, or nothing has for as long as the server waits.
+pub(super) async fn changed(State(app): State<Arc<App>>, request: Request) -> Result<StatusCode, Problem> {
+    let (parts, _) = request.into_parts();
+    let mut parameters = Parameters::of(&parts)?;
+    let after = parameters.one::<At>("after")?.map(|At(after)| after);
+    let query = match parameters.one::<String>("query")? {
+        Some(query) => from_json::<WireQuery>(query.as_bytes())?.decode(),
+        None => Query::of(filter(&mut parameters)?),
+    };
+    parameters.finish()?;
+    tokio::select! {
+        changed = app.ports.events.changed(query, after) => changed.map_err(|error| error.to_problem())?,
+        () = tokio::time::sleep(app.config.changed_wait) => {}
+        () = app.stopping() => {}
+    }
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(super) async fn recall(
+    State(app): State<Arc<App>>,
+    path: Result<Path<(String, String)>, PathRejection>,
+) -> Result<Response, Problem> {
+    let Path((scope, id)) = path.map_err(|error| Problem::malformed(error.body_text()))?;
+    let name = |part, text: &str| super::request::checked::<Name>(part, text);
+    let (scope, id) = (name("scope", &scope)?, name("id", &id)?);
+    let recalled = app.ports.events.recall(scope, id).await.map_err(|error| error.to_problem())?;
+    match recalled {
+        Some(recalled) => json(&WireRecalled::new(&recalled)),
+        None => {
+            Err(Problem::new(StatusCode::NOT_FOUND, "not-recorded", "nothing is recorded under this key, or no longer"))
+        }
+    }
+}
+
+pub(super) async fn checkpoint(State(app): State<Arc<App>>, name: Captured) -> Result<Response, Problem> {
+    let name: Name = named("name", name)?;
+    let state = app.ports.events.checkpoint(name).await.map_err(|error| error.to_problem())?;
+    json(&WireCheckpointState::new(state))
+}
+
+pub(super) async fn capabilities(State(app): State<Arc<App>>) -> Result<Response, Problem> {
+    json(&WireCapabilities::new(&app.ports.events.capabilities()))
+}

@@ -1,0 +1,378 @@
+//! The errors of the ports as problems, and back: what leaves a server as one error arrives as the same (TR-2).
+
+use super::append::WireExpected;
+use super::capabilities::capability;
+use super::problem::Problem;
+use super::text::{At, digits};
+use core::str::FromStr;
+use http::StatusCode;
+use portolan_kernel::drivers::SubscribeError;
+use portolan_kernel::ports::{AppendError, CommandError, QueryError, ReadError, Source};
+use portolan_kernel::values::{Position, Revision, Token};
+use serde::Deserialize as _;
+use serde_json::Value;
+use std::borrow::Cow;
+
+/// An error of a port that has a form on the wire.
+pub(crate) trait PortError: Sized {
+    fn to_problem(&self) -> Problem;
+
+    /// `None` for a problem that is not this port's.
+    fn from_problem(problem: &Problem) -> Option<Self>;
+}
+
+impl PortError for AppendError {
+    fn to_problem(&self) -> Problem {
+        let conflict = |name| Problem::new(StatusCode::CONFLICT, name, self.to_string());
+        match self {
+            Self::Conflict { stream, expected, actual } => conflict("stream-conflict")
+                .with("stream", stream.as_str())
+                .with("expected", serde_json::to_value(WireExpected::from(*expected)).unwrap_or_default())
+                .with("actual", actual.map(Revision::get)),
+            Self::GuardFailed { position } => conflict("guard-failed").with("position", position.to_string()),
+            Self::CheckpointMoved { name, actual, token } => conflict("checkpoint-moved")
+                .with("name", name.as_str())
+                .with("actual", actual.map(|position| position.to_string()))
+                .with("token", token.0.to_string()),
+            Self::WrongStore { named, actual } => {
+                conflict("wrong-store").with("named", named.to_string()).with("actual", actual.to_string())
+            }
+            Self::KeyReused { scope, id } => {
+                conflict("key-reused").with("scope", scope.as_str()).with("id", id.as_str())
+            }
+            Self::TooLarge { what, size, limit } => too_large(self.to_string(), what, *size, *limit),
+            Self::Invalid(reason) => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-append", self.to_string())
+                .with("reason", reason.as_str()),
+            Self::Unsupported(lack) => unsupported(self.to_string(), lack.as_str()),
+            Self::Busy(source) => busy(self.to_string(), source),
+            Self::Unknown(source) => outcome_unknown(self.to_string(), source),
+            Self::Corrupt { place } => corrupt(self.to_string(), place),
+            Self::Other(source) => failed(self.to_string(), source),
+            _ => failed(self.to_string(), &Source::new(self.to_string())),
+        }
+    }
+
+    fn from_problem(problem: &Problem) -> Option<Self> {
+        Some(match problem.name.as_str() {
+            "stream-conflict" => Self::Conflict {
+                stream: parsed(problem, "stream")?,
+                expected: WireExpected::deserialize(problem.members.get("expected")?).ok()?.into(),
+                actual: revision(problem, "actual")?,
+            },
+            "guard-failed" => Self::GuardFailed { position: parsed::<At>(problem, "position")?.0 },
+            "checkpoint-moved" => Self::CheckpointMoved {
+                name: parsed(problem, "name")?,
+                actual: position(problem, "actual")?,
+                token: Token(digits(problem.text("token")?)?),
+            },
+            "wrong-store" => Self::WrongStore { named: parsed(problem, "named")?, actual: parsed(problem, "actual")? },
+            "key-reused" => Self::KeyReused { scope: parsed(problem, "scope")?, id: parsed(problem, "id")? },
+            "too-large" => {
+                let (what, size, limit) = sizes(problem)?;
+                Self::TooLarge { what, size, limit }
+            }
+            "invalid-append" => Self::Invalid(problem.text("reason")?.to_owned()),
+            "unsupported" => Self::Unsupported(capability(problem.text("capability")?)?),
+            "busy" => Self::Busy(source(problem)?),
+            "shutting-down" => Self::Busy(Source::new(problem.detail.clone())),
+            "outcome-unknown" => Self::Unknown(source(problem)?),
+            "corrupt" => Self::Corrupt { place: problem.text("place")?.to_owned() },
+            "failed" => Self::Other(source(problem)?),
+            _ => return None,
+        })
+    }
+}
+
+impl PortError for ReadError {
+    fn to_problem(&self) -> Problem {
+        match self {
+            Self::TooLarge { what, size, limit } => too_large(self.to_string(), what, *size, *limit),
+            Self::Invalid(reason) => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-read", self.to_string())
+                .with("reason", reason.as_str()),
+            Self::Unsupported(lack) => unsupported(self.to_string(), lack.as_str()),
+            Self::Busy(source) => busy(self.to_string(), source),
+            Self::Corrupt { place } => corrupt(self.to_string(), place),
+            Self::Other(source) => failed(self.to_string(), source),
+            _ => failed(self.to_string(), &Source::new(self.to_string())),
+        }
+    }
+
+    fn from_problem(problem: &Problem) -> Option<Self> {
+        Some(match problem.name.as_str() {
+            "too-large" => {
+                let (what, size, limit) = sizes(problem)?;
+                Self::TooLarge { what, size, limit }
+            }
+            "invalid-read" => Self::Invalid(problem.text("reason")?.to_owned()),
+            "unsupported" => Self::Unsupported(capability(problem.text("capability")?)?),
+            "busy" => Self::Busy(source(problem)?),
+            "shutting-down" => Self::Busy(Source::new(problem.detail.clone())),
+            "corrupt" => Self::Corrupt { place: problem.text("place")?.to_owned() },
+            "failed" => Self::Other(source(problem)?),
+            _ => return None,
+        })
+    }
+}
+
+impl PortError for CommandError {
+    fn to_problem(&self) -> Problem {
+        match self {
+            Self::UnknownCommand(name) => {
+                Problem::new(StatusCode::NOT_FOUND, "unknown-command", self.to_string()).with("name", name.as_str())
+            }
+            Self::Malformed(reason) => Problem::malformed(reason.as_str()),
+            Self::Invalid(violations) => Problem::invalid("invalid-command", "the command", violations.clone()),
+            Self::Rejected { code, message, fields } => {
+                Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "rejected", message.as_str())
+                    .with("code", code.as_str())
+                    .with("fields", fields.clone())
+            }
+            Self::Conflict { stream, actual } => {
+                Problem::new(StatusCode::CONFLICT, "command-conflict", self.to_string())
+                    .with("stream", stream.as_str())
+                    .with("actual", actual.map(Revision::get))
+            }
+            Self::KeyReused => Problem::new(StatusCode::CONFLICT, "key-reused", self.to_string()),
+            Self::ShuttingDown => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "shutting-down", self.to_string()),
+            Self::Busy(source) => busy(self.to_string(), source),
+            Self::Unknown(source) => outcome_unknown(self.to_string(), source),
+            Self::Other(source) => failed(self.to_string(), source),
+            _ => failed(self.to_string(), &Source::new(self.to_string())),
+        }
+    }
+
+    fn from_problem(problem: &Problem) -> Option<Self> {
+        Some(match problem.name.as_str() {
+            "unknown-command" => Self::UnknownCommand(parsed(problem, "name")?),
+            "malformed" => Self::Malformed(problem.text("reason")?.to_owned()),
+            "invalid-command" | "invalid-request" => Self::Invalid(problem.violations()?),
+            "rejected" => Self::Rejected {
+                code: problem.text("code")?.to_owned(),
+                message: problem.detail.clone(),
+                fields: problem.members.get("fields").cloned().unwrap_or(Value::Null),
+            },
+            "command-conflict" => {
+                Self::Conflict { stream: parsed(problem, "stream")?, actual: revision(problem, "actual")? }
+            }
+            "key-reused" => Self::KeyReused,
+            "shutting-down" => Self::ShuttingDown,
+            "busy" => Self::Busy(source(problem)?),
+            "outcome-unknown" => Self::Unknown(source(problem)?),
+            "failed" => Self::Other(source(problem)?),
+            _ => return None,
+        })
+    }
+}
+
+impl PortError for QueryError {
+    fn to_problem(&self) -> Problem {
+        match self {
+            Self::UnknownQuery(name) => {
+                Problem::new(StatusCode::NOT_FOUND, "unknown-query", self.to_string()).with("name", name.as_str())
+            }
+            Self::Malformed(reason) => Problem::malformed(reason.as_str()),
+            Self::Invalid(violations) => Problem::invalid("invalid-query", "the query", violations.clone()),
+            Self::NotFound(what) => Problem::new(StatusCode::NOT_FOUND, "not-found", what.as_str()),
+            Self::Busy(source) => busy(self.to_string(), source),
+            Self::Other(source) => failed(self.to_string(), source),
+            _ => failed(self.to_string(), &Source::new(self.to_string())),
+        }
+    }
+
+    fn from_problem(problem: &Problem) -> Option<Self> {
+        Some(match problem.name.as_str() {
+            "unknown-query" => Self::UnknownQuery(parsed(problem, "name")?),
+            "malformed" => Self::Malformed(problem.text("reason")?.to_owned()),
+            "invalid-query" | "invalid-request" => Self::Invalid(problem.violations()?),
+            "not-found" => Self::NotFound(problem.detail.clone()),
+            "busy" => Self::Busy(source(problem)?),
+            "shutting-down" => Self::Busy(Source::new(problem.detail.clone())),
+            "failed" => Self::Other(source(problem)?),
+            _ => return None,
+        })
+    }
+}
+
+/// The error of a subscription, which has a client of people only.
+pub(crate) fn of_subscription(error: &SubscribeError) -> Problem {
+    match error {
+        SubscribeError::AheadOfLog { after, store } => {
+            Problem::new(StatusCode::CONFLICT, "ahead-of-log", error.to_string())
+                .with("after", after.to_string())
+                .with("store", store.to_string())
+        }
+        SubscribeError::Read(error) => error.to_problem(),
+        _ => failed(error.to_string(), &Source::new(error.to_string())),
+    }
+}
+
+fn too_large(detail: String, what: &str, size: u64, limit: u64) -> Problem {
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", detail)
+        .with("what", what)
+        .with("size", size.to_string())
+        .with("limit", limit.to_string())
+}
+
+fn unsupported(detail: String, capability: &str) -> Problem {
+    Problem::new(StatusCode::NOT_IMPLEMENTED, "unsupported", detail).with("capability", capability)
+}
+
+fn busy(detail: String, source: &Source) -> Problem {
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail).with("reason", source.to_string())
+}
+
+fn outcome_unknown(detail: String, source: &Source) -> Problem {
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "outcome-unknown", detail).with("reason", source.to_string())
+}
+
+fn corrupt(detail: String, place: &str) -> Problem {
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "corrupt", detail).with("place", place)
+}
+
+fn failed(detail: String, source: &Source) -> Problem {
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "failed", detail).with("reason", source.to_string())
+}
+
+fn source(problem: &Problem) -> Option<Source> {
+    problem.text("reason").map(Source::new)
+}
+
+fn parsed<T: FromStr>(problem: &Problem, member: &str) -> Option<T> {
+    problem.text(member)?.parse().ok()
+}
+
+fn revision(problem: &Problem, member: &str) -> Option<Option<Revision>> {
+    match problem.members.get(member)? {
+        Value::Null => Some(None),
+        number => number.as_u64().map(|number| Some(Revision::new(number))),
+    }
+}
+
+fn position(problem: &Problem, member: &str) -> Option<Option<Position>> {
+    match problem.members.get(member)? {
+        Value::Null => Some(None),
+        _ => parsed::<At>(problem, member).map(|At(position)| Some(position)),
+    }
+}
+
+fn sizes(problem: &Problem) -> Option<(Cow<'static, str>, u64, u64)> {
+    let number = |member| problem.text(member).and_then(digits);
+    Some((Cow::Owned(problem.text("what")?.to_owned()), number("size")?, number("limit")?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::fmt::Debug;
+    use portolan_kernel::ports::{Capability, StoreId, Violation};
+    use portolan_kernel::values::{Expected, Name, StreamId};
+    use std::collections::BTreeSet;
+
+    fn returns<E: PortError + Debug>(errors: Vec<E>) {
+        let mut names = BTreeSet::new();
+        for error in errors {
+            let sent = error.to_problem();
+            let received = Problem::decode(sent.status, &sent.encode()).unwrap();
+            assert_eq!(received, sent);
+            let back = E::from_problem(&received).unwrap_or_else(|| panic!("{error:?} was lost as {sent:?}"));
+            assert_eq!(format!("{back:?}"), format!("{error:?}"));
+            names.insert((sent.name, sent.status));
+        }
+        assert!(names.iter().all(|(_, status)| status.is_client_error() || status.is_server_error()), "{names:?}");
+    }
+
+    fn stream() -> StreamId {
+        StreamId::new("a/b \"%\u{1F980}").unwrap()
+    }
+
+    fn name() -> Name {
+        Name::new("a/b \"%\u{1F980}").unwrap()
+    }
+
+    fn backend() -> Source {
+        Source::new("line \"one\"\nline two")
+    }
+
+    #[test]
+    fn every_error_of_an_append_comes_back_the_same() {
+        let conflict = |expected, actual| AppendError::Conflict { stream: stream(), expected, actual };
+        returns(vec![
+            conflict(Expected::NoStream, Some(Revision::new(u64::MAX))),
+            conflict(Expected::StreamExists, None),
+            conflict(Expected::Exact(Revision::new((1 << 53) + 1)), Some(Revision::FIRST)),
+            AppendError::GuardFailed { position: Position::MAX },
+            AppendError::CheckpointMoved { name: name(), actual: None, token: Token(u64::MAX) },
+            AppendError::CheckpointMoved { name: name(), actual: Some(Position::MAX), token: Token(0) },
+            AppendError::WrongStore { named: StoreId::from_bytes([1; 16]), actual: StoreId::from_bytes([2; 16]) },
+            AppendError::KeyReused { scope: name(), id: name() },
+            AppendError::TooLarge { what: "bytes of an event".into(), size: u64::MAX, limit: 1 },
+            AppendError::Invalid("no".into()),
+            AppendError::Busy(backend()),
+            AppendError::Unknown(backend()),
+            AppendError::Corrupt { place: "page 3 of \"x.db\"".into() },
+            AppendError::Other(backend()),
+        ]);
+        returns(Capability::ALL.map(AppendError::Unsupported).into());
+    }
+
+    #[test]
+    fn every_error_of_a_read_comes_back_the_same() {
+        returns(vec![
+            ReadError::TooLarge { what: "terms of the query".into(), size: 2, limit: u64::MAX },
+            ReadError::Invalid("no".into()),
+            ReadError::Unsupported(Capability::Keys),
+            ReadError::Busy(backend()),
+            ReadError::Corrupt { place: String::new() },
+            ReadError::Other(backend()),
+        ]);
+    }
+
+    #[test]
+    fn every_error_of_a_command_comes_back_the_same() {
+        let violations =
+            vec![Violation::new("lines[2].amount", "wrong-type", "a number"), Violation::new("", "b", "c")];
+        returns(vec![
+            CommandError::UnknownCommand(name()),
+            CommandError::Malformed("at line 1".into()),
+            CommandError::Invalid(violations),
+            CommandError::Invalid(vec![]),
+            CommandError::Rejected {
+                code: "insufficient-funds".into(),
+                message: "2 cents short".into(),
+                fields: serde_json::json!({
+                    "missing": u64::MAX, "detail": [null, "x", {}], "type": "t",
+                }),
+            },
+            CommandError::Rejected { code: String::new(), message: String::new(), fields: Value::Null },
+            CommandError::Conflict { stream: stream(), actual: None },
+            CommandError::Conflict { stream: stream(), actual: Some(Revision::new(u64::MAX)) },
+            CommandError::KeyReused,
+            CommandError::ShuttingDown,
+            CommandError::Busy(backend()),
+            CommandError::Unknown(backend()),
+            CommandError::Other(backend()),
+        ]);
+    }
+
+    #[test]
+    fn every_digit_of_a_rejection_comes_back() {
+        let numbers: Vec<f64> = (1..2_000_u64)
+            .map(|n| f64::from_bits(n.wrapping_mul(0x9E37_79B9_7F4A_7C15)))
+            .filter(|number| number.is_finite())
+            .collect();
+        let fields = serde_json::json!({ "numbers": numbers });
+        returns(vec![CommandError::Rejected { code: "c".into(), message: "m".into(), fields }]);
+    }
+
+    #[test]
+    fn every_error_of_a_query_comes_back_the_same() {
+        returns(vec![
+            QueryError::UnknownQuery(name()),
+            QueryError::Malformed("at line 1".into()),
+            QueryError::Invalid(vec![Violation::new("a", "b", "c")]),
+            QueryError::NotFound("no account ann".into()),
+            QueryError::Busy(backend()),
+            QueryError::Other(backend()),
+        ]);
+    }
+}

@@ -1,0 +1,38 @@
+//! What crosses the wire: JSON, in types of its own. Kernel types stay free of it.
+//!
+//! Numbers that may pass 2^53 travel as strings; bytes that are not exactly one JSON text travel as base64.
+
+pub(crate) mod append;
+pub(crate) mod capabilities;
+pub(crate) mod errors;
+pub(crate) mod event;
+pub(crate) mod problem;
+pub(crate) mod read;
+pub(crate) mod receipt;
+pub(crate) mod text;
+
+use self::problem::Problem;
+use portolan_kernel::ports::Violation;
+use serde::Deserialize;
+
+/// Reads a JSON text whole, and tells what is wrong with it and where.
+///
+/// # Errors
+///
+/// `malformed` (400) for what is no JSON, `invalid-request` (422) for what has another shape.
+pub(crate) fn from_json<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Problem> {
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let path = error.path().to_string();
+        let error = error.into_inner();
+        if error.is_data() {
+            let path = if path == "." { String::new() } else { path };
+            let code = if error.to_string().starts_with("unknown field") { "unknown-field" } else { "wrong-shape" };
+            Problem::invalid_request(vec![Violation::new(path, code, error.to_string())])
+        } else {
+            Problem::malformed(error.to_string())
+        }
+    })?;
+    json.end().map_err(|error| Problem::malformed(error.to_string()))?;
+    Ok(value)
+}

@@ -1,0 +1,117 @@
+//! `/commands` and `/queries`.
+
+use crate::support::Running;
+use rstest::rstest;
+use serde_json::json;
+
+#[tokio::test]
+async fn a_command_is_answered_with_its_receipt() {
+    let server = Running::start().await;
+    let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let reply = server
+        .post(
+            "/commands/echo",
+            &["Idempotency-Key: k-\u{1F980}", "X-Correlation-Id: c-1", &format!("traceparent: {trace}")],
+            r#"{"a":1}"#,
+        )
+        .await;
+    assert_eq!(
+        reply.is_ok(),
+        json!({
+            "stream": "account-ann", "revision": 3, "position": "17",
+            "streams": [{ "stream": "account-ann", "revision": 3 }, { "stream": "b", "revision": null }],
+            "events": ["07070707-0707-0707-0707-070707070707"], "repeated": false,
+        })
+    );
+    assert_eq!(reply.header("etag"), Some("\"3\""));
+    let seen = server.commands.seen.lock().unwrap().pop().unwrap();
+    assert_eq!(seen.id.as_deref(), Some("k-\u{1F980}"));
+    assert_eq!(seen.metadata.correlation.as_deref(), Some("c-1"));
+    assert_eq!(seen.metadata.traceparent.as_deref(), Some(trace));
+}
+
+#[rstest]
+#[case("invalid", 422, "invalid-command")]
+#[case("rejected", 422, "rejected")]
+#[case("conflict", 409, "command-conflict")]
+#[case("key-reused", 409, "key-reused")]
+#[case("shutting-down", 503, "shutting-down")]
+#[case("busy", 503, "busy")]
+#[case("unknown", 500, "outcome-unknown")]
+#[case("other", 500, "failed")]
+#[case("panic", 500, "panicked")]
+#[case("nobody", 404, "unknown-command")]
+#[case("a%2Fb%20%25%F0%9F%A6%80", 404, "unknown-command")]
+#[tokio::test]
+async fn errors_are_problems(#[case] command: &str, #[case] status: u16, #[case] name: &str) {
+    let server = Running::start().await;
+    let reply = server.post(&format!("/commands/{command}"), &[], "{}").await;
+    let problem = reply.is_problem(status, name);
+    assert_eq!(reply.header("retry-after").is_some(), status == 503, "{reply:?}");
+    match command {
+        "invalid" => assert_eq!(problem["violations"][0]["path"], "amount"),
+        "rejected" => {
+            assert_eq!(problem["code"], "insufficient-funds");
+            assert_eq!(problem["fields"], json!({ "missing": 2 }));
+            assert_eq!(problem["detail"], "2 cents short");
+        }
+        "a%2Fb%20%25%F0%9F%A6%80" => assert_eq!(problem["name"], "a/b %\u{1F980}"),
+        _ => {}
+    }
+    // And the server goes on.
+    server.post("/commands/echo", &[], "{}").await.is_ok();
+}
+
+#[rstest]
+#[case::broken("application/json", "{\"a\":", 400, "malformed")]
+#[case::empty("application/json", "", 400, "malformed")]
+#[case::two("application/json", "{} {}", 400, "malformed")]
+#[case::latin("application/json", "{\"a\":\"\\x\"}", 400, "malformed")]
+#[case::form("application/x-www-form-urlencoded", "{}", 415, "media-type")]
+#[case::text("text/plain; charset=utf-8", "{}", 415, "media-type")]
+#[case::suffix("application/vnd.bank+json; charset=utf-8", "{}", 200, "")]
+#[tokio::test]
+async fn bodies_are_json(#[case] media_type: &str, #[case] body: &str, #[case] status: u16, #[case] name: &str) {
+    let server = Running::start().await;
+    let reply = server.send("POST", "/commands/echo", &[&format!("Content-Type: {media_type}")], body).await;
+    match status {
+        200 => drop(reply.is_ok()),
+        _ => drop(reply.is_problem(status, name)),
+    }
+}
+
+#[tokio::test]
+async fn a_deep_body_is_refused_and_overflows_nothing() {
+    let server = Running::start().await;
+    let reply = server.post("/commands/echo", &[], &"[".repeat(1 << 20)).await;
+    reply.is_problem(400, "malformed");
+}
+
+#[rstest]
+#[case::empty_key("Idempotency-Key: ")]
+#[case::long_key(&format!("Idempotency-Key: {}", "k".repeat(513)))]
+#[case::two_keys("Idempotency-Key: a\r\nIdempotency-Key: b")]
+#[case::metadata("Portolan-Metadata: %7B")]
+#[tokio::test]
+async fn wrong_headers_are_named(#[case] header: &str) {
+    let server = Running::start().await;
+    let problem = server.post("/commands/echo", &[header], "{}").await.is_problem(422, "invalid-request");
+    let name = header.split(':').next().unwrap();
+    assert_eq!(problem["violations"][0]["path"], name, "{problem}");
+}
+
+#[tokio::test]
+async fn a_query_takes_its_parameters_from_the_query_string() {
+    let server = Running::start().await;
+    let reply = server.get("/queries/echo?account_id=a%2Fb+c%25%F0%9F%A6%80&x=1&x=2").await;
+    assert_eq!(reply.is_ok(), json!({ "account_id": "a/b c%\u{1F980}", "x": ["1", "2"] }));
+    assert_eq!(reply.header("etag"), Some("\"5\""));
+    let known = server.send("GET", "/queries/echo", &["If-None-Match: \"5\""], "").await;
+    assert_eq!((known.status, known.body.len()), (304, 0));
+    server.get("/queries/missing").await.is_problem(404, "not-found");
+    server.get("/queries/nobody").await.is_problem(404, "unknown-query");
+    server.get("/queries/busy").await.is_problem(503, "busy");
+    server.get("/queries/echo?a=%FF").await.is_problem(400, "malformed");
+    assert_eq!(server.get("/commands").await.is_ok(), json!({ "commands": [{ "name": "echo" }] }));
+    assert_eq!(server.get("/queries").await.is_ok(), json!({ "queries": [{ "name": "echo" }] }));
+}

@@ -1,0 +1,22 @@
+//! The server as hostile and as ordinary clients meet it, over raw sockets; and the client against it.
+
+#[path = "../support/mod.rs"]
+#[cfg(test)]
+mod support;
+
+#[cfg(test)]
+mod client;
+#[cfg(test)]
+mod commands;
+#[cfg(test)]
+mod lifecycle;
+#[cfg(test)]
+mod limits;
+#[cfg(test)]
+mod live;
+#[cfg(test)]
+mod malformed;
+#[cfg(test)]
+mod mounted;
+#[cfg(test)]
+mod streams;

@@ -1,0 +1,239 @@
+//! A small application behind a server: the suite's reference store, and buses that answer what a test asks for.
+
+#![allow(dead_code, reason = "each test binary uses a part")]
+
+use async_trait::async_trait;
+use core::time::Duration;
+use futures::future::BoxFuture;
+use portolan_conformance::ReferenceStore;
+use portolan_http::{HttpClient, HttpServer, ServerConfig};
+use portolan_kernel::application::Ports;
+use portolan_kernel::ports::{
+    Answer, Body, Clock, CommandBus, CommandEnvelope, CommandError, CommandInfo, EventStore, QueryBus, QueryEnvelope,
+    QueryError, QueryInfo, Receipt, Source, Spawn, Violation,
+};
+use portolan_kernel::values::{EventId, Name, Position, Revision, StreamId, Timestamp};
+use serde_json::{Value, json};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::sync::oneshot;
+
+pub(crate) struct Tasks;
+
+impl Spawn for Tasks {
+    fn spawn(&self, task: BoxFuture<'static, ()>) {
+        tokio::spawn(task);
+    }
+}
+
+pub(crate) struct Noon;
+
+impl Clock for Noon {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(1_785_000_000_000_001)
+    }
+}
+
+/// Takes the command `echo`; others answer with the error they are named after. It remembers what came.
+#[derive(Default)]
+pub(crate) struct Commands {
+    pub(crate) seen: Mutex<Vec<CommandEnvelope>>,
+}
+
+#[async_trait]
+impl CommandBus for Commands {
+    async fn dispatch(&self, command: CommandEnvelope) -> Result<Receipt, CommandError> {
+        let Body::Encoded(bytes, _) = &command.body else { panic!("a typed body crossed the wire") };
+        let body: Value = serde_json::from_slice(bytes).map_err(|error| CommandError::Malformed(error.to_string()))?;
+        let stream: StreamId = "account-ann".parse().unwrap();
+        let result = match &*command.name {
+            "echo" => Ok(Receipt::new(
+                vec![(stream, Some(Revision::new(3))), ("b".parse().unwrap(), None)],
+                Position::new(17),
+                vec![EventId::from_bytes([7; 16])],
+                false,
+            )),
+            "invalid" => Err(CommandError::Invalid(vec![Violation::new("amount", "wrong-type", "a number, please")])),
+            "rejected" => Err(CommandError::Rejected {
+                code: "insufficient-funds".into(),
+                message: "2 cents short".into(),
+                fields: json!({ "missing": 2 }),
+            }),
+            "conflict" => Err(CommandError::Conflict { stream, actual: Some(Revision::new(9)) }),
+            "key-reused" => Err(CommandError::KeyReused),
+            "shutting-down" => Err(CommandError::ShuttingDown),
+            "busy" => Err(CommandError::Busy(Source::new("full"))),
+            "unknown" => Err(CommandError::Unknown(Source::new("lost"))),
+            "other" => Err(CommandError::Other(Source::new("odd"))),
+            "panic" => panic!("as asked"),
+            "slow" => {
+                tokio::time::sleep(Duration::from_millis(body["ms"].as_u64().unwrap_or(0))).await;
+                Ok(Receipt::none())
+            }
+            _ => Err(CommandError::UnknownCommand(command.name.clone())),
+        };
+        self.seen.lock().unwrap().push(command);
+        result
+    }
+
+    fn commands(&self) -> Vec<CommandInfo> {
+        vec![CommandInfo::new(Name::new("echo").unwrap())]
+    }
+}
+
+/// Answers `echo` with its parameters.
+pub(crate) struct Queries;
+
+#[async_trait]
+impl QueryBus for Queries {
+    async fn ask(&self, query: QueryEnvelope) -> Result<Answer, QueryError> {
+        match &*query.name {
+            "echo" => Ok(Answer::json(query.parameters).with_revision(Some(Revision::new(5)))),
+            "missing" => Err(QueryError::NotFound("no account bob".into())),
+            "busy" => Err(QueryError::Busy(Source::new("full"))),
+            _ => Err(QueryError::UnknownQuery(query.name)),
+        }
+    }
+
+    fn queries(&self) -> Vec<QueryInfo> {
+        vec![QueryInfo::new(Name::new("echo").unwrap())]
+    }
+}
+
+/// A server on a port of its own, which stops when this is dropped.
+pub(crate) struct Running {
+    pub(crate) address: SocketAddr,
+    pub(crate) store: Arc<dyn EventStore>,
+    pub(crate) commands: Arc<Commands>,
+    stop: Option<oneshot::Sender<()>>,
+    pub(crate) stopped: Option<tokio::task::JoinHandle<()>>,
+}
+
+impl Running {
+    pub(crate) async fn start() -> Self {
+        Self::with(|server| server.with_raw_appends(true)).await
+    }
+
+    pub(crate) async fn configured(change: impl FnOnce(&mut ServerConfig)) -> Self {
+        let mut config = ServerConfig::default();
+        change(&mut config);
+        Self::with(|server| server.with_raw_appends(true).with_config(config)).await
+    }
+
+    pub(crate) async fn with(change: impl FnOnce(HttpServer) -> HttpServer) -> Self {
+        Self::over(Arc::new(ReferenceStore::new(Arc::new(Noon))), change).await
+    }
+
+    pub(crate) async fn over(store: Arc<dyn EventStore>, change: impl FnOnce(HttpServer) -> HttpServer) -> Self {
+        let commands = Arc::new(Commands::default());
+        let ports = Ports::new(commands.clone(), Arc::new(Queries), store.clone(), Arc::new(Tasks));
+        let server = change(HttpServer::new(ports)).bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let (stop, stopped) = oneshot::channel();
+        let address = server.local_addr();
+        let task = tokio::spawn(server.serve(async {
+            let _ = stopped.await;
+        }));
+        Self { address, store, commands, stop: Some(stop), stopped: Some(task) }
+    }
+
+    pub(crate) fn stop(&mut self) {
+        self.stop.take();
+    }
+
+    pub(crate) async fn client(&self) -> HttpClient {
+        HttpClient::connect(format!("http://{}", self.address)).await.unwrap()
+    }
+
+    pub(crate) async fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.address).await.unwrap()
+    }
+
+    /// Sends these bytes on a connection of their own, and takes one answer.
+    pub(crate) async fn raw(&self, request: impl AsRef<[u8]>) -> Reply {
+        let mut socket = self.connect().await;
+        socket.write_all(request.as_ref()).await.unwrap();
+        Reply::read(&mut socket).await
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Reply {
+        self.send("GET", path, &[], "").await
+    }
+
+    pub(crate) async fn send(&self, method: &str, path: &str, headers: &[&str], body: &str) -> Reply {
+        let headers: String = headers.iter().map(|header| format!("{header}\r\n")).collect();
+        let length = if body.is_empty() { String::new() } else { format!("Content-Length: {}\r\n", body.len()) };
+        self.raw(format!("{method} {path} HTTP/1.1\r\nHost: x\r\n{headers}{length}\r\n{body}")).await
+    }
+
+    /// Sends JSON.
+    pub(crate) async fn post(&self, path: &str, headers: &[&str], body: &str) -> Reply {
+        self.send("POST", path, &[&["Content-Type: application/json"], headers].concat(), body).await
+    }
+}
+
+/// An answer, read to its announced end.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Reply {
+    pub(crate) async fn read(socket: &mut TcpStream) -> Self {
+        let limit = Duration::from_secs(10);
+        tokio::time::timeout(limit, Self::read_all(socket)).await.expect("no answer within 10 s")
+    }
+
+    async fn read_all(socket: &mut TcpStream) -> Self {
+        let mut bytes = Vec::new();
+        let head = loop {
+            if let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
+                break end + 4;
+            }
+            assert!(
+                socket.read_buf(&mut bytes).await.unwrap() > 0,
+                "closed after {:?}",
+                String::from_utf8_lossy(&bytes)
+            );
+        };
+        let text = String::from_utf8(bytes[..head].to_vec()).unwrap();
+        let status = text[9..12].parse().unwrap();
+        let mut reply = Self { status, head: text, body: bytes.split_off(head) };
+        if let Some(length) = reply.header("content-length") {
+            let length: usize = length.parse().unwrap();
+            while reply.body.len() < length && socket.read_buf(&mut reply.body).await.unwrap() > 0 {}
+        }
+        reply
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let lines = self.head.lines().filter_map(|line| line.split_once(": "));
+        lines.into_iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("{self:?} is no JSON"))
+    }
+
+    /// That this is a problem, of this status and type.
+    #[track_caller]
+    pub(crate) fn is_problem(&self, status: u16, name: &str) -> Value {
+        assert_eq!(self.status, status, "{self:?}: {}", String::from_utf8_lossy(&self.body));
+        assert_eq!(self.header("content-type"), Some("application/problem+json"), "{self:?}");
+        let body = self.json();
+        assert_eq!(body["type"], format!("urn:portolan:problem:{name}"), "{body}");
+        assert_eq!(body["status"], status);
+        assert!(body["title"].is_string() && body["detail"].is_string(), "{body}");
+        body
+    }
+
+    #[track_caller]
+    pub(crate) fn is_ok(&self) -> Value {
+        assert_eq!(self.status, 200, "{self:?}: {}", String::from_utf8_lossy(&self.body));
+        assert_eq!(self.header("content-type"), Some("application/json"));
+        self.json()
+    }
+}

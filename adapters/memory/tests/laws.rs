@@ -1,0 +1,18 @@
+//! The laws, run on the store in memory.
+
+use core::convert::Infallible;
+use portolan_conformance::{Place, event_store_laws, snapshot_store_laws};
+use portolan_memory::MemoryStore;
+
+event_store_laws! {
+    open: async |place: &Place| Ok::<_, Infallible>(MemoryStore::builder().clock(place.clock()).build()),
+    lacks: {
+        Durability: "it lives in memory",
+        SeveralProcesses: "a second handle from the same place is another, empty store",
+    },
+}
+
+snapshot_store_laws! {
+    open: async |_: &Place| Ok::<_, Infallible>(MemoryStore::new()),
+    lacks: { Durability: "it lives in memory" },
+}

@@ -1,0 +1,99 @@
+//! One page of events, from one snapshot of the file.
+
+use crate::append::position;
+use crate::candidates::{gap, revision_at};
+use crate::error::Fault;
+use crate::names;
+use crate::query::{Found, PAGE_BYTES, Range, Scan};
+use crate::readers::Reader;
+use crate::rows::{self, COLUMNS};
+use crate::schema;
+use portolan_kernel::values::{Direction, Page, Position, Query, Read, Revision, Start, StreamId};
+
+/// Answers a read that `check_read` has passed.
+pub(crate) fn page(reader: &mut Reader, read: &Read, page_events: u32) -> Result<Page, Fault> {
+    // The counter is committed with the events it counts, so in one snapshot it is the frontier.
+    let stored = schema::load_store(&reader.conn)?.last_position;
+    let frontier = read.until.map_or(stored, |until| number(until.get()).min(stored));
+    let limit = usize::try_from(read.limit.min(page_events)).unwrap_or(usize::MAX);
+    match &read.from {
+        Start::Stream(stream, after) => stream_page(reader, read, stream, *after, frontier, limit),
+        Start::Log(query, after) => log_page(reader, read, query, *after, frontier, limit),
+    }
+}
+
+/// As SQLite has it; what is larger than any it could hold is the largest.
+fn number(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn log_page(
+    reader: &mut Reader,
+    read: &Read,
+    query: &Query,
+    after: Option<Position>,
+    frontier: i64,
+    limit: usize,
+) -> Result<Page, Fault> {
+    let after = after.map(|after| number(after.get()));
+    let range = match read.direction {
+        Direction::Forward => Range { low: after.map_or(1, |after| after.saturating_add(1)), high: frontier },
+        Direction::Backward => Range { low: 1, high: after.map_or(frontier, |after| frontier.min(after - 1)) },
+    };
+    let scan = Scan { query, direction: read.direction, limit };
+    let Found { events, examined } = scan.page(&reader.conn, &mut reader.names, range)?;
+    let next = examined.map(|examined| {
+        let mut next = Read::log_after(query.clone(), position(examined)).limit(read.limit).until(position(frontier));
+        next.direction = read.direction;
+        next
+    });
+    Ok(Page::new(events, position(frontier), next, None))
+}
+
+fn stream_page(
+    reader: &mut Reader,
+    read: &Read,
+    stream: &StreamId,
+    after: Option<Revision>,
+    frontier: i64,
+    limit: usize,
+) -> Result<Page, Fault> {
+    let Reader { conn, names } = reader;
+    let last = match names::stream_number(conn, stream)? {
+        None => None,
+        Some(number) => revision_at(conn, number, frontier)?.map(|last| (number, last)),
+    };
+    let Some((number_of_stream, last)) = last else {
+        return Ok(Page::new(Vec::new(), position(frontier), None, None));
+    };
+    let after = after.map(|after| number(after.get()));
+    let (range, order) = match read.direction {
+        Direction::Forward => (Range { low: after.map_or(0, |after| after.saturating_add(1)), high: last }, "ASC"),
+        Direction::Backward => (Range { low: 0, high: after.map_or(last, |after| last.min(after - 1)) }, "DESC"),
+    };
+    let mut expected = match read.direction {
+        Direction::Forward => range.low,
+        Direction::Backward => range.high,
+    };
+    let mut events = Vec::new();
+    let mut bytes = 0;
+    let mut statement = conn.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM log WHERE stream = ?1 AND revision BETWEEN ?2 AND ?3 ORDER BY revision {order}"
+    ))?;
+    let mut rows = statement.query([number_of_stream, range.low, range.high])?;
+    while events.len() < limit && bytes < PAGE_BYTES && range.holds(expected) {
+        let row = rows.next()?.ok_or_else(|| gap(conn, number_of_stream, expected))?;
+        let event = rows::decode(conn, names, row)?;
+        if number(event.revision.get()) != expected || event.stream != *stream {
+            return Err(gap(conn, number_of_stream, expected));
+        }
+        bytes += event.bytes();
+        events.push(event);
+        expected += if read.direction == Direction::Forward { 1 } else { -1 };
+    }
+    let next = events
+        .last()
+        .filter(|_| range.holds(expected))
+        .map(|event| read.clone().after(event).until(position(frontier)));
+    Ok(Page::new(events, position(frontier), next, Some(Revision::new(last.cast_unsigned()))))
+}

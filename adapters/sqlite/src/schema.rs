@@ -1,0 +1,262 @@
+//! The tables, and how a file comes to have them.
+
+use crate::checksum::Checksum;
+use crate::config::{Durability, SqliteConfig};
+use crate::error::{Fault, OpenError};
+use core::time::Duration;
+use portolan_kernel::ports::{Source, StoreId};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+use std::path::Path;
+use std::thread;
+use std::time::Instant;
+
+/// `PTLN`, in the header of every file of ours.
+const APPLICATION_ID: i32 = 0x5054_4C4E;
+
+/// The n-th brings a file from version n to n + 1.
+const MIGRATIONS: [&str; 1] = [V1];
+
+/// The version of the format this crate writes.
+const VERSION: i64 = MIGRATIONS.len() as i64;
+
+// Few indexes: what a transaction costs is the number of B-tree leaves it touches. Stream names and kinds
+// (category and type together) are interned, so that an event costs two small numbers in each of its two
+// indexes, and one index on the kind serves queries by type, by category and by both. Rows of one kind go
+// to one end of it, so it stays local however many streams there are.
+const V1: &str = "
+CREATE TABLE store (
+    only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
+    identity BLOB NOT NULL,
+    last_position INTEGER NOT NULL, -- kept here and not taken from the log: positions are never used again
+    checksum INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE streams (
+    number INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE
+) STRICT;
+
+CREATE TABLE kinds (
+    number INTEGER PRIMARY KEY,
+    category TEXT NOT NULL,
+    type TEXT NOT NULL,
+    UNIQUE (category, type)
+) STRICT;
+CREATE INDEX kinds_by_type ON kinds (type);
+
+CREATE TABLE log (
+    position INTEGER PRIMARY KEY,
+    stream INTEGER NOT NULL,
+    revision INTEGER NOT NULL,
+    kind INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    format INTEGER NOT NULL,      -- 0: JSON, 1: binary
+    recorded_at INTEGER NOT NULL, -- microseconds since 1970, UTC
+    id BLOB NOT NULL,             -- a UUID
+    tags TEXT,                    -- one a line; NULL: none
+    payload ANY NOT NULL,         -- TEXT where it is JSON, BLOB otherwise
+    metadata ANY NOT NULL,
+    checksum INTEGER NOT NULL     -- CRC-32C over all of it
+) STRICT;
+CREATE UNIQUE INDEX log_by_stream ON log (stream, revision);
+CREATE INDEX log_by_kind ON log (kind);
+
+CREATE TABLE tags (
+    tag TEXT NOT NULL,
+    position INTEGER NOT NULL,
+    PRIMARY KEY (tag, position)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE keys (
+    scope TEXT NOT NULL,
+    id TEXT NOT NULL,
+    digest BLOB NOT NULL,
+    note BLOB NOT NULL,
+    outcome TEXT NOT NULL,        -- first and last position, then a line a stream: revision and name
+    recorded_at INTEGER NOT NULL,
+    checksum INTEGER NOT NULL,
+    PRIMARY KEY (scope, id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE checkpoints (
+    name TEXT PRIMARY KEY NOT NULL,
+    position INTEGER,
+    token INTEGER NOT NULL,       -- 64 bits without a sign, shown with one
+    checksum INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE snapshots (
+    stream TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    revision INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    format INTEGER NOT NULL,
+    taken_at INTEGER NOT NULL,
+    state ANY NOT NULL,
+    checksum INTEGER NOT NULL,
+    PRIMARY KEY (stream, kind, revision)
+) STRICT;
+
+-- The log as a person reads it.
+CREATE VIEW events AS
+SELECT log.position, streams.name AS stream, log.revision, kinds.type, log.version,
+       strftime('%Y-%m-%d %H:%M:%S', log.recorded_at / 1000000, 'unixepoch')
+           || format('.%06d', log.recorded_at % 1000000) AS recorded_at,
+       log.payload, replace(log.tags, char(10), ', ') AS tags, log.metadata,
+       lower(format('%s-%s-%s-%s-%s', substr(hex(log.id), 1, 8), substr(hex(log.id), 9, 4),
+           substr(hex(log.id), 13, 4), substr(hex(log.id), 17, 4), substr(hex(log.id), 21))) AS id
+FROM log JOIN streams ON streams.number = log.stream JOIN kinds ON kinds.number = log.kind;
+";
+
+/// Opens the writing connection and brings the file up to date.
+pub(crate) fn open_writer(config: &SqliteConfig) -> Result<(Connection, StoreId), OpenError> {
+    let path = config.path.as_path();
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let fault = |error: rusqlite::Error| Fault::from(error).refuses_open(path);
+    let mut conn = Connection::open_with_flags(path, flags).map_err(fault)?;
+    if conn.is_readonly("main").map_err(fault)? {
+        return Err(OpenError::ReadOnly { path: path.into() });
+    }
+    conn.busy_timeout(config.busy_timeout).map_err(fault)?;
+    let found = judge(&conn, path)?;
+    configure(&conn, config).map_err(|fault| fault.refuses_open(path))?;
+    if found < VERSION {
+        migrate(&mut conn, path)?;
+    }
+    let identity = load_store(&conn).map_err(|fault| fault.refuses_open(path))?.identity;
+    Ok((conn, identity))
+}
+
+/// Opens a connection that reads.
+pub(crate) fn open_reader(path: &Path, busy_timeout: Duration) -> Result<Connection, Fault> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let conn = Connection::open_with_flags(path, flags)?;
+    conn.busy_timeout(busy_timeout)?;
+    conn.pragma_update(None, "query_only", true)?;
+    conn.pragma_update(None, "cache_size", -8_192)?;
+    conn.set_prepared_statement_cache_capacity(48);
+    Ok(conn)
+}
+
+/// The version of a file that is ours, 0 for an empty one. Writes nothing.
+fn judge(conn: &Connection, path: &Path) -> Result<i64, OpenError> {
+    let (application_id, version, tables) = header(conn).map_err(|fault| fault.refuses_open(path))?;
+    if application_id == APPLICATION_ID {
+        if version > VERSION {
+            return Err(OpenError::NewerVersion { path: path.into(), found: version, supported: VERSION });
+        }
+        return Ok(version.max(0));
+    }
+    if application_id == 0 && version == 0 && tables == 0 {
+        return Ok(0);
+    }
+    Err(OpenError::OtherApplication { path: path.into(), application_id })
+}
+
+/// The application's id, the format's version, and how many tables there are.
+fn header(conn: &Connection) -> Result<(i32, i64, i64), Fault> {
+    let look = |conn: &Connection| -> Result<_, Fault> {
+        let application_id = conn.pragma_query_value(None, "application_id", |row| row.get(0))?;
+        let version = conn.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        let tables = conn.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+        Ok((application_id, version, tables))
+    };
+    if !conn.is_autocommit() {
+        return look(conn);
+    }
+    // All of one moment: another process may be making the file meanwhile.
+    let moment = conn.unchecked_transaction()?;
+    look(&moment)
+}
+
+fn configure(conn: &Connection, config: &SqliteConfig) -> Result<(), Fault> {
+    // The change to WAL needs the file for itself and does not wait for it: another process may be making the
+    // same file.
+    let deadline = Instant::now() + config.busy_timeout;
+    let mode: String = loop {
+        match conn.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0)) {
+            Ok(mode) => break mode,
+            Err(error) => {
+                let fault = Fault::from(error);
+                if !fault.is_busy() || Instant::now() >= deadline {
+                    return Err(fault);
+                }
+                thread::sleep(Duration::from_millis(2));
+            }
+        }
+    };
+    if mode != "wal" {
+        return Err(Fault::Unfit("SQLite cannot keep a write-ahead log beside the file"));
+    }
+    let synchronous = match config.durability {
+        Durability::Full => "FULL",
+        Durability::SurvivesProcessCrashOnly => "NORMAL",
+    };
+    conn.pragma_update(None, "synchronous", synchronous)?;
+    // On Apple systems a plain fsync does not reach the disk; elsewhere these two do nothing.
+    conn.pragma_update(None, "fullfsync", true)?;
+    conn.pragma_update(None, "checkpoint_fullfsync", true)?;
+    conn.pragma_update(None, "cache_size", -65_536)?;
+    conn.pragma_update(None, "temp_store", "MEMORY")?;
+    conn.query_row("PRAGMA wal_autocheckpoint = 0", [], |_| Ok(()))?;
+    conn.query_row(&format!("PRAGMA journal_size_limit = {WAL_KEPT_BYTES}"), [], |_| Ok(()))?;
+    if let Some(pages) = config.max_pages {
+        conn.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))?;
+    }
+    conn.set_prepared_statement_cache_capacity(64);
+    Ok(())
+}
+
+/// The size the write-ahead log is cut back to when it starts over.
+const WAL_KEPT_BYTES: u32 = 64 << 20;
+
+fn migrate(conn: &mut Connection, path: &Path) -> Result<(), OpenError> {
+    let fault = |error: rusqlite::Error| Fault::from(error).refuses_open(path);
+    let transaction = conn.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).map_err(fault)?;
+    // Another process may have come first.
+    let found = judge(&transaction, path)?;
+    for migration in MIGRATIONS.iter().skip(usize::try_from(found).unwrap_or_default()) {
+        transaction.execute_batch(migration).map_err(fault)?;
+    }
+    if found == 0 {
+        let mut identity = [0; 16];
+        getrandom::fill(&mut identity)
+            .map_err(|error| OpenError::Other { path: path.into(), source: Source::new(error.to_string()) })?;
+        let identity = uuid::Builder::from_random_bytes(identity).into_uuid().into_bytes();
+        transaction
+            .execute("INSERT INTO store VALUES (1, ?1, 0, ?2)", params![identity, store_checksum(&identity, 0)])
+            .map_err(fault)?;
+        transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(fault)?;
+    }
+    transaction.pragma_update(None, "user_version", VERSION).map_err(fault)?;
+    transaction.commit().map_err(fault)
+}
+
+/// The one row about the store itself.
+pub(crate) struct StoreRow {
+    pub(crate) identity: StoreId,
+    /// The last position given out; 0 for none.
+    pub(crate) last_position: i64,
+}
+
+fn store_checksum(identity: &[u8], last_position: i64) -> i64 {
+    Checksum::of("store").bytes(identity).number(last_position).get()
+}
+
+pub(crate) fn load_store(conn: &Connection) -> Result<StoreRow, Fault> {
+    let damaged = || Fault::Damaged("table store".into());
+    let mut statement = conn.prepare_cached("SELECT identity, last_position, checksum FROM store")?;
+    let (identity, last_position, checksum): (Vec<u8>, i64, i64) =
+        statement.query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).optional()?.ok_or_else(damaged)?;
+    let bytes = <[u8; 16]>::try_from(identity.as_slice()).map_err(|_| damaged())?;
+    if store_checksum(&identity, last_position) != checksum || last_position < 0 {
+        return Err(damaged());
+    }
+    Ok(StoreRow { identity: StoreId::from_bytes(bytes), last_position })
+}
+
+pub(crate) fn save_last_position(conn: &Connection, identity: StoreId, last_position: i64) -> Result<(), Fault> {
+    let checksum = store_checksum(identity.as_bytes(), last_position);
+    conn.prepare_cached("UPDATE store SET last_position = ?1, checksum = ?2")?.execute([last_position, checksum])?;
+    Ok(())
+}

@@ -1,0 +1,343 @@
+//! The writer: one thread that owns the writing connection and commits whatever waits in one transaction.
+
+use crate::append::{Ledger, Refusal};
+use crate::changed::Changes;
+use crate::config::SqliteConfig;
+use crate::error::{Fault, OpenError};
+use crate::file::FileMark;
+use crate::heads::Heads;
+use crate::keys::Sweep;
+use crate::names::{Kinds, Names};
+use crate::queue::{Bounds, Commit, Queue};
+use crate::{schema, snapshots};
+use alloc::sync::Arc;
+use core::sync::atomic::{AtomicI32, Ordering};
+use core::time::Duration;
+use futures::channel::oneshot;
+use portolan_kernel::ports::{AppendError, Clock, Snapshot, Source, StoreId};
+use portolan_kernel::values::{Append, Appended, Name, Revision, StreamId};
+use rusqlite::{Connection, ErrorCode};
+use std::path::PathBuf;
+use std::thread::{self, JoinHandle};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+/// A write. All are answered as an append is.
+pub(crate) enum Job {
+    Append(Append),
+    SaveSnapshot(Snapshot),
+    DeleteSnapshots { stream: StreamId, kind: Name, below: Option<Revision> },
+}
+
+pub(crate) type Answer = Result<Appended, AppendError>;
+pub(crate) type Jobs = Queue<Job, Answer>;
+
+/// One transaction commits so much at most, so that the first of a long queue does not wait for the last.
+const GROUP_REQUESTS: usize = 1_024;
+const GROUP_BYTES: u64 = 8 << 20;
+
+/// What a write weighs beside its own bytes, and an event beside its own.
+const OVERHEAD_BYTES: u64 = 256;
+
+/// Pages of write-ahead log after which they are moved into the file, as far as readers allow.
+const CHECKPOINT_PAGES: i32 = 4_000;
+
+/// Pages of write-ahead log after which the writer waits for readers to let go of it: else reads that overlap
+/// for ever would let it grow for ever.
+const RESTART_PAGES: i32 = 16_000;
+
+/// How long it then waits, at most.
+const RESTART_TIMEOUT: Duration = Duration::from_millis(500);
+
+impl Job {
+    /// What counts against the bounds of the queue.
+    pub(crate) fn bytes(&self) -> u64 {
+        OVERHEAD_BYTES
+            + match self {
+                Self::Append(append) => {
+                    let events = append.events.iter().map(|event| event.bytes() + OVERHEAD_BYTES).sum::<u64>();
+                    let expected = append.expect.iter().map(|(stream, _)| stream.len() as u64).sum::<u64>();
+                    events + expected + append.key.as_ref().map_or(0, |key| key.note.len() as u64)
+                }
+                Self::SaveSnapshot(snapshot) => snapshot.state.len() as u64,
+                Self::DeleteSnapshots { .. } => 0,
+            }
+    }
+}
+
+/// What a store knows of its writer.
+pub(crate) struct Handle {
+    pub(crate) jobs: Arc<Jobs>,
+    pub(crate) identity: StoreId,
+    pub(crate) thread: JoinHandle<()>,
+}
+
+/// Starts the thread, which opens the file and then writes until the queue is closed and empty.
+pub(crate) async fn start(config: SqliteConfig, changes: Arc<Changes>) -> Result<Handle, OpenError> {
+    let path = config.path.clone();
+    let other = |reason: Source| OpenError::Other { path: path.clone(), source: reason };
+    let jobs = Arc::new(Jobs::new(Bounds {
+        requests: config.queue_capacity,
+        bytes: config.queue_bytes,
+        group_requests: GROUP_REQUESTS,
+        group_bytes: GROUP_BYTES,
+    }));
+    let (opened, is_open) = oneshot::channel();
+    let serving = jobs.clone();
+    let thread = thread::Builder::new()
+        .name("portolan-sqlite-writer".into())
+        .spawn(move || match Writer::open(config, changes) {
+            Err(error) => {
+                let _ = opened.send(Err(error));
+            }
+            // Whoever opened it has gone; then so has the store.
+            Ok(mut writer) => {
+                if opened.send(Ok(writer.ledger.identity)).is_ok() {
+                    serving.serve(&mut writer);
+                }
+            }
+        })
+        .map_err(|error| other(Source::new(error)))?;
+    match is_open.await {
+        Ok(opened) => Ok(Handle { jobs, identity: opened?, thread }),
+        Err(oneshot::Canceled) => Err(other(Source::new("the writer's thread died while opening the file"))),
+    }
+}
+
+struct Writer {
+    conn: Connection,
+    path: PathBuf,
+    mark: FileMark,
+    ledger: Ledger,
+    clock: Arc<dyn Clock>,
+    changes: Arc<Changes>,
+    busy_timeout: Duration,
+    /// As the connection last saw it; another process's commit changes it.
+    data_version: Option<i64>,
+    /// The last time another process was seen to write.
+    met_others: Option<Instant>,
+    sweep: Sweep,
+    wal_pages: Arc<AtomicI32>,
+    next_checkpoint: i32,
+}
+
+/// Where in a transaction the file failed.
+enum Failure {
+    /// Before anything was written.
+    Begin(Fault),
+    /// While writing; it was rolled back.
+    Write(Fault),
+    /// While committing.
+    Commit(Fault),
+}
+
+impl Writer {
+    fn open(config: SqliteConfig, changes: Arc<Changes>) -> Result<Self, OpenError> {
+        let (mut conn, identity) = schema::open_writer(&config)?;
+        let wal_pages = Arc::new(AtomicI32::new(0));
+        let seen = wal_pages.clone();
+        let hook = move |_: &mut rusqlite::hooks::Wal, pages| {
+            seen.store(pages, Ordering::Relaxed);
+            Ok(())
+        };
+        let fault = |error: rusqlite::Error| Fault::from(error).refuses_open(&config.path);
+        conn.wal_hook(Some(hook)).map_err(fault)?;
+        // From here on the writer waits in its own way, see `begin`.
+        conn.busy_timeout(Duration::ZERO).map_err(fault)?;
+        let mark = FileMark::of(&config.path)
+            .map_err(|error| OpenError::Other { path: config.path.clone(), source: Source::new(error) })?;
+        Ok(Self {
+            conn,
+            mark,
+            ledger: Ledger {
+                identity,
+                last_position: 0,
+                retention: config.key_retention,
+                heads: Heads::new(config.cached_heads),
+                kinds: Kinds::default(),
+                names: Names::default(),
+            },
+            clock: config.clock,
+            changes,
+            busy_timeout: config.busy_timeout,
+            data_version: None,
+            met_others: None,
+            sweep: Sweep::default(),
+            wal_pages,
+            next_checkpoint: CHECKPOINT_PAGES,
+            path: config.path,
+        })
+    }
+
+    /// One transaction for these jobs. After a failure nothing of it is known to be there, and nothing of
+    /// what was believed is believed any more.
+    fn transact(&mut self, jobs: &[Job]) -> Result<Vec<Answer>, Failure> {
+        let outcome = self.try_transact(jobs);
+        match &outcome {
+            Ok(_) => self.changes.committed(self.ledger.last_position),
+            Err(_) => {
+                if !self.conn.is_autocommit() {
+                    // What cannot be rolled back now is, at the latest, when the next transaction cannot begin.
+                    let _ = self.run("ROLLBACK");
+                }
+                self.ledger.forget();
+                self.data_version = None;
+            }
+        }
+        outcome
+    }
+
+    fn try_transact(&mut self, jobs: &[Job]) -> Result<Vec<Answer>, Failure> {
+        self.begin().map_err(Failure::Begin)?;
+        self.look_for_others().map_err(Failure::Begin)?;
+        let before = self.ledger.last_position;
+        let mut keys = 0;
+        let mut answers = Vec::with_capacity(jobs.len());
+        for job in jobs {
+            let answer = self.perform(job).map_err(Failure::Write)?;
+            if let (Job::Append(append), Ok(appended)) = (job, &answer) {
+                keys += usize::from(append.key.is_some() && !appended.repeated);
+            }
+            answers.push(answer);
+        }
+        self.close_books(before, keys).map_err(Failure::Write)?;
+        self.run("COMMIT").map_err(Failure::Commit)?;
+        Ok(answers)
+    }
+
+    /// Takes the write lock. SQLite's own way of waiting sleeps longer and longer, and a busy process would
+    /// hardly ever let another in; this one looks often.
+    fn begin(&mut self) -> Result<(), Fault> {
+        self.mark.check(&self.path)?;
+        if self.met_others.is_some_and(|met| met.elapsed() < Duration::from_secs(1)) {
+            thread::sleep(Duration::from_micros(50));
+        }
+        let deadline = Instant::now() + self.busy_timeout;
+        loop {
+            match self.run("BEGIN IMMEDIATE") {
+                Err(fault) if fault.is_busy() && Instant::now() < deadline => {
+                    self.met_others = Some(Instant::now());
+                    thread::sleep(Duration::from_micros(100 + u64::from(jitter()) % 900));
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// Only inside the transaction is it sure that nobody writes between the question and the answer.
+    fn look_for_others(&mut self) -> Result<(), Fault> {
+        let version: i64 = self.conn.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?;
+        if self.data_version == Some(version) {
+            return Ok(());
+        }
+        if self.data_version.is_some() {
+            self.met_others = Some(Instant::now());
+        }
+        self.ledger.forget();
+        let stored = schema::load_store(&self.conn)?.last_position;
+        let largest: Option<i64> =
+            self.conn.prepare_cached("SELECT max(position) FROM log")?.query_row([], |row| row.get(0))?;
+        if largest.is_some_and(|largest| largest > stored) {
+            return Err(Fault::Damaged(format!(
+                "table store: the last position is {stored}, and the log goes further"
+            )));
+        }
+        self.ledger.last_position = stored;
+        self.data_version = Some(version);
+        Ok(())
+    }
+
+    fn perform(&mut self, job: &Job) -> Result<Answer, Fault> {
+        match job {
+            Job::Append(append) => match self.ledger.append(&self.conn, append, self.clock.now()) {
+                Ok(appended) => Ok(Ok(appended)),
+                Err(Refusal::Judged(error)) => Ok(Err(error)),
+                Err(Refusal::Failed(fault)) => Err(fault),
+            },
+            Job::SaveSnapshot(snapshot) => snapshots::save(&self.conn, snapshot).map(|()| Ok(nothing())),
+            Job::DeleteSnapshots { stream, kind, below } => {
+                snapshots::delete(&self.conn, stream, kind, *below).map(|()| Ok(nothing()))
+            }
+        }
+    }
+
+    fn close_books(&mut self, before: i64, keys: usize) -> Result<(), Fault> {
+        if self.ledger.last_position != before {
+            schema::save_last_position(&self.conn, self.ledger.identity, self.ledger.last_position)?;
+        }
+        if let Some(retention) = self.ledger.retention
+            && keys > 0
+        {
+            // Looks at more than were added, so it gets round however fast they come.
+            self.sweep.step(&self.conn, 2 * keys + 8, retention, self.clock.now())?;
+        }
+        Ok(())
+    }
+
+    fn run(&self, sql: &str) -> Result<(), Fault> {
+        self.conn.prepare_cached(sql)?.execute([])?;
+        Ok(())
+    }
+
+    /// What to answer for jobs whose transaction failed.
+    fn refuse(&self, failure: Failure) -> AppendError {
+        match failure {
+            Failure::Begin(fault) | Failure::Write(fault) => fault.refuses_append(&self.path),
+            // A full disk or a lock stops SQLite before the mark that makes a transaction whole. After any
+            // other failure that mark may be in the file, and a recovery may find it.
+            Failure::Commit(fault) if fault.is_busy() || fault.code() == Some(ErrorCode::DiskFull) => {
+                fault.refuses_append(&self.path)
+            }
+            Failure::Commit(fault) => AppendError::Unknown(Source::new(fault)),
+        }
+    }
+}
+
+impl Commit<Job, Answer> for Writer {
+    fn commit(&mut self, group: &[Job]) -> Vec<Answer> {
+        match self.transact(group) {
+            Ok(answers) => answers,
+            // Somebody's write failed, and took the others with it. Each alone, they get what is theirs.
+            Err(Failure::Write(_)) if group.len() > 1 => group
+                .iter()
+                .map(|job| {
+                    let outcome = self.transact(core::slice::from_ref(job)).map_err(|failure| self.refuse(failure))?;
+                    outcome.into_iter().next().unwrap_or_else(|| Ok(nothing()))
+                })
+                .collect(),
+            Err(failure) => {
+                let error = self.refuse(failure);
+                group.iter().map(|_| Err(error.clone())).collect()
+            }
+        }
+    }
+
+    /// Moves pages from the write-ahead log into the file. Readers are never kept waiting by it, and what
+    /// fails here is tried again later: every acknowledged write is safe in the log.
+    fn answered(&mut self) {
+        let pages = self.wal_pages.load(Ordering::Relaxed);
+        if pages < CHECKPOINT_PAGES {
+            self.next_checkpoint = CHECKPOINT_PAGES;
+            return;
+        }
+        if pages < self.next_checkpoint {
+            return;
+        }
+        self.next_checkpoint = pages.saturating_add(CHECKPOINT_PAGES);
+        let done = |conn: &Connection, sql: &str| conn.query_row(sql, [], |_| Ok(()));
+        if pages < RESTART_PAGES {
+            let _ = done(&self.conn, "PRAGMA wal_checkpoint(PASSIVE)");
+        } else if self.conn.busy_timeout(RESTART_TIMEOUT).is_ok() {
+            let _ = done(&self.conn, "PRAGMA wal_checkpoint(RESTART)");
+            let _ = self.conn.busy_timeout(Duration::ZERO);
+        }
+    }
+}
+
+fn nothing() -> Appended {
+    Appended::new(None, None, Vec::new())
+}
+
+/// Enough to keep two processes from waiting in step.
+fn jitter() -> u32 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.subsec_nanos() / 7)
+}

@@ -1,0 +1,269 @@
+//! A bank written by hand, from its decisions to its buses.
+
+extern crate alloc;
+
+mod support;
+
+use alloc::sync::Arc;
+use futures::TryStreamExt;
+use portolan_kernel::application::BuildError;
+use portolan_kernel::domain::{Aggregate, Context, Decide, RecordedAs, Rejection, Upcasters, decode_recorded};
+use portolan_kernel::drivers::{CommandBusExt, EventStoreExt, QueryBusExt, RegisterError};
+use portolan_kernel::ports::*;
+use portolan_kernel::values::*;
+use rstest::rstest;
+use serde_json::json;
+use support::bank::*;
+use support::store::TestStore;
+use support::tickets::{Issue, Odd, TicketEvent};
+use support::{NOW, bank_on, builder};
+
+fn encoded(name: &str, body: &str) -> CommandEnvelope {
+    let body = Body::Encoded(body.to_owned().into(), Format::Json);
+    CommandEnvelope::new(Name::new(name).expect("a name"), body)
+}
+
+#[test]
+fn decisions_are_plain_calls() {
+    let account =
+        Account::replay([AccountEvent::Opened { owner: "Ann".into() }, AccountEvent::Deposited { amount: 3 }]);
+    let context = Context::for_test();
+    assert_eq!(account.decide(&withdraw("ann", 3), &context), Ok(vec![AccountEvent::Withdrawn { amount: 3 }]));
+    assert_eq!(account.decide(&withdraw("ann", 5), &context), Err(Refused::InsufficientFunds { missing: 2 }));
+}
+
+#[tokio::test]
+async fn a_command_becomes_events_and_a_receipt() {
+    let store = TestStore::new();
+    let ports = bank_on(&store).await.ports();
+    let opened = ports.commands.send(open("ann")).await.unwrap();
+    let stream = StreamId::new("account-ann").unwrap();
+    assert_eq!(opened.streams, [(stream.clone(), Some(Revision::FIRST))]);
+    let deposited = ports.commands.dispatch(encoded("deposit", r#"{"account_id":"ann","amount":5}"#)).await.unwrap();
+    assert_eq!(deposited.streams, [(stream.clone(), Some(Revision::new(1)))]);
+    assert!(!deposited.repeated);
+
+    let events: Vec<_> = ports.events.read_all(Read::stream(stream)).try_collect().await.unwrap();
+    assert_eq!((deposited.position, &deposited.events[..]), (Some(events[1].position), &[events[1].id][..]));
+    assert_eq!((&*events[1].event_type, &*events[1].payload), ("account.deposited", &br#"{"amount":5}"#[..]));
+    let decoded = decode_recorded::<AccountEvent>(&Upcasters::new(), &events[1]).unwrap().remove(0);
+    let event = RecordedAs::new(decoded, events[1].clone());
+    assert_eq!((event.stream().id(), &*event), ("ann", &AccountEvent::Deposited { amount: 5 }));
+
+    let reply = ports.queries.query(Balance { account_id: "ann".into() }).await.unwrap();
+    assert_eq!((reply.answer, reply.revision), (5, Some(Revision::new(1))));
+    let missing = ports.queries.query(Balance { account_id: "bob".into() }).await.unwrap_err();
+    assert!(matches!(missing, QueryError::NotFound(_)));
+}
+
+#[tokio::test]
+async fn a_rejection_comes_back_typed() {
+    let store = TestStore::new();
+    let ports = bank_on(&store).await.ports();
+    ports.commands.send(open("ann")).await.unwrap();
+    let error = ports.commands.send(withdraw("ann", 2)).await.unwrap_err();
+    let CommandError::Rejected { code, message, fields } = &error else { panic!("{error}") };
+    assert_eq!((&**code, &**message, fields), ("insufficient-funds", "2 cents short", &json!({"missing": 2})));
+    assert_eq!(Refused::of(&error), Some(Refused::InsufficientFunds { missing: 2 }));
+    let again = ports.commands.send(open("ann")).await.unwrap_err();
+    assert_eq!(Refused::of(&again), Some(Refused::AlreadyOpen));
+    assert_eq!(store.events().len(), 1);
+}
+
+#[rstest]
+#[case::unknown("transfer", "{}", "there is no command transfer")]
+#[case::broken("deposit", r#"{"account_id":"ann","amount":5"#, "cannot be read")]
+#[case::trailing("deposit", r#"{"account_id":"ann","amount":5}{}"#, "cannot be read")]
+#[case::wrong_type("deposit", r#"{"account_id":"ann","amount":"5"}"#, "amount: invalid type")]
+#[case::unknown_field("deposit", r#"{"account_id":"ann","amount":5,"x":1}"#, "x: unknown field")]
+#[case::missing_field("deposit", r#"{"amount":5}"#, "account_id: missing field")]
+#[case::positional("deposit", r#"["ann",5]"#, "expected a JSON object")]
+#[case::validation("deposit", r#"{"account_id":"ann","amount":0}"#, "amount: the amount has to be above zero")]
+#[case::no_stream("deposit", r#"{"account_id":"a\nb","amount":5}"#, "a stream name has no control characters")]
+#[tokio::test]
+async fn bad_commands_are_told_apart(#[case] name: &str, #[case] body: &str, #[case] message: &str) {
+    let store = TestStore::new();
+    let ports = bank_on(&store).await.ports();
+    let error = ports.commands.dispatch(encoded(name, body)).await.unwrap_err();
+    assert!(error.to_string().contains(message), "{error}");
+    assert_eq!(store.appends(), 0);
+}
+
+#[tokio::test]
+async fn metadata_reaches_every_event() {
+    let store = TestStore::new();
+    let ports = bank_on(&store).await.ports();
+    let metadata = Metadata { traceparent: Some("00-1-2-01".into()), ..Metadata::default() };
+    let send = ports.commands.send(open("ann")).metadata(metadata).id("k-1").actor("eve").tenant("acme");
+    send.correlation("c-1").await.unwrap();
+    ports.commands.send(open("bob")).await.unwrap();
+
+    let metadata: Vec<_> = store.events().iter().map(|event| Metadata::decode(&event.metadata)).collect();
+    let expected = Metadata {
+        correlation: Some("c-1".into()),
+        causation: Some("k-1".into()),
+        command: Some("k-1".into()),
+        actor: Some("eve".into()),
+        tenant: Some("acme".into()),
+        traceparent: Some("00-1-2-01".into()),
+        ..Metadata::default()
+    };
+    assert_eq!(metadata[0], expected);
+    assert!(metadata[1].correlation.is_some() && metadata[1].command.is_some());
+    assert_eq!(metadata[1].causation, metadata[1].command);
+}
+
+#[tokio::test]
+async fn names_are_registered_once() {
+    let store = TestStore::new();
+    let shared = builder(&store).aggregate::<Account>().aggregate::<Odd<2>>().build().await.unwrap_err();
+    assert!(matches!(shared, BuildError::SnapshotKind { category: "account", .. }), "{shared}");
+    let twice = builder(&store).aggregate::<Account>().aggregate::<Account>().build().await.unwrap_err();
+    assert!(
+        matches!(&twice, BuildError::Command(RegisterError::NameTaken { name, .. }) if *name == "open-account"),
+        "{twice}"
+    );
+    let twice = builder(&store).query(balance).query(balance).build().await.unwrap_err();
+    assert!(
+        matches!(&twice, BuildError::Query(RegisterError::NameTaken { name, .. }) if *name == "balance"),
+        "{twice}"
+    );
+}
+
+#[tokio::test]
+async fn categories_are_judged_before_anything_is_written() {
+    let store = TestStore::new();
+    let none = builder(&store).aggregate::<Odd<0>>().build().await.unwrap_err();
+    assert!(matches!(none, BuildError::Category { category: "to-do", .. }), "{none}");
+    let differ = builder(&store).aggregate::<Odd<1>>().build().await.unwrap_err();
+    assert!(matches!(differ, BuildError::CategoriesDiffer { events: "account", .. }), "{differ}");
+
+    let astray = Issue { stream: "account-ann".into(), aside: String::new() };
+    let error = bank_on(&store).await.ports().commands.send(astray).await.unwrap_err().to_string();
+    assert!(error.contains("issue names the stream account-ann of category account"), "{error}");
+    assert_eq!(store.events().len(), 0);
+}
+
+#[tokio::test]
+async fn a_decision_sees_its_context() {
+    let store = TestStore::new();
+    let ports = bank_on(&store).await.ports();
+    let issue = || Issue { stream: "ticket-1".into(), aside: "as it was sent".into() };
+    ports.commands.send(issue()).actor("eve").await.unwrap();
+    let issued = store.events().remove(0);
+    assert_eq!((issued.version, &*issued.tags), (3, &[Tag::new("by:eve").unwrap()][..]));
+    let TicketEvent::Issued { numbers, by, at, aside } =
+        decode_recorded::<TicketEvent>(&Upcasters::new(), &issued).unwrap().remove(0);
+    assert_eq!((by.as_deref(), at, &*aside), (Some("eve"), NOW.as_micros(), "as it was sent"));
+    assert_ne!(numbers[0], numbers[1]);
+
+    // Ids are the command's: equal on a retry and in another life, others for another command.
+    let (one, other) = (TestStore::new(), TestStore::new());
+    let rival = NewEvent::new("ticket-1".parse().unwrap(), "ticket.issued".parse().unwrap(), RIVAL).with_version(3);
+    other.before_append(move |store| drop(store.write(Append::new([rival]))));
+    for store in [&one, &other] {
+        bank_on(store).await.ports().commands.send(issue()).id("k-1").await.unwrap();
+    }
+    let (one, other) = (one.events().remove(0), other.events().remove(1));
+    assert_eq!((&one.payload, one.id), (&other.payload, other.id));
+    assert_ne!(one.payload, issued.payload);
+}
+
+const RIVAL: &str = r#"{"numbers":["1","2"],"by":null,"at":0,"aside":""}"#;
+
+/// Events of version 1 called the owner `name`.
+struct OwnerFromName;
+
+impl Upcaster for OwnerFromName {
+    fn from(&self) -> (EventType, u32) {
+        (EventType::new("account.created").expect("a type"), 1)
+    }
+
+    fn upcast(&self, event: RawEvent) -> Result<Vec<RawEvent>, UpcastError> {
+        let payload = String::from_utf8_lossy(&event.payload).replace("name", "owner");
+        let opened = EventType::new("account.opened").expect("a type");
+        let deposited = EventType::new("account.deposited").expect("a type");
+        let gift = RawEvent::new(deposited, 1, Format::Json, r#"{"amount":1}"#.into());
+        Ok(vec![RawEvent::new(opened, 1, Format::Json, payload.into()), gift])
+    }
+}
+
+/// Leads back to where it came from.
+struct Circle;
+
+impl Upcaster for Circle {
+    fn from(&self) -> (EventType, u32) {
+        (EventType::new("account.created").expect("a type"), 1)
+    }
+
+    fn upcast(&self, event: RawEvent) -> Result<Vec<RawEvent>, UpcastError> {
+        Ok(vec![event.clone(), event])
+    }
+}
+
+#[tokio::test]
+async fn old_events_are_upcast_on_the_way_to_every_state() {
+    let store = TestStore::new();
+    store.write_event("account-ann", "account.created", r#"{"name":"Ann"}"#);
+    let app = builder(&store).aggregate::<Account>().query(balance).upcaster(OwnerFromName).build().await.unwrap();
+    let ports = app.ports();
+    let reply = ports.queries.query(Balance { account_id: "ann".into() }).await.unwrap();
+    assert_eq!((reply.answer, reply.revision), (1, Some(Revision::FIRST)));
+    let mut upcasters = Upcasters::new();
+    upcasters.insert(Arc::new(OwnerFromName));
+    let become_of_it = decode_recorded::<AccountEvent>(&upcasters, &store.events()[0]).unwrap();
+    assert_eq!(become_of_it, [AccountEvent::Opened { owner: "Ann".into() }, AccountEvent::Deposited { amount: 1 }]);
+    ports.commands.send(withdraw("ann", 1)).await.unwrap();
+    assert_eq!(&*store.events()[0].event_type, "account.created");
+
+    let app = builder(&store).aggregate::<Account>().upcaster(Circle).build().await.unwrap();
+    let error = app.ports().commands.send(deposit("ann", 1)).await.unwrap_err();
+    assert!(error.to_string().contains("event 0 of account-ann"), "{error}");
+
+    let twice = builder(&store).upcaster(OwnerFromName).upcaster(Circle).build().await.unwrap_err();
+    assert!(matches!(twice, BuildError::Upcaster { version: 1, .. }));
+}
+
+#[rstest]
+#[case::unknown_type("account.frozen", "{}", "account.frozen is unknown")]
+#[case::wrong_payload("account.deposited", r#"{"amount":-1}"#, "amount: invalid value")]
+#[tokio::test]
+async fn undecodable_events_name_their_place(#[case] kind: &str, #[case] payload: &'static str, #[case] message: &str) {
+    let store = TestStore::new();
+    store.write_event("account-ann", kind, payload);
+    let error = bank_on(&store).await.ports().commands.send(deposit("ann", 1)).await.unwrap_err().to_string();
+    assert!(error.contains("event 0 of account-ann") && error.contains(message), "{error}");
+}
+
+#[tokio::test]
+async fn a_version_from_the_future_is_refused() {
+    let store = TestStore::new();
+    let opened = NewEvent::new("account-ann".parse().unwrap(), "account.opened".parse().unwrap(), r#"{"owner":"A"}"#);
+    store.write(Append::new([opened.with_version(2)]));
+    let error = bank_on(&store).await.ports().commands.send(deposit("ann", 1)).await.unwrap_err().to_string();
+    assert!(error.contains("version 2") && error.contains("version 1"), "{error}");
+}
+
+#[tokio::test]
+async fn pages_join_into_one_read() {
+    let store = TestStore::with_pages_of(3);
+    for _ in 0..10 {
+        store.write_event("s-1", "t", "{}");
+    }
+    let events: Vec<_> = store.read_all(Read::log(Query::all())).try_collect().await.unwrap();
+    assert_eq!(events, store.events());
+}
+
+#[tokio::test]
+async fn states_are_folded_from_all_pages_and_from_every_event() {
+    let store = TestStore::with_pages_of(3);
+    let ports = bank_on(&store).await.ports();
+    store.write_event("account-ann", "account.opened", r#"{"owner":"Ann"}"#);
+    for _ in 0..10 {
+        store.write_event("account-ann", "account.deposited", r#"{"amount":1}"#);
+    }
+    assert_eq!(ports.queries.query(Balance { account_id: "ann".into() }).await.unwrap().answer, 10);
+    store.lose(4);
+    let error = ports.queries.query(Balance { account_id: "ann".into() }).await.unwrap_err().to_string();
+    assert!(error.contains("event 5 of account-ann where 4 should come"), "{error}");
+}

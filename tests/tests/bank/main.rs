@@ -1,0 +1,253 @@
+//! The bank, attacked as it runs: real processes, real HTTP, real SIGKILL, one SQLite file.
+
+mod process;
+
+use process::{Bank, Client};
+use serde_json::{Value, json};
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tempfile::TempDir;
+
+fn place() -> (TempDir, std::path::PathBuf) {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let data = dir.path().join("bank.db");
+    (dir, data)
+}
+
+/// What the events say the balance is; it is never below zero on the way.
+fn fold(events: &[Value]) -> u64 {
+    events.iter().enumerate().fold(0, |balance: u64, (n, event)| {
+        assert_eq!(event["revision"], n, "revisions are dense");
+        let amount = event["data"]["amount"].as_u64().unwrap_or(0);
+        match event["type"].as_str().expect("an event has a type") {
+            "account.deposited" => balance + amount,
+            "account.withdrawn" => balance.checked_sub(amount).expect("the balance is never negative"),
+            _ => balance,
+        }
+    })
+}
+
+#[test]
+fn a_life_of_an_account_survives_sigkill() {
+    let (_dir, data) = place();
+    let bank = Bank::start(&data, &[]);
+    let client = bank.client();
+    let opened = client.open("ann");
+    assert_eq!(opened.body["stream"], "account-ann");
+    assert_eq!(opened.body["revision"], 0);
+    assert!(opened.body["position"].is_string(), "positions are strings: {opened:?}");
+
+    let mut live = bank.live("/streams/account-ann", None);
+    let first = client.done("deposit", Some("k-1"), &json!({"account_id": "ann", "amount": 100}));
+    client.done("withdraw", None, &json!({"account_id": "ann", "amount": 30}));
+    let refused = client.command("withdraw", None, &json!({"account_id": "ann", "amount": 71})).expect("an answer");
+    assert_eq!((refused.status, &refused.body["code"]), (422, &json!("insufficient-funds")), "{refused:?}");
+    assert_eq!(refused.body["fields"]["missing"], 1, "{refused:?}");
+    assert!(live.any(|line| line.starts_with("data:") && line.contains("account.withdrawn")), "seen live");
+
+    let before = client.account("ann");
+    assert_eq!((&before["balance"], &before["revision"]), (&json!(70), &json!(2)), "{before}");
+    let events = client.events("account-ann");
+    bank.kill();
+
+    let bank = Bank::start(&data, &[]);
+    let client = bank.client();
+    assert_eq!(client.account("ann"), before);
+    assert_eq!(client.events("account-ann"), events);
+    let again = client.done("deposit", Some("k-1"), &json!({"account_id": "ann", "amount": 100}));
+    assert_eq!(again.body["repeated"], true, "{again:?}");
+    assert_eq!(again.body["position"], first.body["position"]);
+    assert_eq!(again.body["events"], first.body["events"]);
+    let reused = client.command("deposit", Some("k-1"), &json!({"account_id": "ann", "amount": 1})).expect("an answer");
+    assert_eq!(reused.status, 409, "{reused:?}");
+    assert_eq!(client.account("ann"), before);
+}
+
+#[test]
+fn live_events_resume_after_the_last_one_seen() {
+    let (_dir, data) = place();
+    let bank = Bank::start(&data, &[]);
+    let client = bank.client();
+    client.open("ann");
+    let second = client.done("deposit", None, &json!({"account_id": "ann", "amount": 1}));
+    client.done("deposit", None, &json!({"account_id": "ann", "amount": 2}));
+
+    let position = second.body["position"].as_str().expect("a string").to_owned();
+    let mut live = bank.live("/events", Some(&position));
+    let next = live.find(|line| line.starts_with("data:") && line.contains("account.")).expect("an event");
+    assert!(next.contains(r#""amount":2"#), "the first after the resumed position: {next}");
+    client.done("deposit", None, &json!({"account_id": "ann", "amount": 3}));
+    let next = live.find(|line| line.starts_with("data:") && line.contains("account.")).expect("an event");
+    assert!(next.contains(r#""amount":3"#), "the one that came live: {next}");
+}
+
+#[test]
+fn one_key_runs_once_for_64_callers_and_after_a_restart() {
+    let (_dir, data) = place();
+    let bank = Bank::start(&data, &[]);
+    bank.client().open("ann");
+    let deposit = json!({"account_id": "ann", "amount": 5});
+    let receipts: Vec<_> = std::thread::scope(|scope| {
+        let callers: Vec<_> = (0..64)
+            .map(|_| {
+                let client = bank.client();
+                let deposit = &deposit;
+                scope.spawn(move || client.done("deposit", Some("same"), deposit).body)
+            })
+            .collect();
+        callers.into_iter().map(|caller| caller.join().expect("no caller fails")).collect()
+    });
+    assert_eq!(receipts.iter().filter(|receipt| receipt["repeated"] == false).count(), 1, "one is the original");
+    assert!(receipts.iter().all(|receipt| receipt["position"] == receipts[0]["position"]));
+    bank.kill();
+
+    let bank = Bank::start(&data, &[]);
+    assert_eq!(bank.client().done("deposit", Some("same"), &deposit).body["repeated"], true);
+    assert_eq!(bank.client().account("ann")["balance"], 5);
+}
+
+/// Moves money on one account from many threads until told to stop; every acknowledged event id is kept.
+fn traffic(clients: Vec<Client>, stop: &AtomicBool, round: usize) -> HashSet<String> {
+    let acknowledged = Mutex::new(HashSet::new());
+    std::thread::scope(|scope| {
+        for (n, client) in clients.into_iter().enumerate() {
+            let acknowledged = &acknowledged;
+            scope.spawn(move || {
+                for turn in 0.. {
+                    if stop.load(Ordering::Relaxed) {
+                        return;
+                    }
+                    let name = if (n + turn) % 2 == 0 { "deposit" } else { "withdraw" };
+                    let key = format!("{round}-{n}-{turn}");
+                    let body = json!({"account_id": "ann", "amount": 1 + n % 7});
+                    let Some(answer) = client.command(name, Some(&key), &body) else { return };
+                    match answer.status {
+                        200 | 201 => {
+                            let ids = answer.body["events"].as_array().expect("a receipt has events").clone();
+                            let ids = ids.into_iter().map(|id| id.as_str().expect("ids are strings").to_owned());
+                            acknowledged.lock().expect("no one panicked").extend(ids);
+                        }
+                        409 | 422 | 503 => {}
+                        _ => panic!("unexpected: {answer:?}"),
+                    }
+                }
+            });
+        }
+    });
+    acknowledged.into_inner().expect("no one panicked")
+}
+
+fn audit(client: &Client, acknowledged: &HashSet<String>) {
+    let events = client.events("account-ann");
+    let ids: HashSet<_> = events.iter().map(|event| event["id"].as_str().expect("an id").to_owned()).collect();
+    assert_eq!(ids.len(), events.len(), "no command ran twice");
+    let lost: Vec<_> = acknowledged.difference(&ids).collect();
+    assert!(lost.is_empty(), "acknowledged and gone: {lost:?}");
+    assert_eq!(client.account("ann")["balance"], fold(&events), "the balance is the fold of the events");
+    assert!(acknowledged.len() > 20, "there was traffic: {}", acknowledged.len());
+}
+
+#[test]
+fn sixty_four_clients_and_sigkill_lose_nothing_acknowledged() {
+    let (_dir, data) = place();
+    let mut acknowledged = HashSet::new();
+    for round in 0..3 {
+        let bank = Bank::start(&data, &[]);
+        let client = bank.client();
+        if round == 0 {
+            client.open("ann");
+        } else {
+            audit(&client, &acknowledged);
+        }
+        let clients: Vec<_> = (0..64).map(|_| bank.client()).collect();
+        let stop = Arc::new(AtomicBool::new(false));
+        let sender = std::thread::spawn({
+            let stop = stop.clone();
+            move || traffic(clients, &stop, round)
+        });
+        std::thread::sleep(Duration::from_millis(1500));
+        bank.kill();
+        stop.store(true, Ordering::Relaxed);
+        acknowledged.extend(sender.join().expect("no client fails"));
+    }
+    let bank = Bank::start(&data, &[]);
+    audit(&bank.client(), &acknowledged);
+}
+
+#[test]
+fn two_banks_on_one_file_are_one_bank() {
+    let (_dir, data) = place();
+    let (left, right) = (Bank::start(&data, &[]), Bank::start(&data, &[]));
+    left.client().open("ann");
+    let mut live = right.live("/events", None);
+    let clients: Vec<_> = (0..32).map(|n| if n % 2 == 0 { left.client() } else { right.client() }).collect();
+    let stop = Arc::new(AtomicBool::new(false));
+    let sender = std::thread::spawn({
+        let stop = stop.clone();
+        move || traffic(clients, &stop, 0)
+    });
+    assert!(live.any(|line| line.starts_with("data:") && line.contains("account.opened")), "seen from the other");
+    std::thread::sleep(Duration::from_millis(1000));
+    left.kill();
+    std::thread::sleep(Duration::from_millis(500));
+    stop.store(true, Ordering::Relaxed);
+    let acknowledged = sender.join().expect("no client fails");
+    audit(&right.client(), &acknowledged);
+}
+
+#[test]
+fn sigterm_finishes_what_was_accepted_and_exits_0() {
+    let (_dir, data) = place();
+    let bank = Bank::start(&data, &[]);
+    bank.client().open("ann");
+    let live = bank.live("/events", None);
+    let clients: Vec<_> = (0..8).map(|_| bank.client()).collect();
+    let stop = Arc::new(AtomicBool::new(false));
+    let sender = std::thread::spawn({
+        let stop = stop.clone();
+        move || traffic(clients, &stop, 0)
+    });
+    std::thread::sleep(Duration::from_millis(500));
+    assert!(bank.terminate().success(), "it exits with 0");
+    stop.store(true, Ordering::Relaxed);
+    let acknowledged = sender.join().expect("no client fails");
+    live.for_each(drop);
+    let bank = Bank::start(&data, &[]);
+    audit(&bank.client(), &acknowledged);
+}
+
+#[test]
+fn raw_appends_are_off_unless_asked_for() {
+    let (_dir, data) = place();
+    let body = json!({"events": [{"type": "account.opened", "data": {"owner": "Eve", "currency": "EUR"}}]});
+    let post = |bank: &Bank| {
+        let url = format!("http://{}/streams/account-eve", bank.address);
+        let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+        agent.post(url).header("If-None-Match", "*").send_json(&body).expect("an answer").status().as_u16()
+    };
+    let bank = Bank::start(&data, &[]);
+    assert!(matches!(post(&bank), 403..=405));
+    assert_eq!(bank.client().get("/streams/account-eve").expect("an answer").status, 404);
+    bank.kill();
+    let bank = Bank::start(&data, &["--raw-appends"]);
+    assert!(matches!(post(&bank), 200 | 201));
+    assert_eq!(post(&bank), 412, "the stream is there now");
+    assert_eq!(bank.client().account("eve")["owner"], "Eve");
+    let account = bank.client().get("/queries/account?account_id=eve").expect("an answer");
+    assert_eq!(account.etag.as_deref(), Some("\"0\""), "{account:?}");
+}
+
+#[test]
+fn two_lives_in_memory_are_two_banks() {
+    let (_dir, data) = place();
+    let bank = Bank::start(&data, &["--store", "memory"]);
+    bank.client().open("ann");
+    bank.kill();
+    assert!(!data.exists(), "memory leaves no file");
+    let bank = Bank::start(&data, &["--store", "memory"]);
+    let missing = bank.client().get("/queries/account?account_id=ann").expect("an answer");
+    assert_eq!(missing.status, 404, "{missing:?}");
+    process::eventually("it is ready", || bank.client().get("/readyz").is_some_and(|answer| answer.status == 200));
+}

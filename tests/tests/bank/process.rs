@@ -1,0 +1,183 @@
+//! The bank as a person runs it: the example's binary, talked to over HTTP.
+
+use serde_json::{Value, json};
+use std::io::{BufRead, BufReader, Read};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+/// Builds the example, once a test run, and gives its path: never a stale binary.
+fn binary() -> &'static Path {
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    PATH.get_or_init(|| {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let built = Command::new(env!("CARGO"))
+            .args(["build", "--quiet", "--package", "portolan", "--example", "bank", "--message-format", "json"])
+            .current_dir(root)
+            .stderr(Stdio::inherit())
+            .output()
+            .expect("cargo runs");
+        assert!(built.status.success(), "the bank does not build");
+        let messages = String::from_utf8(built.stdout).expect("cargo speaks UTF-8");
+        let executable = messages
+            .lines()
+            .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+            .filter(|message| message["target"]["name"] == "bank")
+            .find_map(|message| message["executable"].as_str().map(PathBuf::from));
+        executable.expect("cargo names the bank's binary")
+    })
+}
+
+/// An answer: status, `ETag`, body.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) etag: Option<String>,
+    pub(crate) body: Value,
+}
+
+/// A running bank; killed when dropped.
+pub(crate) struct Bank {
+    child: Child,
+    pub(crate) address: String,
+}
+
+impl Bank {
+    /// Starts a bank on this file and waits until it listens.
+    pub(crate) fn start(data: &Path, more: &[&str]) -> Self {
+        let mut child = Command::new(binary())
+            .arg("--data")
+            .arg(data)
+            .args(["--listen", "127.0.0.1:0"])
+            .args(more)
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the bank starts");
+        let mut lines = BufReader::new(child.stdout.take().expect("its output is piped")).lines();
+        let address = loop {
+            let line = lines.next().expect("the bank says where it listens").expect("in UTF-8");
+            if let Some((_, rest)) = line.split_once("http://") {
+                let end = rest.find(|c: char| !(c.is_ascii_digit() || c == '.' || c == ':')).unwrap_or(rest.len());
+                break rest[..end].to_owned();
+            }
+        };
+        // Whatever else it says must not fill the pipe.
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { child, address }
+    }
+
+    /// SIGKILL, and the end of it.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().expect("it can be killed");
+        self.child.wait().expect("it ends");
+    }
+
+    /// SIGTERM; its exit status.
+    pub(crate) fn terminate(mut self) -> ExitStatus {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().expect("kill runs").success());
+        self.child.wait().expect("it ends")
+    }
+
+    /// A caller with connections of its own.
+    pub(crate) fn client(&self) -> Client {
+        let config = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(Duration::from_secs(30)))
+            .build();
+        Client { agent: config.into(), base: format!("http://{}", self.address) }
+    }
+
+    /// The server-sent events of a path, as they come; ends with the connection.
+    pub(crate) fn live(&self, path: &str, last: Option<&str>) -> impl Iterator<Item = String> + use<> {
+        use std::io::Write;
+        let mut stream = TcpStream::connect(&self.address).expect("it listens");
+        stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a time-out can be set");
+        let resume = last.map(|id| format!("Last-Event-ID: {id}\r\n")).unwrap_or_default();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: bank\r\nAccept: text/event-stream\r\n{resume}\r\n").expect("sent");
+        BufReader::new(stream).lines().map_while(Result::ok)
+    }
+}
+
+impl Drop for Bank {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Speaks to a bank. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Client {
+    agent: ureq::Agent,
+    base: String,
+}
+
+impl Client {
+    /// Sends a command; `None` when there was no answer.
+    pub(crate) fn command(&self, name: &str, key: Option<&str>, body: &Value) -> Option<Answer> {
+        let mut request = self.agent.post(format!("{}/commands/{name}", self.base));
+        if let Some(key) = key {
+            request = request.header("Idempotency-Key", key);
+        }
+        answer(request.send_json(body))
+    }
+
+    /// Asks; `None` when there was no answer.
+    pub(crate) fn get(&self, path: &str) -> Option<Answer> {
+        answer(self.agent.get(format!("{}{path}", self.base)).call())
+    }
+
+    /// A command that must succeed.
+    pub(crate) fn done(&self, name: &str, key: Option<&str>, body: &Value) -> Answer {
+        let answer = self.command(name, key, body).expect("an answer");
+        assert!(matches!(answer.status, 200 | 201), "{name} {body}: {answer:?}");
+        answer
+    }
+
+    pub(crate) fn open(&self, account: &str) -> Answer {
+        self.done("open-account", None, &json!({"account_id": account, "owner": "Ann", "currency": "EUR"}))
+    }
+
+    pub(crate) fn account(&self, account: &str) -> Value {
+        let answer = self.get(&format!("/queries/account?account_id={account}")).expect("an answer");
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.body
+    }
+
+    /// Every event of a stream, page by page.
+    pub(crate) fn events(&self, stream: &str) -> Vec<Value> {
+        let mut events: Vec<Value> = Vec::new();
+        loop {
+            let after = events.last().map(|event| format!("&after={}", event["revision"])).unwrap_or_default();
+            let page = self.get(&format!("/streams/{stream}?limit=100{after}")).expect("an answer");
+            assert_eq!(page.status, 200, "{page:?}");
+            let more = page.body["events"].as_array().expect("a page has events");
+            if more.is_empty() {
+                return events;
+            }
+            events.extend(more.iter().cloned());
+        }
+    }
+}
+
+fn answer(result: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Option<Answer> {
+    let mut response = result.ok()?;
+    let status = response.status().as_u16();
+    let etag = response.headers().get("etag").and_then(|tag| tag.to_str().ok()).map(str::to_owned);
+    let mut text = String::new();
+    response.body_mut().as_reader().read_to_string(&mut text).ok()?;
+    let body = if text.is_empty() { Value::Null } else { serde_json::from_str(&text).expect("a JSON body") };
+    Some(Answer { status, etag, body })
+}
+
+/// Tries until it holds, for at most ten seconds.
+pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !holds() {
+        assert!(start.elapsed() < Duration::from_secs(10), "{what}: still not after ten seconds");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}

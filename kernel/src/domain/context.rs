@@ -72,8 +72,7 @@ impl IdSeed {
 
 /// What a decision sees besides state and command.
 ///
-/// Made anew for each attempt: ids are equal on every retry, and the time is never before the events that were
-/// read.
+/// Made anew for each attempt: ids are equal on every retry, and the time is the clock's at that attempt.
 #[derive(Debug, Clone)]
 pub struct Context {
     seed: IdSeed,

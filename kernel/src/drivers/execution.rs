@@ -303,7 +303,7 @@ fn encode<A: Aggregate>(
 
 /// The receipt of what was appended under the order's key before.
 fn original(order: &Order, appended: Appended) -> Result<Receipt, CommandError> {
-    let events = order.key.as_ref().and_then(|key| key.event_ids(&appended.note));
+    let events = order.key.as_ref().and_then(|key| key.event_ids(&appended));
     let events = events.ok_or_else(|| {
         let place = order.key.as_ref().map(CommandKey::place).unwrap_or_default();
         CommandError::Other(Source::new(format!("{place} was not taken by a command; its note is of another form")))

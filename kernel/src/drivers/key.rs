@@ -1,7 +1,7 @@
 //! The idempotency key of a command: its scope, its digest and its note.
 
 use crate::domain::IdSeed;
-use crate::values::{EventId, IdempotencyKey, Name};
+use crate::values::{Appended, EventId, IdempotencyKey, Name};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -61,11 +61,19 @@ impl CommandKey {
         IdempotencyKey::new(self.scope.clone(), self.id.clone(), self.digest).with_note(note)
     }
 
-    /// The ids of the events that were written under the key with this note; `None` for a note of another form.
+    /// The ids of the events that were written under the key; `None` when its note is of another form, or says
+    /// that there are more than have room between the first and the last: raw appends can write any note.
     /// Ids derive from the key, so that the note holds no more than how many there are.
-    pub(super) fn event_ids(&self, note: &[u8]) -> Option<Vec<EventId>> {
-        let [NOTE_VERSION, count @ ..] = note else { return None };
+    pub(super) fn event_ids(&self, appended: &Appended) -> Option<Vec<EventId>> {
+        let [NOTE_VERSION, count @ ..] = &*appended.note else { return None };
         let count = u32::from_be_bytes(count.try_into().ok()?);
+        let room = match (appended.first, appended.last) {
+            (Some(first), Some(last)) => last.get().checked_sub(first.get())? + 1,
+            _ => 0,
+        };
+        if u64::from(count) > room {
+            return None;
+        }
         let seed = self.seed();
         Some((0..count).map(|n| seed.event_id(n)).collect())
     }
@@ -81,6 +89,7 @@ const NOTE_VERSION: u8 = 1;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::values::Position;
     use rstest::rstest;
 
     #[rstest]
@@ -91,6 +100,19 @@ mod tests {
     #[case(("a", Some("\n")), ("a", Some("%0A")))]
     fn scopes_are_unambiguous(#[case] one: (&str, Option<&str>), #[case] other: (&str, Option<&str>)) {
         assert_ne!(command_scope(one.0, one.1), command_scope(other.0, other.1));
+    }
+
+    #[test]
+    fn a_note_is_believed_only_as_far_as_there_is_room() {
+        let key = CommandKey { scope: Name::new("s").unwrap(), id: Name::new("k").unwrap(), digest: [0; 32] };
+        let ids = |count, first, last| {
+            let appended = Appended::new(Position::new(first), Position::new(last), Vec::new());
+            key.event_ids(&appended.with_note(key.to_append(count).note)).map(|ids| ids.len())
+        };
+        assert_eq!(ids(3, 7, 9), Some(3));
+        assert_eq!(ids(2, 7, 9), Some(2));
+        assert_eq!(ids(u32::MAX, 7, 9), None);
+        assert_eq!(key.event_ids(&Appended::new(None, None, Vec::new()).with_note(key.to_append(1).note)), None);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Metadata: who and what caused an event. Encoded once by the kernel, opaque to stores.
 
+use alloc::borrow::Cow;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use bytes::Bytes;
@@ -34,10 +35,13 @@ pub struct Metadata {
     /// The trace, as in W3C Trace Context's header `traceparent`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub traceparent: Option<String>,
-    /// What the application adds.
+    /// What the application adds. Names of the fields above are left out.
     #[serde(flatten)]
     pub more: BTreeMap<String, serde_json::Value>,
 }
+
+/// The names of the fields that are no `more`.
+const OWN: [&str; 6] = ["correlation_id", "causation_id", "command_id", "actor", "tenant", "traceparent"];
 
 impl Metadata {
     /// As bytes; empty when nothing is known.
@@ -46,13 +50,43 @@ impl Metadata {
         if *self == Self::default() {
             return Bytes::new();
         }
+        let mut metadata = Cow::Borrowed(self);
+        if OWN.iter().any(|name| self.more.contains_key(*name)) {
+            metadata.to_mut().more.retain(|name, _| !OWN.contains(&&**name));
+        }
         // Strings and JSON values under string keys: there is nothing that could fail.
-        serde_json::to_vec(self).map(Bytes::from).unwrap_or_default()
+        serde_json::to_vec(&*metadata).map(Bytes::from).unwrap_or_default()
     }
 
     /// From bytes. What is no metadata of this form (another producer's blob) reads as nothing known.
     #[must_use]
     pub fn decode(bytes: &[u8]) -> Self {
         serde_json::from_slice(bytes).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_added_hides_nothing() {
+        let text = || Some(String::from("x"));
+        let mut metadata = Metadata {
+            correlation: text(),
+            causation: text(),
+            command: text(),
+            actor: text(),
+            tenant: text(),
+            traceparent: text(),
+            ..Metadata::default()
+        };
+        metadata.more.insert("mine".into(), 1.into());
+        assert_eq!(Metadata::decode(&metadata.encode()), metadata);
+        let mut shadowed = metadata.clone();
+        for own in OWN {
+            shadowed.more.insert(own.into(), "y".into());
+        }
+        assert_eq!(Metadata::decode(&shadowed.encode()), metadata);
     }
 }

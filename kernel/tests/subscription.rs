@@ -188,6 +188,22 @@ async fn after_a_position_and_from_now() {
 }
 
 #[tokio::test]
+async fn one_joins_further_back_just_as_the_last_one_leaves() {
+    let (log, _, subscriptions) = setup(8);
+    let a = log.add("a-1");
+    let mut leaving = subscriptions.subscribe(Query::all(), From::Now);
+    expect(&mut leaving, [CaughtUp(Some(a))]).await;
+    let mut joining = subscriptions.subscribe(Query::all(), From::Beginning);
+    expect(&mut joining, [At(a)]).await;
+    let b = log.add("a-1");
+    expect(&mut leaving, [At(b)]).await;
+    settle().await;
+    assert!(joining.next().now_or_never().is_none(), "it waits to be let in, having seen no more than a");
+    drop(leaving);
+    expect(&mut joining, [CaughtUp(Some(a)), At(b)]).await;
+}
+
+#[tokio::test]
 async fn a_position_past_the_frontier_is_refused() {
     let (log, _, subscriptions) = setup(8);
     let frontier = log.add("a-1");

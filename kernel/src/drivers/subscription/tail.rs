@@ -119,11 +119,15 @@ impl Tail {
         loop {
             match select(&mut changed, pin!(called.recv())).await {
                 Either::Left((hint, _)) => break hint?,
-                Either::Right((Ok(call), _)) => self.answer(call),
                 Either::Right((Err(_), _)) => return Ok(()),
-            }
-            if self.members.is_empty() {
-                return Ok(());
+                Either::Right((Ok(call), _)) => {
+                    let at = self.at;
+                    self.answer(call);
+                    // One that joins alone may stand further back than the hint was asked for.
+                    if self.members.is_empty() || self.at != at {
+                        return Ok(());
+                    }
+                }
             }
         }
 

@@ -133,7 +133,7 @@ pub(super) async fn survives_being_killed(trial: &Trial<dyn EventStore>) -> Verd
     let mut acknowledged = BTreeMap::new();
     let mut random = fastrand::Rng::new();
     drop(trial.open().await?);
-    for round in 0..trial.rounds(6).max(2) {
+    for round in 0..trial.rounds(6).max(4) {
         let before = acknowledged.len();
         let mut child = trial.child("append_until_killed")?;
         let enough = before + random.usize(5..80);

@@ -211,7 +211,7 @@ impl State {
                 for event in parts {
                     self.put(&journal::record(&journal::part(event.clone(), at)))?;
                     if parts.len() < 8 {
-                        std::thread::sleep(Duration::from_micros(300));
+                        std::thread::sleep(Duration::from_millis(2));
                     }
                 }
                 let mut rest = append.clone();

@@ -9,6 +9,9 @@ use portolan_kernel::values::{Direction, Page, Position, Query, Read, Recorded, 
 /// How many events one page looks at, whether they match or not, and so how long it keeps writers waiting.
 const LOOKED_AT: usize = 20_000;
 
+/// How many bytes of events one page holds, unless its first event alone has more.
+const PAGE_BYTES: u64 = 4 << 20;
+
 impl Log {
     /// A page of at most `limit` events.
     pub(crate) fn read(&self, mut read: Read, limit: u32) -> Result<Page, ReadError> {
@@ -26,14 +29,14 @@ impl Log {
                 let list = list.get(..list.partition_point(|at| *at < end)).unwrap_or_default();
                 let revision = list.len().checked_sub(1).map(|last| Revision::new(last as u64));
                 let rest = revisions(*after, list.len(), read.direction);
-                let taken = first(rest.clone(), limit as usize, read.direction);
-                let events = list.get(taken.clone()).unwrap_or_default().iter().filter_map(|at| self.at(*at));
-                let events: Vec<_> = match read.direction {
-                    Direction::Forward => events.collect(),
-                    Direction::Backward => events.rev().collect(),
+                let taken = list.get(first(rest.clone(), limit as usize, read.direction)).unwrap_or_default();
+                let events = taken.iter().filter_map(|at| self.at(*at));
+                let events = match read.direction {
+                    Direction::Forward => of_page_size(events),
+                    Direction::Backward => of_page_size(events.rev()),
                 };
                 *after = events.last().map(|event| event.revision);
-                let next = if taken == rest { None } else { Some(read) };
+                let next = if events.len() == rest.len() { None } else { Some(read) };
                 Ok(Page::new(events, position_before(end), next, revision))
             }
         }
@@ -54,14 +57,21 @@ impl Log {
             (Direction::Backward, after) => 0..index_after(after).saturating_sub(1).min(end),
         };
         let mut events = Vec::new();
-        let mut last = None;
+        let (mut last, mut bytes) = (None, 0);
         for (looked_at, at) in self.index.candidates(query, within, direction).enumerate() {
             if events.len() == limit || looked_at == LOOKED_AT {
                 return (events, last);
             }
             let Some(event) = self.events.get(at as usize) else { continue };
+            let matches = query.matches(event);
+            if matches {
+                bytes += event.bytes();
+                if bytes > PAGE_BYTES && !events.is_empty() {
+                    return (events, last);
+                }
+            }
             last = Some(event.position);
-            if query.matches(event) {
+            if matches {
                 events.push(event.clone());
             }
         }
@@ -83,6 +93,17 @@ impl Log {
         }
         false
     }
+}
+
+/// The first events that have room in a page.
+fn of_page_size(events: impl Iterator<Item = Arc<Recorded>>) -> Vec<Arc<Recorded>> {
+    let mut bytes = 0;
+    let fits = |event: &Arc<Recorded>| {
+        let first = bytes == 0;
+        bytes += event.bytes();
+        first || bytes <= PAGE_BYTES
+    };
+    events.take_while(fits).collect()
 }
 
 /// The revisions after `after`, of a stream of `len` events.
@@ -108,6 +129,27 @@ mod tests {
     use crate::MemoryStore;
     use portolan_kernel::ports::EventStore;
     use portolan_kernel::values::{Append, EventType, Item, NewEvent, Query, Read, StreamId, Tag};
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn a_page_is_of_some_megabytes_and_its_chain_finds_all() {
+        let store = MemoryStore::new();
+        let event = || NewEvent::new(StreamId::new("s-1").unwrap(), EventType::new("t").unwrap(), vec![7; 3 << 20]);
+        for _ in 0..4 {
+            store.append(Append::new([event()])).await.unwrap();
+        }
+        let starts = [Read::log(Query::all()), Read::stream(StreamId::new("s-1").unwrap())];
+        for read in starts.into_iter().flat_map(|read| [read.clone(), read.backward()]) {
+            let (mut next, mut found) = (Some(read), Vec::new());
+            while let Some(read) = next {
+                let page = store.read(read).await.unwrap();
+                assert_eq!(page.events.len(), 1);
+                found.extend(page.events.iter().map(|event| event.revision.get()));
+                next = page.next;
+            }
+            found.sort_unstable();
+            assert_eq!(found, [0, 1, 2, 3]);
+        }
+    }
 
     #[tokio::test(flavor = "current_thread")]
     async fn a_page_looks_at_few_events_and_its_chain_finds_all() {

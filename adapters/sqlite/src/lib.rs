@@ -35,8 +35,11 @@
 //! where they are JSON, BLOB otherwise. Beside the file stand `-wal` and `-shm`, which belong to it: copy a live
 //! store with `sqlite3 bank.db ".backup copy.db"`.
 //!
-//! Each row carries a checksum, verified whenever it is read. The checksums do not cover the inside of
-//! indexes; `PRAGMA integrity_check` compares those with the rows.
+//! Each event, key, checkpoint and snapshot carries a checksum, verified whenever it is read; an event's covers
+//! its stream's name and its tags too. What they do not cover is how an event is *found*: the names in tables
+//! `streams`, `kinds` and `tags`, and the inside of indexes. Damage there can hide events from a read by stream,
+//! type or tag, and from a guard, while a scan of the log still shows it; `PRAGMA integrity_check` compares
+//! indexes with their rows.
 
 extern crate alloc;
 

@@ -15,7 +15,7 @@ use core::sync::atomic::{AtomicI32, Ordering};
 use core::time::Duration;
 use futures::channel::oneshot;
 use portolan_kernel::ports::{AppendError, Clock, Snapshot, Source, StoreId};
-use portolan_kernel::values::{Append, Appended, Name, Revision, StreamId};
+use portolan_kernel::values::{Append, Appended, Item, Name, Query, Revision, StreamId};
 use rusqlite::{Connection, ErrorCode};
 use std::path::PathBuf;
 use std::thread::{self, JoinHandle};
@@ -56,12 +56,23 @@ impl Job {
                 Self::Append(append) => {
                     let events = append.events.iter().map(|event| event.bytes() + OVERHEAD_BYTES).sum::<u64>();
                     let expected = append.expect.iter().map(|(stream, _)| stream.len() as u64).sum::<u64>();
-                    events + expected + append.key.as_ref().map_or(0, |key| key.note.len() as u64)
+                    let guarded = append.guard.as_ref().map_or(0, |guard| names_bytes(&guard.none_of));
+                    events + expected + guarded + append.key.as_ref().map_or(0, |key| key.note.len() as u64)
                 }
                 Self::SaveSnapshot(snapshot) => snapshot.state.len() as u64,
                 Self::DeleteSnapshots { .. } => 0,
             }
     }
+}
+
+fn names_bytes(query: &Query) -> u64 {
+    let of = |item: &Item| {
+        let streams = item.streams.iter().map(|name| name.len()).sum::<usize>();
+        let categories = item.categories.iter().map(|name| name.len()).sum::<usize>();
+        let types = item.types.iter().map(|name| name.len()).sum::<usize>();
+        streams + categories + types + item.tags.iter().map(|name| name.len()).sum::<usize>()
+    };
+    query.any_of.iter().map(of).sum::<usize>() as u64
 }
 
 /// What a store knows of its writer.
@@ -97,9 +108,25 @@ pub(crate) async fn start(config: SqliteConfig, changes: Arc<Changes>) -> Result
             }
         })
         .map_err(|error| other(Source::new(error)))?;
+    let mut unclaimed = Unclaimed(Some(jobs));
     match is_open.await {
-        Ok(opened) => Ok(Handle { jobs, identity: opened?, thread }),
+        Ok(opened) => {
+            let identity = opened?;
+            let jobs = unclaimed.0.take().expect("it is taken once, here");
+            Ok(Handle { jobs, identity, thread })
+        }
         Err(oneshot::Canceled) => Err(other(Source::new("the writer's thread died while opening the file"))),
+    }
+}
+
+/// The queue of a store that nobody has yet: whoever stops waiting for it ends its thread.
+struct Unclaimed(Option<Arc<Jobs>>);
+
+impl Drop for Unclaimed {
+    fn drop(&mut self) {
+        if let Some(jobs) = &self.0 {
+            jobs.close();
+        }
     }
 }
 
@@ -297,13 +324,25 @@ impl Commit<Job, Answer> for Writer {
         match self.transact(group) {
             Ok(answers) => answers,
             // Somebody's write failed, and took the others with it. Each alone, they get what is theirs.
-            Err(Failure::Write(_)) if group.len() > 1 => group
-                .iter()
-                .map(|job| {
-                    let outcome = self.transact(core::slice::from_ref(job)).map_err(|failure| self.refuse(failure))?;
-                    outcome.into_iter().next().unwrap_or_else(|| Ok(nothing()))
-                })
-                .collect(),
+            Err(Failure::Write(_)) if group.len() > 1 => {
+                // When the file is not to be had for one, the others do not wait for it again.
+                let mut not_to_be_had = None;
+                let alone = group.iter().map(|job| {
+                    if let Some(error) = &not_to_be_had {
+                        return Err(AppendError::clone(error));
+                    }
+                    self.transact(core::slice::from_ref(job)).map_or_else(
+                        |failure| {
+                            let begun = !matches!(failure, Failure::Begin(_));
+                            let error = self.refuse(failure);
+                            not_to_be_had = (!begun).then(|| error.clone());
+                            Err(error)
+                        },
+                        |answers| answers.into_iter().next().unwrap_or_else(|| Ok(nothing())),
+                    )
+                });
+                alone.collect()
+            }
             Err(failure) => {
                 let error = self.refuse(failure);
                 group.iter().map(|_| Err(error.clone())).collect()

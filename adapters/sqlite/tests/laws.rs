@@ -1,12 +1,17 @@
 //! The laws, run on the store.
 
-use portolan_conformance::{Place, event_store_laws};
+use portolan_conformance::{Place, event_store_laws, snapshot_store_laws};
 use portolan_sqlite::SqliteStore;
 
 event_store_laws! {
     open: async |place: &Place| SqliteStore::builder(place.dir().join("log.db")).clock(place.clock()).open().await,
     lacks: {},
     damage: async |place: &Place| flip_a_payload(place).map(drop),
+}
+
+snapshot_store_laws! {
+    open: async |place: &Place| SqliteStore::open(place.dir().join("log.db")).await,
+    lacks: {},
 }
 
 /// Flips a bit of the longest payload, past the store: SQLite knows nothing of our checksum.

@@ -147,7 +147,7 @@ pub const MUTANTS: &[Mutant] = &[
             done => done,
         },
     ),
-    wrong("checkpoint names are in lower case", &["ES-13", "ES-model"]).append(|state, append, now| {
+    wrong("checkpoint names are in lower case", &["ES-13"]).append(|state, append, now| {
         let done = state.model.append(append, now)?;
         if let Some(checkpoint) = &append.checkpoint
             && let Some(stands) = state.checkpoints.get(&checkpoint.name).copied()

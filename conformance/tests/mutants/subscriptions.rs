@@ -15,13 +15,15 @@ pub const MUTANTS: &[Mutant] = &[
         },
         ..Mutant::new("a hint that leaves out system streams", &["ES-19", "ES-22"])
     },
-    Mutant::new("a frontier that backward reads do not tell", &["ES-04", "ES-19", "ES-22"]).read(|state, read| {
-        let mut page = state.model.read(read)?;
-        if read.direction == Direction::Backward {
-            page.frontier = None;
-        }
-        Ok(page)
-    }),
+    Mutant::new("a frontier that backward reads do not tell", &["ES-04", "ES-19", "ES-22", "ES-model"]).read(
+        |state, read| {
+            let mut page = state.model.read(read)?;
+            if read.direction == Direction::Backward {
+                page.frontier = None;
+            }
+            Ok(page)
+        },
+    ),
     Mutant::new("a tail that leaves out the first of several", &["ES-15", "ES-19", "ES-22"]).read(|state, read| {
         let mut page = state.model.read(read)?;
         let tail = matches!(&read.from, Start::Log(query, Some(_)) if *query == Query::all().with_system());

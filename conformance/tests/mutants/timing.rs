@@ -100,7 +100,7 @@ pub const MUTANTS: &[Mutant] = &[
             Ok(done)
         })
     }),
-    slow("a position is taken before the write", &["ES-03"], |inner, append| {
+    slow("a position is taken before the write", &["ES-03", "ES-19", "ES-22"], |inner, append| {
         Box::pin(async move {
             let now = inner.clock.now();
             let taken = {
@@ -221,34 +221,44 @@ pub const MUTANTS: &[Mutant] = &[
         state.model.append(append, now)
     }),
     // Hints.
-    hint("the hint never comes", &["ES-23"], |_, _, _| Box::pin(std::future::pending())),
-    hint("the hint is an error", &["ES-23"], |_, _, _| {
+    hint("the hint never comes", &["ES-19", "ES-20", "ES-21", "ES-22", "ES-23"], |_, _, _| {
+        Box::pin(std::future::pending())
+    }),
+    hint("the hint is an error", &["ES-19", "ES-20", "ES-21", "ES-22", "ES-23"], |_, _, _| {
         Box::pin(async { Err(ReadError::Other(Source::new("no hints"))) })
     }),
-    hint("the hint comes only for what is there", &["ES-23"], |inner, query, after| {
-        Box::pin(async move {
-            let there = !inner.state().read(&Read::log_after(query, after).limit(1))?.events.is_empty();
-            if there { Ok(()) } else { std::future::pending().await }
-        })
-    }),
+    hint(
+        "the hint comes only for what is there",
+        &["ES-19", "ES-20", "ES-21", "ES-22", "ES-23"],
+        |inner, query, after| {
+            Box::pin(async move {
+                let there = !inner.state().read(&Read::log_after(query, after).limit(1))?.events.is_empty();
+                if there { Ok(()) } else { std::future::pending().await }
+            })
+        },
+    ),
     hint("the hint comes only for what is written later", &["ES-23"], |inner, _, _| {
         Box::pin(async move {
             inner.written.notified().await;
             Ok(())
         })
     }),
-    hint("a write between look and wait is missed", &["ES-23"], |inner, query, after| {
-        Box::pin(async move {
-            loop {
-                if !inner.state().read(&Read::log_after(query.clone(), after).limit(1))?.events.is_empty() {
-                    return Ok(());
+    hint(
+        "a write between look and wait is missed",
+        &["ES-19", "ES-20", "ES-21", "ES-22", "ES-23"],
+        |inner, query, after| {
+            Box::pin(async move {
+                loop {
+                    if !inner.state().read(&Read::log_after(query.clone(), after).limit(1))?.events.is_empty() {
+                        return Ok(());
+                    }
+                    tokio::time::sleep(Duration::from_micros(200)).await;
+                    inner.written.notified().await;
                 }
-                tokio::time::sleep(Duration::from_micros(200)).await;
-                inner.written.notified().await;
-            }
-        })
-    }),
-    hint("the hint knows no system streams", &["ES-23"], |inner, mut query, after| {
+            })
+        },
+    ),
+    hint("the hint knows no system streams", &["ES-19", "ES-22", "ES-23"], |inner, mut query, after| {
         Box::pin(async move {
             query.any_of.retain(|item| !item.streams.iter().any(|stream| stream.is_system()));
             query.any_of.retain(|item| !item.categories.iter().any(|category| category.starts_with('$')));

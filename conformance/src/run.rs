@@ -55,7 +55,7 @@ impl<P: Port + ?Sized> core::fmt::Debug for Runner<P> {
 impl<P: Port + ?Sized> Runner<P> {
     /// Runs laws against what `fixture` opens.
     pub fn new(fixture: impl Fn() -> Fixture<P> + Send + Sync + 'static) -> Self {
-        let seconds = std::env::var(TIME_LIMIT).ok().and_then(|text| text.parse().ok()).unwrap_or(60);
+        let seconds = std::env::var(TIME_LIMIT).ok().and_then(|text| text.parse().ok()).unwrap_or(300);
         Self {
             fixture: Arc::new(fixture),
             effort: Effort::Normal,

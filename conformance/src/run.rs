@@ -13,7 +13,7 @@ use std::sync::{Arc, mpsc};
 /// Set to anything, it leaves out stores whose backend cannot be reached, and a line says so.
 pub const SKIP_UNREACHABLE: &str = "PORTOLAN_SKIP_UNREACHABLE";
 
-/// The seconds that one check may take; 60 unless set.
+/// The seconds that one check may take; 300 unless set.
 pub const TIME_LIMIT: &str = "PORTOLAN_LAWS_TIME_LIMIT";
 
 /// What became of a law.

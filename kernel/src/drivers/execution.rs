@@ -13,11 +13,14 @@ use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
+use core::time::Duration;
 
 /// How often a decision is made anew because others changed the stream.
 const CONFLICTS: u32 = 24;
 /// How often a busy store is asked again.
 const BUSY: u32 = 4;
+/// For how long: a store that has itself waited for a lock is not asked again.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// How often an append of unknown outcome is repeated under its key.
 const UNKNOWN: u32 = 6;
 
@@ -170,7 +173,7 @@ impl Execution {
     /// Appends, asks a busy store again, and settles an unknown outcome by repeating the append under its key:
     /// a store answers a repetition with what it has recorded.
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
-        let (mut busy, mut unsettled) = (self.backoff(BUSY), self.backoff(UNKNOWN));
+        let (mut busy, mut unsettled) = (self.while_busy(), self.backoff(UNKNOWN));
         let mut unknown = None;
         loop {
             match self.loader.events().append(append.clone()).await {
@@ -198,7 +201,7 @@ impl Execution {
     /// The receipt of an earlier command under the same id, if there was one.
     async fn recall(&self, order: &Order) -> Result<Option<Receipt>, CommandError> {
         let Some(key) = &order.key else { return Ok(None) };
-        let mut busy = self.backoff(BUSY);
+        let mut busy = self.while_busy();
         let recalled = loop {
             match self.loader.events().recall(key.scope.clone(), key.id.clone()).await {
                 Err(ReadError::Busy(source)) => {
@@ -217,7 +220,7 @@ impl Execution {
     }
 
     async fn load<A: Aggregate>(&self, stream: StreamId) -> Result<Loaded<A>, LoadError> {
-        let mut busy = self.backoff(BUSY);
+        let mut busy = self.while_busy();
         loop {
             match self.loader.load(stream.clone()).await {
                 Err(LoadError::Read(ReadError::Busy(_))) if busy.pause().await => {}
@@ -227,7 +230,7 @@ impl Execution {
     }
 
     async fn catch_up<A: Aggregate>(&self, loaded: &mut Loaded<A>) -> Result<(), LoadError> {
-        let mut busy = self.backoff(BUSY);
+        let mut busy = self.while_busy();
         loop {
             match self.loader.catch_up(loaded).await {
                 Err(LoadError::Read(ReadError::Busy(_))) if busy.pause().await => {}
@@ -252,6 +255,10 @@ impl Execution {
                 let _ = loader.snapshots().save(snapshot).await;
             }
         }));
+    }
+
+    fn while_busy(&self) -> Backoff<'_> {
+        self.backoff(BUSY).within(&*self.clock, PATIENCE)
     }
 
     fn backoff(&self, pauses: u32) -> Backoff<'_> {

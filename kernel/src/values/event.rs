@@ -1,12 +1,10 @@
 //! Events: before and after a store has recorded them.
 
-use super::{EventType, StreamId, Tag};
+use super::{EventId, EventType, StreamId, Tag};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::Bytes;
 use core::fmt;
-use core::str::FromStr;
-use uuid::Uuid;
 
 /// The place of an event in its stream: 0, 1, 2, … without a gap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -101,45 +99,6 @@ macro_rules! numbers {
     )*};
 }
 numbers!(Revision, Position);
-
-/// The identity of an event: a UUID, given by whoever makes the event.
-///
-/// To a store it is data: kept, and not required to be unique.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct EventId(Uuid);
-
-impl EventId {
-    /// The id with these 16 bytes.
-    #[must_use]
-    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
-        Self(Uuid::from_bytes(bytes))
-    }
-
-    /// The 16 bytes.
-    #[must_use]
-    pub const fn as_bytes(&self) -> &[u8; 16] {
-        self.0.as_bytes()
-    }
-}
-
-impl fmt::Display for EventId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0.hyphenated(), f)
-    }
-}
-
-impl fmt::Debug for EventId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl FromStr for EventId {
-    type Err = uuid::Error;
-    fn from_str(text: &str) -> Result<Self, uuid::Error> {
-        Uuid::parse_str(text).map(Self)
-    }
-}
 
 /// What a payload's bytes are. A store keeps it and looks no further.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]

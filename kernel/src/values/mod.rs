@@ -2,18 +2,18 @@
 
 mod append;
 mod event;
+mod id;
 mod metadata;
 mod name;
 mod query;
 mod read;
-mod store_id;
 
 pub use append::{
     Append, Appended, Checkpoint, CheckpointState, Expected, Guard, IdempotencyKey, Move, Recalled, Token,
 };
-pub use event::{EventId, Format, NewEvent, Position, Recorded, Revision, Timestamp};
+pub use event::{Format, NewEvent, Position, Recorded, Revision, Timestamp};
+pub use id::{EventId, StoreId};
 pub use metadata::Metadata;
 pub use name::{EventType, InvalidName, MAX_NAME_BYTES, Name, StreamId, Tag};
 pub use query::{Item, Query};
 pub use read::{Direction, Page, Read, Start};
-pub use store_id::StoreId;

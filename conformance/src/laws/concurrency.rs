@@ -105,13 +105,16 @@ async fn no_update_is_lost(trial: &Trial<dyn EventStore>) -> Verdict {
     let tasks = (0..writers).map(|writer| {
         let store = store.clone();
         tokio::spawn(async move {
+            // Each conflict is an append of somebody else's.
+            let mut conflicts = 0;
             for round in 0..rounds {
                 loop {
+                    expect!(conflicts <= writers * rounds, "{conflicts} conflicts of one writer are no more than appends");
                     let last = store.page(Read::stream(name("a-1")).limit(1)).await?.revision;
                     let append = one("a-1", writer * 1_000 + round);
                     let append = append.expect(name("a-1"), Expected::unchanged_since(last));
                     match store.try_append(append).await {
-                        Err(AppendError::Conflict { .. }) => {}
+                        Err(AppendError::Conflict { .. }) => conflicts += 1,
                         outcome => {
                             expect_is!(outcome, Ok(_), "an append on what was just read");
                             break;

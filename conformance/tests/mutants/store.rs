@@ -116,7 +116,12 @@ impl Inner {
     fn new(clock: Arc<dyn Clock>) -> Self {
         let identity = StoreId::from_bytes(std::array::from_fn(|_| fastrand::u8(..)));
         let capabilities = Capabilities::new(identity).with_key_retention(Some(Duration::from_secs(3600)));
-        let state = Mutex::new(State { model: Model::new(capabilities), count: 0 });
+        let mut model = Model::new(capabilities);
+        // Room enough for every law, and no more: each limit is filled once.
+        let limits = &mut model.capabilities.limits;
+        (limits.append_events, limits.append_streams) = (1_500, 200);
+        (limits.event_bytes, limits.append_bytes) = (2 << 20, 8 << 20);
+        let state = Mutex::new(State { model, count: 0 });
         Self { state, clock, written: Notify::new() }
     }
 

@@ -40,13 +40,13 @@ impl Lingering {
 /// Serves one connection to its end.
 pub(super) async fn serve(app: Arc<App>, service: Service, socket: TcpStream) {
     let lingering = Lingering::default();
-    let answering = Answering::default();
-    let io = TokioIo::new(Watched::new(socket, app.config.write_timeout, answering.clone()));
+    let owed = Owed::default();
+    let io = TokioIo::new(Watched::new(socket, app.config.write_timeout, owed.clone()));
     let respond = {
         let lingering = lingering.clone();
         service_fn(move |mut request: http::Request<Incoming>| {
             request.extensions_mut().insert(lingering.clone());
-            let answer = answering.clone().begun();
+            let answer = owed.answer();
             let service = service.clone();
             Box::pin(async move { Ok::<_, core::convert::Infallible>(answer.of(service.call(request).await)) })
         })
@@ -88,23 +88,44 @@ async fn drained(socket: &mut TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-/// How many answers are under way: from the call of the service to the drop of the answer's body.
+/// The answers that hyper still owes the client. What it writes while it owes none is its own.
 #[derive(Debug, Clone, Default)]
-struct Answering(Arc<AtomicUsize>);
+struct Owed(Arc<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    /// Answers from the call of the service to the drop of their body. Hyper drops an empty one before it writes
+    /// the head.
+    under_way: AtomicUsize,
+    /// Whether answers may still be in hyper's buffer.
+    unflushed: AtomicBool,
+}
 
 #[derive(Debug)]
-struct Answer(Arc<AtomicUsize>);
+struct Answer(Arc<State>);
 
-impl Answering {
-    fn begun(self) -> Answer {
-        self.0.fetch_add(1, Ordering::Relaxed);
-        Answer(self.0)
+impl Owed {
+    fn answer(&self) -> Answer {
+        self.0.under_way.fetch_add(1, Ordering::Relaxed);
+        self.0.unflushed.store(true, Ordering::Relaxed);
+        Answer(self.0.clone())
+    }
+
+    /// Hyper flushes the socket only once its buffer is empty.
+    fn flushed(&self) {
+        if self.0.under_way.load(Ordering::Relaxed) == 0 {
+            self.0.unflushed.store(false, Ordering::Relaxed);
+        }
+    }
+
+    fn is_none(&self) -> bool {
+        !self.0.unflushed.load(Ordering::Relaxed)
     }
 }
 
 impl Drop for Answer {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.0.under_way.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -146,14 +167,14 @@ struct Watched {
     write_timeout: Duration,
     deadline: Pin<Box<Sleep>>,
     stalled: bool,
-    answering: Answering,
+    owed: Owed,
     instead: Bytes,
 }
 
 impl Watched {
-    fn new(socket: TcpStream, write_timeout: Duration, answering: Answering) -> Self {
+    fn new(socket: TcpStream, write_timeout: Duration, owed: Owed) -> Self {
         let deadline = Box::pin(tokio::time::sleep(write_timeout));
-        Self { socket, write_timeout, deadline, stalled: false, answering, instead: Bytes::new() }
+        Self { socket, write_timeout, deadline, stalled: false, owed, instead: Bytes::new() }
     }
 
     /// Turns a stall that lasts too long into an error.
@@ -170,12 +191,12 @@ impl Watched {
         Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client takes nothing of its answer")))
     }
 
-    /// Whether hyper writes an error of its own: a head without a body, while no request is being answered.
-    fn is_bare_error(&self, bytes: &[u8]) -> bool {
-        self.answering.0.load(Ordering::Relaxed) == 0
-            && bytes.starts_with(b"HTTP/1.1 4")
-            && bytes.ends_with(b"\r\n\r\n")
-            && bytes.windows(19).any(|window| window.eq_ignore_ascii_case(b"content-length: 0\r\n"))
+    /// The status of an error of hyper's own, which is a head alone. One that hyper puts into its buffer behind an
+    /// answer stays bare.
+    fn bare_error(&self, bytes: &[u8]) -> Option<StatusCode> {
+        let status = bytes.strip_prefix(b"HTTP/1.1 ")?.get(..3)?;
+        let status = StatusCode::from_bytes(status).ok()?;
+        (self.owed.is_none() && status.is_client_error()).then_some(status)
     }
 
     fn poll_instead(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -200,10 +221,6 @@ fn with_problem(status_line: &str, body: &[u8]) -> Vec<u8> {
     answer
 }
 
-fn status_of(head: &[u8]) -> Option<StatusCode> {
-    StatusCode::from_bytes(head.get(9..12)?).ok()
-}
-
 impl AsyncRead for Watched {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -217,9 +234,7 @@ impl AsyncRead for Watched {
 impl AsyncWrite for Watched {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         ready!(self.poll_instead(context))?;
-        if self.is_bare_error(bytes)
-            && let Some(status) = status_of(bytes)
-        {
+        if let Some(status) = self.bare_error(bytes) {
             let problem = of_connection(status);
             self.instead = with_problem(&format!("HTTP/1.1 {status}\r\n"), &problem.encode()).into();
             return Poll::Ready(Ok(bytes.len()));
@@ -247,6 +262,7 @@ impl AsyncWrite for Watched {
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_instead(context))?;
+        self.owed.flushed();
         Pin::new(&mut self.socket).poll_flush(context)
     }
 

@@ -2,7 +2,12 @@
 
 use crate::support::{Reply, Running};
 use core::convert::Infallible;
+use core::time::Duration;
+use futures::stream;
+use http_body_util::StreamBody;
+use hyper::body::Frame;
 use portolan_http::{HttpServer, MountBody, ServeError};
+use portolan_kernel::Bytes;
 use rstest::rstest;
 use tokio::io::AsyncWriteExt as _;
 
@@ -60,6 +65,23 @@ async fn an_empty_answer_arrives_as_it_was_given(
     }
     socket.write_all(b"nonsense\r\n\r\n").await.unwrap();
     Reply::read(&mut socket).await.is_problem(400, "malformed");
+}
+
+#[tokio::test]
+async fn a_body_that_looks_like_an_error_arrives_as_it_was_given() {
+    const ERROR: &str = "HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n";
+    let service = tower::service_fn(async |_: http::Request<MountBody>| {
+        // By the time of the frame the head has been flushed.
+        let late = stream::once(async {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            Ok::<_, Infallible>(Frame::data(Bytes::from(ERROR)))
+        });
+        let answer = http::Response::builder().header("content-length", ERROR.len());
+        Ok::<_, Infallible>(answer.body(StreamBody::new(late)).unwrap())
+    });
+    let server = Running::with(|server| server.mount("/late", service)).await;
+    let reply = server.get("/late").await;
+    assert_eq!((reply.status, String::from_utf8(reply.body).unwrap()), (200, ERROR.to_owned()));
 }
 
 #[rstest]

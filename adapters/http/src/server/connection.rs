@@ -2,9 +2,11 @@
 //! errors hyper itself answers with into problems.
 
 use super::problem::of_connection;
-use super::{App, Service};
+use super::{App, respond};
+use crate::wire::problem::MEDIA_TYPE;
+use axum::Router;
 use axum::http::StatusCode;
-use axum::response::IntoResponse as _;
+use core::convert::Infallible;
 use core::future::{Future as _, poll_fn};
 use core::pin::{Pin, pin};
 use core::task::{Context, Poll, ready};
@@ -21,8 +23,6 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, Re
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
-pub(super) const HEAD_TOO_LONG: &str = "head-too-long";
-
 /// How long what is left of a refused body is read and thrown away.
 const LINGER: Duration = Duration::from_secs(2);
 
@@ -38,17 +38,17 @@ impl Lingering {
 }
 
 /// Serves one connection to its end.
-pub(super) async fn serve(app: Arc<App>, service: Service, socket: TcpStream) {
+pub(super) async fn serve(app: Arc<App>, router: Router, socket: TcpStream) {
     let lingering = Lingering::default();
     let owed = Owed::default();
     let io = TokioIo::new(Watched::new(socket, app.config.write_timeout, owed.clone()));
-    let respond = {
+    let service = {
         let lingering = lingering.clone();
         service_fn(move |mut request: http::Request<Incoming>| {
             request.extensions_mut().insert(lingering.clone());
             let answer = owed.answer();
-            let service = service.clone();
-            Box::pin(async move { Ok::<_, core::convert::Infallible>(answer.of(service.call(request).await)) })
+            let router = router.clone();
+            Box::pin(async move { Ok::<_, Infallible>(answer.of(respond(router, request).await)) })
         })
     };
     let mut connection = http1::Builder::new()
@@ -57,7 +57,7 @@ pub(super) async fn serve(app: Arc<App>, service: Service, socket: TcpStream) {
         .max_header_size(app.config.head_bytes)
         .max_buf_size(app.config.head_bytes.max(64 << 10))
         .half_close(false)
-        .serve_connection(io, respond);
+        .serve_connection(io, service);
     let mut stopping = pin!(app.stopping());
     let mut told = false;
     let ended = poll_fn(|context| {
@@ -72,9 +72,7 @@ pub(super) async fn serve(app: Arc<App>, service: Service, socket: TcpStream) {
     let mut socket = parts.io.into_inner().socket;
     let late = matches!(&ended, Err(error) if error.is_timeout()) && !parts.read_buf.is_empty();
     if late {
-        let body = of_connection(StatusCode::REQUEST_TIMEOUT);
-        let head = format!("HTTP/1.1 {}\r\n", StatusCode::REQUEST_TIMEOUT);
-        let _ = tokio::time::timeout(LINGER, socket.write_all(&with_problem(&head, &body.encode()))).await;
+        let _ = tokio::time::timeout(LINGER, socket.write_all(&last_answer(StatusCode::REQUEST_TIMEOUT))).await;
     }
     let _ = socket.shutdown().await;
     if late || ended.is_err() || lingering.0.load(Ordering::Relaxed) {
@@ -209,16 +207,14 @@ impl Watched {
     }
 }
 
-/// An error's head with its body, after which the connection closes.
-fn with_problem(status_line: &str, body: &[u8]) -> Vec<u8> {
-    let mut answer = format!(
-        "{status_line}content-type: {}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
-        crate::wire::problem::MEDIA_TYPE,
-        body.len()
-    )
-    .into_bytes();
-    answer.extend_from_slice(body);
-    answer
+/// The problem of this status as a whole answer, after which the connection closes.
+fn last_answer(status: StatusCode) -> Vec<u8> {
+    let body = of_connection(status).encode();
+    let length = body.len();
+    let head = format!(
+        "HTTP/1.1 {status}\r\ncontent-type: {MEDIA_TYPE}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n"
+    );
+    [head.into_bytes(), body].concat()
 }
 
 impl AsyncRead for Watched {
@@ -235,8 +231,7 @@ impl AsyncWrite for Watched {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         ready!(self.poll_instead(context))?;
         if let Some(status) = self.bare_error(bytes) {
-            let problem = of_connection(status);
-            self.instead = with_problem(&format!("HTTP/1.1 {status}\r\n"), &problem.encode()).into();
+            self.instead = last_answer(status).into();
             return Poll::Ready(Ok(bytes.len()));
         }
         let written = Pin::new(&mut self.socket).poll_write(context, bytes);
@@ -270,11 +265,4 @@ impl AsyncWrite for Watched {
         ready!(self.poll_instead(context))?;
         Pin::new(&mut self.socket).poll_shutdown(context)
     }
-}
-
-/// A service's panic, told as a problem.
-pub(super) fn panicked() -> http::Response<axum::body::Body> {
-    use crate::wire::problem::Problem;
-    let detail = "the server failed while it answered; whether the request took effect is unknown";
-    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "panicked", detail).into_response()
 }

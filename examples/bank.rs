@@ -342,6 +342,8 @@ async fn run(flags: Flags) -> Result<(), Box<dyn Error>> {
     };
     let bank = bank(storage, Runtime::tokio()).await?;
     let server = HttpServer::new(bank.ports()).with_raw_appends(flags.raw_appends).bind(flags.listen).await?;
+    // From here on a signal is listened for, before anybody is told where the bank is.
+    let shutdown = shutdown_signal();
     let url = format!("http://{}", server.local_addr());
     println!(
         r#"The bank listens on {url}
@@ -350,7 +352,7 @@ async fn run(flags: Flags) -> Result<(), Box<dyn Error>> {
   curl {url}/commands/deposit -H 'content-type: application/json' -H 'idempotency-key: k-1' -d '{{"account_id":"ann","amount":500}}'
   curl {url}/events -N -H 'accept: text/event-stream'"#
     );
-    server.serve(shutdown_signal()).await;
+    server.serve(shutdown).await;
     bank.shutdown().await;
     Ok(())
 }

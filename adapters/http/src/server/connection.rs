@@ -2,9 +2,11 @@
 //! errors hyper itself answers with into problems.
 
 use super::problem::of_connection;
-use super::{App, Service};
+use super::{App, respond};
+use crate::wire::problem::MEDIA_TYPE;
+use axum::Router;
 use axum::http::StatusCode;
-use axum::response::IntoResponse as _;
+use core::convert::Infallible;
 use core::future::{Future as _, poll_fn};
 use core::pin::{Pin, pin};
 use core::task::{Context, Poll, ready};
@@ -21,8 +23,6 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, Re
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
-pub(super) const HEAD_TOO_LONG: &str = "head-too-long";
-
 /// How long what is left of a refused body is read and thrown away.
 const LINGER: Duration = Duration::from_secs(2);
 
@@ -38,17 +38,17 @@ impl Lingering {
 }
 
 /// Serves one connection to its end.
-pub(super) async fn serve(app: Arc<App>, service: Service, socket: TcpStream) {
+pub(super) async fn serve(app: Arc<App>, router: Router, socket: TcpStream) {
     let lingering = Lingering::default();
-    let answering = Answering::default();
-    let io = TokioIo::new(Watched::new(socket, app.config.write_timeout, answering.clone()));
-    let respond = {
+    let owed = Owed::default();
+    let io = TokioIo::new(Watched::new(socket, app.config.write_timeout, owed.clone()));
+    let service = {
         let lingering = lingering.clone();
         service_fn(move |mut request: http::Request<Incoming>| {
             request.extensions_mut().insert(lingering.clone());
-            let answer = answering.clone().begun();
-            let service = service.clone();
-            Box::pin(async move { Ok::<_, core::convert::Infallible>(answer.of(service.call(request).await)) })
+            let answer = owed.answer();
+            let router = router.clone();
+            Box::pin(async move { Ok::<_, Infallible>(answer.of(respond(router, request).await)) })
         })
     };
     let mut connection = http1::Builder::new()
@@ -57,7 +57,7 @@ pub(super) async fn serve(app: Arc<App>, service: Service, socket: TcpStream) {
         .max_header_size(app.config.head_bytes)
         .max_buf_size(app.config.head_bytes.max(64 << 10))
         .half_close(false)
-        .serve_connection(io, respond);
+        .serve_connection(io, service);
     let mut stopping = pin!(app.stopping());
     let mut told = false;
     let ended = poll_fn(|context| {
@@ -72,9 +72,7 @@ pub(super) async fn serve(app: Arc<App>, service: Service, socket: TcpStream) {
     let mut socket = parts.io.into_inner().socket;
     let late = matches!(&ended, Err(error) if error.is_timeout()) && !parts.read_buf.is_empty();
     if late {
-        let body = of_connection(StatusCode::REQUEST_TIMEOUT);
-        let head = format!("HTTP/1.1 {}\r\n", StatusCode::REQUEST_TIMEOUT);
-        let _ = tokio::time::timeout(LINGER, socket.write_all(&with_problem(&head, &body.encode()))).await;
+        let _ = tokio::time::timeout(LINGER, socket.write_all(&last_answer(StatusCode::REQUEST_TIMEOUT))).await;
     }
     let _ = socket.shutdown().await;
     if late || ended.is_err() || lingering.0.load(Ordering::Relaxed) {
@@ -88,23 +86,44 @@ async fn drained(socket: &mut TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-/// How many answers are under way: from the call of the service to the drop of the answer's body.
+/// The answers that hyper still owes the client. What it writes while it owes none is its own.
 #[derive(Debug, Clone, Default)]
-struct Answering(Arc<AtomicUsize>);
+struct Owed(Arc<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    /// Answers from the call of the service to the drop of their body. Hyper drops an empty one before it writes
+    /// the head.
+    under_way: AtomicUsize,
+    /// Whether answers may still be in hyper's buffer.
+    unflushed: AtomicBool,
+}
 
 #[derive(Debug)]
-struct Answer(Arc<AtomicUsize>);
+struct Answer(Arc<State>);
 
-impl Answering {
-    fn begun(self) -> Answer {
-        self.0.fetch_add(1, Ordering::Relaxed);
-        Answer(self.0)
+impl Owed {
+    fn answer(&self) -> Answer {
+        self.0.under_way.fetch_add(1, Ordering::Relaxed);
+        self.0.unflushed.store(true, Ordering::Relaxed);
+        Answer(self.0.clone())
+    }
+
+    /// Hyper flushes the socket only once its buffer is empty.
+    fn flushed(&self) {
+        if self.0.under_way.load(Ordering::Relaxed) == 0 {
+            self.0.unflushed.store(false, Ordering::Relaxed);
+        }
+    }
+
+    fn is_none(&self) -> bool {
+        !self.0.unflushed.load(Ordering::Relaxed)
     }
 }
 
 impl Drop for Answer {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.0.under_way.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -146,14 +165,14 @@ struct Watched {
     write_timeout: Duration,
     deadline: Pin<Box<Sleep>>,
     stalled: bool,
-    answering: Answering,
+    owed: Owed,
     instead: Bytes,
 }
 
 impl Watched {
-    fn new(socket: TcpStream, write_timeout: Duration, answering: Answering) -> Self {
+    fn new(socket: TcpStream, write_timeout: Duration, owed: Owed) -> Self {
         let deadline = Box::pin(tokio::time::sleep(write_timeout));
-        Self { socket, write_timeout, deadline, stalled: false, answering, instead: Bytes::new() }
+        Self { socket, write_timeout, deadline, stalled: false, owed, instead: Bytes::new() }
     }
 
     /// Turns a stall that lasts too long into an error.
@@ -170,12 +189,12 @@ impl Watched {
         Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client takes nothing of its answer")))
     }
 
-    /// Whether hyper writes an error of its own: a head without a body, while no request is being answered.
-    fn is_bare_error(&self, bytes: &[u8]) -> bool {
-        self.answering.0.load(Ordering::Relaxed) == 0
-            && bytes.starts_with(b"HTTP/1.1 4")
-            && bytes.ends_with(b"\r\n\r\n")
-            && bytes.windows(19).any(|window| window.eq_ignore_ascii_case(b"content-length: 0\r\n"))
+    /// The status of an error of hyper's own, which is a head alone. One that hyper puts into its buffer behind an
+    /// answer stays bare.
+    fn bare_error(&self, bytes: &[u8]) -> Option<StatusCode> {
+        let status = bytes.strip_prefix(b"HTTP/1.1 ")?.get(..3)?;
+        let status = StatusCode::from_bytes(status).ok()?;
+        (self.owed.is_none() && status.is_client_error()).then_some(status)
     }
 
     fn poll_instead(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -188,20 +207,14 @@ impl Watched {
     }
 }
 
-/// An error's head with its body, after which the connection closes.
-fn with_problem(status_line: &str, body: &[u8]) -> Vec<u8> {
-    let mut answer = format!(
-        "{status_line}content-type: {}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
-        crate::wire::problem::MEDIA_TYPE,
-        body.len()
-    )
-    .into_bytes();
-    answer.extend_from_slice(body);
-    answer
-}
-
-fn status_of(head: &[u8]) -> Option<StatusCode> {
-    StatusCode::from_bytes(head.get(9..12)?).ok()
+/// The problem of this status as a whole answer, after which the connection closes.
+fn last_answer(status: StatusCode) -> Vec<u8> {
+    let body = of_connection(status).encode();
+    let length = body.len();
+    let head = format!(
+        "HTTP/1.1 {status}\r\ncontent-type: {MEDIA_TYPE}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n"
+    );
+    [head.into_bytes(), body].concat()
 }
 
 impl AsyncRead for Watched {
@@ -217,11 +230,8 @@ impl AsyncRead for Watched {
 impl AsyncWrite for Watched {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         ready!(self.poll_instead(context))?;
-        if self.is_bare_error(bytes)
-            && let Some(status) = status_of(bytes)
-        {
-            let problem = of_connection(status);
-            self.instead = with_problem(&format!("HTTP/1.1 {status}\r\n"), &problem.encode()).into();
+        if let Some(status) = self.bare_error(bytes) {
+            self.instead = last_answer(status).into();
             return Poll::Ready(Ok(bytes.len()));
         }
         let written = Pin::new(&mut self.socket).poll_write(context, bytes);
@@ -247,6 +257,7 @@ impl AsyncWrite for Watched {
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_instead(context))?;
+        self.owed.flushed();
         Pin::new(&mut self.socket).poll_flush(context)
     }
 
@@ -254,11 +265,4 @@ impl AsyncWrite for Watched {
         ready!(self.poll_instead(context))?;
         Pin::new(&mut self.socket).poll_shutdown(context)
     }
-}
-
-/// A service's panic, told as a problem.
-pub(super) fn panicked() -> http::Response<axum::body::Body> {
-    use crate::wire::problem::Problem;
-    let detail = "the server failed while it answered; whether the request took effect is unknown";
-    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "panicked", detail).into_response()
 }

@@ -23,6 +23,7 @@ use core::fmt;
 use core::future::{Future, poll_fn};
 use core::net::SocketAddr;
 use core::panic::AssertUnwindSafe;
+use core::task::Poll;
 use core::time::Duration;
 use hyper::body::Incoming;
 use mount::Mounted;
@@ -143,7 +144,7 @@ impl BoundServer {
         let drain_timeout = config.drain_timeout;
         let bodies = Arc::new(Semaphore::new(config.bodies_bytes.clamp(1, Semaphore::MAX_PERMITS)));
         let app = Arc::new(App { ports, config, raw_appends, bodies, stopping });
-        let service = Service { router: routes::router(app.clone(), &mounted) };
+        let router = routes::router(app.clone(), &mounted);
 
         let mut connections = JoinSet::new();
         let mut shutdown = core::pin::pin!(shutdown);
@@ -157,7 +158,7 @@ impl BoundServer {
                 biased;
                 () = &mut shutdown => break,
                 (socket, permit) = accepted => {
-                    let connection = connection::serve(app.clone(), service.clone(), socket);
+                    let connection = connection::serve(app.clone(), router.clone(), socket);
                     connections.spawn(async move {
                         connection.await;
                         drop(permit);
@@ -233,26 +234,22 @@ impl App {
     }
 }
 
-/// The router behind a wall: a panic is an answer, and the server goes on.
-#[derive(Clone)]
-struct Service {
-    router: Router,
-}
-
-impl Service {
-    async fn call(self, request: http::Request<Incoming>) -> Response {
-        let mut answer = Box::pin(self.router.oneshot(request.map(Body::new)));
-        let caught = poll_fn(|context| {
-            // After a panic the future is dropped and never polled again, so that nobody sees it broken.
-            match catch_unwind(AssertUnwindSafe(|| answer.as_mut().poll(context))) {
-                Ok(poll) => poll.map(Ok),
-                Err(_) => core::task::Poll::Ready(Err(())),
-            }
-        });
-        match caught.await {
-            Ok(Ok(response)) => response,
-            Ok(Err(never)) => match never {},
-            Err(()) => connection::panicked(),
+/// The router's answer. A panic is one too, and the server goes on.
+async fn respond(router: Router, request: http::Request<Incoming>) -> Response {
+    let mut answer = Box::pin(router.oneshot(request.map(Body::new)));
+    let caught = poll_fn(|context| {
+        // After a panic the future is dropped and never polled again, so that nobody sees it broken.
+        match catch_unwind(AssertUnwindSafe(|| answer.as_mut().poll(context))) {
+            Ok(poll) => poll.map(Ok),
+            Err(_) => Poll::Ready(Err(())),
+        }
+    });
+    match caught.await {
+        Ok(Ok(response)) => response,
+        Ok(Err(never)) => match never {},
+        Err(()) => {
+            let detail = "the server failed while it answered; whether the request took effect is unknown";
+            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "panicked", detail).into_response()
         }
     }
 }

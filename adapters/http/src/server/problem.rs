@@ -1,6 +1,5 @@
 //! Problems as answers.
 
-use super::connection::HEAD_TOO_LONG;
 use crate::wire::problem::{MEDIA_TYPE, Problem};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -21,7 +20,7 @@ pub(super) fn of_connection(status: StatusCode) -> Problem {
     match status {
         StatusCode::REQUEST_TIMEOUT => Problem::new(status, "slow-request", "the head of the request took too long"),
         StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE | StatusCode::URI_TOO_LONG => {
-            Problem::new(status, HEAD_TOO_LONG, "the head of the request is too long")
+            Problem::new(status, "head-too-long", "the head of the request is too long")
         }
         _ => Problem::malformed("it is no HTTP/1.1 request"),
     }

@@ -217,7 +217,8 @@ fn expected(headers: &HeaderMap) -> Result<Option<Expected>, Problem> {
     }
 }
 
-/// A digest of what is asked: the events, and where they go. White space and field order do not count.
+/// A digest of what is asked: the events, and where they go. The order of an event's fields and white space between
+/// them do not count; within `data` and `metadata`, which are kept byte for byte, they do.
 fn digest(stream: &StreamId, events: &[NewEvent]) -> Result<[u8; 32], Problem> {
     let mut hash = Sha256::new();
     hash.update(stream.as_bytes());

@@ -1,6 +1,8 @@
 //! What crosses the wire: JSON, in types of its own. Kernel types stay free of it.
 //!
-//! Numbers that may pass 2^53 travel as strings; bytes that are not exactly one JSON text travel as base64.
+//! Positions, tokens and sizes in bytes may pass 2^53 and travel as strings. Revisions and counts are JSON numbers: they
+//! are read here up to `u64::MAX`, and no stream is long enough to pass 2^53 elsewhere. Bytes that are not exactly one
+//! JSON text travel as base64.
 
 pub(crate) mod append;
 pub(crate) mod capabilities;

@@ -187,6 +187,16 @@ impl Reply {
         tokio::time::timeout(limit, Self::read_all(socket)).await.expect("no answer within 10 s")
     }
 
+    /// The head alone, of an answer without a body.
+    pub(crate) async fn read_head(socket: &mut TcpStream) -> Self {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(socket.read_u8().await.unwrap());
+        }
+        let head = String::from_utf8(head).unwrap();
+        Self { status: head[9..12].parse().unwrap(), head, body: Vec::new() }
+    }
+
     async fn read_all(socket: &mut TcpStream) -> Self {
         let mut bytes = Vec::new();
         let head = loop {

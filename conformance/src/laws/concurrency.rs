@@ -109,7 +109,10 @@ async fn no_update_is_lost(trial: &Trial<dyn EventStore>) -> Verdict {
             let mut conflicts = 0;
             for round in 0..rounds {
                 loop {
-                    expect!(conflicts <= writers * rounds, "{conflicts} conflicts of one writer are no more than appends");
+                    expect!(
+                        conflicts <= writers * rounds,
+                        "{conflicts} conflicts of one writer are no more than appends"
+                    );
                     let last = store.page(Read::stream(name("a-1")).limit(1)).await?.revision;
                     let append = one("a-1", writer * 1_000 + round);
                     let append = append.expect(name("a-1"), Expected::unchanged_since(last));

@@ -64,6 +64,7 @@ fn broken_by(mutant: Mutant, lacks: &'static [Capability]) -> (BTreeSet<&'static
                 ids.insert(law.id);
                 writeln!(how, "{} ({check}):\n{broken}", law.id).unwrap();
             }
+            Outcome::NotRun { check, why } => panic!("{check} was not run: {why}"),
             Outcome::Unreachable(broken) => panic!("{broken}"),
         }
     }

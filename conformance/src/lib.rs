@@ -23,6 +23,8 @@
 //!   the store's `capabilities()`, and turns the checks that need it round: the operation must be refused.
 //! - `damage` (optional) spoils bytes of a closed store at a place, for the law about damage (ES-26).
 //!
+//! A store whose limits are narrower than [`least_limits`] cannot be judged, and the law `capabilities` says so.
+//!
 //! Environment variables: [`SKIP_UNREACHABLE`], [`TIME_LIMIT`], [`REPORT`], and [`SEED`] and [`CASES`] of the
 //! model-based law. `portolan-capability-matrix <folder>` prints reports as a Markdown table.
 //!
@@ -54,6 +56,7 @@ mod trial;
 
 pub use fixture::Fixture;
 pub use law::{Broken, Check, Law, RunCheck, Verdict};
+pub use laws::least_limits;
 pub use laws::model::{CASES, SEED};
 pub use place::{Place, TestClock};
 pub use port::Port;

@@ -40,6 +40,7 @@ impl Report<'_> {
                 let lacked: BTreeMap<_, _> = lacked.iter().map(|(lack, why)| (lack.as_str(), *why)).collect();
                 ("lacked", *checks, json!(lacked))
             }
+            Outcome::NotRun { .. } => ("not run", 0, json!({})),
             Outcome::Broken { .. } => ("broken", 0, json!({})),
             Outcome::Unreachable(_) => ("unreachable", 0, json!({})),
         };
@@ -92,7 +93,9 @@ impl Store {
 
     fn laws(&self) -> String {
         let kept = self.verdicts.values().filter(|verdict| matches!(verdict.as_str(), "kept" | "lacked")).count();
-        format!("{kept} of {}", self.verdicts.len())
+        let not_run = self.verdicts.values().filter(|verdict| *verdict == "not run").count();
+        let not_run = if not_run > 0 { format!(", {not_run} not run") } else { String::new() };
+        format!("{kept} of {}{not_run}", self.verdicts.len())
     }
 }
 

@@ -26,6 +26,13 @@ pub enum Outcome {
         /// The capabilities whose checks were turned round, and the author's reasons.
         lacked: BTreeMap<Capability, &'static str>,
     },
+    /// No check found it broken, and one could not be made: the law is not proven.
+    NotRun {
+        /// The check that could not be made.
+        check: &'static str,
+        /// Why, and how to mend that.
+        why: &'static str,
+    },
     /// It does not.
     Broken {
         /// The check that found it.
@@ -36,6 +43,10 @@ pub enum Outcome {
     /// The store could not be opened at all.
     Unreachable(Broken),
 }
+
+/// What a check that found nothing broken has to say: the capability that the store lacks, with the author's reason,
+/// and why the check could not be made.
+type Checked = (Option<(Capability, &'static str)>, Option<&'static str>);
 
 /// Runs laws against the stores of one fixture.
 #[derive(Clone)]
@@ -85,26 +96,25 @@ impl<P: Port + ?Sized> Runner<P> {
     /// Runs one law: each check on a fresh place, until one is broken.
     #[must_use]
     pub fn judge(&self, law: &Law<P>) -> Outcome {
-        let mut lacked = BTreeMap::new();
+        let (mut lacked, mut not_run) = (BTreeMap::new(), None);
         for check in &law.checks {
             match self.judge_check(law.name, check) {
-                Ok(None) => {}
-                Ok(Some((capability, reason))) => {
-                    lacked.insert(capability, reason);
+                Ok((lack, why)) => {
+                    lacked.extend(lack);
+                    not_run = not_run.or(why.map(|why| (check.name, why)));
                 }
                 Err((broken, true)) => return Outcome::Unreachable(broken),
                 Err((broken, false)) => return Outcome::Broken { check: check.name, broken },
             }
         }
-        Outcome::Kept { checks: law.checks.len(), lacked }
+        match not_run {
+            Some((check, why)) => Outcome::NotRun { check, why },
+            None => Outcome::Kept { checks: law.checks.len(), lacked },
+        }
     }
 
     /// Runs one check, or what it turns into for a store that lacks what it needs.
-    fn judge_check(
-        &self,
-        law: &'static str,
-        check: &Check<P>,
-    ) -> Result<Option<(Capability, &'static str)>, (Broken, bool)> {
+    fn judge_check(&self, law: &'static str, check: &Check<P>) -> Result<Checked, (Broken, bool)> {
         let (run, needs) = (check.run, check.needs);
         let place = Place::fresh()
             .map_err(|error| (Broken::new("making a place", "a fresh folder", error.to_string()), false))?;
@@ -118,7 +128,7 @@ impl<P: Port + ?Sized> Runner<P> {
                 }
             });
             let unreachable = trial.unreachable.borrow().is_some();
-            verdict.map(|()| lacked).map_err(|broken| (broken, unreachable))
+            verdict.map(|()| (lacked, trial.not_run.get())).map_err(|broken| (broken, unreachable))
         })
         .unwrap_or_else(|broken| Err((broken, false)))
     }
@@ -163,6 +173,7 @@ impl<P: Port + ?Sized> Runner<P> {
                     entry,
                     unreachable: None.into(),
                     opened: false.into(),
+                    not_run: None.into(),
                 };
                 let result = run(&trial, &runtime);
                 runtime.shutdown_background();
@@ -204,6 +215,9 @@ pub fn run<P: Port + ?Sized>(law: &Law<P>, fixture: fn() -> Fixture<P>, package:
     match outcome {
         Outcome::Kept { checks: 0, .. } => panic!("{}: no check ran, so nothing is proven", law.id),
         Outcome::Kept { .. } => {}
+        Outcome::NotRun { check, why } => {
+            let _ = std::io::stderr().write_all(format!("{test}: NOT RUN: {check}: {why}\n").as_bytes());
+        }
         Outcome::Unreachable(why) if std::env::var_os(SKIP_UNREACHABLE).is_some() => {
             // Past the test harness, which would swallow it: nothing is left out silently.
             let line =

@@ -5,7 +5,6 @@ use crate::{Broken, Fixture, Place, Port, TestClock, Verdict};
 use core::fmt;
 use core::time::Duration;
 use portolan_kernel::ports::Capability;
-use std::io::Write;
 use std::panic::Location;
 use std::path::Path;
 use std::sync::Arc;
@@ -29,6 +28,7 @@ pub struct Trial<P: Port + ?Sized> {
     pub(crate) entry: Option<String>,
     pub(crate) unreachable: std::cell::RefCell<Option<String>>,
     pub(crate) opened: std::cell::Cell<bool>,
+    pub(crate) not_run: std::cell::Cell<Option<&'static str>>,
 }
 
 impl<P: Port + ?Sized> fmt::Debug for Trial<P> {
@@ -130,9 +130,9 @@ impl<P: Port + ?Sized> Trial<P> {
         }
     }
 
-    /// Says something past the test harness, which would swallow it: nothing is left out silently.
-    pub(crate) fn say(&self, words: &str) {
-        let _ = std::io::stderr().write_all(format!("{}: {words}\n", self.law).as_bytes());
+    /// Marks the check as one that could not be made, and why: nothing is left out silently.
+    pub(crate) fn not_run(&self, why: &'static str) {
+        self.not_run.set(Some(why));
     }
 
     /// Starts the test binary again as a child that plays `role` (one of the law's `roles`) at this place.

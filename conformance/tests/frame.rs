@@ -77,6 +77,16 @@ fn a_lack_must_be_declared_and_said() {
 }
 
 #[test]
+fn damage_that_cannot_be_made_is_not_kept() {
+    let hidden = || {
+        Fixture::event_store(async |place: &Place| Ok::<_, String>(in_memory(place)))
+            .lacks(Capability::SeveralProcesses, "it lives in memory")
+    };
+    let outcome = judged(&laws::es_26_damage(), hidden);
+    assert!(matches!(outcome, Outcome::NotRun { check: "damage_is_never_served", .. }), "{outcome:?}");
+}
+
+#[test]
 fn a_law_without_checks_proves_nothing() {
     let empty = Law { checks: vec![], ..laws::es_01_revisions() };
     fn fixture() -> Fixture<dyn EventStore> {

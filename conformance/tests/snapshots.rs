@@ -274,6 +274,7 @@ fn each_mutant_breaks_exactly_its_laws() {
                     broken.insert(law.id);
                     how += &format!("{} ({check}):\n{found}\n", law.id);
                 }
+                Outcome::NotRun { check, why } => panic!("{check} was not run: {why}"),
                 Outcome::Unreachable(broken) => panic!("{broken}"),
             }
         }

@@ -2,7 +2,7 @@
 
 use crate::ask::{Ask, Store, all_of, event, key, name, nothing, one, some};
 use crate::law::law;
-use crate::{Trial, Verdict, expect, expect_eq};
+use crate::{Broken, Trial, Verdict, expect, expect_eq, expect_is};
 use core::time::Duration;
 use futures::FutureExt;
 use portolan_kernel::ports::{Capability, EventStore};
@@ -11,12 +11,14 @@ use std::collections::BTreeMap;
 
 law! {
     dyn EventStore, es_12_cancellation, "ES-12",
-    "Dropping the append's future leaves all of it or none, and harms no other append.",
+    "Dropping the append's future leaves all of it or none, and harms no other append. A dropped read or hint holds \
+     nothing back.",
     checks: [
         dropped_after_some_polls,
         dropped_amid_others,
         never_polled_is_never_written,
         key_and_checkpoint_go_with_it if [Keys, Checkpoints],
+        dropped_reads_and_hints_hold_nothing,
     ],
 }
 
@@ -128,4 +130,26 @@ async fn key_and_checkpoint_go_with_it(trial: &Trial<dyn EventStore>) -> Verdict
         store.wrote(nothing()).await?;
     }
     Ok(())
+}
+
+/// More reads and hints than a store has connections are dropped half-way; the next are answered.
+async fn dropped_reads_and_hints_hold_nothing(trial: &Trial<dyn EventStore>) -> Verdict {
+    let store = trial.open().await?;
+    let last = store.wrote(one("a-1", 0)).await?.last;
+    for _ in 0..200 {
+        let _ = store.read(Read::log(Query::all())).now_or_never();
+        let _ = store.changed(Query::all(), last).now_or_never();
+        let _ = store.changed(Query::all(), None).now_or_never();
+    }
+    let after_them = async {
+        expect_eq!(store.log().await?.len(), 1, "events after 200 dropped reads");
+        store.wrote(one("a-1", 1)).await?;
+        let hint = store.changed(Query::all(), last).await;
+        expect_is!(hint, Ok(()), "a hint after 200 dropped ones");
+        Verdict::Ok(())
+    };
+    match tokio::time::timeout(trial.patience(), after_them).await {
+        Ok(verdict) => verdict,
+        Err(_) => Err(Broken::new("a read and a hint after 200 dropped ones", "answers", "none")),
+    }
 }

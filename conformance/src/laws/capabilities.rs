@@ -3,13 +3,26 @@
 use crate::ask::{Ask, one};
 use crate::law::law;
 use crate::{Trial, Verdict, expect, expect_eq};
-use portolan_kernel::ports::{Capability, EventStore};
+use portolan_kernel::ports::{Capability, EventStore, Limits};
 
 law! {
     dyn EventStore, capabilities, "capabilities",
     "What the author declares lacking is what the store says it lacks, both ways; a store says the same of itself at \
-     all times.",
-    checks: [declared_is_said, said_is_constant],
+     all times; its limits are wide enough for the suite.",
+    checks: [declared_is_said, said_is_constant, limits_are_wide_enough],
+}
+
+/// The narrowest limits with which a store can be judged: the checks write appends and ask queries of this size.
+///
+/// 120 events and 256 KiB an append, 50 streams, 32 KiB an event, 5 tags, 16 bytes of note, 20 terms, 1 event a
+/// page. A store that takes less may be right, and is no use to this suite.
+#[must_use]
+pub fn least_limits() -> Limits {
+    let mut least = Limits::default();
+    (least.append_events, least.append_bytes, least.append_streams) = (120, 256 << 10, 50);
+    (least.event_bytes, least.event_tags, least.note_bytes) = (32 << 10, 5, 16);
+    (least.query_terms, least.page_events) = (20, 1);
+    least
 }
 
 async fn declared_is_said(trial: &Trial<dyn EventStore>) -> Verdict {
@@ -28,5 +41,27 @@ async fn said_is_constant(trial: &Trial<dyn EventStore>) -> Verdict {
     let before = store.capabilities();
     store.wrote(one("a-1", 0)).await?;
     expect_eq!(store.capabilities(), before, "capabilities() after an append");
+    Ok(())
+}
+
+async fn limits_are_wide_enough(trial: &Trial<dyn EventStore>) -> Verdict {
+    let (stated, least) = (trial.open().await?.capabilities().limits, least_limits());
+    for (limit, stated, least) in [
+        ("append_events", u64::from(stated.append_events), u64::from(least.append_events)),
+        ("append_bytes", stated.append_bytes, least.append_bytes),
+        ("append_streams", stated.append_streams.into(), least.append_streams.into()),
+        ("event_bytes", stated.event_bytes, least.event_bytes),
+        ("event_tags", stated.event_tags.into(), least.event_tags.into()),
+        ("note_bytes", stated.note_bytes, least.note_bytes),
+        ("query_terms", stated.query_terms.into(), least.query_terms.into()),
+        ("page_events", stated.page_events.into(), least.page_events.into()),
+    ] {
+        let streams = limit == "append_streams" && !trial.has(Capability::SeveralStreams);
+        let note = limit == "note_bytes" && !trial.has(Capability::Keys);
+        expect!(
+            stated >= least || streams || note,
+            "a limit {limit} of at least {least}, not {stated}: with less, other laws fail for want of room"
+        );
+    }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! ES-10, ES-13 and ES-27: appends without events, checkpoints, and the identity they name.
 
 use super::concurrency::race;
+use super::many::among_many_names;
 use crate::ask::{Ask, Store, key, name, nothing, one, some};
 use crate::law::law;
 use crate::{Model, Place, Trial, Verdict, expect, expect_eq, expect_is};
@@ -35,6 +36,7 @@ law! {
         names_are_apart if [Checkpoints],
         stands_after_reopening if [Checkpoints, Durability],
         one_racer_moves_it if [Checkpoints],
+        among_many_names if [Checkpoints],
     ],
 }
 

@@ -101,6 +101,10 @@ async fn refused_is_not_there_after_reopening(trial: &Trial<dyn EventStore>) -> 
 /// What every damaged event holds in its payload, for a store that keeps payloads as they are.
 const MARK: &str = "a payload that can be found in a file";
 
+/// Why damage could not be tried.
+pub(super) const NOTHING_TO_DAMAGE: &str =
+    "no file holds the mark to damage; name a `damage:` hook that spoils bytes of a closed store";
+
 async fn damage_is_never_served(trial: &Trial<dyn EventStore>) -> Verdict {
     let (mut damaged, mut noticed) = (0, 0);
     for _ in 0..trial.rounds(30).max(12) {
@@ -127,7 +131,7 @@ async fn damage_is_never_served(trial: &Trial<dyn EventStore>) -> Verdict {
     }
     expect!(damaged == 0 || noticed > 0, "damage that was noticed at least once in {damaged} times");
     if damaged == 0 {
-        trial.say("NOT RUN against damage: name a `damage:` hook that spoils bytes of a closed store");
+        trial.not_run(NOTHING_TO_DAMAGE);
     }
     Ok(())
 }

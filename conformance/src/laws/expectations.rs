@@ -1,5 +1,6 @@
 //! ES-05: expectations.
 
+use super::many::among_many_streams;
 use crate::ask::{Ask, Store, event, name, nothing, places, some};
 use crate::law::law;
 use crate::{Trial, Verdict, expect_eq, expect_is};
@@ -16,6 +17,7 @@ law! {
         table_without_events,
         no_expectation_is_any,
         two_of_one_stream_are_invalid,
+        among_many_streams,
     ],
 }
 

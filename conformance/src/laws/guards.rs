@@ -1,12 +1,14 @@
 //! ES-08: guards.
 
+use super::many::{a_guard_of_many_terms, far_from_its_position};
 use super::world;
-use crate::ask::{Ask, event, name, nothing, one, tagged};
+use crate::ask::{Ask, Store, event, name, nothing, one, tagged};
 use crate::law::law;
 use crate::laws::concurrency::race;
-use crate::{Broken, Trial, Verdict, expect_eq, expect_is};
+use crate::{Broken, Trial, Verdict, expect, expect_eq, expect_is};
 use portolan_kernel::ports::{AppendError, EventStore};
-use portolan_kernel::values::{Append, Guard, Item, Position, Query};
+use portolan_kernel::values::{Append, Guard, Item, Position, Query, Read, Recorded};
+use std::sync::Arc;
 
 law! {
     dyn EventStore, es_08_guards, "ES-08",
@@ -20,6 +22,9 @@ law! {
         after_is_exclusive if [Guard],
         one_racer_wins if [Guard],
         racers_by_type_in_streams_of_their_own if [Guard],
+        writers_without_a_guard if [Guard],
+        far_from_its_position if [Guard],
+        a_guard_of_many_terms if [Guard],
         holds_after_reopening if [Guard, Durability],
     ],
 }
@@ -28,23 +33,58 @@ async fn every_shape(trial: &Trial<dyn EventStore>) -> Verdict {
     let store = trial.open().await?;
     let log = world::write(&store).await?;
     for query in world::queries() {
-        let matching: Vec<_> = log.iter().filter(|event| query.matches(event)).map(|event| event.position).collect();
-        let last = matching.last().copied();
-        let before_last = last.and_then(|last| log.iter().rev().map(|event| event.position).find(|p| *p < last));
-        for after in [None, before_last, last, log.last().map(|event| event.position)] {
-            let forbidden: Vec<_> = matching.iter().copied().filter(|position| Some(*position) > after).collect();
-            let outcome = store.try_append(nothing().guard(Guard::new(query.clone(), after))).await;
-            let right = match &outcome {
-                Ok(_) => forbidden.is_empty(),
-                Err(AppendError::GuardFailed { position }) => forbidden.contains(position),
-                Err(_) => false,
-            };
-            if !right {
-                let what = format!("a guard against {query:?} after {after:?}");
-                let expected = format!("a failure at one of {forbidden:?}, or success if there is none");
-                return Err(Broken::new(what, expected, format!("{outcome:?}")));
+        judged_rightly(&store, &log, &query).await?;
+    }
+    Ok(())
+}
+
+/// Guards against the query after several positions fail where they should, and there alone.
+pub(super) async fn judged_rightly(store: &Store, log: &[Arc<Recorded>], query: &Query) -> Verdict {
+    let matching: Vec<_> = log.iter().filter(|event| query.matches(event)).map(|event| event.position).collect();
+    let last = matching.last().copied();
+    let before_last = last.and_then(|last| log.iter().rev().map(|event| event.position).find(|p| *p < last));
+    for after in [None, before_last, last, log.last().map(|event| event.position)] {
+        let forbidden: Vec<_> = matching.iter().copied().filter(|position| Some(*position) > after).collect();
+        let outcome = store.try_append(nothing().guard(Guard::new(query.clone(), after))).await;
+        let right = match &outcome {
+            Ok(_) => forbidden.is_empty(),
+            Err(AppendError::GuardFailed { position }) => forbidden.contains(position),
+            Err(_) => false,
+        };
+        if !right {
+            let what = format!("a guard against {query:?} after {after:?}");
+            let expected = format!("a failure at one of {forbidden:?}, or success if there is none");
+            return Err(Broken::new(what, expected, format!("{outcome:?}")));
+        }
+    }
+    Ok(())
+}
+
+/// Whatever was written beside it, nothing forbidden stands between a guard's position and its append.
+async fn writers_without_a_guard(trial: &Trial<dyn EventStore>) -> Verdict {
+    let store = trial.open().await?;
+    let mut after = store.wrote(one("a-1", 0)).await?.last;
+    for _ in 0..trial.rounds(40).max(12) {
+        let append = |racer: usize| match racer % 2 {
+            0 => one(&format!("g-{racer}"), 0).guard(Guard::new(about("seat"), after)),
+            _ => Append::new([tagged(&format!("w-{racer}"), 0, &["seat"])]),
+        };
+        let outcomes = race(&store, 8, append).await?;
+        let log = store.all(Read::log_after(Query::all(), after)).await?;
+        let taken = log.iter().filter(|event| about("seat").matches(event)).map(|event| event.position).min();
+        for (outcome, racer) in outcomes.iter().zip(0..) {
+            match outcome {
+                Ok(done) if racer % 2 == 0 => {
+                    expect!(done.first < taken, "a guarded append before {taken:?}, not at {:?}", done.first);
+                }
+                Ok(_) => {}
+                Err(refusal) => {
+                    expect_eq!(racer % 2, 0, "the racer that is refused");
+                    expect_is!(refusal, AppendError::GuardFailed { .. }, "the refusal of a guarded append");
+                }
             }
         }
+        after = log.last().map(|event| event.position);
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! ES-09: idempotency by key.
 
 use super::concurrency::race;
+use super::many::among_many_keys;
 use crate::ask::{Ask, event, key, name, nothing, one, some};
 use crate::law::law;
 use crate::{Trial, Verdict, expect, expect_eq, expect_is};
@@ -31,6 +32,7 @@ law! {
         one_racer_writes if [Keys],
         racers_with_digests_of_their_own if [Keys],
         event_ids_may_repeat,
+        among_many_keys if [Keys],
     ],
 }
 

@@ -1,9 +1,9 @@
 //! Checks turned round: what a store that lacks a capability has to do instead.
 
 use crate::ask::{Ask, Store, event, key, name, one};
-use crate::{Trial, Verdict, expect, expect_eq, expect_is};
-use portolan_kernel::ports::{AppendError, Capability, EventStore, SnapshotStore};
-use portolan_kernel::values::{Append, Checkpoint, Expected, Guard, Move, Query, Revision, Token};
+use crate::{Broken, Trial, Verdict, expect, expect_eq, expect_is};
+use portolan_kernel::ports::{AppendError, Capability, EventStore, Snapshot, SnapshotError, SnapshotStore};
+use portolan_kernel::values::{Append, Checkpoint, Expected, Guard, Move, Query, Revision, Timestamp, Token};
 
 pub(crate) async fn event_store_without(trial: &Trial<dyn EventStore>, lacked: Capability) -> Verdict {
     let store = trial.open().await?;
@@ -54,8 +54,16 @@ async fn refuses(store: &Store, lacked: Capability) -> Verdict {
     Ok(())
 }
 
+/// A store that may forget loses a snapshot whole, or gives it as it was.
 pub(crate) async fn snapshot_store_without(trial: &Trial<dyn SnapshotStore>, lacked: Capability) -> Verdict {
-    // The one capability that matters to snapshots is durability, and losing them is always allowed.
-    let _ = (trial.open().await?, lacked);
+    let failed = |error: SnapshotError| Broken::new(format!("a store without {lacked}"), "no error", error.to_string());
+    let store = trial.open().await?;
+    let saved = Snapshot::new(name("a-1"), name("k"), Revision::FIRST, 1, "state", Timestamp::default());
+    store.save(saved.clone()).await.map_err(failed)?;
+    let loaded = store.load(name("a-1"), name("k"), None).await.map_err(failed)?;
+    expect_eq!(loaded, Some(saved.clone()), "the snapshot in the life that saved it");
+    drop(store);
+    let loaded = trial.open().await?.load(name("a-1"), name("k"), None).await.map_err(failed)?;
+    expect!(loaded.is_none() || loaded == Some(saved), "the snapshot or none in the next life, not {loaded:?}");
     Ok(())
 }

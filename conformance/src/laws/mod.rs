@@ -12,6 +12,7 @@ mod hints;
 mod keys;
 mod kill;
 pub(crate) mod lacks;
+mod many;
 pub(crate) mod model;
 mod pages;
 mod payloads;

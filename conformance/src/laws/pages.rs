@@ -1,5 +1,6 @@
 //! ES-16 and ES-18: pages, and streams that need many.
 
+use super::many::the_stores_own_limit_bounds_a_page;
 use super::world;
 use crate::ask::{Ask, Store, carrying, event, given, name, one, places, some, tagged};
 use crate::law::law;
@@ -21,6 +22,7 @@ law! {
         pages_do_not_see_what_comes_later,
         next_is_a_read_of_its_own,
         a_reader_goes_on_from_the_frontier,
+        the_stores_own_limit_bounds_a_page,
     ],
 }
 

@@ -5,8 +5,8 @@ use crate::law::law;
 use crate::{Trial, Verdict, expect, expect_eq, expect_is};
 use bytes::Bytes;
 use core::time::Duration;
-use portolan_kernel::ports::{AppendError, Capability, Clock, EventStore};
-use portolan_kernel::values::{Append, EventId, Expected, Format, NewEvent, Query, Read, Tag};
+use portolan_kernel::ports::{AppendError, Capability, Clock, EventStore, ReadError};
+use portolan_kernel::values::{Append, EventId, Expected, Format, Guard, Item, NewEvent, Query, Read, Tag};
 
 law! {
     dyn EventStore, es_14_payloads, "ES-14",
@@ -24,6 +24,8 @@ law! {
         past_a_limit_is_too_large,
         too_many_streams_are_too_large if [SeveralStreams],
         too_large_a_note if [Keys],
+        too_large_a_query,
+        too_large_a_guard if [Guard],
         recorded_at_is_the_clocks,
     ],
 }
@@ -304,6 +306,41 @@ async fn too_large_a_note(trial: &Trial<dyn EventStore>) -> Verdict {
         expect_eq!(done.note.len() as u64, limit, "the size of the note");
         too_large(&store, with("l", limit + 1), limit, "bytes of a note").await?;
         expect_eq!(store.recalled("l").await?, None, "the key of the refused append");
+    }
+    Ok(())
+}
+
+/// A query of so many terms, of which the last is `last`.
+fn of_terms(count: u32, last: &str) -> Query {
+    let streams = (2..count).map(|n| name(&format!("missing-{n}"))).chain([name(last)]);
+    Query::of(streams.fold(Item::new(), Item::stream))
+}
+
+async fn too_large_a_query(trial: &Trial<dyn EventStore>) -> Verdict {
+    let store = trial.open().await?;
+    let limit = store.capabilities().limits.query_terms;
+    if limit <= MOST_COUNT {
+        store.wrote(one("a-1", 0)).await?;
+        let read = |count| Read::log(of_terms(count, "a-1"));
+        expect_eq!(store.all(read(limit)).await?.len(), 1, "events found by the last of {limit} terms");
+        for count in [limit + 1, limit + 100] {
+            let answer = store.read(read(count)).await;
+            let stated = u64::from(limit);
+            expect_is!(answer, Err(ReadError::TooLarge { limit, .. }) if *limit == stated, "{count} terms past {stated}");
+        }
+    }
+    Ok(())
+}
+
+async fn too_large_a_guard(trial: &Trial<dyn EventStore>) -> Verdict {
+    let store = trial.open().await?;
+    let limit = store.capabilities().limits.query_terms;
+    if limit <= MOST_COUNT {
+        store.wrote(one("a-1", 0)).await?;
+        let guarded = |count| one("b-1", 0).guard(Guard::new(of_terms(count, "a-1"), None));
+        let refusal = store.refused(guarded(limit)).await?;
+        expect_is!(refusal, AppendError::GuardFailed { .. }, "a guard of {limit} terms, of which the last fails");
+        too_large(&store, guarded(limit + 1), limit.into(), "terms of a guard").await?;
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! ES-15: every way of reading.
 
+use super::many::a_query_of_many_terms;
 use super::world;
 use crate::ask::{Ask, Store, event, given, name, one, places, some};
 use crate::law::law;
@@ -20,6 +21,7 @@ law! {
         past_the_end_is_empty,
         an_empty_store_is_empty,
         several_streams_of_one_append if [SeveralStreams],
+        a_query_of_many_terms,
         as_before_after_reopening if [Durability],
     ],
 }

@@ -60,6 +60,7 @@ fn broken_by(flaw: Flaw) -> (Vec<&'static str>, String) {
                 ids.push(law.id);
                 how += &format!("{} ({check}):\n{broken}\n", law.id);
             }
+            Outcome::NotRun { check, why } => panic!("{check} was not run: {why}"),
             Outcome::Unreachable(broken) => panic!("{broken}"),
         }
     }

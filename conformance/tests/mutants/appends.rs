@@ -336,6 +336,10 @@ pub const MUTANTS: &[Mutant] = &[
         ..wrong("capabilities change", &["capabilities"])
     },
     Mutant {
+        born: |state| state.capabilities.limits.append_events = 119,
+        ..wrong("its limits are too narrow for the suite", &["capabilities"])
+    },
+    Mutant {
         capabilities: |state| state.capabilities.clone().lacking(portolan_conformance::Capability::Guard),
         ..wrong("it says that it lacks what it has", &["ES-model", "capabilities"])
     },

@@ -164,4 +164,13 @@ pub const MUTANTS: &[Mutant] = &[
         reopen: |state| state.model.checkpoints.values_mut().for_each(|stands| stands.1 = Token(0)),
         ..wrong("tokens are forgotten with the life", &["ES-13", "ES-model"])
     },
+    wrong("only 50 checkpoints are kept", &["ES-13"]).append(|state, append, now| {
+        let done = state.model.append(append, now);
+        let moved = append.checkpoint.as_ref().map(|checkpoint| &checkpoint.name);
+        let first = state.checkpoints.keys().find(|name| Some(*name) != moved).cloned();
+        if state.checkpoints.len() > 50 {
+            first.and_then(|first| state.checkpoints.remove(&first));
+        }
+        done
+    }),
 ];

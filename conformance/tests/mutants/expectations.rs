@@ -204,4 +204,13 @@ pub const MUTANTS: &[Mutant] = &[
         }
         state.model.append(append, now)
     }),
+    wrong("a stream is missing once 200 others were written", &["ES-05"]).append(|state, append, now| {
+        expecting(state, append, now, |state, append| {
+            append.expect.retain(|(stream, expected)| {
+                let since: BTreeSet<_> =
+                    state.events.iter().rev().map(|event| &event.stream).take_while(|other| *other != stream).collect();
+                since.len() < 200 || !expected.holds(None)
+            });
+        })
+    }),
 ];

@@ -161,4 +161,42 @@ pub const MUTANTS: &[Mutant] = &[
             }
         })
     }),
+    wrong("a guard looks at 100 events after its position", &["ES-08"]).append(|state, append, now| {
+        expecting(state, append, now, |state, append| {
+            let Some(guard) = &append.guard else { return };
+            let mut after = state.events.iter().filter(|event| Some(event.position) > guard.after);
+            let seen = after.by_ref().take(100).any(|event| guard.none_of.matches(event));
+            if !seen && after.next().is_some() {
+                append.guard = None;
+            }
+        })
+    }),
+    wrong("a guard looks at the last 100 events", &["ES-08"]).append(|state, append, now| {
+        guarding(state, append, now, |state, guard| {
+            let before = state.events.iter().rev().nth(100).map(|event| event.position);
+            if guard.after <= state.frontier() {
+                guard.after = guard.after.max(before);
+            }
+        })
+    }),
+    wrong("a guard asks four items", &["ES-08"])
+        .append(|state, append, now| guarding(state, append, now, |_, guard| guard.none_of.any_of.truncate(4))),
+    wrong("a guard asks four names of a kind", &["ES-08", "ES-14"]).append(|state, append, now| {
+        items(state, append, now, |item| {
+            item.streams.truncate(4);
+            item.categories.truncate(4);
+            item.types.truncate(4);
+        })
+    }),
+    wrong("a guard asks four tags", &["ES-08"])
+        .append(|state, append, now| items(state, append, now, |item| item.tags.truncate(4))),
+    wrong("a guard of more than 64 items asks all", &["ES-08"]).append(|state, append, now| {
+        guarding(state, append, now, |_, guard| {
+            if guard.none_of.any_of.len() > 64 {
+                guard.none_of = Query::all();
+            }
+        })
+    }),
+    wrong("a guard of too many terms is cut", &["ES-14"])
+        .append(|state, append, now| items(state, append, now, |item| item.streams.truncate(999))),
 ];

@@ -137,4 +137,11 @@ pub const MUTANTS: &[Mutant] = &[
         Ok(done)
     }),
     Mutant { reopen: |state| state.keys.clear(), ..wrong("keys are forgotten with the life", &["ES-09", "ES-model"]) },
+    wrong("only 200 keys are kept", &["ES-09"]).append(|state, append, now| {
+        let done = state.model.append(append, now);
+        if state.keys.len() > 200 {
+            state.keys.pop_first();
+        }
+        done
+    }),
 ];

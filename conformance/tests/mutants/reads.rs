@@ -1,10 +1,11 @@
 //! Wrong in what a read shows.
 
-use super::store::{Mutant, State};
+use super::store::{Inner, Mutant, State};
 use portolan_kernel::ports::{ReadError, Source};
 use portolan_kernel::values::{Direction, Item, Page, Position, Query, Read, Recorded, Revision, Start};
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 const fn wrong(name: &'static str, breaks: &'static [&'static str]) -> Mutant {
     Mutant::new(name, breaks)
@@ -50,6 +51,16 @@ fn cut(state: &State, read: &Read, show: impl Fn(&Recorded) -> bool) -> Result<P
 
 fn is_log(read: &Read) -> bool {
     matches!(read.from, Start::Log(..))
+}
+
+/// Takes one of 50 connections, and gives it back unless it is dropped meanwhile.
+async fn leaky(inner: Arc<Inner>) {
+    while inner.state().count >= 50 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    inner.state().count += 1;
+    tokio::task::yield_now().await;
+    inner.state().count -= 1;
 }
 
 pub const MUTANTS: &[Mutant] = &[
@@ -410,6 +421,37 @@ pub const MUTANTS: &[Mutant] = &[
             page.events.retain(|event| seen.insert((event.id, event.stream.clone())));
         })
     }),
+    wrong("four items of a query count", &["ES-15"])
+        .read(|state, read| querying(state, read, |query| query.any_of.truncate(4))),
+    wrong("four names of a kind count", &["ES-14", "ES-15"]).read(|state, read| {
+        items(state, read, |item| {
+            item.streams.truncate(4);
+            item.categories.truncate(4);
+            item.types.truncate(4);
+        })
+    }),
+    wrong("four tags count", &["ES-15"]).read(|state, read| items(state, read, |item| item.tags.truncate(4))),
+    wrong("more than 64 items are all", &["ES-15"]).read(|state, read| {
+        querying(state, read, |query| {
+            if query.any_of.len() > 64 {
+                *query = Query::all();
+            }
+        })
+    }),
+    wrong("a query of too many terms is cut", &["ES-14"])
+        .read(|state, read| items(state, read, |item| item.streams.truncate(999))),
+    Mutant {
+        capabilities: |state| {
+            let mut stated = state.model.capabilities.clone();
+            stated.limits.page_events = 50;
+            stated
+        },
+        ..wrong("pages are longer than stated", &["ES-16"])
+    },
+    Mutant {
+        before_read: Some(|inner| Box::pin(leaky(inner))),
+        ..wrong("a dropped read keeps its connection", &["ES-12"])
+    },
 ];
 
 fn one_tag(item: &Item, tag: &portolan_kernel::values::Tag) -> Item {

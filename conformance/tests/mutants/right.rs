@@ -39,11 +39,9 @@ pub fn stores() -> Vec<(Mutant, &'static [Capability])> {
     });
     let small_limits = Mutant {
         born: |state| {
-            let limits = &mut state.capabilities.limits;
-            (limits.append_events, limits.append_streams, limits.event_tags) = (120, 60, 5);
-            (limits.event_bytes, limits.append_bytes, limits.note_bytes) = (40_000, 500_000, 100);
+            state.capabilities.limits = portolan_conformance::least_limits();
         },
-        ..right("small limits")
+        ..right("the least limits")
     };
     let for_good = Mutant { born: |state| state.capabilities.key_retention = None, ..right("keys for good") };
     let eager = Mutant { changed: |_, _, _| Box::pin(async { Ok(()) }), ..right("a hint that always says yes") };

@@ -36,6 +36,7 @@ impl DerefMut for State {
 
 type AppendFn = fn(&mut State, &Append, Timestamp) -> Result<Appended, AppendError>;
 pub type SlowAppend = fn(Arc<Inner>, Append) -> BoxFuture<'static, Result<Appended, AppendError>>;
+pub type BeforeRead = fn(Arc<Inner>) -> BoxFuture<'static, ()>;
 pub type Changed = fn(Arc<Inner>, Query, Option<Position>) -> BoxFuture<'static, Result<(), ReadError>>;
 
 /// One wrong store: what it does otherwise, and the laws that this breaks.
@@ -45,6 +46,8 @@ pub struct Mutant {
     pub breaks: &'static [&'static str],
     pub append: AppendFn,
     pub slow_append: Option<SlowAppend>,
+    /// What a read waits for.
+    pub before_read: Option<BeforeRead>,
     pub read: fn(&State, &Read) -> Result<Page, ReadError>,
     pub recall: fn(&State, &Name, &Name, Timestamp) -> Option<Recalled>,
     pub changed: Changed,
@@ -66,6 +69,7 @@ impl Mutant {
             breaks,
             append: |state, append, now| state.model.append(append, now),
             slow_append: None,
+            before_read: None,
             read: |state, read| state.model.read(read),
             recall: |state, scope, id, now| state.model.recall(scope, id, now),
             changed: |inner, query, after| Box::pin(async move { wait(&inner, &query, after).await }),
@@ -167,6 +171,9 @@ impl EventStore for MutantStore {
     }
 
     async fn read(&self, read: Read) -> Result<Page, ReadError> {
+        if let Some(before) = self.mutant.before_read {
+            before(self.inner.clone()).await;
+        }
         (self.mutant.read)(&self.inner.state(), &read)
     }
 

@@ -4,7 +4,7 @@ use super::store::{Changed, Inner, Mutant, wait};
 use futures::future::BoxFuture;
 use portolan_conformance::Judgment;
 use portolan_kernel::ports::{AppendError, ReadError, Source};
-use portolan_kernel::values::{Append, Appended, Expected, Query, Read};
+use portolan_kernel::values::{Append, Appended, Expected, Query, Read, StreamId};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::yield_now;
@@ -59,6 +59,37 @@ pub const MUTANTS: &[Mutant] = &[
             rest.expect.retain(|(_, expected)| *expected != Expected::NoStream);
             Append::default()
         }))
+    }),
+    slow("streams only expected are judged before the lock", &["ES-07"], |inner, append| {
+        Box::pin(early(inner, append, |rest| {
+            let written = |stream: &StreamId| rest.events.iter().any(|event| event.stream == *stream);
+            let (under, before) = rest.expect.iter().cloned().partition(|(stream, _)| written(stream));
+            rest.expect = under;
+            let mut first = Append::default();
+            first.expect = before;
+            first
+        }))
+    }),
+    slow("a guard keeps out other guards alone", &["ES-08"], |inner, append| {
+        Box::pin(async move {
+            let now = inner.clock.now();
+            if append.guard.is_none() {
+                return inner.state().model.append(&append, now);
+            }
+            while std::mem::replace(&mut inner.state().count, 1) == 1 {
+                yield_now().await;
+            }
+            let judged = inner.state().judge(&append, now);
+            tokio::time::sleep(Duration::from_micros(500)).await;
+            let mut state = inner.state();
+            state.count = 0;
+            let mut rest = append.clone();
+            rest.guard = None;
+            match (judged?, state.judge(&rest, now)?) {
+                (Judgment::Repeat(done), _) | (_, Judgment::Repeat(done)) => Ok(done),
+                _ => Ok(state.model.write(&append, now)),
+            }
+        })
     }),
     slow("guards are judged before the lock", &["ES-08"], |inner, append| {
         Box::pin(early(inner, append, |rest| {
@@ -274,6 +305,18 @@ pub const MUTANTS: &[Mutant] = &[
         Box::pin(async move {
             query.any_of.truncate(1);
             wait(&inner, &query, after).await
+        })
+    }),
+    hint("a dropped hint keeps its place", &["ES-12"], |inner, query, after| {
+        Box::pin(async move {
+            while inner.state().count >= 150 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            inner.state().count += 1;
+            yield_now().await;
+            let told = wait(&inner, &query, after).await;
+            inner.state().count -= 1;
+            told
         })
     }),
     hint("one waiter is told", &["ES-23"], |inner, query, after| {

@@ -295,7 +295,10 @@ pub const MUTANTS: &[Mutant] = &[
     }),
     wrong(
         "event ids must be unique",
-        &["ES-02", "ES-03", "ES-05", "ES-07", "ES-08", "ES-09", "ES-12", "ES-14", "ES-16", "ES-23", "ES-model"],
+        &[
+            "ES-02", "ES-03", "ES-05", "ES-07", "ES-08", "ES-09", "ES-12", "ES-14", "ES-15", "ES-16", "ES-23",
+            "ES-model",
+        ],
     )
     .append(|state, append, now| {
         let known =
@@ -305,13 +308,12 @@ pub const MUTANTS: &[Mutant] = &[
         }
         state.model.append(append, now)
     }),
-    wrong("an event with a known id is left out", &["ES-03", "ES-05", "ES-07", "ES-09", "ES-14", "ES-23"]).append(
-        |state, append, now| {
+    wrong("an event with a known id is left out", &["ES-03", "ES-05", "ES-07", "ES-08", "ES-09", "ES-14", "ES-23"])
+        .append(|state, append, now| {
             let mut append = append.clone();
             append.events.retain(|event| !state.events.iter().any(|other| other.event == *event));
             state.model.append(&append, now)
-        },
-    ),
+        }),
     // What a store says of itself.
     Mutant {
         born: |state| state.capabilities.identity = StoreId::from_bytes([7; 16]),

@@ -131,7 +131,7 @@ pub const MUTANTS: &[Mutant] = &[
             Ok(done)
         })
     }),
-    slow("a position is taken before the write", &["ES-03"], |inner, append| {
+    slow("a position is taken before the write", &["ES-03", "ES-08"], |inner, append| {
         Box::pin(async move {
             let now = inner.clock.now();
             let taken = {
@@ -252,8 +252,8 @@ pub const MUTANTS: &[Mutant] = &[
         state.model.append(append, now)
     }),
     // Hints.
-    hint("the hint never comes", &["ES-23"], |_, _, _| Box::pin(std::future::pending())),
-    hint("the hint is an error", &["ES-23"], |_, _, _| {
+    hint("the hint never comes", &["ES-12", "ES-23"], |_, _, _| Box::pin(std::future::pending())),
+    hint("the hint is an error", &["ES-12", "ES-23"], |_, _, _| {
         Box::pin(async { Err(ReadError::Other(Source::new("no hints"))) })
     }),
     hint("the hint comes only for what is there", &["ES-23"], |inner, query, after| {
@@ -262,7 +262,7 @@ pub const MUTANTS: &[Mutant] = &[
             if there { Ok(()) } else { std::future::pending().await }
         })
     }),
-    hint("the hint comes only for what is written later", &["ES-23"], |inner, _, _| {
+    hint("the hint comes only for what is written later", &["ES-12", "ES-23"], |inner, _, _| {
         Box::pin(async move {
             inner.written.notified().await;
             Ok(())

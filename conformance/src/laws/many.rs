@@ -25,7 +25,7 @@ async fn write(trial: &Trial<dyn EventStore>, store: &Store, events: Vec<NewEven
 /// Makes these appends, some at a time.
 async fn write_each(store: &Store, appends: impl Iterator<Item = Append>) -> Verdict {
     let appends: Vec<_> = appends.collect();
-    for some in appends.chunks(100) {
+    for some in appends.chunks(16) {
         let tasks = some.iter().cloned().map(|append| {
             let store = store.clone();
             tokio::spawn(async move { store.wrote(append).await.map(|_| ()) })

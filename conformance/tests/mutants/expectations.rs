@@ -33,7 +33,7 @@ fn after_refusal(state: &mut State, append: &Append, now: Timestamp, then: impl 
 }
 
 pub const MUTANTS: &[Mutant] = &[
-    wrong("expectations of streams not written are not asked", &["ES-05", "ES-10", "ES-model"]).append(
+    wrong("expectations of streams not written are not asked", &["ES-05", "ES-07", "ES-10", "ES-model"]).append(
         |state, append, now| {
             expecting(state, append, now, |_, append| {
                 let written: BTreeSet<_> = append.events.iter().map(|event| event.stream.clone()).collect();

@@ -36,7 +36,7 @@ fn guard_query(item: &Item, system: bool) -> Query {
 }
 
 pub const MUTANTS: &[Mutant] = &[
-    wrong("guards are not asked", &["ES-06", "ES-08", "ES-10", "ES-13", "ES-model"])
+    wrong("guards are not asked", &["ES-06", "ES-08", "ES-10", "ES-13", "ES-14", "ES-model"])
         .append(|state, append, now| expecting(state, append, now, |_, append| append.guard = None)),
     wrong("a guard includes its position", &["ES-08", "ES-10", "ES-model"]).append(|state, append, now| {
         guarding(state, append, now, |state, guard| {
@@ -80,7 +80,7 @@ pub const MUTANTS: &[Mutant] = &[
         .append(|state, append, now| items(state, append, now, |item| item.tags.truncate(1))),
     wrong("a guard asks its first item alone", &["ES-08", "ES-model"])
         .append(|state, append, now| guarding(state, append, now, |_, guard| guard.none_of.any_of.truncate(1))),
-    wrong("a guard asks its first stream alone", &["ES-08"])
+    wrong("a guard asks its first stream alone", &["ES-08", "ES-14"])
         .append(|state, append, now| items(state, append, now, |item| item.streams.truncate(1))),
     wrong("a guard asks its first type alone", &["ES-08"])
         .append(|state, append, now| items(state, append, now, |item| item.types.truncate(1))),
@@ -104,7 +104,7 @@ pub const MUTANTS: &[Mutant] = &[
             }
         })
     }),
-    wrong("a guard's streams are ignored", &["ES-08", "ES-model"])
+    wrong("a guard's streams are ignored", &["ES-08", "ES-14", "ES-model"])
         .append(|state, append, now| items(state, append, now, |item| item.streams.clear())),
     wrong("a guard's types are ignored", &["ES-08"])
         .append(|state, append, now| items(state, append, now, |item| item.types.clear())),

@@ -6,7 +6,7 @@ use portolan_kernel::values::{Direction, Query, Start};
 pub const MUTANTS: &[Mutant] = &[
     Mutant {
         changed: |_, _, _| Box::pin(core::future::pending()),
-        ..Mutant::new("a hint that never comes", &["ES-19", "ES-20", "ES-21", "ES-22", "ES-23"])
+        ..Mutant::new("a hint that never comes", &["ES-12", "ES-19", "ES-20", "ES-21", "ES-22", "ES-23"])
     },
     Mutant {
         changed: |inner, mut query, after| {

@@ -17,7 +17,8 @@
 //! | `POST /append`, `POST /read`, `GET /changed`, `GET /appends/{scope}/{id}`, `GET /checkpoints/{name}`, `GET /capabilities` | the port `EventStore`, whole |
 //! | `GET /healthz`, `GET /readyz` | the process lives; the store answers a read and the server is not stopping |
 //!
-//! `POST /append` and `POST /streams/{id}` bypass the domain, and answer 403 unless the server is built
+//! `POST /append` takes every event with its `id`; `POST /streams/{id}` makes one where it is left out.
+//! Both bypass the domain, and answer 403 unless the server is built
 //! [with them](HttpServer::with_raw_appends). Names stand percent-encoded in a path, a slash as `%2F`. What a route does
 //! not know, a parameter or a field, it refuses.
 //!

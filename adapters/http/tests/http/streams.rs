@@ -223,8 +223,11 @@ async fn raw_appends_are_off_unless_asked_for() {
 #[tokio::test]
 async fn the_port_by_hand() {
     let server = Running::start().await;
+    let nameless = json!({ "events": [{ "stream": "s", "type": "t", "data": 1 }] }).to_string();
+    let problem = server.post("/append", &[], &nameless).await.is_problem(422, "invalid-request");
+    assert_eq!(problem["violations"][0]["path"], "events[0].id");
     let body = json!({
-        "events": [{ "stream": "s", "type": "t", "data": 1 }],
+        "events": [{ "id": "00000000-0000-0000-0000-0000000000ff", "stream": "s", "type": "t", "data": 1 }],
         "expect": [{ "stream": "s", "expected": "no-stream" }],
         "key": { "scope": "a/b", "id": "..", "digest": "00".repeat(32), "note_base64": "bm90ZQ==" },
     })

@@ -3,6 +3,7 @@
 use super::App;
 use super::connection::Lingering;
 use crate::wire::errors::PortError as _;
+use crate::wire::object::Object;
 use crate::wire::problem::Problem;
 use axum::body::Body;
 use axum::extract::Path;
@@ -241,7 +242,9 @@ pub(super) fn metadata(headers: &HeaderMap) -> Result<Metadata, Problem> {
         None => Metadata::default(),
         Some(encoded) => {
             let json: Vec<u8> = percent_decode_str(&encoded).collect();
-            serde_json::from_slice(&json).map_err(|error| Problem::wrong(WHOLE, "wrong-value", error.to_string()))?
+            let Object(whole) = serde_json::from_slice(&json)
+                .map_err(|error| Problem::wrong(WHOLE, "wrong-value", error.to_string()))?;
+            whole
         }
     };
     if let Some(correlation) = text(headers, "X-Correlation-Id")?.filter(|id| !id.is_empty()) {

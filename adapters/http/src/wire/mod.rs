@@ -8,23 +8,25 @@ pub(crate) mod append;
 pub(crate) mod capabilities;
 pub(crate) mod errors;
 pub(crate) mod event;
+pub(crate) mod object;
 pub(crate) mod problem;
 pub(crate) mod read;
 pub(crate) mod receipt;
 pub(crate) mod text;
 
+use self::object::Object;
 use self::problem::Problem;
 use portolan_kernel::ports::Violation;
 use serde::Deserialize;
 
-/// Reads a JSON text whole, and tells what is wrong with it and where.
+/// Reads a JSON text whole, which is an object, and tells what is wrong with it and where.
 ///
 /// # Errors
 ///
 /// `malformed` (400) for what is no JSON, `invalid-request` (422) for what has another shape.
 pub(crate) fn from_json<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Problem> {
     let mut json = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+    let Object(value) = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let path = error.path().to_string();
         let error = error.into_inner();
         if error.is_data() {

@@ -92,6 +92,7 @@ async fn a_deep_body_is_refused_and_overflows_nothing() {
 #[case::long_key(&format!("Idempotency-Key: {}", "k".repeat(513)))]
 #[case::two_keys("Idempotency-Key: a\r\nIdempotency-Key: b")]
 #[case::metadata("Portolan-Metadata: %7B")]
+#[case::metadata_by_position("Portolan-Metadata: %5B%5D")]
 #[tokio::test]
 async fn wrong_headers_are_named(#[case] header: &str) {
     let server = Running::start().await;

@@ -128,6 +128,8 @@ async fn one_key_writes_once() {
 #[case::not_a_list(r#"{"events":{}}"#, "events", "wrong-shape")]
 #[case::not_an_object("[]", "", "wrong-shape")]
 #[case::no_events("{}", "", "wrong-shape")]
+#[case::positions(r#"[[{"type":"t","data":1}]]"#, "", "wrong-shape")]
+#[case::event_by_position(r#"{"events":[[null,null,"t",1,[],1]]}"#, "events[0]", "wrong-shape")]
 #[case::no_data(r#"{"events":[{"type":"t"}]}"#, "events[0].data", "wrong-shape")]
 #[case::both(r#"{"events":[{"type":"t","data":1,"data_base64":""}]}"#, "events[0].data", "wrong-shape")]
 #[case::base64(r#"{"events":[{"type":"t","data_base64":"*"}]}"#, "events[0].data_base64", "wrong-shape")]
@@ -248,4 +250,24 @@ async fn the_port_by_hand() {
     server.post("/read", &[], r#"{"from":{"stream":{"id":"s"}},"limit":0}"#).await.is_problem(422, "invalid-read");
     let wrong = server.post("/read", &[], r#"{"from":{"stream":{"id":"s","colour":1}}}"#).await;
     assert_eq!(wrong.is_problem(422, "invalid-request")["violations"][0]["code"], "unknown-field");
+}
+
+#[rstest]
+#[case::append("/append", "[]", "")]
+#[case::expectation("/append", r#"{"expect":[["s","no-stream"]]}"#, "expect[0]")]
+#[case::guard("/append", r#"{"guard":[{},null]}"#, "guard")]
+#[case::guard_query("/append", r#"{"guard":{"none_of":[]}}"#, "guard.none_of")]
+#[case::item("/append", r#"{"guard":{"none_of":{"any_of":[[]]}}}"#, "guard.none_of.any_of[0]")]
+#[case::checkpoint("/append", r#"{"checkpoint":[]}"#, "checkpoint")]
+#[case::key("/append", r#"{"key":["s","i"]}"#, "key")]
+#[case::read("/read", r#"[{"log":{"query":{}}}]"#, "")]
+#[case::log("/read", r#"{"from":{"log":[{}]}}"#, "from.log")]
+#[case::log_query("/read", r#"{"from":{"log":{"query":[]}}}"#, "from.log.query")]
+#[case::stream("/read", r#"{"from":{"stream":["s"]}}"#, "from.stream")]
+#[tokio::test]
+async fn the_port_takes_objects_whole(#[case] route: &str, #[case] body: &str, #[case] path: &str) {
+    let server = Running::start().await;
+    let problem = server.post(route, &[], body).await.is_problem(422, "invalid-request");
+    assert_eq!(problem["violations"][0]["path"], path, "{problem}");
+    assert!(!problem.to_string().contains("struct"), "{problem}");
 }

@@ -260,14 +260,26 @@ async fn the_port_by_hand() {
 #[case::item("/append", r#"{"guard":{"none_of":{"any_of":[[]]}}}"#, "guard.none_of.any_of[0]")]
 #[case::checkpoint("/append", r#"{"checkpoint":[]}"#, "checkpoint")]
 #[case::key("/append", r#"{"key":["s","i"]}"#, "key")]
+#[case::expected("/append", r#"{"expect":[{"stream":"s","expected":null}]}"#, "expect[0].expected")]
 #[case::read("/read", r#"[{"log":{"query":{}}}]"#, "")]
 #[case::log("/read", r#"{"from":{"log":[{}]}}"#, "from.log")]
 #[case::log_query("/read", r#"{"from":{"log":{"query":[]}}}"#, "from.log.query")]
 #[case::stream("/read", r#"{"from":{"stream":["s"]}}"#, "from.stream")]
+#[case::from_nothing("/read", r#"{"from":{}}"#, "from")]
+#[case::from_null("/read", r#"{"from":null}"#, "from")]
+#[case::direction("/read", r#"{"from":{"log":{"query":{}}},"direction":7}"#, "direction")]
 #[tokio::test]
 async fn the_port_takes_objects_whole(#[case] route: &str, #[case] body: &str, #[case] path: &str) {
     let server = Running::start().await;
     let problem = server.post(route, &[], body).await.is_problem(422, "invalid-request");
     assert_eq!(problem["violations"][0]["path"], path, "{problem}");
     assert!(!problem.to_string().contains("struct"), "{problem}");
+}
+
+#[tokio::test]
+async fn what_is_no_json_is_malformed() {
+    let server = Running::start().await;
+    for body in [r#"{"from":"#, r#"{"from":{}"#, r#"{"from":{"log":{"query":{}}}} {}"#, r#"{"from":nil}"#] {
+        server.post("/read", &[], body).await.is_problem(400, "malformed");
+    }
 }

@@ -6,8 +6,8 @@ use crate::wire::errors::PortError as _;
 use crate::wire::object::Object;
 use crate::wire::problem::Problem;
 use axum::body::Body;
-use axum::extract::Path;
 use axum::extract::rejection::PathRejection;
+use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use bytes::BytesMut;
@@ -195,6 +195,17 @@ impl Parameters {
         } else {
             Err(Problem::invalid_request(unknown.into_iter().map(violation).collect()))
         }
+    }
+}
+
+/// For a route that takes no parameters.
+pub(super) struct NoParameters;
+
+impl<S: Sync> FromRequestParts<S> for NoParameters {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        Parameters::of(parts)?.finish().map(|()| Self)
     }
 }
 

@@ -193,6 +193,13 @@ async fn pages_are_followed_by_their_links() {
 #[case("/events?category=a%00", "category")]
 #[case("/events?colour=red", "colour")]
 #[case("/events?from=now", "from")]
+#[case("/commands?colour=red", "colour")]
+#[case("/queries?colour=red", "colour")]
+#[case("/capabilities?colour=red", "colour")]
+#[case("/checkpoints/c?colour=red", "colour")]
+#[case("/appends/s/i?colour=red", "colour")]
+#[case("/healthz?colour=red", "colour")]
+#[case("/readyz?colour=red", "colour")]
 #[tokio::test]
 async fn wrong_parameters_are_named(#[case] path: &str, #[case] parameter: &str) {
     let server = Running::start().await;

@@ -172,6 +172,14 @@ async fn wrong_starts_are_answers() {
 }
 
 #[tokio::test]
+async fn a_client_that_refuses_live_gets_a_page() {
+    let server = Running::start().await;
+    for accept in ["text/event-stream;q=0", "application/json, text/event-stream; Q=0.000"] {
+        server.send("GET", "/events", &[&format!("Accept: {accept}")], "").await.is_ok();
+    }
+}
+
+#[tokio::test]
 async fn silence_is_kept_alive() {
     let server = Running::configured(|config| config.live_keep_alive = Duration::from_millis(50)).await;
     let mut live = Live::open(&server, "/events", &[]).await;

@@ -68,11 +68,11 @@ pub(super) async fn events(
 fn start(mut parameters: Parameters, headers: &HeaderMap) -> Result<Option<From>, Problem> {
     let from = parameters.one::<String>("from")?;
     parameters.finish()?;
-    if let Some(id) = text(headers, "Last-Event-ID")?.filter(|id| !id.is_empty()) {
-        return match checked::<At>("Last-Event-ID", &id) {
-            Ok(At(position)) => Ok(Some(From::After(position))),
-            Err(problem) => Err(Problem { status: StatusCode::BAD_REQUEST, ..problem }),
-        };
+    const RESUME: &str = "Last-Event-ID";
+    let unusable = |problem| Problem { status: StatusCode::BAD_REQUEST, ..problem };
+    if let Some(id) = text(headers, RESUME).map_err(unusable)?.filter(|id| !id.is_empty()) {
+        let At(position) = checked(RESUME, &id).map_err(unusable)?;
+        return Ok(Some(From::After(position)));
     }
     match from.as_deref() {
         None => Ok(None),

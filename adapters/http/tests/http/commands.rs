@@ -99,6 +99,7 @@ async fn wrong_headers_are_named(#[case] header: &str) {
     let problem = server.post("/commands/echo", &[header], "{}").await.is_problem(422, "invalid-request");
     let name = header.split(':').next().unwrap();
     assert_eq!(problem["violations"][0]["path"], name, "{problem}");
+    assert!(!problem.to_string().contains("struct"), "{problem}");
 }
 
 #[tokio::test]

@@ -35,7 +35,8 @@ pub struct ServerConfig {
     pub live_keep_alive: Duration,
     /// How long `GET /changed` waits before it answers that nothing has changed. 25 s.
     pub changed_wait: Duration,
-    /// How long accepted requests may take to finish once the server has been told to stop. 30 s.
+    /// How long accepted requests may take to finish once the server has been told to stop; what is left of a
+    /// body has half of that to arrive. 10 s.
     pub drain_timeout: Duration,
 }
 
@@ -53,7 +54,7 @@ impl Default for ServerConfig {
             page_events: 1_000,
             live_keep_alive: Duration::from_secs(15),
             changed_wait: Duration::from_secs(25),
-            drain_timeout: Duration::from_secs(30),
+            drain_timeout: Duration::from_secs(10),
         }
     }
 }

@@ -17,7 +17,8 @@
 //! | `POST /append`, `POST /read`, `GET /changed`, `GET /appends/{scope}/{id}`, `GET /checkpoints/{name}`, `GET /capabilities` | the port `EventStore`, whole |
 //! | `GET /healthz`, `GET /readyz` | the process lives; the store answers a read and the server is not stopping |
 //!
-//! `POST /append` and `POST /streams/{id}` bypass the domain, and answer 403 unless the server is built
+//! `POST /append` takes every event with its `id`; `POST /streams/{id}` makes one where it is left out.
+//! Both bypass the domain, and answer 403 unless the server is built
 //! [with them](HttpServer::with_raw_appends). Names stand percent-encoded in a path, a slash as `%2F`. What a route does
 //! not know, a parameter or a field, it refuses.
 //!
@@ -52,7 +53,7 @@
 //! | 400 | `malformed`: no JSON, no UTF-8, no HTTP; `invalid-request` for a `Last-Event-ID` that is no position |
 //! | 403 | `raw-appends-off` |
 //! | 404 | `no-such-route`, `no-such-stream`, `unknown-command`, `unknown-query`, `not-found`, `not-recorded` |
-//! | 405, 408, 415, 431 | `method-not-allowed`, `slow-request`, `media-type`, `head-too-long` (also 414) |
+//! | 405, 408, 415, 431 | `method-not-allowed`, `slow-request`, `media-type`, `head-too-long` (also 414, and for more than 100 headers) |
 //! | 409 | `command-conflict`, `stream-conflict`, `guard-failed`, `checkpoint-moved`, `wrong-store`, `key-reused`, `ahead-of-log` |
 //! | 412 | `stream-conflict`, where the condition stood in a header |
 //! | 413 | `body-too-large` for the server, `too-large` for the store |

@@ -1,6 +1,6 @@
 //! `POST /commands/{name}`: dispatch; and the list of commands.
 
-use super::request::{Captured, Parameters, Request, etag, idempotency_key, json_body, metadata, named};
+use super::request::{Captured, NoParameters, Parameters, Request, etag, idempotency_key, json_body, metadata, named};
 use super::{App, json};
 use crate::wire::errors::PortError as _;
 use crate::wire::problem::Problem;
@@ -42,7 +42,7 @@ pub(super) fn receipt_response(receipt: &Receipt) -> Result<Response, Problem> {
     Ok(response)
 }
 
-pub(super) async fn list(State(app): State<Arc<App>>) -> Result<Response, Problem> {
+pub(super) async fn list(State(app): State<Arc<App>>, _: NoParameters) -> Result<Response, Problem> {
     let commands = app.ports.commands.commands().into_iter().map(|info| WireName { name: Text(info.name) });
     json(&WireCommands { commands: commands.collect() })
 }

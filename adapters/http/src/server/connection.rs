@@ -5,7 +5,7 @@ use super::problem::of_connection;
 use super::{App, respond};
 use crate::wire::problem::MEDIA_TYPE;
 use axum::Router;
-use axum::http::StatusCode;
+use axum::http::{HeaderValue, StatusCode, header};
 use core::convert::Infallible;
 use core::future::{Future as _, poll_fn};
 use core::pin::{Pin, pin};
@@ -26,6 +26,9 @@ use tokio::time::{Instant, Sleep};
 /// How long what is left of a refused body is read and thrown away.
 const LINGER: Duration = Duration::from_secs(2);
 
+/// How long a live stream may take to say that it ends, once the server has been told to stop.
+const FAREWELL: Duration = Duration::from_secs(1);
+
 /// Set on a connection whose client may still be sending a body that nobody reads. Closed at once, it would be
 /// reset, and the client would never see why.
 #[derive(Debug, Clone, Default)]
@@ -43,10 +46,11 @@ pub(super) async fn serve(app: Arc<App>, router: Router, socket: TcpStream) {
     let owed = Owed::default();
     let io = TokioIo::new(Watched::new(socket, app.config.write_timeout, owed.clone()));
     let service = {
-        let lingering = lingering.clone();
+        let (lingering, owed) = (lingering.clone(), owed.clone());
         service_fn(move |mut request: http::Request<Incoming>| {
             request.extensions_mut().insert(lingering.clone());
             let answer = owed.answer();
+            let request = request.map(|body| Arriving { body, owed: owed.clone() });
             let router = router.clone();
             Box::pin(async move { Ok::<_, Infallible>(answer.of(respond(router, request).await)) })
         })
@@ -60,14 +64,25 @@ pub(super) async fn serve(app: Arc<App>, router: Router, socket: TcpStream) {
         .serve_connection(io, service);
     let mut stopping = pin!(app.stopping());
     let mut told = false;
+    // They begin when they are first polled, which is after the server has been told to stop.
+    let mut farewell = pin!(async { tokio::time::sleep(FAREWELL).await });
+    let mut rest_of_body = pin!(async { tokio::time::sleep(app.config.drain_timeout / 2).await });
     let ended = poll_fn(|context| {
         if !told && stopping.as_mut().poll(context).is_ready() {
             told = true;
             Pin::new(&mut connection).graceful_shutdown();
         }
-        connection.poll_without_shutdown(context)
+        if let Poll::Ready(ended) = connection.poll_without_shutdown(context) {
+            return Poll::Ready(Some(ended));
+        }
+        let cut_off = told
+            && (owed.is_none()
+                || owed.is_live() && farewell.as_mut().poll(context).is_ready()
+                || owed.awaits_body() && rest_of_body.as_mut().poll(context).is_ready());
+        if cut_off { Poll::Ready(None) } else { Poll::Pending }
     })
     .await;
+    let Some(ended) = ended else { return };
     let parts = connection.into_parts();
     let mut socket = parts.io.into_inner().socket;
     let late = matches!(&ended, Err(error) if error.is_timeout()) && !parts.read_buf.is_empty();
@@ -97,6 +112,10 @@ struct State {
     under_way: AtomicUsize,
     /// Whether answers may still be in hyper's buffer.
     unflushed: AtomicBool,
+    /// Whether a handler waits for more of a request's body.
+    awaits_body: AtomicBool,
+    /// Whether the answer is a live stream, which has no end of its own.
+    live: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -119,6 +138,14 @@ impl Owed {
     fn is_none(&self) -> bool {
         !self.0.unflushed.load(Ordering::Relaxed)
     }
+
+    fn is_live(&self) -> bool {
+        self.0.live.load(Ordering::Relaxed)
+    }
+
+    fn awaits_body(&self) -> bool {
+        self.0.awaits_body.load(Ordering::Relaxed)
+    }
 }
 
 impl Drop for Answer {
@@ -129,7 +156,44 @@ impl Drop for Answer {
 
 impl Answer {
     fn of(self, response: http::Response<axum::body::Body>) -> http::Response<Answered> {
+        let media_type = response.headers().get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+        let live = media_type.is_some_and(|media_type| media_type.starts_with(b"text/event-stream"));
+        self.0.live.store(live, Ordering::Relaxed);
         response.map(|body| Answered { body, _answer: self })
+    }
+}
+
+/// A request's body that tells whether it is waited for.
+struct Arriving {
+    body: Incoming,
+    owed: Owed,
+}
+
+impl hyper::body::Body for Arriving {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<hyper::body::Frame<Bytes>, hyper::Error>>> {
+        let frame = Pin::new(&mut self.body).poll_frame(context);
+        self.owed.0.awaits_body.store(frame.is_pending(), Ordering::Relaxed);
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> hyper::body::SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Arriving {
+    fn drop(&mut self) {
+        self.owed.0.awaits_body.store(false, Ordering::Relaxed);
     }
 }
 

@@ -1,6 +1,7 @@
 //! `GET /healthz`: the process lives. `GET /readyz`: it can serve.
 
 use super::App;
+use super::request::NoParameters;
 use crate::wire::problem::Problem;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -9,7 +10,7 @@ use core::time::Duration;
 use portolan_kernel::values::{Query, Read};
 use std::sync::Arc;
 
-pub(super) async fn lives() -> Response {
+pub(super) async fn lives(_: NoParameters) -> Response {
     ok()
 }
 
@@ -18,7 +19,7 @@ fn ok() -> Response {
 }
 
 /// By reading the store: a lock held too long, a lost file, a damaged one.
-pub(super) async fn ready(State(app): State<Arc<App>>) -> Result<Response, Problem> {
+pub(super) async fn ready(State(app): State<Arc<App>>, _: NoParameters) -> Result<Response, Problem> {
     const PATIENCE: Duration = Duration::from_secs(2);
     let not_ready = |why: String| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not-ready", why);
     if app.is_stopping() {

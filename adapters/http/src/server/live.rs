@@ -20,11 +20,19 @@ use portolan_kernel::values::{Position, Query, Read, Revision, StreamId};
 use serde_json::json;
 use std::sync::Arc;
 
-/// Whether the client takes server-sent events and named them.
+/// Whether the client takes server-sent events and named them; with `q=0` it names what it does not take.
 pub(super) fn is_wanted(headers: &HeaderMap) -> bool {
     let values = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
     let mut types = values.flat_map(|value| value.split(','));
-    types.any(|range| range.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("text/event-stream"))
+    types.any(|range| {
+        let mut parts = range.split(';').map(str::trim);
+        let named = parts.next().is_some_and(|name| name.eq_ignore_ascii_case("text/event-stream"));
+        let refused = |part: &str| {
+            let (name, weight) = part.split_once('=').unwrap_or_default();
+            name.eq_ignore_ascii_case("q") && weight.parse() == Ok(0.0_f32)
+        };
+        named && !parts.any(refused)
+    })
 }
 
 /// The events of the stream, after a position (`Last-Event-ID`) or a revision (`after`), or from now
@@ -60,11 +68,11 @@ pub(super) async fn events(
 fn start(mut parameters: Parameters, headers: &HeaderMap) -> Result<Option<From>, Problem> {
     let from = parameters.one::<String>("from")?;
     parameters.finish()?;
-    if let Some(id) = text(headers, "Last-Event-ID")?.filter(|id| !id.is_empty()) {
-        return match checked::<At>("Last-Event-ID", &id) {
-            Ok(At(position)) => Ok(Some(From::After(position))),
-            Err(problem) => Err(Problem { status: StatusCode::BAD_REQUEST, ..problem }),
-        };
+    const RESUME: &str = "Last-Event-ID";
+    let unusable = |problem| Problem { status: StatusCode::BAD_REQUEST, ..problem };
+    if let Some(id) = text(headers, RESUME).map_err(unusable)?.filter(|id| !id.is_empty()) {
+        let At(position) = checked(RESUME, &id).map_err(unusable)?;
+        return Ok(Some(From::After(position)));
     }
     match from.as_deref() {
         None => Ok(None),

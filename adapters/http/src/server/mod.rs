@@ -25,7 +25,6 @@ use core::net::SocketAddr;
 use core::panic::AssertUnwindSafe;
 use core::task::Poll;
 use core::time::Duration;
-use hyper::body::Incoming;
 use mount::Mounted;
 pub use mount::{BoxError, MountBody};
 use portolan_kernel::Bytes;
@@ -131,8 +130,9 @@ impl BoundServer {
         self.local
     }
 
-    /// Serves until `shutdown` is ready. Then it accepts no more connections, ends live streams, and lets requests
-    /// that have been accepted finish, for as long as [`ServerConfig::drain_timeout`] says.
+    /// Serves until `shutdown` is ready. Then it accepts no more connections, closes those without a request whose
+    /// head is complete, ends live streams within a second, and lets accepted requests finish, for as long as
+    /// [`ServerConfig::drain_timeout`] says; those whose body is still on its way have half of that.
     ///
     /// # Cancellation
     ///
@@ -235,7 +235,10 @@ impl App {
 }
 
 /// The router's answer. A panic is one too, and the server goes on.
-async fn respond(router: Router, request: http::Request<Incoming>) -> Response {
+async fn respond<B>(router: Router, request: http::Request<B>) -> Response
+where
+    B: hyper::body::Body<Data = Bytes, Error = hyper::Error> + Send + 'static,
+{
     let mut answer = Box::pin(router.oneshot(request.map(Body::new)));
     let caught = poll_fn(|context| {
         // After a panic the future is dropped and never polled again, so that nobody sees it broken.

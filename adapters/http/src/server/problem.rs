@@ -19,9 +19,11 @@ impl IntoResponse for Problem {
 pub(super) fn of_connection(status: StatusCode) -> Problem {
     match status {
         StatusCode::REQUEST_TIMEOUT => Problem::new(status, "slow-request", "the head of the request took too long"),
-        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE | StatusCode::URI_TOO_LONG => {
-            Problem::new(status, "head-too-long", "the head of the request is too long")
-        }
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE | StatusCode::URI_TOO_LONG => Problem::new(
+            status,
+            "head-too-long",
+            "the head of the request is too long, or has too many headers: 100 are possible",
+        ),
         _ => Problem::malformed("it is no HTTP/1.1 request"),
     }
 }

@@ -1,6 +1,6 @@
 //! `GET /queries/{name}`: ask, with parameters that are strings; `POST`: with any JSON object. And the list.
 
-use super::request::{Captured, Parameters, Request, etag, is_known, json_body, metadata, named};
+use super::request::{Captured, NoParameters, Parameters, Request, etag, is_known, json_body, metadata, named};
 use super::{App, json};
 use crate::wire::errors::PortError as _;
 use crate::wire::problem::Problem;
@@ -55,7 +55,7 @@ async fn answer(app: &App, name: Name, parameters: Bytes, parts: &Parts) -> Resu
     Ok(response)
 }
 
-pub(super) async fn list(State(app): State<Arc<App>>) -> Result<Response, Problem> {
+pub(super) async fn list(State(app): State<Arc<App>>, _: NoParameters) -> Result<Response, Problem> {
     let queries = app.ports.queries.queries().into_iter().map(|info| WireName { name: Text(info.name) });
     json(&WireQueries { queries: queries.collect() })
 }

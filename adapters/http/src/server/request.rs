@@ -3,10 +3,11 @@
 use super::App;
 use super::connection::Lingering;
 use crate::wire::errors::PortError as _;
+use crate::wire::object::Object;
 use crate::wire::problem::Problem;
 use axum::body::Body;
-use axum::extract::Path;
 use axum::extract::rejection::PathRejection;
+use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use bytes::BytesMut;
@@ -197,6 +198,17 @@ impl Parameters {
     }
 }
 
+/// For a route that takes no parameters.
+pub(super) struct NoParameters;
+
+impl<S: Sync> FromRequestParts<S> for NoParameters {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        Parameters::of(parts)?.finish().map(|()| Self)
+    }
+}
+
 /// The text of a header that may be given once.
 pub(super) fn text(headers: &HeaderMap, name: &str) -> Result<Option<String>, Problem> {
     let mut values = headers.get_all(name).iter();
@@ -241,7 +253,9 @@ pub(super) fn metadata(headers: &HeaderMap) -> Result<Metadata, Problem> {
         None => Metadata::default(),
         Some(encoded) => {
             let json: Vec<u8> = percent_decode_str(&encoded).collect();
-            serde_json::from_slice(&json).map_err(|error| Problem::wrong(WHOLE, "wrong-value", error.to_string()))?
+            let Object(whole) = serde_json::from_slice(&json)
+                .map_err(|error| Problem::wrong(WHOLE, "wrong-value", error.to_string()))?;
+            whole
         }
     };
     if let Some(correlation) = text(headers, "X-Correlation-Id")?.filter(|id| !id.is_empty()) {

@@ -1,7 +1,7 @@
 //! The port `EventStore`, whole: `POST /append`, `POST /read`, `GET /changed`, `GET /appends/{scope}/{id}`,
 //! `GET /checkpoints/{name}`, `GET /capabilities`.
 
-use super::request::{Captured, Parameters, Request, json_body, named};
+use super::request::{Captured, NoParameters, Parameters, Request, json_body, named};
 use super::streams::filter;
 use super::{App, json};
 use crate::wire::append::{WireAppend, WireAppended, WireCheckpointState, WireRecalled};
@@ -57,6 +57,7 @@ pub(super) async fn changed(State(app): State<Arc<App>>, request: Request) -> Re
 pub(super) async fn recall(
     State(app): State<Arc<App>>,
     path: Result<Path<(String, String)>, PathRejection>,
+    _: NoParameters,
 ) -> Result<Response, Problem> {
     let Path((scope, id)) = path.map_err(|error| Problem::malformed(error.body_text()))?;
     let name = |part, text: &str| super::request::checked::<Name>(part, text);
@@ -70,12 +71,16 @@ pub(super) async fn recall(
     }
 }
 
-pub(super) async fn checkpoint(State(app): State<Arc<App>>, name: Captured) -> Result<Response, Problem> {
+pub(super) async fn checkpoint(
+    State(app): State<Arc<App>>,
+    name: Captured,
+    _: NoParameters,
+) -> Result<Response, Problem> {
     let name: Name = named("name", name)?;
     let state = app.ports.events.checkpoint(name).await.map_err(|error| error.to_problem())?;
     json(&WireCheckpointState::new(state))
 }
 
-pub(super) async fn capabilities(State(app): State<Arc<App>>) -> Result<Response, Problem> {
+pub(super) async fn capabilities(State(app): State<Arc<App>>, _: NoParameters) -> Result<Response, Problem> {
     json(&WireCapabilities::new(&app.ports.events.capabilities()))
 }

@@ -7,10 +7,10 @@ use super::{App, json};
 use crate::wire::append::contradiction;
 use crate::wire::errors::PortError as _;
 use crate::wire::event::{WireNew, WireRecorded};
-use crate::wire::from_json;
 use crate::wire::problem::Problem;
 use crate::wire::read::PersonsPage;
 use crate::wire::text::{At, ESCAPED, digits};
+use crate::wire::{from_json, object};
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
@@ -158,7 +158,7 @@ fn link(read: &Read) -> Result<String, Problem> {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Events<'a> {
-    #[serde(borrow)]
+    #[serde(borrow, deserialize_with = "object::list")]
     events: Vec<WireNew<'a>>,
 }
 

@@ -1,6 +1,7 @@
 //! Appends and their outcomes on the wire, whole.
 
 use super::event::WireNew;
+use super::object;
 use super::problem::Problem;
 use super::read::WireQuery;
 use super::text::{At, Base64, Digits, Hex, Text};
@@ -14,15 +15,15 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct WireAppend<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "object::list")]
     events: Vec<WireNew<'a>>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object::list")]
     expect: Vec<WireExpectation>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "object::maybe", skip_serializing_if = "Option::is_none")]
     guard: Option<WireGuard>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "object::maybe", skip_serializing_if = "Option::is_none")]
     checkpoint: Option<WireCheckpoint>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "object::maybe", skip_serializing_if = "Option::is_none")]
     key: Option<WireKey>,
 }
 
@@ -44,6 +45,7 @@ pub(crate) enum WireExpected {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WireGuard {
+    #[serde(deserialize_with = "object::one")]
     none_of: WireQuery,
     #[serde(default)]
     after: Option<At>,

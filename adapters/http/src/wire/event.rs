@@ -34,8 +34,8 @@ pub(crate) struct WireRecorded<'a> {
     metadata_base64: Option<Base64>,
 }
 
-/// An event that is yet to be recorded. What may be left out has the defaults of [`NewEvent::new`], and the
-/// stream that of the route.
+/// An event that is yet to be recorded. What may be left out has the defaults of [`NewEvent::new`]; the stream and
+/// the id may be left out only where the route gives them.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct WireNew<'a> {
@@ -131,7 +131,7 @@ impl<'a> WireNew<'a> {
         }
     }
 
-    /// The event, in the stream of the route where there is one.
+    /// The event, in the stream of the route where there is one. Such a route also gives an id to an event without.
     pub(crate) fn decode(self, route: Option<&StreamId>) -> Result<NewEvent, Contradiction> {
         let stream = match (self.stream, route) {
             (Some(Text(stream)), None) => stream,
@@ -153,10 +153,11 @@ impl<'a> WireNew<'a> {
             .decode(NewEvent::new(stream, self.event_type.0, Bytes::new()))?
             .with_version(self.version)
             .with_tags(self.tags.into_iter().map(|Text(tag)| tag));
-        Ok(match self.id {
-            Some(Text(id)) => event.with_id(id),
-            None => event,
-        })
+        match (self.id, route) {
+            (Some(Text(id)), _) => Ok(event.with_id(id)),
+            (None, Some(_)) => Ok(event),
+            (None, None) => Err(Contradiction { field: "id", message: "missing field `id`" }),
+        }
     }
 }
 

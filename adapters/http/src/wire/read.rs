@@ -1,6 +1,7 @@
 //! Queries, reads and pages on the wire, whole.
 
 use super::event::{Contradiction, WireRecorded};
+use super::object;
 use super::text::{At, Text};
 use portolan_kernel::values::{Direction, EventType, Item, Name, Page, Query, Read, Revision, Start, StreamId, Tag};
 use serde::{Deserialize, Serialize};
@@ -9,7 +10,7 @@ use std::sync::Arc;
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct WireQuery {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object::list")]
     any_of: Vec<WireItem>,
     #[serde(default)]
     system: bool,
@@ -66,18 +67,29 @@ pub(crate) struct WireRead {
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(rename_all = "kebab-case")]
 enum WireStart {
-    Stream {
-        id: Text<StreamId>,
-        #[serde(default)]
-        after: Option<u64>,
-    },
-    Log {
-        query: WireQuery,
-        #[serde(default)]
-        after: Option<At>,
-    },
+    #[serde(deserialize_with = "object::one")]
+    Stream(WireStreamStart),
+    #[serde(deserialize_with = "object::one")]
+    Log(WireLogStart),
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WireStreamStart {
+    id: Text<StreamId>,
+    #[serde(default)]
+    after: Option<u64>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WireLogStart {
+    #[serde(deserialize_with = "object::one")]
+    query: WireQuery,
+    #[serde(default)]
+    after: Option<At>,
 }
 
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
@@ -97,9 +109,11 @@ impl WireRead {
         Self {
             from: match &read.from {
                 Start::Stream(stream, after) => {
-                    WireStart::Stream { id: Text(stream.clone()), after: after.map(Revision::get) }
+                    WireStart::Stream(WireStreamStart { id: Text(stream.clone()), after: after.map(Revision::get) })
                 }
-                Start::Log(query, after) => WireStart::Log { query: WireQuery::new(query), after: after.map(At) },
+                Start::Log(query, after) => {
+                    WireStart::Log(WireLogStart { query: WireQuery::new(query), after: after.map(At) })
+                }
             },
             direction: match read.direction {
                 Direction::Forward => WireDirection::Forward,
@@ -112,8 +126,8 @@ impl WireRead {
 
     pub(crate) fn decode(self) -> Read {
         let read = match self.from {
-            WireStart::Stream { id, after } => Read::stream_after(id.0, after.map(Revision::new)),
-            WireStart::Log { query, after } => Read::log_after(query.decode(), after.map(|At(at)| at)),
+            WireStart::Stream(WireStreamStart { id, after }) => Read::stream_after(id.0, after.map(Revision::new)),
+            WireStart::Log(WireLogStart { query, after }) => Read::log_after(query.decode(), after.map(|At(at)| at)),
         };
         let read = read.limit(self.limit).until(self.until.map(|At(at)| at));
         match self.direction {

@@ -107,6 +107,13 @@ async fn a_head_too_long_is_refused() {
 }
 
 #[tokio::test]
+async fn too_many_headers_are_called_that() {
+    let server = Running::start().await;
+    let problem = server.send("GET", "/healthz", &["X: y"; 200], "").await.is_problem(431, "head-too-long");
+    assert!(problem["detail"].as_str().unwrap().contains("too many headers"), "{problem}");
+}
+
+#[tokio::test]
 async fn connections_past_the_limit_wait() {
     let server = Running::configured(|config| config.max_connections = 1).await;
     let mut first = server.connect().await;

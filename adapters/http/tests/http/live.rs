@@ -172,6 +172,21 @@ async fn wrong_starts_are_answers() {
 }
 
 #[tokio::test]
+async fn a_client_that_refuses_live_gets_a_page() {
+    let server = Running::start().await;
+    for accept in ["text/event-stream;q=0", "application/json, text/event-stream; Q=0.000"] {
+        server.send("GET", "/events", &[&format!("Accept: {accept}")], "").await.is_ok();
+    }
+}
+
+#[tokio::test]
+async fn a_last_event_id_that_is_no_text() {
+    let server = Running::start().await;
+    let request = b"GET /events HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\nLast-Event-ID: \xFF\r\n\r\n";
+    server.raw(request).await.is_problem(400, "invalid-request");
+}
+
+#[tokio::test]
 async fn silence_is_kept_alive() {
     let server = Running::configured(|config| config.live_keep_alive = Duration::from_millis(50)).await;
     let mut live = Live::open(&server, "/events", &[]).await;

@@ -128,6 +128,8 @@ async fn one_key_writes_once() {
 #[case::not_a_list(r#"{"events":{}}"#, "events", "wrong-shape")]
 #[case::not_an_object("[]", "", "wrong-shape")]
 #[case::no_events("{}", "", "wrong-shape")]
+#[case::positions(r#"[[{"type":"t","data":1}]]"#, "", "wrong-shape")]
+#[case::event_by_position(r#"{"events":[[null,null,"t",1,[],1]]}"#, "events[0]", "wrong-shape")]
 #[case::no_data(r#"{"events":[{"type":"t"}]}"#, "events[0].data", "wrong-shape")]
 #[case::both(r#"{"events":[{"type":"t","data":1,"data_base64":""}]}"#, "events[0].data", "wrong-shape")]
 #[case::base64(r#"{"events":[{"type":"t","data_base64":"*"}]}"#, "events[0].data_base64", "wrong-shape")]
@@ -191,6 +193,13 @@ async fn pages_are_followed_by_their_links() {
 #[case("/events?category=a%00", "category")]
 #[case("/events?colour=red", "colour")]
 #[case("/events?from=now", "from")]
+#[case("/commands?colour=red", "colour")]
+#[case("/queries?colour=red", "colour")]
+#[case("/capabilities?colour=red", "colour")]
+#[case("/checkpoints/c?colour=red", "colour")]
+#[case("/appends/s/i?colour=red", "colour")]
+#[case("/healthz?colour=red", "colour")]
+#[case("/readyz?colour=red", "colour")]
 #[tokio::test]
 async fn wrong_parameters_are_named(#[case] path: &str, #[case] parameter: &str) {
     let server = Running::start().await;
@@ -223,8 +232,11 @@ async fn raw_appends_are_off_unless_asked_for() {
 #[tokio::test]
 async fn the_port_by_hand() {
     let server = Running::start().await;
+    let nameless = json!({ "events": [{ "stream": "s", "type": "t", "data": 1 }] }).to_string();
+    let problem = server.post("/append", &[], &nameless).await.is_problem(422, "invalid-request");
+    assert_eq!(problem["violations"][0]["path"], "events[0].id");
     let body = json!({
-        "events": [{ "stream": "s", "type": "t", "data": 1 }],
+        "events": [{ "id": "00000000-0000-0000-0000-0000000000ff", "stream": "s", "type": "t", "data": 1 }],
         "expect": [{ "stream": "s", "expected": "no-stream" }],
         "key": { "scope": "a/b", "id": "..", "digest": "00".repeat(32), "note_base64": "bm90ZQ==" },
     })
@@ -245,4 +257,36 @@ async fn the_port_by_hand() {
     server.post("/read", &[], r#"{"from":{"stream":{"id":"s"}},"limit":0}"#).await.is_problem(422, "invalid-read");
     let wrong = server.post("/read", &[], r#"{"from":{"stream":{"id":"s","colour":1}}}"#).await;
     assert_eq!(wrong.is_problem(422, "invalid-request")["violations"][0]["code"], "unknown-field");
+}
+
+#[rstest]
+#[case::append("/append", "[]", "")]
+#[case::expectation("/append", r#"{"expect":[["s","no-stream"]]}"#, "expect[0]")]
+#[case::guard("/append", r#"{"guard":[{},null]}"#, "guard")]
+#[case::guard_query("/append", r#"{"guard":{"none_of":[]}}"#, "guard.none_of")]
+#[case::item("/append", r#"{"guard":{"none_of":{"any_of":[[]]}}}"#, "guard.none_of.any_of[0]")]
+#[case::checkpoint("/append", r#"{"checkpoint":[]}"#, "checkpoint")]
+#[case::key("/append", r#"{"key":["s","i"]}"#, "key")]
+#[case::expected("/append", r#"{"expect":[{"stream":"s","expected":null}]}"#, "expect[0].expected")]
+#[case::read("/read", r#"[{"log":{"query":{}}}]"#, "")]
+#[case::log("/read", r#"{"from":{"log":[{}]}}"#, "from.log")]
+#[case::log_query("/read", r#"{"from":{"log":{"query":[]}}}"#, "from.log.query")]
+#[case::stream("/read", r#"{"from":{"stream":["s"]}}"#, "from.stream")]
+#[case::from_nothing("/read", r#"{"from":{}}"#, "from")]
+#[case::from_null("/read", r#"{"from":null}"#, "from")]
+#[case::direction("/read", r#"{"from":{"log":{"query":{}}},"direction":7}"#, "direction")]
+#[tokio::test]
+async fn the_port_takes_objects_whole(#[case] route: &str, #[case] body: &str, #[case] path: &str) {
+    let server = Running::start().await;
+    let problem = server.post(route, &[], body).await.is_problem(422, "invalid-request");
+    assert_eq!(problem["violations"][0]["path"], path, "{problem}");
+    assert!(!problem.to_string().contains("struct"), "{problem}");
+}
+
+#[tokio::test]
+async fn what_is_no_json_is_malformed() {
+    let server = Running::start().await;
+    for body in [r#"{"from":"#, r#"{"from":{}"#, r#"{"from":{"log":{"query":{}}}} {}"#, r#"{"from":nil}"#] {
+        server.post("/read", &[], body).await.is_problem(400, "malformed");
+    }
 }

@@ -12,7 +12,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 law! {
     dyn EventStore, es_03_frontier, "ES-03",
     "Frontier: once a log read has returned position p, or a frontier at or above p, no later read shows an unseen \
-     event at or below p: whatever other writers do, commit late, roll back or die. A read of a stream is a gapless \
+     event at or below p: whatever other writers do, commit late, roll back or die. A log read sees everything \
+     acknowledged before it began, so its frontier is at or above that, up to until. A read of a stream is a gapless \
      prefix with everything acknowledged before the read began.",
     checks: [
         a_tail_reader_misses_nothing,

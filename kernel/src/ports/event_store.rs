@@ -164,7 +164,8 @@ pub enum ReadError {
 ///   no position.
 /// - **ES-11** A caller can tell `Conflict` (decide again), `Busy` (nothing written, retry) and `Unknown`
 ///   (settle it by the key) apart. A bounded queue that is full answers `Busy`.
-/// - **ES-12** Dropping the append's future leaves all of it or none, and harms no other append.
+/// - **ES-12** Dropping the append's future leaves all of it or none, and harms no other append. A dropped read
+///   or hint holds nothing back.
 /// - **ES-13** A checkpoint moves by compare-and-set under a fencing token. It is refused as
 ///   [`AppendError::CheckpointMoved`] if the stored position differs from `from` or the store has ever seen a
 ///   larger token under the name. `Claim` raises the token and moves nothing. `At` goes forward or stays: below

@@ -69,12 +69,15 @@ pub enum SubscribeError {
 ///
 /// - **ES-19** From the start, after a position, from now: every matching event is delivered once, in the
 ///   order of the log, while writers append; catch-up turns live with no loss and no repeat at the seam.
-/// - **ES-20** [`CaughtUp`](Delivery::CaughtUp) comes each time that it turns live,
+/// - **ES-20** A subscription says when it has caught up and when it falls behind, and reports progress when the
+///   filter passes nothing. [`CaughtUp`](Delivery::CaughtUp) comes each time that it turns live,
 ///   [`FellBehind`](Delivery::FellBehind) each time that it no longer is, and
 ///   [`Progress`](Delivery::Progress) when what was passed last does not match.
-/// - **ES-21** A slow consumer is bounded: at most a fixed number of shared pages waits for it, then it falls
-///   behind. Writers and other subscribers never wait for it. 500 subscribers share one reader of the tail.
-/// - **ES-22** Cancelled and resumed after the last position seen, it misses nothing and repeats nothing.
+/// - **ES-21** A slow consumer is bounded, and writers never wait for it. 500 subscribers share one tail reader.
+///   At most a fixed number of shared pages waits for a consumer, then it falls behind; other subscribers do not
+///   wait for it either.
+/// - **ES-22** Cancelled and resumed after the last seen position, a subscription misses nothing. It repeats
+///   nothing either.
 ///
 /// # Errors
 ///

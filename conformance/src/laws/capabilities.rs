@@ -14,12 +14,12 @@ law! {
 
 /// The narrowest limits with which a store can be judged: the checks write appends and ask queries of this size.
 ///
-/// 120 events and 256 KiB an append, 50 streams, 32 KiB an event, 5 tags, 16 bytes of note, 20 terms, 1 event a
+/// 120 events and 256 KiB an append, 25 streams, 32 KiB an event, 5 tags, 16 bytes of note, 20 terms, 1 event a
 /// page. A store that takes less may be right, and is no use to this suite.
 #[must_use]
 pub fn least_limits() -> Limits {
     let mut least = Limits::default();
-    (least.append_events, least.append_bytes, least.append_streams) = (120, 256 << 10, 50);
+    (least.append_events, least.append_bytes, least.append_streams) = (120, 256 << 10, 25);
     (least.event_bytes, least.event_tags, least.note_bytes) = (32 << 10, 5, 16);
     (least.query_terms, least.page_events) = (20, 1);
     least

@@ -79,10 +79,6 @@ struct CloseAccount {
 impl Command for OpenAccount {
     const NAME: &'static str = "open-account";
 
-    fn stream(&self) -> Result<StreamId, InvalidName> {
-        account(&self.account_id)
-    }
-
     fn validate(&self) -> Vec<Violation> {
         let three_capitals = self.currency.len() == 3 && self.currency.bytes().all(|byte| byte.is_ascii_uppercase());
         [
@@ -94,39 +90,51 @@ impl Command for OpenAccount {
     }
 }
 
-impl Command for Deposit {
-    const NAME: &'static str = "deposit";
-
+impl StreamCommand for OpenAccount {
     fn stream(&self) -> Result<StreamId, InvalidName> {
         account(&self.account_id)
     }
+}
+
+impl Command for Deposit {
+    const NAME: &'static str = "deposit";
 
     fn validate(&self) -> Vec<Violation> {
         [not_blank("account_id", &self.account_id), above_zero("amount", self.amount)].concat()
+    }
+}
+
+impl StreamCommand for Deposit {
+    fn stream(&self) -> Result<StreamId, InvalidName> {
+        account(&self.account_id)
     }
 }
 
 impl Command for Withdraw {
     const NAME: &'static str = "withdraw";
 
-    fn stream(&self) -> Result<StreamId, InvalidName> {
-        account(&self.account_id)
-    }
-
     fn validate(&self) -> Vec<Violation> {
         [not_blank("account_id", &self.account_id), above_zero("amount", self.amount)].concat()
+    }
+}
+
+impl StreamCommand for Withdraw {
+    fn stream(&self) -> Result<StreamId, InvalidName> {
+        account(&self.account_id)
     }
 }
 
 impl Command for CloseAccount {
     const NAME: &'static str = "close-account";
 
-    fn stream(&self) -> Result<StreamId, InvalidName> {
-        account(&self.account_id)
-    }
-
     fn validate(&self) -> Vec<Violation> {
         not_blank("account_id", &self.account_id)
+    }
+}
+
+impl StreamCommand for CloseAccount {
+    fn stream(&self) -> Result<StreamId, InvalidName> {
+        account(&self.account_id)
     }
 }
 
@@ -365,7 +373,7 @@ mod tests {
     /// What the account of these events decides.
     fn decide<C>(past: &[AccountEvent], command: C) -> Decision<Account>
     where
-        C: Command,
+        C: StreamCommand,
         Account: Decide<C>,
     {
         Account::replay(past.iter().cloned()).decide(&command, &Context::for_test())

@@ -11,8 +11,8 @@ pub use prelude::*;
 pub mod prelude {
     pub use portolan_kernel::application::{Application, BuildError, Ports, Runtime, Storage};
     pub use portolan_kernel::domain::{
-        Aggregate, CodecError, Command, Context, Decide, Decision, Event, EventError, RecordedAs, Rejection,
-        SnapshotPolicy, variant,
+        Aggregate, CodecError, Command, Context, Decide, Decision, DecisionModel, Event, EventError, RecordedAs,
+        Rejection, SnapshotPolicy, StreamCommand, variant,
     };
     pub use portolan_kernel::drivers::{
         CommandBusExt, Delivery, EventStoreExt, QueryBusExt, QueryContext, Question, Reply, Subscription,

@@ -1,6 +1,6 @@
 //! Aggregates: a fold over the events of one stream, and decisions on its state.
 
-use super::{Command, Context, Event, Rejection};
+use super::{Context, Event, Rejection, StreamCommand};
 use alloc::vec::Vec;
 use core::num::NonZeroU64;
 use serde::Serialize;
@@ -19,6 +19,8 @@ use serde::de::DeserializeOwned;
 /// # #[derive(Serialize, Deserialize)] struct Ping {}
 /// # impl Command for Ping {
 /// #     const NAME: &'static str = "ping";
+/// # }
+/// # impl StreamCommand for Ping {
 /// #     fn stream(&self) -> Result<StreamId, InvalidName> { StreamId::new("ping-1") }
 /// # }
 /// # #[derive(Serialize, Deserialize)] enum Pinged { Pinged }
@@ -82,7 +84,7 @@ pub type Decision<A> = Result<Vec<<A as Aggregate>::Event>, <A as Aggregate>::Re
     label = "`impl Decide<{C}> for {Self}` is missing",
     note = "every command that an aggregate lists in `Commands` needs a decision"
 )]
-pub trait Decide<C: Command>: Aggregate {
+pub trait Decide<C: StreamCommand>: Aggregate {
     /// The decision.
     ///
     /// # Errors
@@ -145,7 +147,7 @@ pub trait Commands<A: Aggregate> {
 /// Sees the commands of an aggregate, one after another.
 pub trait CommandVisitor<A: Aggregate> {
     /// One command.
-    fn command<C: Command>(&mut self)
+    fn command<C: StreamCommand>(&mut self)
     where
         A: Decide<C>;
 }
@@ -155,8 +157,8 @@ macro_rules! tuples {
         impl<A, $first, $($rest),*> Commands<A> for ($first, $($rest,)*)
         where
             A: Aggregate + Decide<$first> $(+ Decide<$rest>)*,
-            $first: Command,
-            $($rest: Command,)*
+            $first: StreamCommand,
+            $($rest: StreamCommand,)*
         {
             fn visit<V: CommandVisitor<A>>(visitor: &mut V) {
                 visitor.command::<$first>();

@@ -7,15 +7,16 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
-/// One thing to ask for: a struct, its wire name, and the stream it is decided on.
+/// One thing to ask for: a struct and its wire name.
 ///
 /// On a wire it is a JSON object of its fields (so a command without fields is written `struct Ping {}`). Give it
 /// `#[serde(deny_unknown_fields)]`, so that a misspelt field is an error. Its fields have one order: sets and
 /// maps in it are `BTreeSet`s and `BTreeMap`s, because equal commands must be equal as JSON (CB-4).
 ///
 /// ```
-/// use portolan_kernel::domain::Command;
+/// use portolan_kernel::domain::{Command, StreamCommand};
 /// use portolan_kernel::ports::Violation;
 /// use portolan_kernel::values::{InvalidName, StreamId};
 /// # use serde::{Deserialize, Serialize};
@@ -26,28 +27,44 @@ use serde::de::DeserializeOwned;
 ///
 /// impl Command for Deposit {
 ///     const NAME: &'static str = "deposit";
-///     fn stream(&self) -> Result<StreamId, InvalidName> { StreamId::new(format!("account-{}", self.account_id)) }
 ///     fn validate(&self) -> Vec<Violation> {
 ///         let zero = (self.amount == 0).then(|| Violation::new("amount", "zero", "the amount must be above zero"));
 ///         zero.into_iter().collect()
 ///     }
+/// }
+///
+/// impl StreamCommand for Deposit {
+///     fn stream(&self) -> Result<StreamId, InvalidName> { StreamId::new(format!("account-{}", self.account_id)) }
 /// }
 /// ```
 pub trait Command: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// The wire name, in kebab case, such as `open-account`.
     const NAME: &'static str;
 
+    /// What it does, for a person.
+    const DESCRIPTION: &'static str = "";
+
+    /// The JSON Schema (2020-12) of its fields, for whoever sends it from outside; `None`: none is published.
+    #[must_use]
+    fn schema() -> Option<Value> {
+        None
+    }
+
+    /// Everything that is wrong with the fields alone, whatever the state. Empty: nothing.
+    fn validate(&self) -> Vec<Violation> {
+        Vec::new()
+    }
+}
+
+/// A command that one stream decides: an [`Aggregate`](super::Aggregate) does. One that depends on more than a
+/// stream has a [`DecisionModel`](super::DecisionModel) instead.
+pub trait StreamCommand: Command {
     /// The stream whose state decides, and which the events join.
     ///
     /// # Errors
     ///
     /// [`InvalidName`] when the fields make no name; the caller is told that the command is invalid.
     fn stream(&self) -> Result<StreamId, InvalidName>;
-
-    /// Everything that is wrong with the fields alone, whatever the state. Empty: nothing.
-    fn validate(&self) -> Vec<Violation> {
-        Vec::new()
-    }
 }
 
 impl<C: Command> TypedCommand for C {

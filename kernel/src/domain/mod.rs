@@ -8,6 +8,7 @@ mod aggregate;
 mod codec;
 mod command;
 mod context;
+mod decision_model;
 mod digest;
 mod event;
 mod rejection;
@@ -16,8 +17,9 @@ pub mod variant;
 
 pub use aggregate::{Aggregate, CommandVisitor, Commands, Decide, Decision, SnapshotPolicy};
 pub use codec::{Codec, CodecError, Json};
-pub use command::Command;
+pub use command::{Command, StreamCommand};
 pub use context::{Context, IdSeed};
+pub use decision_model::DecisionModel;
 pub use digest::digest;
 pub use event::{EncodeError, Event, EventError, RecordedAs, new_event};
 pub use rejection::Rejection;

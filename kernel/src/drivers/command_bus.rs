@@ -2,12 +2,13 @@
 
 use super::execution::Execution;
 use super::gate::Gate;
-use crate::domain::{Aggregate, CodecError, Command, CommandVisitor, Commands, Decide, Json};
+use crate::domain::{Aggregate, CodecError, Command, CommandVisitor, Commands, Decide, Json, StreamCommand};
 use crate::ports::{Body, CommandBus, CommandEnvelope, CommandError, CommandInfo, Receipt, Source};
 use crate::values::{Format, InvalidName, Name};
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::string::ToString;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use async_trait::async_trait;
 use core::any::{Any, type_name};
@@ -27,6 +28,7 @@ pub struct LocalCommandBus {
 struct Registered {
     handler: Box<dyn Handler>,
     by: &'static str,
+    info: CommandInfo,
 }
 
 impl fmt::Debug for Registered {
@@ -89,7 +91,7 @@ struct Registration<'a> {
 }
 
 impl<A: Aggregate> CommandVisitor<A> for Registration<'_> {
-    fn command<C: Command>(&mut self)
+    fn command<C: StreamCommand>(&mut self)
     where
         A: Decide<C>,
     {
@@ -100,14 +102,15 @@ impl<A: Aggregate> CommandVisitor<A> for Registration<'_> {
 }
 
 impl Registration<'_> {
-    fn add<A: Decide<C>, C: Command>(&mut self) -> Result<(), RegisterError> {
+    fn add<A: Decide<C>, C: StreamCommand>(&mut self) -> Result<(), RegisterError> {
         let by = type_name::<A>();
         let name = Name::new(C::NAME).map_err(|source| RegisterError::InvalidName { of: type_name::<C>(), source })?;
         let handler = Box::new(Decided::<A, C>(PhantomData));
         match self.handlers.get(&name) {
             Some(first) => Err(RegisterError::NameTaken { name, first: first.by, second: by }),
             None => {
-                self.handlers.insert(name, Registered { handler, by });
+                let info = CommandInfo::new(name.clone()).with_description(C::DESCRIPTION).with_schema(C::schema());
+                self.handlers.insert(name, Registered { handler, by, info });
                 Ok(())
             }
         }
@@ -125,7 +128,7 @@ impl CommandBus for LocalCommandBus {
     }
 
     fn commands(&self) -> Vec<CommandInfo> {
-        self.handlers.keys().cloned().map(CommandInfo::new).collect()
+        self.handlers.values().map(|registered| registered.info.clone()).collect()
     }
 }
 
@@ -138,19 +141,19 @@ trait Handler: Send + Sync {
 struct Decided<A, C>(PhantomData<fn() -> (A, C)>);
 
 #[async_trait]
-impl<A: Decide<C>, C: Command> Handler for Decided<A, C> {
+impl<A: Decide<C>, C: StreamCommand> Handler for Decided<A, C> {
     async fn handle(&self, execution: &Execution, command: CommandEnvelope) -> Result<Receipt, CommandError> {
         let value = typed::<C>(command.body)?;
         execution.execute::<A, C>(&value, command.id, command.metadata).await
     }
 }
 
-fn typed<C: Command>(body: Body) -> Result<Box<C>, CommandError> {
+fn typed<C: Command>(body: Body) -> Result<Arc<C>, CommandError> {
     let bytes = match body {
         Body::Typed(value) => {
             // Another type of the same name goes by its JSON, as it would over a wire.
             if (&*value as &dyn Any).is::<C>() {
-                let value: Box<dyn Any> = value;
+                let value: Arc<dyn Any + Send + Sync> = value;
                 return value.downcast().map_err(|_| CommandError::Other(Source::new("a type is not what it is")));
             }
             value.encode().map_err(CommandError::Other)?
@@ -160,7 +163,7 @@ fn typed<C: Command>(body: Body) -> Result<Box<C>, CommandError> {
             return Err(CommandError::Malformed(alloc::format!("commands are taken as JSON, not as {format:?}")));
         }
     };
-    Json::decode_object(&bytes).map(Box::new).map_err(|error| match error.into_violation() {
+    Json::decode_object(&bytes).map(Arc::new).map_err(|error| match error.into_violation() {
         Ok(violation) => CommandError::Invalid(alloc::vec![violation]),
         Err(CodecError::Malformed(reason)) => CommandError::Malformed(reason),
         Err(other) => CommandError::Malformed(other.to_string()),

@@ -4,7 +4,7 @@ use super::backoff::Backoff;
 use super::key::CommandKey;
 use super::loading::{LoadError, Loaded, Loader};
 use super::turns::Turns;
-use crate::domain::{Aggregate, Command, Context, Decide, IdSeed, Rejection, new_event};
+use crate::domain::{Aggregate, Command, Context, Decide, IdSeed, Rejection, StreamCommand, new_event};
 use crate::ports::{AppendError, Clock, CommandError, IdSource, ReadError, Receipt, Sleep, Source, Spawn, Violation};
 use crate::values::{Append, Appended, EventId, Expected, Metadata, Name, Revision, StreamId};
 use alloc::boxed::Box;
@@ -108,7 +108,7 @@ impl Execution {
     /// # Cancellation
     ///
     /// Dropping the future leaves all of the command's effect or none.
-    pub async fn execute<A: Decide<C>, C: Command>(
+    pub async fn execute<A: Decide<C>, C: StreamCommand>(
         &self,
         command: &C,
         id: Option<Name>,
@@ -132,7 +132,7 @@ impl Execution {
         }
     }
 
-    async fn decide_and_append<A: Decide<C>, C: Command>(
+    async fn decide_and_append<A: Decide<C>, C: StreamCommand>(
         &self,
         command: &C,
         stream: StreamId,
@@ -267,7 +267,7 @@ impl Execution {
 }
 
 /// The stream of the command, which is one of the aggregate's.
-fn stream_of<A: Aggregate, C: Command>(command: &C) -> Result<StreamId, CommandError> {
+fn stream_of<A: Aggregate, C: StreamCommand>(command: &C) -> Result<StreamId, CommandError> {
     let stream = command.stream().map_err(|error| {
         // What the command itself finds wrong says more.
         let mut violations = command.validate();

@@ -17,6 +17,7 @@ use core::marker::PhantomData;
 use futures::future::BoxFuture;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 /// One thing to ask: its parameters, its wire name, and what the answer is.
 ///
@@ -43,8 +44,23 @@ pub trait Question: DeserializeOwned + Send + 'static {
     /// The wire name, in kebab case.
     const NAME: &'static str;
 
+    /// What it answers, for a person.
+    const DESCRIPTION: &'static str = "";
+
     /// What it is answered with.
     type Answer: Serialize + Send;
+
+    /// The JSON Schema (2020-12) of its parameters, for whoever asks from outside; `None`: none is published.
+    #[must_use]
+    fn schema() -> Option<Value> {
+        None
+    }
+
+    /// The JSON Schema (2020-12) of its answer; `None`: none is published.
+    #[must_use]
+    fn answer_schema() -> Option<Value> {
+        None
+    }
 }
 
 /// An answer, and the revision of the stream it was made from, if it was one stream.
@@ -136,6 +152,7 @@ pub struct LocalQueryBus {
 struct Registered {
     handler: Box<dyn Handler>,
     by: &'static str,
+    info: QueryInfo,
 }
 
 impl fmt::Debug for LocalQueryBus {
@@ -163,7 +180,9 @@ impl LocalQueryBus {
             return Err(RegisterError::NameTaken { name, first: first.by, second: by });
         }
         let handler = Box::new(Answered { handler, question: PhantomData });
-        self.handlers.insert(name, Registered { handler, by });
+        let info =
+            QueryInfo::new(name.clone()).with_description(Q::DESCRIPTION).with_schemas(Q::schema(), Q::answer_schema());
+        self.handlers.insert(name, Registered { handler, by, info });
         Ok(())
     }
 }
@@ -178,7 +197,7 @@ impl QueryBus for LocalQueryBus {
     }
 
     fn queries(&self) -> Vec<QueryInfo> {
-        self.handlers.keys().cloned().map(QueryInfo::new).collect()
+        self.handlers.values().map(|registered| registered.info.clone()).collect()
     }
 }
 

@@ -2,10 +2,13 @@
 
 use crate::domain::Command;
 use crate::ports::{Body, CommandBus, CommandEnvelope, CommandError, Receipt, Source, Violation};
-use crate::values::{Metadata, Name};
+use crate::values::{InvalidName, Metadata, Name};
 use alloc::boxed::Box;
 use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::fmt;
+use core::time::Duration;
 use futures::future::BoxFuture;
 
 /// Comfort on any command bus.
@@ -15,9 +18,11 @@ pub trait CommandBusExt: CommandBus {
         Sending {
             bus: self,
             name: C::NAME,
-            body: Body::Typed(Box::new(command)),
+            body: Body::Typed(Arc::new(command)),
             id: None,
             metadata: Metadata::default(),
+            within: None,
+            wait_for: Vec::new(),
         }
     }
 }
@@ -32,6 +37,8 @@ pub struct Sending<'a, B: ?Sized> {
     body: Body,
     id: Option<String>,
     metadata: Metadata,
+    within: Option<Duration>,
+    wait_for: Vec<String>,
 }
 
 impl<B: ?Sized> fmt::Debug for Sending<'_, B> {
@@ -64,6 +71,17 @@ impl<B: ?Sized> Sending<'_, B> {
         self
     }
 
+    /// To be answered within this time (CB-08).
+    pub fn deadline(self, within: Duration) -> Self {
+        Self { within: Some(within), ..self }
+    }
+
+    /// To be answered once this projection too has applied the command's events (CB-09).
+    pub fn wait_for(mut self, projection: impl Into<String>) -> Self {
+        self.wait_for.push(projection.into());
+        self
+    }
+
     /// With this metadata, in place of what was given before.
     pub fn metadata(self, metadata: Metadata) -> Self {
         Self { metadata, ..self }
@@ -77,16 +95,17 @@ impl<'a, B: CommandBus + ?Sized> IntoFuture for Sending<'a, B> {
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             let name = Name::new(self.name).map_err(|error| CommandError::Other(Source::new(error)))?;
-            let id = self.id.map(Name::new).transpose().map_err(|error| {
-                CommandError::Invalid(alloc::vec![Violation::new("", "invalid-command-id", error.to_string())])
-            })?;
-            let envelope = CommandEnvelope::new(name, self.body).with_metadata(self.metadata);
-            self.bus
-                .dispatch(match id {
-                    Some(id) => envelope.with_id(id),
-                    None => envelope,
-                })
-                .await
+            let invalid = |code: &str, error: InvalidName| {
+                CommandError::Invalid(alloc::vec![Violation::new("", code, error.to_string())])
+            };
+            let mut envelope = CommandEnvelope::new(name, self.body).with_metadata(self.metadata);
+            envelope.id = self.id.map(Name::new).transpose().map_err(|error| invalid("invalid-command-id", error))?;
+            envelope.within = self.within;
+            for projection in self.wait_for {
+                let projection = Name::new(projection).map_err(|error| invalid("invalid-projection-name", error))?;
+                envelope = envelope.wait_for(projection);
+            }
+            self.bus.dispatch(envelope).await
         })
     }
 }

@@ -4,15 +4,17 @@ use super::Source;
 use crate::values::{EventId, Format, Metadata, Name, Position, Revision, StreamId};
 use alloc::boxed::Box;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use async_trait::async_trait;
 use bytes::Bytes;
 use core::any::Any;
 use core::fmt;
+use core::time::Duration;
 use serde_json::Value;
 
 /// A command on its way.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct CommandEnvelope {
     /// The command's wire name, such as `open-account`.
@@ -24,13 +26,17 @@ pub struct CommandEnvelope {
     pub body: Body,
     /// Correlation, causation, actor, tenant and trace, for every event that follows.
     pub metadata: Metadata,
+    /// How long the caller waits for the answer, from dispatch on; `None`: as long as it takes (CB-08).
+    pub within: Option<Duration>,
+    /// The projections that are to have applied the command's events before it is answered (CB-09).
+    pub wait_for: Vec<Name>,
 }
 
 impl CommandEnvelope {
-    /// A command without id and metadata.
+    /// A command without id, metadata and deadline, that waits for no projection.
     #[must_use]
     pub fn new(name: Name, body: Body) -> Self {
-        Self { name, id: None, body, metadata: Metadata::default() }
+        Self { name, id: None, body, metadata: Metadata::default(), within: None, wait_for: Vec::new() }
     }
 
     /// The same command under this id.
@@ -44,14 +50,28 @@ impl CommandEnvelope {
     pub fn with_metadata(self, metadata: Metadata) -> Self {
         Self { metadata, ..self }
     }
+
+    /// The same command, to be answered within this time.
+    #[must_use]
+    pub fn within(self, within: Duration) -> Self {
+        Self { within: Some(within), ..self }
+    }
+
+    /// The same command, to be answered once this projection too has applied its events.
+    #[must_use]
+    pub fn wait_for(mut self, projection: Name) -> Self {
+        self.wait_for.push(projection);
+        self
+    }
 }
 
-/// A command's content: a value within a process, bytes on a wire.
+/// A command's content: a value within a process, bytes on a wire. A clone shares it.
+#[derive(Clone)]
 pub enum Body {
     /// Bytes of this format.
     Encoded(Bytes, Format),
     /// The value itself. It is encoded only for a wire or a digest.
-    Typed(Box<dyn TypedCommand>),
+    Typed(Arc<dyn TypedCommand>),
 }
 
 impl fmt::Debug for Body {
@@ -83,6 +103,9 @@ pub struct Receipt {
     pub position: Option<Position>,
     /// The ids of the events, in log order.
     pub events: Vec<EventId>,
+    /// What the command's events and everything that follows from them are correlated by; `None` for a bus that
+    /// does not tell.
+    pub correlation: Option<String>,
     /// Whether this is the receipt of an earlier command under the same id.
     pub repeated: bool,
 }
@@ -96,7 +119,13 @@ impl Receipt {
         events: Vec<EventId>,
         repeated: bool,
     ) -> Self {
-        Self { streams, position, events, repeated }
+        Self { streams, position, events, correlation: None, repeated }
+    }
+
+    /// The same receipt, with what the command's events are correlated by.
+    #[must_use]
+    pub fn with_correlation(self, correlation: Option<String>) -> Self {
+        Self { correlation, ..self }
     }
 
     /// The receipt of a command that changed nothing.
@@ -126,7 +155,8 @@ impl Violation {
     }
 }
 
-/// Why a command has no receipt. Except after [`Unknown`](Self::Unknown), it had no effect.
+/// Why a command has no plain receipt. Except after [`Unknown`](Self::Unknown) and
+/// [`NotCaughtUp`](Self::NotCaughtUp), it had no effect.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum CommandError {
@@ -157,6 +187,21 @@ pub enum CommandError {
         /// Its last revision, when last seen.
         actual: Option<Revision>,
     },
+    /// A policy does not let this actor have it done. Asking again changes nothing until the policy does.
+    #[error("not allowed: {0}")]
+    Denied(String),
+    /// The deadline passed before anything was written: the command had no effect. Try again with more time.
+    #[error("the deadline passed before anything was written; try again with more time")]
+    DeadlinePassed,
+    /// The command took effect, and a projection it was to wait for has not applied its events yet. Do not send
+    /// another; read later, or send the same under the same id to wait again.
+    #[error("committed, and not yet applied by {}", names(.waiting))]
+    NotCaughtUp {
+        /// What came of the command.
+        receipt: Box<Receipt>,
+        /// The projections that have not applied its events.
+        waiting: Vec<Name>,
+    },
     /// The id was used for another command. Choose a new id.
     #[error("the command id was used for something else; use a new one")]
     KeyReused,
@@ -184,19 +229,39 @@ fn listed(violations: &[Violation]) -> String {
     text
 }
 
+fn names(names: &[Name]) -> String {
+    names.iter().map(Name::as_str).collect::<Vec<_>>().join(", ")
+}
+
 /// What a bus tells of a command it takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CommandInfo {
     /// The wire name.
     pub name: Name,
+    /// What it does, for a person; empty when nobody said.
+    pub description: String,
+    /// The JSON Schema (2020-12) of its body; `None` when nobody said.
+    pub schema: Option<Value>,
 }
 
 impl CommandInfo {
-    /// A command of this name.
+    /// A command of this name, of which nothing else is told.
     #[must_use]
     pub fn new(name: Name) -> Self {
-        Self { name }
+        Self { name, description: String::new(), schema: None }
+    }
+
+    /// The same, with what it does.
+    #[must_use]
+    pub fn with_description(self, description: impl Into<String>) -> Self {
+        Self { description: description.into(), ..self }
+    }
+
+    /// The same, with the JSON Schema of its body.
+    #[must_use]
+    pub fn with_schema(self, schema: Option<Value>) -> Self {
+        Self { schema, ..self }
     }
 }
 
@@ -204,17 +269,33 @@ impl CommandInfo {
 ///
 /// # Laws
 ///
-/// - **CB-01** One handler a command name; an unknown name is [`CommandError::UnknownCommand`].
+/// - **CB-01** One handler a command name: a second is refused when the application is built. An unknown name is
+///   [`CommandError::UnknownCommand`].
+/// - **CB-02** Input is validated before the handler runs, and [`CommandError::Invalid`] lists every failing field
+///   with path, code and message.
+/// - **CB-03** Middleware runs in the order of registration, the first outermost. Before and after, or before and
+///   on-failure, are always paired, also when the caller goes away.
 /// - **CB-04** A repeated command id returns the original receipt, also after a restart and also where the domain
-///   would now reject it. The key's scope is tenant and command name; its digest is of the decoded command, so
-///   typed and encoded sends agree. Another command under the id is [`CommandError::KeyReused`]. Rejections
-///   are not recorded.
+///   would now reject it; the record commits with the events. The key's scope is tenant and command name; its
+///   digest is of the decoded command, so typed and encoded sends agree. Another command under the id is
+///   [`CommandError::KeyReused`]. In one process concurrent duplicates decide once; across processes they take
+///   effect once. Rejections are not recorded.
 /// - **CB-05** On a conflict the state is loaded again and the decision made anew, boundedly and with jitter. A
-///   domain rejection is never retried.
-/// - **CB-06** A handler returns one decision, and it becomes one append.
-/// - **CB-07** Correlation, causation, command id, actor, tenant and trace reach every event.
+///   domain rejection is never retried, and its typed value comes back, also through a wire.
+/// - **CB-06** A handler returns one decision, and it becomes one append; it has no other way to write.
+/// - **CB-07** Correlation, causation, command id, actor, tenant and trace reach every event, and the correlation
+///   every receipt.
+/// - **CB-08** Past the deadline nothing has happened ([`CommandError::DeadlinePassed`]), or everything has and the
+///   answer says so, or the outcome is [`CommandError::Unknown`] and the same id settles it.
+/// - **CB-09** A command that waits for projections is answered once all have applied its events. A wait that ends
+///   before is [`CommandError::NotCaughtUp`] with the receipt. Without events nothing is waited for; a repetition
+///   waits for its original position.
+/// - **CB-10** Commands on one aggregate take effect one after another, on different ones in parallel.
 /// - **CB-11** Time and ids seen by a decision come from its context; ids derive from the command id and are
 ///   equal on every retry.
+/// - **CB-12** Shutdown drains: accepted commands finish, new ones are [`CommandError::ShuttingDown`]. A full queue
+///   is [`CommandError::Busy`].
+/// - **CB-13** All of this holds through a transport.
 #[async_trait]
 pub trait CommandBus: Send + Sync {
     /// Carries the command out.

@@ -8,6 +8,7 @@
 mod capabilities;
 mod command_bus;
 mod event_store;
+mod projection_registry;
 mod query_bus;
 mod runtime;
 mod snapshot_store;
@@ -18,6 +19,7 @@ pub use crate::values::StoreId;
 pub use capabilities::{Capabilities, Capability, Limits, streams_of};
 pub use command_bus::{Body, CommandBus, CommandEnvelope, CommandError, CommandInfo, Receipt, TypedCommand, Violation};
 pub use event_store::{AppendError, EventStore, ReadError};
+pub use projection_registry::{ProjectionRegistry, WaitError};
 pub use query_bus::{Answer, QueryBus, QueryEnvelope, QueryError, QueryInfo};
 pub use runtime::{Clock, IdSource, Sleep, Spawn};
 pub use snapshot_store::{Snapshot, SnapshotError, SnapshotStore};

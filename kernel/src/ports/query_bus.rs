@@ -7,6 +7,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use async_trait::async_trait;
 use bytes::Bytes;
+use serde_json::Value;
 
 /// A question on its way.
 #[derive(Debug, Clone)]
@@ -90,13 +91,31 @@ pub enum QueryError {
 pub struct QueryInfo {
     /// The wire name.
     pub name: Name,
+    /// What it answers, for a person; empty when nobody said.
+    pub description: String,
+    /// The JSON Schema (2020-12) of its parameters; `None` when nobody said.
+    pub schema: Option<Value>,
+    /// The JSON Schema of its answer; `None` when nobody said.
+    pub answer_schema: Option<Value>,
 }
 
 impl QueryInfo {
-    /// A query of this name.
+    /// A query of this name, of which nothing else is told.
     #[must_use]
     pub fn new(name: Name) -> Self {
-        Self { name }
+        Self { name, description: String::new(), schema: None, answer_schema: None }
+    }
+
+    /// The same, with what it answers.
+    #[must_use]
+    pub fn with_description(self, description: impl Into<String>) -> Self {
+        Self { description: description.into(), ..self }
+    }
+
+    /// The same, with the JSON Schemas of its parameters and of its answer.
+    #[must_use]
+    pub fn with_schemas(self, schema: Option<Value>, answer_schema: Option<Value>) -> Self {
+        Self { schema, answer_schema, ..self }
     }
 }
 

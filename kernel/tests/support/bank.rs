@@ -2,7 +2,8 @@
 
 use portolan_kernel::Bytes;
 use portolan_kernel::domain::{
-    Aggregate, CodecError, Command, Context, Decide, Decision, Event, EventError, Rejection, SnapshotPolicy, variant,
+    Aggregate, CodecError, Command, Context, Decide, Decision, Event, EventError, Rejection, SnapshotPolicy,
+    StreamCommand, variant,
 };
 use portolan_kernel::drivers::{QueryContext, Question, Reply};
 use portolan_kernel::ports::{QueryError, RawEvent, Violation};
@@ -40,6 +41,9 @@ fn above_zero(amount: u64) -> Vec<Violation> {
 
 impl Command for OpenAccount {
     const NAME: &'static str = "open-account";
+}
+
+impl StreamCommand for OpenAccount {
     fn stream(&self) -> Result<StreamId, InvalidName> {
         account(&self.account_id)
     }
@@ -47,21 +51,27 @@ impl Command for OpenAccount {
 
 impl Command for Deposit {
     const NAME: &'static str = "deposit";
-    fn stream(&self) -> Result<StreamId, InvalidName> {
-        account(&self.account_id)
-    }
     fn validate(&self) -> Vec<Violation> {
         above_zero(self.amount)
     }
 }
 
-impl Command for Withdraw {
-    const NAME: &'static str = "withdraw";
+impl StreamCommand for Deposit {
     fn stream(&self) -> Result<StreamId, InvalidName> {
         account(&self.account_id)
     }
+}
+
+impl Command for Withdraw {
+    const NAME: &'static str = "withdraw";
     fn validate(&self) -> Vec<Violation> {
         above_zero(self.amount)
+    }
+}
+
+impl StreamCommand for Withdraw {
+    fn stream(&self) -> Result<StreamId, InvalidName> {
+        account(&self.account_id)
     }
 }
 

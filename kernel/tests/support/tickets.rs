@@ -3,7 +3,8 @@
 use super::bank::{AccountEvent, Deposit, Refused};
 use portolan_kernel::Bytes;
 use portolan_kernel::domain::{
-    Aggregate, CodecError, Command, Context, Decide, Decision, Event, EventError, SnapshotPolicy, variant,
+    Aggregate, CodecError, Command, Context, Decide, Decision, Event, EventError, SnapshotPolicy, StreamCommand,
+    variant,
 };
 use portolan_kernel::ports::RawEvent;
 use portolan_kernel::values::{InvalidName, StreamId, Tag};
@@ -19,6 +20,9 @@ pub struct Issue {
 
 impl Command for Issue {
     const NAME: &'static str = "issue";
+}
+
+impl StreamCommand for Issue {
     fn stream(&self) -> Result<StreamId, InvalidName> {
         StreamId::new(&*self.stream)
     }

@@ -7,6 +7,7 @@ mod metadata;
 mod name;
 mod query;
 mod read;
+mod rows;
 
 pub use append::{
     Append, Appended, Checkpoint, CheckpointState, Expected, Guard, IdempotencyKey, Move, Recalled, Token,
@@ -14,6 +15,9 @@ pub use append::{
 pub use event::{Format, NewEvent, Position, Recorded, Revision, Timestamp};
 pub use id::{EventId, StoreId};
 pub use metadata::Metadata;
-pub use name::{EventType, InvalidName, MAX_NAME_BYTES, Name, StreamId, Tag};
+pub use name::{EventType, InvalidName, MAX_NAME_BYTES, Name, RowKey, StreamId, Tag};
 pub use query::{Item, Query};
 pub use read::{Direction, Page, Read, Start};
+pub use rows::{
+    Batch, By, Cell, Change, Collection, Column, ColumnType, Cursor, Find, Index, KeyedRow, Rowset, Versions,
+};

@@ -151,6 +151,8 @@ names! {
     EventType = "event type";
     /// A tag of an event, such as `course:c1`: what queries and guards find it by, across streams.
     Tag = "tag";
+    /// The key of a row in a read model.
+    RowKey = "row key";
     /// Any other name: a category, checkpoint, projection, command, key, actor or tenant.
     Name = "name";
 }

@@ -1,0 +1,121 @@
+//! The port `LeaseStore`: who may work on something, for a time.
+
+use super::Source;
+use crate::values::{Name, Token};
+use alloc::boxed::Box;
+use alloc::string::String;
+use async_trait::async_trait;
+use core::time::Duration;
+
+/// A lease that was granted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Lease {
+    /// What it is on.
+    pub name: Name,
+    /// Who has it.
+    pub holder: Name,
+    /// Its rank: larger than that of every lease on the name before it. What the holder writes carries it, so that
+    /// a store refuses the writes of a former holder that wakes up late.
+    pub token: Token,
+    /// How long it lives without being renewed.
+    pub time_to_live: Duration,
+    /// How often it has been renewed.
+    pub renewals: u64,
+}
+
+impl Lease {
+    /// A lease, as a store makes it: not renewed yet.
+    #[must_use]
+    pub fn new(name: Name, holder: Name, token: Token, time_to_live: Duration) -> Self {
+        Self { name, holder, token, time_to_live, renewals: 0 }
+    }
+
+    /// The same lease, renewed so often.
+    #[must_use]
+    pub fn renewed(self, renewals: u64) -> Self {
+        Self { renewals, ..self }
+    }
+}
+
+/// Why a lease was not granted, renewed or released.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum LeaseError {
+    /// Somebody has it. Watch this record for its time to live: if it has not changed by then, its holder is gone,
+    /// and [`LeaseStore::take_over`] may name it.
+    #[error("{} holds the lease on {} for about {:?} more", .0.holder, .0.name, .0.time_to_live)]
+    Held(Lease),
+    /// The lease is no longer the caller's: somebody took it over, or it was released. Stop working.
+    #[error("the lease on {name} is no longer held under token {}; stop", token.0)]
+    Lost {
+        /// What it is on.
+        name: Name,
+        /// The largest token granted on it.
+        token: Token,
+    },
+    /// The store cannot answer now. Try again, with a pause.
+    #[error("the leases are busy; try again")]
+    Busy(#[source] Source),
+    /// It may have been written. Ask again: the answer tells.
+    #[error("the outcome is unknown: {0}; ask again")]
+    Unknown(#[source] Source),
+    /// The store met damaged data. An operator has to look.
+    #[error("the leases are damaged at {place}")]
+    Corrupt {
+        /// Where: a file, a table and row, a key.
+        place: String,
+    },
+    /// Anything else.
+    #[error("the leases cannot be used: {0}")]
+    Other(#[source] Source),
+}
+
+/// Grants leases, so that of several processes one works on something at a time.
+///
+/// No clock is part of it. A lease does not expire by itself: a contender that has watched an unchanged record for its
+/// time to live, on a monotonic clock of its own, names that record and takes it over by compare-and-set. Nor does
+/// safety rest on leases: two holders may believe in theirs for a while, and what each writes is fenced by its
+/// token (ES-13).
+///
+/// # Laws
+///
+/// - **LS-01** One holder at a time by the store's view. The holder renews; it, and only it, releases. Of several
+///   contenders one wins.
+/// - **LS-02** Every grant has a larger token than all before it on the name, also after release, take-over and
+///   reopening. Tokens begin at 1.
+/// - **LS-03** A record that was renewed, released or taken over since it was seen is not taken over: a contender has
+///   to watch the new one.
+/// - **LS-04** [`LeaseError::Held`] tells by whom, for how long and under which token; a former holder is
+///   [`LeaseError::Lost`].
+/// - **LS-05** A grant is there after reopening and for other processes, on a store that is durable and shared.
+#[async_trait]
+pub trait LeaseStore: Send + Sync {
+    /// A lease on the name, if nobody has it. The holder itself, too, has to release or take over what it holds.
+    ///
+    /// # Errors
+    ///
+    /// [`LeaseError::Held`] with the record to watch.
+    async fn grant(&self, name: Name, holder: Name, time_to_live: Duration) -> Result<Lease, LeaseError>;
+
+    /// A lease on the name in place of `seen`, if that still stands as it was seen.
+    ///
+    /// # Errors
+    ///
+    /// [`LeaseError::Held`] when it has changed since and somebody has it.
+    async fn take_over(&self, seen: Lease, holder: Name, time_to_live: Duration) -> Result<Lease, LeaseError>;
+
+    /// The lease, renewed: whoever watches it begins anew.
+    ///
+    /// # Errors
+    ///
+    /// [`LeaseError::Lost`].
+    async fn renew(&self, lease: Lease) -> Result<Lease, LeaseError>;
+
+    /// Gives the lease up. Its token is remembered for good.
+    ///
+    /// # Errors
+    ///
+    /// [`LeaseError::Lost`], which for whoever gives up is no harm.
+    async fn release(&self, lease: Lease) -> Result<(), LeaseError>;
+}

@@ -1,7 +1,6 @@
 //! What can be said of a store before it is made.
 
 use crate::log::Log;
-use crate::snapshots::Snapshots;
 use crate::{MemoryStore, Shared};
 use alloc::sync::Arc;
 use core::hash::{BuildHasher, Hasher};
@@ -10,7 +9,7 @@ use event_listener::Event;
 use portolan_kernel::ports::{Capabilities, Capability, Clock, Limits, StoreId};
 use portolan_kernel::values::Timestamp;
 use std::hash::RandomState;
-use std::sync::RwLock;
+use std::sync::{Mutex, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// What can be said of a [`MemoryStore`] before it is made.
@@ -66,7 +65,9 @@ impl MemoryConfig {
             clock: self.clock,
             log: RwLock::new(Log::new(self.key_retention)),
             grown: Event::new(),
-            snapshots: RwLock::new(Snapshots::default()),
+            snapshots: RwLock::default(),
+            read_models: RwLock::default(),
+            leases: Mutex::default(),
         }))
     }
 }

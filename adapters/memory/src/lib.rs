@@ -29,13 +29,18 @@ mod append;
 mod config;
 mod index;
 mod keys;
+mod leases;
 mod log;
 mod read;
+mod read_models;
 mod snapshots;
+mod table;
 
 pub use config::MemoryConfig;
 
+use crate::leases::Leases;
 use crate::log::{Log, index_after};
+use crate::read_models::ReadModels;
 use crate::snapshots::Snapshots;
 use alloc::sync::Arc;
 use async_trait::async_trait;
@@ -43,9 +48,9 @@ use event_listener::Event;
 use portolan_kernel::application::Storage;
 use portolan_kernel::ports::{AppendError, Capabilities, Clock, EventStore, ReadError};
 use portolan_kernel::values::{Append, Appended, CheckpointState, Name, Page, Position, Query, Read, Recalled, Token};
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Mutex, PoisonError, RwLock};
 
-/// An event store and snapshot store in memory. A clone is another handle on the same store.
+/// Events, snapshots, read models and leases in memory. A clone is another handle on the same store.
 #[derive(Clone)]
 pub struct MemoryStore(Arc<Shared>);
 
@@ -55,6 +60,8 @@ struct Shared {
     log: RwLock<Log>,
     grown: Event,
     snapshots: RwLock<Snapshots>,
+    read_models: RwLock<ReadModels>,
+    leases: Mutex<Leases>,
 }
 
 impl MemoryStore {

@@ -1,7 +1,7 @@
 //! What a store of read models takes, and what is wrong with what it is given whatever it holds.
 
 use super::RowError;
-use crate::values::{Batch, By, Cell, Change, Collection, ColumnType, Find};
+use crate::values::{Batch, By, Cell, Change, Collection, ColumnType, Find, RowKey};
 use alloc::borrow::Cow;
 use alloc::collections::BTreeSet;
 use alloc::format;
@@ -107,6 +107,15 @@ impl RowLimits {
             within("bytes of an index entry", values.iter().map(Cell::bytes).sum(), self.index_bytes)?;
         }
         Ok(())
+    }
+
+    /// Judges how many rows are asked for by key.
+    ///
+    /// # Errors
+    ///
+    /// [`RowError::TooLarge`].
+    pub fn check_get(&self, keys: &[RowKey]) -> Result<(), RowError> {
+        within("keys asked for at once", keys.len() as u64, self.page_rows.into())
     }
 
     /// Judges a question by the collection it is about.

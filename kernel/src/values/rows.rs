@@ -12,7 +12,6 @@ use core::ops::Bound;
 /// Values of one column are ordered: nothing first, then by value; texts byte for byte, so by Unicode code point. Both
 /// zeros of a [`Real`](Self::Real) are one value.
 #[derive(Debug, Clone)]
-#[non_exhaustive]
 pub enum Cell {
     /// Nothing.
     Null,
@@ -30,7 +29,6 @@ pub enum Cell {
 
 /// What a column holds, besides nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
 pub enum ColumnType {
     /// [`Cell::Bool`].
     Bool,
@@ -300,7 +298,6 @@ pub struct Find {
 
 /// What rows are chosen and ordered by.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum By {
     /// Their key, within this range.
     Key(Bound<RowKey>, Bound<RowKey>),

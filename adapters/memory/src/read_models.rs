@@ -1,0 +1,178 @@
+//! Read models: collections of rows, and the checkpoints that move with them.
+
+use crate::MemoryStore;
+use crate::table::Table;
+use alloc::collections::BTreeMap;
+use async_trait::async_trait;
+use portolan_kernel::ports::{ReadModelStore, RowError, RowLimits};
+use portolan_kernel::values::{
+    Batch, Cell, Checkpoint, CheckpointState, Collection, Find, Move, Name, RowKey, Rowset, Token, Versions,
+};
+use std::collections::HashMap;
+use std::sync::PoisonError;
+
+/// All collections and checkpoints.
+#[derive(Default)]
+pub(crate) struct ReadModels {
+    collections: HashMap<Name, Kept>,
+    checkpoints: HashMap<Name, CheckpointState>,
+}
+
+/// The versions of one collection.
+#[derive(Default)]
+struct Kept {
+    versions: BTreeMap<u32, Table>,
+    active: Option<u32>,
+}
+
+/// The last change of each key, in each version of a collection that a batch changes.
+type Final<'a> = BTreeMap<(&'a Name, u32), BTreeMap<&'a RowKey, Option<&'a [Cell]>>>;
+
+impl ReadModels {
+    fn define(&mut self, collection: Collection) -> Result<(), RowError> {
+        let kept = self.collections.entry(collection.name.clone()).or_default();
+        match kept.versions.get(&collection.version) {
+            Some(table) if table.collection == collection => Ok(()),
+            Some(_) => Err(RowError::DefinedOtherwise { collection: collection.name, version: collection.version }),
+            None => {
+                kept.versions.insert(collection.version, Table::new(collection));
+                Ok(())
+            }
+        }
+    }
+
+    fn versions(&self, collection: &Name) -> Versions {
+        let Some(kept) = self.collections.get(collection) else { return Versions::default() };
+        Versions::new(kept.versions.values().map(|table| table.collection.clone()).collect(), kept.active)
+    }
+
+    fn table(&self, collection: &Name, version: Option<u32>) -> Result<&Table, RowError> {
+        let kept = self.collections.get(collection);
+        let table = kept.and_then(|kept| kept.versions.get(&version.or(kept.active)?));
+        table.ok_or_else(|| RowError::UnknownCollection { collection: collection.clone(), version })
+    }
+
+    fn commit(&mut self, batch: Batch, limits: &RowLimits) -> Result<(), RowError> {
+        let moved = self.judge_checkpoint(&batch.checkpoint)?;
+        let mut changes = Final::new();
+        for change in &batch.changes {
+            let table = self.table(&change.collection, Some(change.version))?;
+            limits.check_change(&table.collection, change)?;
+            let of_version = changes.entry((&change.collection, change.version)).or_default();
+            of_version.insert(&change.key, change.cells.as_deref());
+        }
+        for ((collection, version), changes) in &changes {
+            self.table(collection, Some(*version))?.judge_unique(changes)?;
+        }
+        for (collection, version) in &batch.activate {
+            self.table(collection, Some(*version))?;
+        }
+
+        // From here on nothing can fail, and nobody sees a part: the lock is held until all is written.
+        for ((collection, version), changes) in &changes {
+            let table = self.collections.get_mut(*collection).and_then(|kept| kept.versions.get_mut(version));
+            if let Some(table) = table {
+                changes.iter().for_each(|(key, cells)| table.put(key, *cells));
+            }
+        }
+        for (collection, version) in &batch.activate {
+            if let Some(kept) = self.collections.get_mut(collection) {
+                kept.active = Some(*version);
+            }
+        }
+        self.checkpoints.insert(batch.checkpoint.name, moved);
+        Ok(())
+    }
+
+    fn remove(&mut self, collection: &Name, version: u32, checkpoint: Checkpoint) -> Result<(), RowError> {
+        let moved = self.judge_checkpoint(&checkpoint)?;
+        if let Some(kept) = self.collections.get_mut(collection) {
+            if kept.active == Some(version) {
+                return Err(RowError::Invalid(format!(
+                    "version {version} of {collection} is active; activate another one first"
+                )));
+            }
+            kept.versions.remove(&version);
+        }
+        self.checkpoints.insert(checkpoint.name, moved);
+        Ok(())
+    }
+
+    /// Where the checkpoint will stand.
+    fn judge_checkpoint(&self, checkpoint: &Checkpoint) -> Result<CheckpointState, RowError> {
+        let Checkpoint { name, store, token, from, to, .. } = checkpoint;
+        let stands = self.checkpoints.get(name).copied();
+        let (position, largest) = stands.map_or((None, Token(0)), |stands| (stands.position, stands.token));
+        if let Some(stands) = stands
+            && stands.store != *store
+            && !matches!(to, Move::Reset(_))
+        {
+            return Err(RowError::WrongStore { name: name.clone(), named: *store, actual: stands.store });
+        }
+        if position != *from || largest > *token {
+            return Err(RowError::CheckpointMoved { name: name.clone(), actual: position, token: largest });
+        }
+        let to = match to {
+            Move::Claim => position,
+            Move::Reset(to) => *to,
+            Move::At(to) if Some(*to) < position => {
+                return Err(RowError::Invalid(format!("checkpoint {name} would go back to {to}; only a reset does")));
+            }
+            Move::At(to) => Some(*to),
+        };
+        Ok(CheckpointState::new(*store, to, *token))
+    }
+}
+
+// No step above leaves the maps half changed, so a lock that a panic poisoned guards good data.
+
+#[async_trait]
+impl ReadModelStore for MemoryStore {
+    async fn define(&self, collection: Collection) -> Result<(), RowError> {
+        self.limits().check_collection(&collection)?;
+        self.0.read_models.write().unwrap_or_else(PoisonError::into_inner).define(collection)
+    }
+
+    async fn versions(&self, collection: Name) -> Result<Versions, RowError> {
+        Ok(self.0.read_models.read().unwrap_or_else(PoisonError::into_inner).versions(&collection))
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<(), RowError> {
+        let limits = self.limits();
+        limits.check_batch(&batch)?;
+        self.0.read_models.write().unwrap_or_else(PoisonError::into_inner).commit(batch, &limits)
+    }
+
+    async fn get(&self, collection: Name, version: Option<u32>, keys: Vec<RowKey>) -> Result<Rowset, RowError> {
+        self.limits().check_get(&keys)?;
+        let read_models = self.0.read_models.read().unwrap_or_else(PoisonError::into_inner);
+        let table = read_models.table(&collection, version)?;
+        let rows = keys.iter().filter_map(|key| table.row(key)).collect();
+        Ok(Rowset::new(table.collection.version, rows, None))
+    }
+
+    async fn find(&self, find: Find) -> Result<Rowset, RowError> {
+        let limits = self.limits();
+        let read_models = self.0.read_models.read().unwrap_or_else(PoisonError::into_inner);
+        let version = find.after.as_ref().map(|cursor| cursor.version).or(find.version);
+        let table = read_models.table(&find.collection, version).map_err(|error| match &find.after {
+            Some(cursor) => RowError::Gone { collection: find.collection.clone(), version: cursor.version },
+            None => error,
+        })?;
+        limits.check_find(&table.collection, &find)?;
+        let (rows, next) = table.page(&find, find.limit.min(limits.page_rows) as usize);
+        Ok(Rowset::new(table.collection.version, rows, next))
+    }
+
+    async fn checkpoint(&self, name: Name) -> Result<Option<CheckpointState>, RowError> {
+        Ok(self.0.read_models.read().unwrap_or_else(PoisonError::into_inner).checkpoints.get(&name).copied())
+    }
+
+    async fn remove(&self, collection: Name, version: u32, checkpoint: Checkpoint) -> Result<(), RowError> {
+        self.0.read_models.write().unwrap_or_else(PoisonError::into_inner).remove(&collection, version, checkpoint)
+    }
+
+    fn limits(&self) -> RowLimits {
+        RowLimits::default()
+    }
+}

@@ -4,7 +4,7 @@ use crate::{Place, Port};
 use core::fmt;
 use core::ops::AsyncFn;
 use futures::future::LocalBoxFuture;
-use portolan_kernel::ports::{Capability, EventStore, SnapshotStore};
+use portolan_kernel::ports::{Capability, EventStore, LeaseStore, ReadModelStore, SnapshotStore};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -39,6 +39,24 @@ impl Fixture<dyn SnapshotStore> {
         open: impl AsyncFn(&Place) -> Result<S, E> + 'static,
     ) -> Self {
         Self::new(hook(open, |store| Arc::new(store) as Arc<dyn SnapshotStore>))
+    }
+}
+
+impl Fixture<dyn ReadModelStore> {
+    /// Opens a store of read models.
+    pub fn read_model_store<S: ReadModelStore + 'static, E: fmt::Display>(
+        open: impl AsyncFn(&Place) -> Result<S, E> + 'static,
+    ) -> Self {
+        Self::new(hook(open, |store| Arc::new(store) as Arc<dyn ReadModelStore>))
+    }
+}
+
+impl Fixture<dyn LeaseStore> {
+    /// Opens a store of leases.
+    pub fn lease_store<S: LeaseStore + 'static, E: fmt::Display>(
+        open: impl AsyncFn(&Place) -> Result<S, E> + 'static,
+    ) -> Self {
+        Self::new(hook(open, |store| Arc::new(store) as Arc<dyn LeaseStore>))
     }
 }
 

@@ -51,6 +51,7 @@ mod place;
 mod port;
 mod reference;
 mod report;
+mod rows;
 mod run;
 mod trial;
 
@@ -60,7 +61,7 @@ pub use laws::least_limits;
 pub use laws::model::{CASES, SEED};
 pub use place::{Place, TestClock};
 pub use port::Port;
-pub use portolan_kernel::ports::{Capability, EventStore, SnapshotStore};
+pub use portolan_kernel::ports::{Capability, EventStore, LeaseStore, ReadModelStore, SnapshotStore};
 pub use reference::{Judgment, KeyRecord, Model, ReferenceStore};
 pub use report::{REPORT, capability_matrix};
 pub use run::{Outcome, Runner, SKIP_UNREACHABLE, TIME_LIMIT, run};

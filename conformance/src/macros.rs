@@ -49,6 +49,52 @@ macro_rules! snapshot_store_laws {
     };
 }
 
+/// The laws of `ReadModelStore`, one `#[test]` each in a module `read_model_store`. Its parts are those of
+/// [`event_store_laws!`].
+#[macro_export]
+macro_rules! read_model_store_laws {
+    (
+        open: $open:expr
+        $(, lacks: { $($lack:ident: $why:expr),* $(,)? })? $(,)?
+    ) => {
+        #[cfg(test)]
+        mod read_model_store {
+            #[allow(unused_imports)]
+            use super::*;
+
+            fn fixture() -> $crate::Fixture<dyn $crate::ReadModelStore> {
+                $crate::Fixture::read_model_store($open)
+                    $($(.lacks($crate::Capability::$lack, $why))*)?
+            }
+
+            $crate::__read_model_store_list! { $crate::__laws_as_tests }
+        }
+    };
+}
+
+/// The laws of `LeaseStore`, one `#[test]` each in a module `lease_store`. Its parts are those of
+/// [`event_store_laws!`].
+#[macro_export]
+macro_rules! lease_store_laws {
+    (
+        open: $open:expr
+        $(, lacks: { $($lack:ident: $why:expr),* $(,)? })? $(,)?
+    ) => {
+        #[cfg(test)]
+        mod lease_store {
+            #[allow(unused_imports)]
+            use super::*;
+
+            fn fixture() -> $crate::Fixture<dyn $crate::LeaseStore> {
+                $crate::Fixture::lease_store($open)
+                    $($(.lacks($crate::Capability::$lack, $why))*)?
+            }
+
+            $crate::__lease_store_list! { $crate::__laws_as_tests }
+        }
+    };
+}
+
 /// One test a law; `fixture` is in scope.
 #[doc(hidden)]
 #[macro_export]

@@ -3,7 +3,7 @@
 use crate::laws::lacks;
 use crate::{Trial, Verdict};
 use futures::future::LocalBoxFuture;
-use portolan_kernel::ports::{Capability, EventStore, SnapshotStore};
+use portolan_kernel::ports::{Capability, EventStore, LeaseStore, ReadModelStore, SnapshotStore};
 
 /// A port with laws.
 pub trait Port: Send + Sync + 'static {
@@ -27,5 +27,21 @@ impl Port for dyn SnapshotStore {
 
     fn without(trial: &Trial<Self>, lacked: Capability) -> LocalBoxFuture<'_, Verdict> {
         Box::pin(lacks::snapshot_store_without(trial, lacked))
+    }
+}
+
+impl Port for dyn ReadModelStore {
+    const NAME: &'static str = "read_model_store";
+
+    fn without(trial: &Trial<Self>, lacked: Capability) -> LocalBoxFuture<'_, Verdict> {
+        Box::pin(lacks::read_model_store_without(trial, lacked))
+    }
+}
+
+impl Port for dyn LeaseStore {
+    const NAME: &'static str = "lease_store";
+
+    fn without(trial: &Trial<Self>, lacked: Capability) -> LocalBoxFuture<'_, Verdict> {
+        Box::pin(lacks::lease_store_without(trial, lacked))
     }
 }

@@ -1,7 +1,7 @@
 //! The laws, run on the store in memory.
 
 use core::convert::Infallible;
-use portolan_conformance::{Place, event_store_laws, snapshot_store_laws};
+use portolan_conformance::{Place, event_store_laws, lease_store_laws, read_model_store_laws, snapshot_store_laws};
 use portolan_memory::MemoryStore;
 
 event_store_laws! {
@@ -15,4 +15,20 @@ event_store_laws! {
 snapshot_store_laws! {
     open: async |_: &Place| Ok::<_, Infallible>(MemoryStore::new()),
     lacks: { Durability: "it lives in memory" },
+}
+
+read_model_store_laws! {
+    open: async |_: &Place| Ok::<_, Infallible>(MemoryStore::new()),
+    lacks: {
+        Durability: "it lives in memory",
+        SeveralProcesses: "a second handle from the same place is another, empty store",
+    },
+}
+
+lease_store_laws! {
+    open: async |_: &Place| Ok::<_, Infallible>(MemoryStore::new()),
+    lacks: {
+        Durability: "it lives in memory",
+        SeveralProcesses: "a second handle from the same place is another, empty store",
+    },
 }

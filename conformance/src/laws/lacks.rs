@@ -1,9 +1,14 @@
 //! Checks turned round: what a store that lacks a capability has to do instead.
 
 use crate::ask::{Ask, Store, event, key, name, one};
+use crate::rows::{AskRows, account, accounts, named};
 use crate::{Broken, Trial, Verdict, expect, expect_eq, expect_is};
-use portolan_kernel::ports::{AppendError, Capability, EventStore, Snapshot, SnapshotError, SnapshotStore};
-use portolan_kernel::values::{Append, Checkpoint, Expected, Guard, Move, Query, Revision, Timestamp, Token};
+use portolan_kernel::ports::{
+    AppendError, Capability, EventStore, LeaseStore, ReadModelStore, Snapshot, SnapshotError, SnapshotStore,
+};
+use portolan_kernel::values::{
+    Append, Checkpoint, Expected, Find, Guard, Move, Name, Query, Revision, Timestamp, Token,
+};
 
 pub(crate) async fn event_store_without(trial: &Trial<dyn EventStore>, lacked: Capability) -> Verdict {
     let store = trial.open().await?;
@@ -65,5 +70,37 @@ pub(crate) async fn snapshot_store_without(trial: &Trial<dyn SnapshotStore>, lac
     drop(store);
     let loaded = trial.open().await?.load(name("a-1"), name("k"), None).await.map_err(failed)?;
     expect!(loaded.is_none() || loaded == Some(saved), "the snapshot or none in the next life, not {loaded:?}");
+    Ok(())
+}
+
+/// A store that may forget, or that nobody shares, forgets its rows and their checkpoint together.
+pub(crate) async fn read_model_store_without(trial: &Trial<dyn ReadModelStore>, lacked: Capability) -> Verdict {
+    let store = accounts(trial).await?;
+    store.moved("p", 1, |batch| batch.put(named("accounts"), 1, account("a", "Ann", 1))).await?;
+    let kept = if lacked == Capability::Durability { None } else { Some(store) };
+    let Ok(other) = trial.try_open().await else { return Ok(()) };
+    let rows = match other.find(Find::all(named("accounts"))).await {
+        Ok(set) => set.rows.len(),
+        Err(_) => 0,
+    };
+    let stands = other.stands("p").await?.is_some();
+    expect_eq!(stands, rows == 1, "a checkpoint where its {rows} rows are, without {lacked}");
+    drop(kept);
+    Ok(())
+}
+
+/// A store that may forget, or that nobody shares, grants anew what it has forgotten.
+pub(crate) async fn lease_store_without(trial: &Trial<dyn LeaseStore>, lacked: Capability) -> Verdict {
+    let (name, ttl) = (|text| name::<Name>(text), core::time::Duration::from_secs(1));
+    let store = trial.open().await?;
+    let granted = store.grant(name("p"), name("one"), ttl).await;
+    expect!(granted.is_ok(), "a first grant, and not {granted:?}");
+    let kept = if lacked == Capability::Durability { None } else { Some(store) };
+    if let Ok(other) = trial.try_open().await {
+        let again = other.grant(name("p"), name("two"), ttl).await;
+        let fresh = again.as_ref().is_ok_and(|lease| lease.token == Token(1));
+        expect!(fresh || again.is_err(), "what is forgotten is granted anew, without {lacked}: {again:?}");
+    }
+    drop(kept);
     Ok(())
 }

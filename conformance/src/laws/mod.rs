@@ -5,18 +5,22 @@ mod capabilities;
 mod checkpoints;
 mod concurrency;
 mod durability;
+mod durable_rows;
 mod expectations;
+mod finding_rows;
 mod frontier;
 mod guards;
 mod hints;
 mod keys;
 mod kill;
 pub(crate) mod lacks;
+mod leases;
 mod many;
 pub(crate) mod model;
 mod pages;
 mod payloads;
 mod processes;
+mod read_models;
 mod reads;
 mod refusals;
 mod revisions;
@@ -25,22 +29,26 @@ mod subscriptions;
 mod world;
 
 use crate::Law;
-use portolan_kernel::ports::{EventStore, SnapshotStore};
+use portolan_kernel::ports::{EventStore, LeaseStore, ReadModelStore, SnapshotStore};
 
 pub use cancellation::*;
 pub use capabilities::*;
 pub use checkpoints::*;
 pub use concurrency::*;
 pub use durability::*;
+pub use durable_rows::*;
 pub use expectations::*;
+pub use finding_rows::*;
 pub use frontier::*;
 pub use guards::*;
 pub use hints::*;
 pub use keys::*;
+pub use leases::*;
 pub use model::es_model;
 pub use pages::*;
 pub use payloads::*;
 pub use processes::*;
+pub use read_models::*;
 pub use reads::*;
 pub use refusals::*;
 pub use revisions::*;
@@ -115,4 +123,48 @@ macro_rules! __snapshot_store_list {
 #[must_use]
 pub fn snapshot_store() -> Vec<Law<dyn SnapshotStore>> {
     crate::__snapshot_store_list! { as_vec }
+}
+
+/// The laws of `ReadModelStore`, in order: what `read_model_store_laws!` makes tests of.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __read_model_store_list {
+    ($($then:tt)*) => {
+        $($then)*! {
+            rm_01_batches,
+            rm_02_finding,
+            rm_03_final_state,
+            rm_04_versions,
+            rm_05_limits,
+            rm_06_durability,
+            rm_07_tokens,
+        }
+    };
+}
+
+/// The laws of the port `ReadModelStore`.
+#[must_use]
+pub fn read_model_store() -> Vec<Law<dyn ReadModelStore>> {
+    crate::__read_model_store_list! { as_vec }
+}
+
+/// The laws of `LeaseStore`, in order: what `lease_store_laws!` makes tests of.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __lease_store_list {
+    ($($then:tt)*) => {
+        $($then)*! {
+            ls_01_one_holder,
+            ls_02_tokens,
+            ls_03_take_over,
+            ls_04_answers,
+            ls_05_durability,
+        }
+    };
+}
+
+/// The laws of the port `LeaseStore`.
+#[must_use]
+pub fn lease_store() -> Vec<Law<dyn LeaseStore>> {
+    crate::__lease_store_list! { as_vec }
 }

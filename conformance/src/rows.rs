@@ -177,13 +177,18 @@ fn expected<T>(answer: Result<T, RowError>, what: String, at: &'static Location<
     answer.map_err(|error| Broken::new(what, "an answer", format!("refused: {error}")).at(at))
 }
 
-/// A store with version 1 of `accounts` active, and no rows. The checkpoint `set up` made it so.
+/// A store with version 1 of `accounts` active, and no rows.
 pub(crate) async fn accounts(trial: &Trial<dyn ReadModelStore>) -> Verdict<Rows> {
     let store = trial.open().await?;
+    set_up(&store).await?;
+    Ok(store)
+}
+
+/// Activates version 1 of `accounts`, under a checkpoint of its own.
+pub(crate) async fn set_up(store: &Rows) -> Verdict {
     store.defines(collection(1)).await?;
     let first = Checkpoint::new(named("set up"), CheckpointState::new(LOG, None, Token(0)), Token(1), Move::Claim);
-    store.commits(Batch::new(first).activate(named("accounts"), 1)).await?;
-    Ok(store)
+    store.commits(Batch::new(first).activate(named("accounts"), 1)).await
 }
 
 /// A version of `accounts`: a column of each type, indexes over one column and two, and a unique one.

@@ -118,6 +118,7 @@ async fn two_handles_are_one_store(trial: &Trial<dyn ReadModelStore>) -> Verdict
     let one = accounts(trial).await?;
     let other = trial.open().await?;
     one.moved("p", 1, |batch| batch.put(named("accounts"), 1, account("a", "Ann", 1))).await?;
+    expect_eq!(one.got(&["a"]).await?, [account("a", "Ann", 1)], "a row, seen by the handle that put it");
     expect_eq!(other.got(&["a"]).await?, [account("a", "Ann", 1)], "a row, seen by another handle");
     other.defines(crate::rows::collection(2)).await?;
     other.moved("p-2", 1, |batch| batch.activate(named("accounts"), 2)).await?;

@@ -2,11 +2,11 @@
 
 use crate::law::law;
 use crate::rows::{AskRows, Rows, account, accounts, cells, key, named};
-use crate::{Trial, Verdict, expect_eq};
+use crate::{Broken, Trial, Verdict, expect_eq};
 use core::cmp::Ordering;
 use core::ops::{Bound, RangeBounds};
 use portolan_kernel::ports::ReadModelStore;
-use portolan_kernel::values::{By, Cell, Collection, Direction, Find, KeyedRow, RowKey};
+use portolan_kernel::values::{Batch, By, Cell, Collection, Direction, Find, KeyedRow, RowKey};
 use std::collections::BTreeMap;
 
 law! {
@@ -14,7 +14,10 @@ law! {
     "Rows are got by key, found by each declared index and listed by key, forward and backward, within bounds, page \
      after page by cursor: each row once, in order, with its cells as they were put. A missing row is no error. Rows \
      with equal values in an index are ordered by key.",
-    checks: [by_key, cells_come_back, keys_are_compared_byte_for_byte, finds_what_a_model_finds],
+    checks: [
+        by_key, cells_come_back, keys_are_compared_byte_for_byte, values_are_told_apart_and_ordered,
+        both_zeros_are_one_value, finds_what_a_model_finds,
+    ],
 }
 
 async fn by_key(trial: &Trial<dyn ReadModelStore>) -> Verdict {
@@ -55,10 +58,7 @@ async fn cells_come_back(trial: &Trial<dyn ReadModelStore>) -> Verdict {
     add(5, [r#"{"a": [1, 2.50, "x"]}"#, "null", "17", r#""text""#].map(|json| Cell::Text(json.into())).into());
     (0..7).for_each(|at| add(at, vec![Cell::Null]));
     for (n, some) in (1..).zip(rows.chunks(8)) {
-        let puts = |batch| {
-            some.iter()
-                .fold(batch, |batch: portolan_kernel::values::Batch, row| batch.put(named("accounts"), 1, row.clone()))
-        };
+        let puts = |batch| some.iter().fold(batch, |batch: Batch, row| batch.put(named("accounts"), 1, row.clone()));
         store.moved("p", n, puts).await?;
     }
     let found = store.listed(Find::all(named("accounts")).limit(5)).await?;
@@ -78,8 +78,7 @@ async fn keys_are_compared_byte_for_byte(trial: &Trial<dyn ReadModelStore>) -> V
     let mut keys =
         ["a", "A", "a ", " a", "a%", "a_", "a/b", "\u{e9}", "e\u{301}", "\u{1F980}", "1", "01", "10", "9", &longest];
     for (n, some) in (1..).zip(keys.chunks(5)) {
-        let put =
-            |batch: portolan_kernel::values::Batch, of: &&str| batch.put(named("accounts"), 1, account(of, of, 1));
+        let put = |batch: Batch, of: &&str| batch.put(named("accounts"), 1, account(of, of, 1));
         store.moved("p", n, |batch| some.iter().fold(batch, put)).await?;
     }
     for of in keys {
@@ -92,20 +91,93 @@ async fn keys_are_compared_byte_for_byte(trial: &Trial<dyn ReadModelStore>) -> V
     Ok(())
 }
 
+/// A row a value: found by it alone, and listed in its place.
+async fn values_are_told_apart_and_ordered(trial: &Trial<dyn ReadModelStore>) -> Verdict {
+    let texts = ["", " ", "Ann", "Ann ", "Anna", "ann", "ann%", "e\u{301}", "\u{e9}", "\u{ffff}", "\u{1F980}"];
+    let reals = [f64::NEG_INFINITY, -2.5, -1.0, 0.0, 5e-324, 0.5, 1.0, 10.0, 1e300, f64::INFINITY];
+    let integers = [i64::MIN, -300, -2, 0, 1, 2, 10, 300, (1 << 53) + 1, i64::MAX];
+    for (index, at, values) in [
+        ("owner", 0, texts.map(|text| Cell::Text(text.into())).to_vec()),
+        ("rate and photo", 2, reals.map(Cell::Real).to_vec()),
+        ("richest", 1, integers.map(Cell::Integer).to_vec()),
+    ] {
+        let store = trial.open_at(&crate::Place::fresh().map_err(fresh)?).await.map_err(opened)?;
+        crate::rows::set_up(&store).await?;
+        let row = |(n, value): (usize, &Cell)| {
+            let of = format!("k-{}", values.len() - n);
+            let mut cells = cells(&of, 1);
+            cells[at] = value.clone();
+            KeyedRow::new(key(&of), cells)
+        };
+        let rows: Vec<_> = values.iter().enumerate().map(row).collect();
+        for (n, some) in (1..).zip(rows.chunks(5)) {
+            let put = |batch: Batch, row: &KeyedRow| batch.put(named("accounts"), 1, row.clone());
+            store.moved("p", n, |batch| some.iter().fold(batch, put)).await?;
+        }
+        let listed = store.listed(Find::by(named("accounts"), crate::rows::by_index(index)).limit(3)).await?;
+        expect_eq!(listed, rows, "rows in the order of the index {index}");
+        for (value, row) in values.iter().zip(&rows) {
+            // The column before this one in the index is the same for all.
+            let equals = if index == "richest" { vec![Cell::Bool(true), value.clone()] } else { vec![value.clone()] };
+            let found = store.listed(Find::equal(named("accounts"), named(index), equals)).await?;
+            expect_eq!(found, std::slice::from_ref(row), "the row with {value:?} in the index {index}");
+        }
+        for (n, value) in values.iter().enumerate() {
+            for (range, expected) in [
+                ((Bound::Included(value.clone()), Bound::Unbounded), &rows[n..]),
+                ((Bound::Excluded(value.clone()), Bound::Unbounded), &rows[n + 1..]),
+                ((Bound::Unbounded, Bound::Included(value.clone())), &rows[..=n]),
+                ((Bound::Unbounded, Bound::Excluded(value.clone())), &rows[..n]),
+            ] {
+                let equals = if index == "richest" { vec![Cell::Bool(true)] } else { Vec::new() };
+                let by = By::Index { name: named(index), equals, range };
+                let found = store.listed(Find::by(named("accounts"), by.clone()).limit(4)).await?;
+                expect_eq!(found, expected, "the rows of {by:?}");
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn both_zeros_are_one_value(trial: &Trial<dyn ReadModelStore>) -> Verdict {
+    let store = accounts(trial).await?;
+    let rows = [("a", 0.0), ("b", -0.0), ("c", 0.0), ("d", -0.0)].map(|(of, rate)| {
+        let mut row = account(of, of, 1);
+        row.cells[2] = Cell::Real(rate);
+        row
+    });
+    let put = |batch: Batch, row: &KeyedRow| batch.put(named("accounts"), 1, row.clone());
+    store.moved("p", 1, |batch| rows.iter().fold(batch, put)).await?;
+    for zero in [0.0, -0.0] {
+        let by = crate::rows::equal_to("rate and photo", [Cell::Real(zero)]);
+        let found = store.listed(Find::by(named("accounts"), by).limit(1)).await?;
+        expect_eq!(found, rows, "rows with {zero:?} in an index, by key");
+    }
+    Ok(())
+}
+
+fn fresh(error: std::io::Error) -> Broken {
+    Broken::new("making a place", "a fresh folder", error.to_string())
+}
+
+fn opened(error: String) -> Broken {
+    Broken::new("opening the store at a fresh place", "an open store", error)
+}
+
 /// Random rows, changed at random, and every kind of question about them.
 async fn finds_what_a_model_finds(trial: &Trial<dyn ReadModelStore>) -> Verdict {
     let store = accounts(trial).await?;
     let mut random = fastrand::Rng::new();
     let mut model = BTreeMap::new();
     let changes = store.limits().batch_changes.min(8);
-    for batch in 1..=trial.rounds(30).max(8) as u64 {
-        let mut put = Vec::new();
+    for batch in 1..=trial.rounds(30).max(12) as u64 {
+        let mut put = BTreeMap::new();
         for _ in 0..random.u32(1..=changes) {
             let of = format!("k-{}", random.u32(0..60));
             let row = (random.u32(0..5) > 0).then(|| any_cells(&mut random, &of));
-            put.push((key(&of), row));
+            put.insert(key(&of), row);
         }
-        let change = |batch: portolan_kernel::values::Batch, (key, cells): &(RowKey, Option<Vec<Cell>>)| match cells {
+        let change = |batch: Batch, (key, cells): (&RowKey, &Option<Vec<Cell>>)| match cells {
             Some(cells) => batch.put(named("accounts"), 1, KeyedRow::new(key.clone(), cells.clone())),
             None => batch.delete(named("accounts"), 1, key.clone()),
         };
@@ -118,7 +190,7 @@ async fn finds_what_a_model_finds(trial: &Trial<dyn ReadModelStore>) -> Verdict 
         }
     }
     let collection = crate::rows::collection(1);
-    for _ in 0..trial.rounds(150).max(40) {
+    for _ in 0..trial.rounds(150).max(80) {
         let find = any_question(&mut random, &collection);
         let expected = found_in(&model, &collection, &find);
         expect_eq!(store.listed(find.clone()).await?, expected, "{find:?} of {} rows", model.len());

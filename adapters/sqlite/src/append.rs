@@ -8,7 +8,7 @@ use crate::{checkpoints, guard, keys};
 use core::time::Duration;
 use portolan_kernel::ports::{AppendError, StoreId, streams_of};
 use portolan_kernel::values::{Append, Appended, CheckpointState, Position, Revision, StreamId, Timestamp};
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::Connection;
 use std::collections::HashMap;
 
 /// Why an append was not written.
@@ -94,12 +94,7 @@ impl Ledger {
         if let Some(head) = self.heads.get(stream) {
             return Ok(head);
         }
-        let number = names::stream_number(conn, stream)?;
-        let last = match number {
-            None => None,
-            Some(number) => last_revision(conn, number)?,
-        };
-        let head = Head { number, last };
+        let head = names::stream_head(conn, stream)?;
         self.heads.set(stream.clone(), head);
         Ok(head)
     }
@@ -128,6 +123,7 @@ impl Ledger {
                 .and_then(|n| self.last_position.checked_add(n))
                 .ok_or(Fault::NoPosition)?;
             let place_of: HashMap<_, _> = streams.iter().enumerate().map(|(at, stream)| (*stream, at)).collect();
+            let before = heads.clone();
             let mut inserter = Inserter::new(conn)?;
             let mut at = 0;
             for (event, position) in append.events.iter().zip(first..) {
@@ -145,7 +141,12 @@ impl Ledger {
                 inserter.insert(event, Place { position, stream, revision, kind, recorded_at: now })?;
                 head.last = Some(revision);
             }
-            for (stream, head) in streams.iter().zip(&heads) {
+            for (stream, (head, before)) in streams.iter().zip(heads.iter().zip(&before)) {
+                if let (Some(number), Some(last)) = (head.number, head.last)
+                    && head != before
+                {
+                    names::save_head(conn, number, stream, last)?;
+                }
                 self.heads.set((*stream).clone(), *head);
             }
         }
@@ -163,12 +164,6 @@ impl Ledger {
             }
         }
     }
-}
-
-/// The last revision of a numbered stream.
-pub(crate) fn last_revision(conn: &Connection, stream: i64) -> Result<Option<i64>, Fault> {
-    let mut statement = conn.prepare_cached("SELECT max(revision) FROM log WHERE stream = ?1")?;
-    Ok(statement.query_row([stream], |row| row.get(0)).optional()?.flatten())
 }
 
 /// A position as the port has it; `None` for 0, before all.

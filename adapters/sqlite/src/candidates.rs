@@ -1,8 +1,9 @@
 //! Which events may match a query, by the indexes: positions in order, from several indexes at once.
 
-use crate::append::last_revision;
 use crate::error::Fault;
+use crate::heads::Head;
 use crate::names::{self, Names};
+use crate::neighbours;
 use crate::query::Range;
 use alloc::collections::{BTreeSet, VecDeque};
 use portolan_kernel::values::{Direction, Item, Query, Tag};
@@ -24,7 +25,8 @@ const CHUNK: usize = 256;
 /// One range of one index that holds candidates.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Source {
-    Stream(i64),
+    /// By number, with its last revision.
+    Stream(i64, i64),
     Kind(i64),
     Tag(Tag),
 }
@@ -59,9 +61,10 @@ impl Plan {
 /// Index ranges that hold every match of the item; `None` if none do, or too many would be needed.
 fn sources_of(conn: &Connection, item: &Item, range: Range) -> Result<Option<Vec<Source>>, Fault> {
     if !item.streams.is_empty() && item.streams.len() <= MAX_LANES {
-        let numbers = item.streams.iter().map(|stream| names::stream_number(conn, stream));
-        let numbers = numbers.collect::<Result<Vec<_>, _>>()?;
-        return Ok(Some(numbers.into_iter().flatten().map(Source::Stream).collect()));
+        let heads = item.streams.iter().map(|stream| names::stream_head(conn, stream));
+        let heads = heads.collect::<Result<Vec<_>, _>>()?;
+        let stream = |head: Head| Some(Source::Stream(head.number?, head.last?));
+        return Ok(Some(heads.into_iter().filter_map(stream).collect()));
     }
     if !item.tags.is_empty() {
         return Ok(Some(rarest(conn, &item.tags, range)?.into_iter().collect()));
@@ -90,36 +93,28 @@ fn rarest(conn: &Connection, tags: &[Tag], range: Range) -> Result<Option<Source
 
 /// The kinds an item with types or categories is about; more than [`MAX_LANES`] when there are too many.
 fn kinds_of(conn: &Connection, item: &Item) -> Result<BTreeSet<i64>, Fault> {
-    let limit = i64::try_from(MAX_LANES + 1).unwrap_or(i64::MAX);
     let mut kinds = BTreeSet::new();
-    let mut add = |sql: &str, category: Option<&str>, event_type: Option<&str>| -> Result<bool, Fault> {
-        let mut statement = conn.prepare_cached(sql)?;
-        let mut rows = statement.query(params![category, event_type, limit])?;
-        while let Some(row) = rows.next()? {
-            kinds.insert(row.get(0)?);
-        }
+    let mut add = |category: Option<&str>, event_type: Option<&str>| -> Result<bool, Fault> {
+        kinds.extend(names::known_kinds(conn, category, event_type, MAX_LANES + 1)?);
         Ok(kinds.len() > MAX_LANES)
     };
-    let by_both = "SELECT number FROM kinds WHERE category = ?1 AND type = ?2 LIMIT ?3";
-    let by_category = "SELECT number FROM kinds WHERE category = ?1 AND ?2 IS NULL LIMIT ?3";
-    let by_type = "SELECT number FROM kinds WHERE type = ?2 AND ?1 IS NULL LIMIT ?3";
     'all: {
         if item.categories.is_empty() {
             for event_type in &item.types {
-                if add(by_type, None, Some(event_type))? {
+                if add(None, Some(event_type))? {
                     break 'all;
                 }
             }
         } else if item.types.is_empty() {
             for category in &item.categories {
-                if add(by_category, Some(category), None)? {
+                if add(Some(category), None)? {
                     break 'all;
                 }
             }
         } else {
             for category in &item.categories {
                 for event_type in &item.types {
-                    if add(by_both, Some(category), Some(event_type))? {
+                    if add(Some(category), Some(event_type))? {
                         break 'all;
                     }
                 }
@@ -156,7 +151,8 @@ impl Candidates {
         Self { lanes, direction, last: None }
     }
 
-    pub(crate) fn next(&mut self, conn: &Connection) -> Result<Option<i64>, Fault> {
+    /// The next position, and one index that names it.
+    pub(crate) fn next(&mut self, conn: &Connection) -> Result<Option<(i64, &Source)>, Fault> {
         loop {
             let mut best: Option<(i64, usize)> = None;
             for (index, lane) in self.lanes.iter_mut().enumerate() {
@@ -178,7 +174,7 @@ impl Candidates {
             // Two indexes may name the same event.
             if self.last != Some(position) {
                 self.last = Some(position);
-                return Ok(Some(position));
+                return Ok(Some((position, &self.lanes[index].source)));
             }
         }
     }
@@ -195,7 +191,7 @@ impl Lane {
     fn fill(&mut self, conn: &Connection, direction: Direction) -> Result<(), Fault> {
         let rest = match (self.rest, &self.source) {
             (Some(rest), _) => rest,
-            (None, Source::Stream(stream)) => revisions_within(conn, *stream, self.within)?,
+            (None, Source::Stream(stream, last)) => revisions_within(conn, *stream, *last, self.within)?,
             (None, _) => self.within,
         };
         self.rest = Some(rest);
@@ -208,12 +204,12 @@ impl Lane {
         };
         // First what the rest is counted in, then the position.
         let sql = match &self.source {
-            Source::Stream(_) => format!(
+            Source::Stream(..) => format!(
                 "SELECT revision, position FROM log WHERE stream = ?1 AND revision BETWEEN ?2 AND ?3 \
                  ORDER BY revision {order} LIMIT ?4"
             ),
             Source::Kind(_) => format!(
-                "SELECT position, position FROM log WHERE kind = ?1 AND position BETWEEN ?2 AND ?3 \
+                "SELECT position, position FROM kind_positions WHERE kind = ?1 AND position BETWEEN ?2 AND ?3 \
                  ORDER BY position {order} LIMIT ?4"
             ),
             Source::Tag(_) => format!(
@@ -224,17 +220,52 @@ impl Lane {
         let mut statement = conn.prepare_cached(&sql)?;
         let limit = i64::try_from(self.chunk).unwrap_or(i64::MAX);
         let mut rows = match &self.source {
-            Source::Stream(number) | Source::Kind(number) => {
+            Source::Stream(number, _) | Source::Kind(number) => {
                 statement.query(params![number, rest.low, rest.high, limit])?
             }
             Source::Tag(tag) => statement.query(params![tag.as_str(), rest.low, rest.high, limit])?,
         };
         let mut last = None;
+        // The positions it has come by, the smallest and the largest; none, before the first.
+        let mut ends = (rest.low, rest.low - 1);
         while let Some(row) = rows.next()? {
-            last = Some(row.get::<_, i64>(0)?);
-            self.ready.push_back(row.get(1)?);
+            let (at, position) = (row.get::<_, i64>(0)?, row.get(1)?);
+            if let Source::Stream(number, _) = self.source {
+                let expected =
+                    last.map_or(
+                        if forward { rest.low } else { rest.high },
+                        |last: i64| {
+                            if forward { last + 1 } else { last - 1 }
+                        },
+                    );
+                if at != expected {
+                    return Err(gap(conn, number, expected));
+                }
+            }
+            ends = match last {
+                None => (position, position),
+                Some(_) => (ends.0.min(position), ends.1.max(position)),
+            };
+            last = Some(at);
+            self.ready.push_back(position);
         }
         let is_done = self.ready.len() < self.chunk;
+        match &self.source {
+            Source::Stream(number, _) if is_done => {
+                // Revisions are dense, so as many had to come as were asked for.
+                let (end, seen) = if forward {
+                    (rest.high, last.unwrap_or(rest.low - 1))
+                } else {
+                    (rest.low, last.unwrap_or(rest.high + 1))
+                };
+                if seen != end {
+                    return Err(gap(conn, *number, if forward { seen + 1 } else { seen - 1 }));
+                }
+            }
+            Source::Stream(..) => {}
+            Source::Kind(number) => neighbours::of_kind(conn, *number, ends)?,
+            Source::Tag(tag) => neighbours::of_tag(conn, tag, ends)?,
+        }
         self.chunk = CHUNK;
         self.rest = Some(match last {
             Some(last) if !is_done && forward => Range { low: last + 1, ..rest },
@@ -245,19 +276,16 @@ impl Lane {
     }
 }
 
-/// The revisions of a stream whose positions are in the range.
-pub(crate) fn revisions_within(conn: &Connection, stream: i64, within: Range) -> Result<Range, Fault> {
-    let before = revision_at(conn, stream, within.low - 1)?;
-    let high = revision_at(conn, stream, within.high)?;
+/// The revisions of a stream, up to its last, whose positions are in the range.
+fn revisions_within(conn: &Connection, stream: i64, last: i64, within: Range) -> Result<Range, Fault> {
+    let before = revision_at(conn, stream, last, within.low - 1)?;
+    let high = revision_at(conn, stream, last, within.high)?;
     Ok(Range { low: before.map_or(0, |before| before + 1), high: high.unwrap_or(-1) })
 }
 
 /// The last revision of a stream at or below a position. Revisions and positions of a stream rise together,
 /// so it is found by halving.
-pub(crate) fn revision_at(conn: &Connection, stream: i64, position: i64) -> Result<Option<i64>, Fault> {
-    let Some(last) = last_revision(conn, stream)? else {
-        return Ok(None);
-    };
+pub(crate) fn revision_at(conn: &Connection, stream: i64, last: i64, position: i64) -> Result<Option<i64>, Fault> {
     let is_at_or_below =
         |revision: i64| -> Result<bool, Fault> { Ok(position_of(conn, stream, revision)? <= position) };
     if is_at_or_below(last)? {

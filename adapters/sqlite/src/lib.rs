@@ -55,6 +55,7 @@ mod guard;
 mod heads;
 mod keys;
 mod names;
+mod neighbours;
 mod query;
 mod queue;
 mod read;

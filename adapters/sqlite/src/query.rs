@@ -2,9 +2,10 @@
 //!
 //! An index only proposes candidates; [`Query::matches`] decides. So no plan can change what a query means.
 
-use crate::candidates::{Candidates, Plan};
+use crate::candidates::{Candidates, Plan, Source};
 use crate::error::Fault;
 use crate::names::Names;
+use crate::neighbours;
 use crate::rows::{self, COLUMNS};
 use alloc::sync::Arc;
 use portolan_kernel::values::{Direction, Query, Recorded};
@@ -101,8 +102,8 @@ impl Page<'_, '_> {
 
     fn by_indexes(mut self, conn: &Connection, names: &mut Names, mut candidates: Candidates) -> Result<Found, Fault> {
         let mut fetch = conn.prepare_cached(&format!("SELECT {COLUMNS} FROM log WHERE position = ?1"))?;
-        while let Some(position) = candidates.next(conn)? {
-            let event = fetch_one(conn, names, &mut fetch, position)?;
+        while let Some((position, source)) = candidates.next(conn)? {
+            let event = fetch_one(conn, names, &mut fetch, position, source)?;
             if self.take(event) {
                 return Ok(self.done(Some(position)));
             }
@@ -131,8 +132,27 @@ fn fetch_one(
     names: &mut Names,
     fetch: &mut CachedStatement<'_>,
     position: i64,
+    source: &Source,
 ) -> Result<Arc<Recorded>, Fault> {
-    let decoded = fetch.query_row([position], |row| Ok(rows::decode(conn, names, row))).optional()?;
-    // An index names it, so it has to be there.
-    decoded.unwrap_or_else(|| Err(rows::damaged(position)))
+    let decoded = fetch.query_row([position], |row| {
+        let is_it = match source {
+            Source::Stream(number, _) => row.get::<_, i64>(1)? == *number,
+            Source::Kind(number) => row.get::<_, i64>(3)? == *number,
+            Source::Tag(_) => true,
+        };
+        Ok((rows::decode(conn, names, row), is_it))
+    });
+    // An index names it, so it has to be there, and to be what the index says.
+    let Some((event, is_it)) = decoded.optional()? else {
+        return Err(rows::damaged(position));
+    };
+    let event = event?;
+    match source {
+        Source::Stream(..) if !is_it => Err(Fault::Damaged(format!(
+            "index of table log, by stream, position {position}: the event there is of another stream"
+        ))),
+        Source::Kind(_) if !is_it => Err(neighbours::damaged_kind_position(position)),
+        Source::Tag(tag) if !event.tags.contains(tag) => Err(neighbours::damaged_tag(position)),
+        _ => Ok(event),
+    }
 }

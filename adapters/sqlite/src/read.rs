@@ -17,7 +17,7 @@ pub(crate) fn page(reader: &mut Reader, read: &Read, page_events: u32) -> Result
     let frontier = read.until.map_or(stored, |until| number(until.get()).min(stored));
     let limit = usize::try_from(read.limit.min(page_events)).unwrap_or(usize::MAX);
     match &read.from {
-        Start::Stream(stream, after) => stream_page(reader, read, stream, *after, frontier, limit),
+        Start::Stream(stream, after) => stream_page(reader, read, stream, *after, (frontier, stored), limit),
         Start::Log(query, after) => log_page(reader, read, query, *after, frontier, limit),
     }
 }
@@ -55,17 +55,20 @@ fn stream_page(
     read: &Read,
     stream: &StreamId,
     after: Option<Revision>,
-    frontier: i64,
+    (frontier, stored): (i64, i64),
     limit: usize,
 ) -> Result<Page, Fault> {
     let Reader { conn, names } = reader;
-    let last = match names::stream_number(conn, stream)? {
-        None => None,
-        Some(number) => revision_at(conn, number, frontier)?.map(|last| (number, last)),
+    let head = names::stream_head(conn, stream)?;
+    let last = match head.number.zip(head.last) {
+        // In one snapshot, a frontier that was not held back has all of the stream below it.
+        Some((number, last)) if frontier < stored => revision_at(conn, number, last, frontier)?,
+        known => known.map(|(_, last)| last),
     };
-    let Some((number_of_stream, last)) = last else {
+    let (Some(number_of_stream), Some(last)) = (head.number, last) else {
         return Ok(Page::new(Vec::new(), position(frontier), None, None));
     };
+    names.keep_stream(number_of_stream, stream.clone());
     let after = after.map(|after| number(after.get()));
     let (range, order) = match read.direction {
         Direction::Forward => (Range { low: after.map_or(0, |after| after.saturating_add(1)), high: last }, "ASC"),

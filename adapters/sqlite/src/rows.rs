@@ -15,6 +15,7 @@ pub(crate) const COLUMNS: &str =
 
 const INSERT: &str = "INSERT INTO log (position, stream, revision, kind, version, format, recorded_at, id, tags, payload, \
      metadata, checksum) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
+const INSERT_KIND: &str = "INSERT INTO kind_positions (kind, position) VALUES (?1, ?2)";
 const INSERT_TAG: &str = "INSERT OR IGNORE INTO tags (tag, position) VALUES (?1, ?2)";
 
 /// Where an event goes.
@@ -31,11 +32,12 @@ pub(crate) struct Place {
 pub(crate) struct Inserter<'c> {
     conn: &'c Connection,
     insert: CachedStatement<'c>,
+    insert_kind: CachedStatement<'c>,
 }
 
 impl<'c> Inserter<'c> {
     pub(crate) fn new(conn: &'c Connection) -> Result<Self, Fault> {
-        Ok(Self { conn, insert: conn.prepare_cached(INSERT)? })
+        Ok(Self { conn, insert: conn.prepare_cached(INSERT)?, insert_kind: conn.prepare_cached(INSERT_KIND)? })
     }
 
     pub(crate) fn insert(&mut self, event: &NewEvent, at: Place) -> Result<(), Fault> {
@@ -56,6 +58,7 @@ impl<'c> Inserter<'c> {
         insert.raw_bind_parameter(11, readable(&event.metadata, Format::Json))?;
         insert.raw_bind_parameter(12, checksum)?;
         insert.raw_execute()?;
+        self.insert_kind.execute([at.kind, at.position])?;
         if !event.tags.is_empty() {
             let mut insert = self.conn.prepare_cached(INSERT_TAG)?;
             for tag in &*event.tags {
@@ -154,12 +157,16 @@ fn try_decode(
     let Some(place) = Position::new(position.cast_unsigned()) else {
         return Ok(None);
     };
-    let event =
-        NewEvent::new(names.stream(conn, stream)?, names.event_type(conn, kind)?, Bytes::copy_from_slice(payload))
-            .with_id(EventId::from_bytes(id))
-            .with_version(version)
-            .with_format(format)
-            .with_metadata(Bytes::copy_from_slice(metadata));
+    let stream = names.stream(conn, stream)?;
+    let kind = names.kind(conn, kind)?;
+    if kind.category != *stream.category() {
+        return Ok(None);
+    }
+    let event = NewEvent::new(stream, kind.event_type.clone(), Bytes::copy_from_slice(payload))
+        .with_id(EventId::from_bytes(id))
+        .with_version(version)
+        .with_format(format)
+        .with_metadata(Bytes::copy_from_slice(metadata));
     if checksum(&event, Some(tags), position, revision, recorded_at) != checked {
         return Ok(None);
     }

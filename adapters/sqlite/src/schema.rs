@@ -3,6 +3,7 @@
 use crate::checksum::Checksum;
 use crate::config::{Durability, SqliteConfig};
 use crate::error::{Fault, OpenError};
+use crate::names;
 use core::time::Duration;
 use portolan_kernel::ports::{Source, StoreId};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
@@ -14,7 +15,7 @@ use std::time::Instant;
 const APPLICATION_ID: i32 = 0x5054_4C4E;
 
 /// The n-th brings a file from version n to n + 1.
-const MIGRATIONS: [&str; 1] = [V1];
+const MIGRATIONS: [fn(&Connection) -> Result<(), Fault>; 2] = [to_version_1, to_version_2];
 
 /// The version of the format this crate writes.
 const VERSION: i64 = MIGRATIONS.len() as i64;
@@ -107,6 +108,52 @@ SELECT log.position, streams.name AS stream, log.revision, kinds.type, log.versi
            substr(hex(log.id), 13, 4), substr(hex(log.id), 17, 4), substr(hex(log.id), 21))) AS id
 FROM log JOIN streams ON streams.number = log.stream JOIN kinds ON kinds.number = log.kind;
 ";
+
+fn to_version_1(conn: &Connection) -> Result<(), Fault> {
+    Ok(conn.execute_batch(V1)?)
+}
+
+// Names get checksums, streams their last revision: a read knows where a stream ends without asking an index.
+// The index on the kind becomes a table, so that a search in it can look at an entry's neighbours; an event still
+// touches one leaf of it.
+const V2: &str = "
+ALTER TABLE streams ADD COLUMN last_revision INTEGER NOT NULL DEFAULT -1;
+ALTER TABLE streams ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE kinds ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0;
+DROP INDEX kinds_by_type;
+CREATE INDEX kinds_by_type ON kinds (type, category);
+
+CREATE TABLE kind_positions (
+    kind INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    PRIMARY KEY (kind, position)
+) STRICT, WITHOUT ROWID;
+INSERT INTO kind_positions SELECT kind, position FROM log ORDER BY kind, position;
+DROP INDEX log_by_kind;
+";
+
+fn to_version_2(conn: &Connection) -> Result<(), Fault> {
+    conn.execute_batch(V2)?;
+    let mut streams = conn.prepare(
+        "SELECT number, name, (SELECT max(revision) FROM log WHERE stream = number) FROM streams ORDER BY number",
+    )?;
+    let mut rows = streams.query([])?;
+    let mut last = conn.prepare("UPDATE streams SET last_revision = ?2, checksum = ?3 WHERE number = ?1")?;
+    while let Some(row) = rows.next()? {
+        let (number, name) = (row.get(0)?, row.get_ref(1)?.as_str()?);
+        // Streams come with their first event.
+        let revision = row.get::<_, Option<i64>>(2)?.ok_or_else(|| names::damaged_stream(number))?;
+        last.execute([number, revision, names::stream_checksum(number, name, revision)])?;
+    }
+    let mut kinds = conn.prepare("SELECT number, category, type FROM kinds ORDER BY number")?;
+    let mut rows = kinds.query([])?;
+    let mut seal = conn.prepare("UPDATE kinds SET checksum = ?2 WHERE number = ?1")?;
+    while let Some(row) = rows.next()? {
+        let (number, category, event_type) = (row.get(0)?, row.get_ref(1)?.as_str()?, row.get_ref(2)?.as_str()?);
+        seal.execute([number, names::kind_checksum(number, category, event_type)])?;
+    }
+    Ok(())
+}
 
 /// Opens the writing connection and brings the file up to date.
 pub(crate) fn open_writer(config: &SqliteConfig) -> Result<(Connection, StoreId), OpenError> {
@@ -216,7 +263,7 @@ fn migrate(conn: &mut Connection, path: &Path) -> Result<(), OpenError> {
     // Another process may have come first.
     let found = judge(&transaction, path)?;
     for migration in MIGRATIONS.iter().skip(usize::try_from(found).unwrap_or_default()) {
-        transaction.execute_batch(migration).map_err(fault)?;
+        migration(&transaction).map_err(|fault| fault.refuses_open(path))?;
     }
     if found == 0 {
         let mut identity = [0; 16];

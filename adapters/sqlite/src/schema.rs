@@ -3,7 +3,7 @@
 use crate::checksum::Checksum;
 use crate::config::{Durability, SqliteConfig};
 use crate::error::{Fault, OpenError};
-use crate::names;
+use crate::names::{self, Table};
 use core::time::Duration;
 use portolan_kernel::ports::{Source, StoreId};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
@@ -113,44 +113,66 @@ fn to_version_1(conn: &Connection) -> Result<(), Fault> {
     Ok(conn.execute_batch(V1)?)
 }
 
-// Names get checksums, streams their last revision: a read knows where a stream ends without asking an index.
-// The index on the kind becomes a table, so that a search in it can look at an entry's neighbours; an event still
-// touches one leaf of it.
+// Streams, kinds and tags become lists (see `lists`): each name has a checksum and a head, and what were indexes
+// on the kind and the tag are tables of dense entries. An event still touches one leaf of each.
 const V2: &str = "
-ALTER TABLE streams ADD COLUMN last_revision INTEGER NOT NULL DEFAULT -1;
+ALTER TABLE streams ADD COLUMN last INTEGER NOT NULL DEFAULT -1; -- the last revision
 ALTER TABLE streams ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0;
+UPDATE streams SET last = (SELECT max(revision) FROM log WHERE stream = number);
+
+ALTER TABLE kinds ADD COLUMN last INTEGER NOT NULL DEFAULT -1; -- the last n in kind_events
 ALTER TABLE kinds ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE kind_events (
+    kind INTEGER NOT NULL,
+    n INTEGER NOT NULL,           -- from 0, dense
+    position INTEGER NOT NULL,
+    PRIMARY KEY (kind, n)
+) STRICT, WITHOUT ROWID;
+INSERT INTO kind_events
+    SELECT kind, row_number() OVER (PARTITION BY kind ORDER BY position) - 1, position FROM log ORDER BY 1, 2;
+UPDATE kinds SET last = (SELECT max(n) FROM kind_events WHERE kind = number);
+DROP INDEX log_by_kind;
 DROP INDEX kinds_by_type;
 CREATE INDEX kinds_by_type ON kinds (type, category);
 
-CREATE TABLE kind_positions (
-    kind INTEGER NOT NULL,
+ALTER TABLE tags RENAME TO tags_1;
+CREATE TABLE tags (
+    number INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    last INTEGER NOT NULL,        -- the last n in tag_events
+    checksum INTEGER NOT NULL
+) STRICT;
+CREATE TABLE tag_events (
+    tag INTEGER NOT NULL,
+    n INTEGER NOT NULL,           -- from 0, dense
     position INTEGER NOT NULL,
-    PRIMARY KEY (kind, position)
+    PRIMARY KEY (tag, n)
 ) STRICT, WITHOUT ROWID;
-INSERT INTO kind_positions SELECT kind, position FROM log ORDER BY kind, position;
-DROP INDEX log_by_kind;
+INSERT INTO tags (name, last, checksum) SELECT tag, count(*) - 1, 0 FROM tags_1 GROUP BY tag;
+INSERT INTO tag_events
+    SELECT tags.number, row_number() OVER (PARTITION BY tag ORDER BY position) - 1, position
+    FROM tags_1 JOIN tags ON tags.name = tag ORDER BY 1, 2;
+DROP TABLE tags_1;
 ";
 
 fn to_version_2(conn: &Connection) -> Result<(), Fault> {
     conn.execute_batch(V2)?;
-    let mut streams = conn.prepare(
-        "SELECT number, name, (SELECT max(revision) FROM log WHERE stream = number) FROM streams ORDER BY number",
-    )?;
-    let mut rows = streams.query([])?;
-    let mut last = conn.prepare("UPDATE streams SET last_revision = ?2, checksum = ?3 WHERE number = ?1")?;
-    while let Some(row) = rows.next()? {
-        let (number, name) = (row.get(0)?, row.get_ref(1)?.as_str()?);
-        // Streams come with their first event.
-        let revision = row.get::<_, Option<i64>>(2)?.ok_or_else(|| names::damaged_stream(number))?;
-        last.execute([number, revision, names::stream_checksum(number, name, revision)])?;
+    for table in [Table::Streams, Table::Tags] {
+        let mut names = conn.prepare(&format!("SELECT number, name, last FROM {}", table.name()))?;
+        let mut seal = conn.prepare(&format!("UPDATE {} SET checksum = ?2 WHERE number = ?1", table.name()))?;
+        let mut rows = names.query([])?;
+        while let Some(row) = rows.next()? {
+            let number = row.get(0)?;
+            seal.execute([number, table.checksum(number, row.get_ref(1)?.as_str()?, row.get(2)?)])?;
+        }
     }
-    let mut kinds = conn.prepare("SELECT number, category, type FROM kinds ORDER BY number")?;
-    let mut rows = kinds.query([])?;
+    let mut kinds = conn.prepare("SELECT number, category, type, last FROM kinds")?;
     let mut seal = conn.prepare("UPDATE kinds SET checksum = ?2 WHERE number = ?1")?;
+    let mut rows = kinds.query([])?;
     while let Some(row) = rows.next()? {
-        let (number, category, event_type) = (row.get(0)?, row.get_ref(1)?.as_str()?, row.get_ref(2)?.as_str()?);
-        seal.execute([number, names::kind_checksum(number, category, event_type)])?;
+        let (category, event_type) = (row.get_ref(1)?.as_str()?, row.get_ref(2)?.as_str()?);
+        let number = row.get(0)?;
+        seal.execute([number, names::kind_checksum(number, category, event_type, row.get(3)?)])?;
     }
     Ok(())
 }

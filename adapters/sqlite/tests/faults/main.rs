@@ -5,6 +5,7 @@ extern crate alloc;
 
 mod crowd;
 mod damage;
+mod flips;
 mod full;
 mod locked;
 mod opening;

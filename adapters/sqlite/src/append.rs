@@ -11,7 +11,7 @@ use portolan_kernel::values::{
     Append, Appended, CheckpointState, NewEvent, Position, Revision, StreamId, Tag, Timestamp,
 };
 use rusqlite::Connection;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 /// Why an append was not written.
 pub(crate) enum Refusal {
@@ -132,6 +132,7 @@ impl Ledger {
                 .and_then(|n| self.last_position.checked_add(n))
                 .ok_or(Fault::NoPosition)?;
             let place_of: HashMap<_, _> = streams.iter().enumerate().map(|(at, stream)| (*stream, at)).collect();
+            let before = heads.clone();
             let mut inserter = Inserter::new(conn)?;
             let mut at = 0;
             for (event, position) in append.events.iter().zip(first..) {
@@ -154,9 +155,10 @@ impl Ledger {
                 }
                 head.last = Some(revision);
             }
-            let written = append.events.iter().map(|event| &event.stream).collect::<HashSet<_>>();
-            for (stream, head) in streams.iter().zip(&heads).filter(|(stream, _)| written.contains(*stream)) {
-                self.streams.advance((*stream).clone(), *head);
+            for ((stream, head), before) in streams.iter().zip(&heads).zip(before) {
+                if *head != before {
+                    self.streams.advance((*stream).clone(), *head);
+                }
             }
         }
         let ends = |at: i64| position(at).filter(|_| !append.events.is_empty());

@@ -8,9 +8,11 @@ mod damage;
 mod flips;
 mod full;
 mod locked;
+mod migrating;
 mod opening;
 #[cfg(target_os = "linux")]
 mod syncs;
+mod verifying;
 
 use alloc::sync::Arc;
 use portolan_kernel::ports::{EventStore, ReadError};

@@ -2,13 +2,15 @@
 
 use crate::error::Fault;
 use crate::heads::{Head, Heads};
-use crate::names::{self, Kinds, Names};
-use crate::rows::{Inserter, Place};
+use crate::names::{self, Names, Table};
+use crate::rows::{Inserter, ListPlace, Place};
 use crate::{checkpoints, guard, keys};
 use core::time::Duration;
 use portolan_kernel::ports::{AppendError, StoreId, streams_of};
-use portolan_kernel::values::{Append, Appended, CheckpointState, Position, Revision, StreamId, Timestamp};
-use rusqlite::{Connection, OptionalExtension};
+use portolan_kernel::values::{
+    Append, Appended, CheckpointState, NewEvent, Position, Revision, StreamId, Tag, Timestamp,
+};
+use rusqlite::Connection;
 use std::collections::HashMap;
 
 /// Why an append was not written.
@@ -37,16 +39,21 @@ pub(crate) struct Ledger {
     /// The last position given out, uncommitted ones included; 0 for none.
     pub(crate) last_position: i64,
     pub(crate) retention: Option<Duration>,
-    pub(crate) heads: Heads,
-    pub(crate) kinds: Kinds,
+    pub(crate) streams: Heads<StreamId>,
+    /// By category, a line break (names have none), and type.
+    pub(crate) kinds: Heads<String>,
+    pub(crate) tags: Heads<Tag>,
     pub(crate) names: Names,
+    /// Room to look a kind up with.
+    pub(crate) key: String,
 }
 
 impl Ledger {
     /// Forgets what may not be true: after a rollback, and when another process has written.
     pub(crate) fn forget(&mut self) {
-        self.heads.clear();
+        self.streams.clear();
         self.kinds.clear();
+        self.tags.clear();
         self.names.clear();
     }
 
@@ -64,6 +71,8 @@ impl Ledger {
         let streams = streams_of(append);
         let heads = self.judge_streams(conn, append, &streams)?;
         if let Some(guard) = &append.guard {
+            // It is judged by the file, which has to tell of the appends before this one.
+            self.save_heads(conn)?;
             guard::judge(conn, &mut self.names, guard, self.last_position)?;
         }
         let moved = self.judge_checkpoint(conn, append)?;
@@ -91,16 +100,11 @@ impl Ledger {
     }
 
     fn head(&mut self, conn: &Connection, stream: &StreamId) -> Result<Head, Fault> {
-        if let Some(head) = self.heads.get(stream) {
+        if let Some(head) = self.streams.get(stream) {
             return Ok(head);
         }
-        let number = names::stream_number(conn, stream)?;
-        let last = match number {
-            None => None,
-            Some(number) => last_revision(conn, number)?,
-        };
-        let head = Head { number, last };
-        self.heads.set(stream.clone(), head);
+        let head = Table::Streams.head(conn, stream)?;
+        self.streams.set(stream.clone(), head);
         Ok(head)
     }
 
@@ -128,6 +132,7 @@ impl Ledger {
                 .and_then(|n| self.last_position.checked_add(n))
                 .ok_or(Fault::NoPosition)?;
             let place_of: HashMap<_, _> = streams.iter().enumerate().map(|(at, stream)| (*stream, at)).collect();
+            let before = heads.clone();
             let mut inserter = Inserter::new(conn)?;
             let mut at = 0;
             for (event, position) in append.events.iter().zip(first..) {
@@ -138,15 +143,22 @@ impl Ledger {
                 let head = &mut heads[at];
                 let stream = match head.number {
                     Some(number) => number,
-                    None => *head.number.insert(names::new_stream(conn, &event.stream)?),
+                    None => *head.number.insert(Table::Streams.add(conn, &event.stream)?),
                 };
                 let revision = head.last.map_or(0, |last| last + 1);
-                let kind = self.kinds.number(conn, event.stream.category(), &event.event_type)?;
+                let kind = self.next_of_kind(conn, event)?;
                 inserter.insert(event, Place { position, stream, revision, kind, recorded_at: now })?;
+                for (n, tag) in event.tags.iter().enumerate() {
+                    if !event.tags[..n].contains(tag) {
+                        inserter.list_tag(self.next_of_tag(conn, tag)?, position)?;
+                    }
+                }
                 head.last = Some(revision);
             }
-            for (stream, head) in streams.iter().zip(&heads) {
-                self.heads.set((*stream).clone(), *head);
+            for ((stream, head), before) in streams.iter().zip(&heads).zip(before) {
+                if *head != before {
+                    self.streams.advance((*stream).clone(), *head);
+                }
             }
         }
         let ends = |at: i64| position(at).filter(|_| !append.events.is_empty());
@@ -165,10 +177,57 @@ impl Ledger {
     }
 }
 
-/// The last revision of a numbered stream.
-pub(crate) fn last_revision(conn: &Connection, stream: i64) -> Result<Option<i64>, Fault> {
-    let mut statement = conn.prepare_cached("SELECT max(revision) FROM log WHERE stream = ?1")?;
-    Ok(statement.query_row([stream], |row| row.get(0)).optional()?.flatten())
+impl Ledger {
+    /// The next place in the list of the event's kind, which gets one now if it has none.
+    fn next_of_kind(&mut self, conn: &Connection, event: &NewEvent) -> Result<ListPlace, Fault> {
+        let (category, event_type) = (event.stream.category(), &*event.event_type);
+        self.key.clear();
+        self.key.extend([category, "\n", event_type]);
+        let head = match self.kinds.get(&self.key) {
+            Some(head) => head,
+            None => match names::kinds(conn, Some(category), Some(event_type), 1)?.first() {
+                Some((number, last)) => Head { number: Some(*number), last: Some(*last) },
+                None => Head::default(),
+            },
+        };
+        let number = match head.number {
+            Some(number) => number,
+            None => names::new_kind(conn, category, event_type)?,
+        };
+        let n = head.last.map_or(0, |last| last + 1);
+        self.kinds.advance(self.key.clone(), Head { number: Some(number), last: Some(n) });
+        Ok(ListPlace { list: number, n })
+    }
+
+    /// The next place in the list of a tag, which gets one now if it has none.
+    fn next_of_tag(&mut self, conn: &Connection, tag: &Tag) -> Result<ListPlace, Fault> {
+        let head = match self.tags.get(tag) {
+            Some(head) => head,
+            None => Table::Tags.head(conn, tag)?,
+        };
+        let number = match head.number {
+            Some(number) => number,
+            None => Table::Tags.add(conn, tag)?,
+        };
+        let n = head.last.map_or(0, |last| last + 1);
+        self.tags.advance(tag.clone(), Head { number: Some(number), last: Some(n) });
+        Ok(ListPlace { list: number, n })
+    }
+
+    /// Writes where the lists end that have grown. Once a transaction, however many appends are in it.
+    pub(crate) fn save_heads(&mut self, conn: &Connection) -> Result<(), Fault> {
+        for (stream, head) in self.streams.take_moved() {
+            Table::Streams.save(conn, &stream, head)?;
+        }
+        for (tag, head) in self.tags.take_moved() {
+            Table::Tags.save(conn, &tag, head)?;
+        }
+        for (kind, head) in self.kinds.take_moved() {
+            let (category, event_type) = kind.split_once('\n').unwrap_or_default();
+            names::save_kind(conn, category, event_type, head)?;
+        }
+        Ok(())
+    }
 }
 
 /// A position as the port has it; `None` for 0, before all.

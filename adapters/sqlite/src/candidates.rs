@@ -1,40 +1,29 @@
-//! Which events may match a query, by the indexes: positions in order, from several indexes at once.
+//! Which events may match a query, by lists: positions in order, from several lists at once.
 
-use crate::append::last_revision;
 use crate::error::Fault;
-use crate::names::{self, Names};
+use crate::lists::{self, Entry, List, Sort};
+use crate::names::{self, Table};
 use crate::query::Range;
 use alloc::collections::{BTreeSet, VecDeque};
-use portolan_kernel::values::{Direction, Item, Query, Tag};
-use rusqlite::{Connection, OptionalExtension, params};
+use portolan_kernel::values::{Direction, Item, Query};
+use rusqlite::Connection;
 
-/// A query that needs more index ranges than this is answered from the log itself: merging them would cost
+/// A query that needs more lists than this is answered from the log itself: merging them would cost
 /// more than it saves.
 const MAX_LANES: usize = 64;
 
-/// So few events are looked at faster than an index is.
+/// So few events are looked at faster than a list is.
 const SHORT: i64 = 64;
 
-/// How many entries of a tag are counted to find the rarest.
-const PROBE: i64 = 100;
-
-/// How positions are fetched from an index.
+/// How entries are fetched from a list.
 const CHUNK: usize = 256;
-
-/// One range of one index that holds candidates.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Source {
-    Stream(i64),
-    Kind(i64),
-    Tag(Tag),
-}
 
 /// How a query is answered.
 pub(crate) enum Plan {
     /// By looking at every event.
     Log,
     /// By looking at those that these name.
-    Indexes(BTreeSet<Source>),
+    Lists(BTreeSet<List>),
 }
 
 impl Plan {
@@ -42,84 +31,65 @@ impl Plan {
         if query.any_of.is_empty() || range.high - range.low < SHORT {
             return Ok(Self::Log);
         }
-        let mut sources = BTreeSet::new();
+        let mut lists = BTreeSet::new();
         for item in &query.any_of {
-            match sources_of(conn, item, range)? {
-                Some(more) => sources.extend(more),
+            match lists_of(conn, item)? {
+                Some(more) => lists.extend(more),
                 None => return Ok(Self::Log),
             }
-            if sources.len() > MAX_LANES {
+            if lists.len() > MAX_LANES {
                 return Ok(Self::Log);
             }
         }
-        Ok(Self::Indexes(sources))
+        Ok(Self::Lists(lists))
     }
 }
 
-/// Index ranges that hold every match of the item; `None` if none do, or too many would be needed.
-fn sources_of(conn: &Connection, item: &Item, range: Range) -> Result<Option<Vec<Source>>, Fault> {
+/// Lists that hold every match of the item; `None` if none do, or too many would be needed.
+fn lists_of(conn: &Connection, item: &Item) -> Result<Option<Vec<List>>, Fault> {
     if !item.streams.is_empty() && item.streams.len() <= MAX_LANES {
-        let numbers = item.streams.iter().map(|stream| names::stream_number(conn, stream));
-        let numbers = numbers.collect::<Result<Vec<_>, _>>()?;
-        return Ok(Some(numbers.into_iter().flatten().map(Source::Stream).collect()));
+        let streams = item.streams.iter().map(|stream| lists::named(conn, Table::Streams, Sort::Stream, stream));
+        let streams = streams.collect::<Result<Vec<_>, _>>()?;
+        return Ok(Some(streams.into_iter().flatten().collect()));
     }
     if !item.tags.is_empty() {
-        return Ok(Some(rarest(conn, &item.tags, range)?.into_iter().collect()));
+        let tags = item.tags.iter().map(|tag| lists::named(conn, Table::Tags, Sort::Tag(tag.clone()), tag));
+        let tags = tags.collect::<Result<Option<Vec<_>>, _>>()?;
+        // The shortest holds all that have every tag; one that is not there holds none.
+        return Ok(Some(tags.into_iter().flatten().min_by_key(|list| list.last).into_iter().collect()));
     }
     if item.types.is_empty() && item.categories.is_empty() {
         return Ok(None);
     }
     let kinds = kinds_of(conn, item)?;
-    Ok((kinds.len() <= MAX_LANES).then(|| kinds.into_iter().map(Source::Kind).collect()))
-}
-
-fn rarest(conn: &Connection, tags: &[Tag], range: Range) -> Result<Option<Source>, Fault> {
-    let [_, _, ..] = tags else {
-        return Ok(tags.first().cloned().map(Source::Tag));
-    };
-    let mut statement = conn.prepare_cached(
-        "SELECT count(*) FROM (SELECT 1 FROM tags WHERE tag = ?1 AND position BETWEEN ?2 AND ?3 LIMIT ?4)",
-    )?;
-    let mut counted = Vec::with_capacity(tags.len());
-    for tag in tags {
-        let count: i64 = statement.query_row(params![tag.as_str(), range.low, range.high, PROBE], |row| row.get(0))?;
-        counted.push((count, tag));
-    }
-    Ok(counted.into_iter().min_by_key(|(count, _)| *count).map(|(_, tag)| Source::Tag(tag.clone())))
+    Ok((kinds.len() <= MAX_LANES).then(|| kinds.into_iter().collect()))
 }
 
 /// The kinds an item with types or categories is about; more than [`MAX_LANES`] when there are too many.
-fn kinds_of(conn: &Connection, item: &Item) -> Result<BTreeSet<i64>, Fault> {
-    let limit = i64::try_from(MAX_LANES + 1).unwrap_or(i64::MAX);
+fn kinds_of(conn: &Connection, item: &Item) -> Result<BTreeSet<List>, Fault> {
     let mut kinds = BTreeSet::new();
-    let mut add = |sql: &str, category: Option<&str>, event_type: Option<&str>| -> Result<bool, Fault> {
-        let mut statement = conn.prepare_cached(sql)?;
-        let mut rows = statement.query(params![category, event_type, limit])?;
-        while let Some(row) = rows.next()? {
-            kinds.insert(row.get(0)?);
-        }
+    let mut add = |category: Option<&str>, event_type: Option<&str>| -> Result<bool, Fault> {
+        let found = names::kinds(conn, category, event_type, MAX_LANES + 1)?;
+        kinds.extend(found.into_iter().map(|(number, last)| List { sort: Sort::Kind, number, last }));
         Ok(kinds.len() > MAX_LANES)
     };
-    let by_both = "SELECT number FROM kinds WHERE category = ?1 AND type = ?2 LIMIT ?3";
-    let by_category = "SELECT number FROM kinds WHERE category = ?1 AND ?2 IS NULL LIMIT ?3";
-    let by_type = "SELECT number FROM kinds WHERE type = ?2 AND ?1 IS NULL LIMIT ?3";
     'all: {
         if item.categories.is_empty() {
             for event_type in &item.types {
-                if add(by_type, None, Some(event_type))? {
+                if add(None, Some(event_type))? {
                     break 'all;
                 }
             }
         } else if item.types.is_empty() {
             for category in &item.categories {
-                if add(by_category, Some(category), None)? {
+                if add(Some(category), None)? {
                     break 'all;
                 }
             }
         } else {
             for category in &item.categories {
                 for event_type in &item.types {
-                    if add(by_both, Some(category), Some(event_type))? {
+                    if add(Some(category), Some(event_type))? {
                         break 'all;
                     }
                 }
@@ -136,27 +106,26 @@ pub(crate) struct Candidates {
     last: Option<i64>,
 }
 
-/// One source, read a chunk at a time.
+/// One list, read a chunk at a time.
 struct Lane {
-    source: Source,
-    ready: VecDeque<i64>,
-    /// What is still to be read: revisions for a stream, positions for the others. `None`: not yet known.
+    list: List,
+    ready: VecDeque<Entry>,
+    /// The numbers of the entries that are still to be read; `None`: not yet known.
     rest: Option<Range>,
     within: Range,
     chunk: usize,
 }
 
 impl Candidates {
-    pub(crate) fn new(sources: BTreeSet<Source>, direction: Direction, limit: usize, within: Range) -> Self {
+    pub(crate) fn new(lists: BTreeSet<List>, direction: Direction, limit: usize, within: Range) -> Self {
         let chunk = limit.clamp(4, CHUNK);
-        let lanes = sources
-            .into_iter()
-            .map(|source| Lane { source, ready: VecDeque::new(), rest: None, within, chunk })
-            .collect();
+        let lanes =
+            lists.into_iter().map(|list| Lane { list, ready: VecDeque::new(), rest: None, within, chunk }).collect();
         Self { lanes, direction, last: None }
     }
 
-    pub(crate) fn next(&mut self, conn: &Connection) -> Result<Option<i64>, Fault> {
+    /// The next position, and a list that names it.
+    pub(crate) fn next(&mut self, conn: &Connection) -> Result<Option<(i64, &List)>, Fault> {
         loop {
             let mut best: Option<(i64, usize)> = None;
             for (index, lane) in self.lanes.iter_mut().enumerate() {
@@ -175,10 +144,17 @@ impl Candidates {
                 return Ok(None);
             };
             self.lanes[index].ready.pop_front();
-            // Two indexes may name the same event.
+            let has_passed = self.last.is_some_and(|last| match self.direction {
+                Direction::Forward => position < last,
+                Direction::Backward => position > last,
+            });
+            if has_passed {
+                return Err(self.lanes[index].list.misleads(position));
+            }
+            // Two lists may name the same event.
             if self.last != Some(position) {
                 self.last = Some(position);
-                return Ok(Some(position));
+                return Ok(Some((position, &self.lanes[index].list)));
             }
         }
     }
@@ -189,104 +165,30 @@ impl Lane {
         if self.ready.is_empty() {
             self.fill(conn, direction)?;
         }
-        Ok(self.ready.front().copied())
+        Ok(self.ready.front().map(|entry| entry.position))
     }
 
     fn fill(&mut self, conn: &Connection, direction: Direction) -> Result<(), Fault> {
-        let rest = match (self.rest, &self.source) {
-            (Some(rest), _) => rest,
-            (None, Source::Stream(stream)) => revisions_within(conn, *stream, self.within)?,
-            (None, _) => self.within,
+        let rest = match self.rest {
+            Some(rest) => rest,
+            None => self.numbers_within(conn)?,
         };
-        self.rest = Some(rest);
-        if rest.is_empty() {
-            return Ok(());
+        if !rest.is_empty() {
+            self.ready.extend(self.list.entries(conn, rest, direction, self.chunk)?);
+            self.chunk = CHUNK;
         }
-        let (order, forward) = match direction {
-            Direction::Forward => ("ASC", true),
-            Direction::Backward => ("DESC", false),
-        };
-        // First what the rest is counted in, then the position.
-        let sql = match &self.source {
-            Source::Stream(_) => format!(
-                "SELECT revision, position FROM log WHERE stream = ?1 AND revision BETWEEN ?2 AND ?3 \
-                 ORDER BY revision {order} LIMIT ?4"
-            ),
-            Source::Kind(_) => format!(
-                "SELECT position, position FROM log WHERE kind = ?1 AND position BETWEEN ?2 AND ?3 \
-                 ORDER BY position {order} LIMIT ?4"
-            ),
-            Source::Tag(_) => format!(
-                "SELECT position, position FROM tags WHERE tag = ?1 AND position BETWEEN ?2 AND ?3 \
-                 ORDER BY position {order} LIMIT ?4"
-            ),
-        };
-        let mut statement = conn.prepare_cached(&sql)?;
-        let limit = i64::try_from(self.chunk).unwrap_or(i64::MAX);
-        let mut rows = match &self.source {
-            Source::Stream(number) | Source::Kind(number) => {
-                statement.query(params![number, rest.low, rest.high, limit])?
-            }
-            Source::Tag(tag) => statement.query(params![tag.as_str(), rest.low, rest.high, limit])?,
-        };
-        let mut last = None;
-        while let Some(row) = rows.next()? {
-            last = Some(row.get::<_, i64>(0)?);
-            self.ready.push_back(row.get(1)?);
-        }
-        let is_done = self.ready.len() < self.chunk;
-        self.chunk = CHUNK;
-        self.rest = Some(match last {
-            Some(last) if !is_done && forward => Range { low: last + 1, ..rest },
-            Some(last) if !is_done => Range { high: last - 1, ..rest },
-            _ => Range { low: 1, high: 0 },
+        self.rest = Some(match (self.ready.back(), direction) {
+            (Some(last), Direction::Forward) => Range { low: last.n + 1, ..rest },
+            (Some(last), Direction::Backward) => Range { high: last.n - 1, ..rest },
+            (None, _) => rest,
         });
         Ok(())
     }
-}
 
-/// The revisions of a stream whose positions are in the range.
-pub(crate) fn revisions_within(conn: &Connection, stream: i64, within: Range) -> Result<Range, Fault> {
-    let before = revision_at(conn, stream, within.low - 1)?;
-    let high = revision_at(conn, stream, within.high)?;
-    Ok(Range { low: before.map_or(0, |before| before + 1), high: high.unwrap_or(-1) })
-}
-
-/// The last revision of a stream at or below a position. Revisions and positions of a stream rise together,
-/// so it is found by halving.
-pub(crate) fn revision_at(conn: &Connection, stream: i64, position: i64) -> Result<Option<i64>, Fault> {
-    let Some(last) = last_revision(conn, stream)? else {
-        return Ok(None);
-    };
-    let is_at_or_below =
-        |revision: i64| -> Result<bool, Fault> { Ok(position_of(conn, stream, revision)? <= position) };
-    if is_at_or_below(last)? {
-        return Ok(Some(last));
+    /// The numbers of the list's entries whose positions are in the range.
+    fn numbers_within(&self, conn: &Connection) -> Result<Range, Fault> {
+        let before = if self.within.low <= 1 { None } else { self.list.at(conn, self.within.low - 1)? };
+        let high = self.list.at(conn, self.within.high)?;
+        Ok(Range { low: before.map_or(0, |before| before + 1), high: high.unwrap_or(-1) })
     }
-    if !is_at_or_below(0)? {
-        return Ok(None);
-    }
-    let (mut low, mut high) = (0, last);
-    while high - low > 1 {
-        let middle = low + (high - low) / 2;
-        if is_at_or_below(middle)? {
-            low = middle;
-        } else {
-            high = middle;
-        }
-    }
-    Ok(Some(low))
-}
-
-fn position_of(conn: &Connection, stream: i64, revision: i64) -> Result<i64, Fault> {
-    let mut statement = conn.prepare_cached("SELECT position FROM log WHERE stream = ?1 AND revision = ?2")?;
-    let position = statement.query_row([stream, revision], |row| row.get(0)).optional()?;
-    position.ok_or_else(|| gap(conn, stream, revision))
-}
-
-/// A revision that has to be there and is not.
-pub(crate) fn gap(conn: &Connection, stream: i64, revision: i64) -> Fault {
-    let name =
-        Names::default().stream(conn, stream).map_or_else(|_| format!("number {stream}"), |name| name.to_string());
-    Fault::Damaged(format!("table log, stream {name}, revision {revision}: the event is missing"))
 }

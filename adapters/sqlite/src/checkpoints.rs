@@ -20,6 +20,26 @@ pub(crate) fn load(conn: &Connection, store: StoreId, name: &str) -> Result<Chec
     Ok(CheckpointState::new(store, position, Token(token.cast_unsigned())))
 }
 
+/// Tells of every checkpoint whose row is damaged, or that stands past the frontier.
+pub(crate) fn verify(
+    conn: &Connection,
+    store: StoreId,
+    frontier: Option<Position>,
+    mut tell: impl FnMut(Fault),
+) -> Result<(), Fault> {
+    let mut names = conn.prepare("SELECT name FROM checkpoints")?;
+    let mut rows = names.query([])?;
+    while let Some(row) = rows.next()? {
+        let name = row.get_ref(0)?.as_str()?;
+        match load(conn, store, name) {
+            Ok(state) if state.position <= frontier => {}
+            Ok(_) => tell(Fault::Damaged(format!("table checkpoints, name {name}: it stands past the frontier"))),
+            Err(fault) => tell(fault),
+        }
+    }
+    Ok(())
+}
+
 /// What the move would make of the checkpoint, if it may happen.
 pub(crate) fn judge(
     checkpoint: &Checkpoint,

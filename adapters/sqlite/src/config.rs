@@ -91,7 +91,7 @@ impl SqliteConfig {
         Self { queue_bytes: bytes, ..self }
     }
 
-    /// How many streams' last revisions the writer keeps in memory; 100,000 unless set.
+    /// How many streams, and as many kinds and tags, the writer knows the ends of by heart; 100,000 unless set.
     pub fn cached_heads(self, streams: usize) -> Self {
         Self { cached_heads: streams, ..self }
     }

@@ -2,6 +2,7 @@
 
 use portolan_kernel::ports::{AppendError, ReadError, SnapshotError, Source};
 use rusqlite::ErrorCode;
+use rusqlite::types::FromSqlError;
 use std::path::{Path, PathBuf};
 
 /// Why a store was not opened. The file is as it was before.
@@ -78,6 +79,12 @@ pub(crate) enum Fault {
     Unfit(&'static str),
     #[error("the log is full: no position is left")]
     NoPosition,
+}
+
+impl From<FromSqlError> for Fault {
+    fn from(error: FromSqlError) -> Self {
+        Self::Sqlite(error.into())
+    }
 }
 
 /// What a caller can do about a [`Fault`].

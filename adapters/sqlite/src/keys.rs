@@ -62,6 +62,19 @@ pub(crate) fn record(
     Ok(())
 }
 
+/// Tells of every key whose row is damaged.
+pub(crate) fn verify(conn: &Connection, mut tell: impl FnMut(Fault)) -> Result<(), Fault> {
+    let mut keys = conn.prepare("SELECT scope, id FROM keys")?;
+    let mut rows = keys.query([])?;
+    while let Some(row) = rows.next()? {
+        if let Err(fault) = find(conn, row.get_ref(0)?.as_str()?, row.get_ref(1)?.as_str()?, None, Timestamp::default())
+        {
+            tell(fault);
+        }
+    }
+    Ok(())
+}
+
 /// Deletes expired keys, some at a time: each call looks at the next few in the order of the index, so no
 /// index on the time is needed.
 #[derive(Default)]

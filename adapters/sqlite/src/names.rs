@@ -1,7 +1,14 @@
-//! Stream names and event types, interned: a number in the log, one shared text in memory.
+//! Names, interned: a number in the log, one shared text in memory. Streams, kinds (category and type together) and
+//! tags each have a table of them.
+//!
+//! A row carries a checksum over its number, its name and its head, verified when it is loaded. A name that is not
+//! found is not yet missing: an entry of the index on names whose bytes have changed is not found under what it was,
+//! and still stands where it stood. So the entries on both sides of the gap are compared with their rows.
 
+use crate::checksum::Checksum;
 use crate::error::Fault;
-use portolan_kernel::values::{EventType, StreamId};
+use crate::heads::Head;
+use portolan_kernel::values::{EventType, Name, StreamId};
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::HashMap;
 
@@ -12,7 +19,13 @@ const KEPT: usize = 50_000;
 #[derive(Default)]
 pub(crate) struct Names {
     streams: HashMap<i64, StreamId>,
-    types: HashMap<i64, EventType>,
+    kinds: HashMap<i64, Kind>,
+}
+
+/// A category and a type, which share a number.
+pub(crate) struct Kind {
+    pub(crate) category: Name,
+    pub(crate) event_type: EventType,
 }
 
 impl Names {
@@ -20,83 +33,260 @@ impl Names {
         if let Some(name) = self.streams.get(&number) {
             return Ok(name.clone());
         }
-        let text = text_of(conn, "SELECT name FROM streams WHERE number = ?1", number)?;
-        let name = text.and_then(|text| StreamId::new(text).ok());
-        let name = name.ok_or_else(|| Fault::Damaged(format!("table streams, number {number}")))?;
-        keep(&mut self.streams, number, name.clone());
+        let mut statement = conn.prepare_cached("SELECT name, last, checksum FROM streams WHERE number = ?1")?;
+        let name = statement
+            .query_row([number], |row| {
+                let name = row.get_ref(0)?.as_str().ok().and_then(|name| StreamId::new(name).ok());
+                let (last, checksum): (i64, i64) = (row.get(1)?, row.get(2)?);
+                Ok(name.filter(|name| Table::Streams.checksum(number, name, last) == checksum))
+            })
+            .optional()?;
+        let name = name.flatten().ok_or_else(|| Table::Streams.damaged(number))?;
+        self.keep_stream(number, name.clone());
         Ok(name)
     }
 
-    pub(crate) fn event_type(&mut self, conn: &Connection, kind: i64) -> Result<EventType, Fault> {
-        if let Some(name) = self.types.get(&kind) {
-            return Ok(name.clone());
+    /// Keeps a stream's name that is known to stand behind the number.
+    pub(crate) fn keep_stream(&mut self, number: i64, name: StreamId) {
+        keep(&mut self.streams, number, name);
+    }
+
+    pub(crate) fn kind(&mut self, conn: &Connection, number: i64) -> Result<&Kind, Fault> {
+        // Looked up twice for the borrow checker's sake; kinds are few, and nearly always there.
+        if !self.kinds.contains_key(&number) {
+            let kind = load_kind(conn, number)?;
+            keep(&mut self.kinds, number, kind);
         }
-        let text = text_of(conn, "SELECT type FROM kinds WHERE number = ?1", kind)?;
-        let name = text.and_then(|text| EventType::new(text).ok());
-        let name = name.ok_or_else(|| Fault::Damaged(format!("table kinds, number {kind}")))?;
-        keep(&mut self.types, kind, name.clone());
-        Ok(name)
+        self.kinds.get(&number).ok_or_else(|| damaged_kind(number))
     }
 
     pub(crate) fn clear(&mut self) {
         self.streams.clear();
-        self.types.clear();
+        self.kinds.clear();
     }
 }
 
-fn text_of(conn: &Connection, sql: &str, number: i64) -> Result<Option<String>, Fault> {
-    Ok(conn.prepare_cached(sql)?.query_row([number], |row| row.get(0)).optional()?)
-}
-
-fn keep<K: core::hash::Hash + Eq, V>(names: &mut HashMap<K, V>, key: K, value: V) {
+fn keep<V>(names: &mut HashMap<i64, V>, number: i64, name: V) {
     if names.len() >= KEPT {
         names.clear();
     }
-    names.insert(key, value);
+    names.insert(number, name);
 }
 
-/// The number of a stream, if it has one.
-pub(crate) fn stream_number(conn: &Connection, name: &str) -> Result<Option<i64>, Fault> {
-    let mut statement = conn.prepare_cached("SELECT number FROM streams WHERE name = ?1")?;
-    Ok(statement.query_row([name], |row| row.get(0)).optional()?)
+/// The tables whose names are one text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Table {
+    Streams,
+    Tags,
 }
 
-/// Gives a stream its number.
-pub(crate) fn new_stream(conn: &Connection, name: &str) -> Result<i64, Fault> {
-    Ok(conn.prepare_cached("INSERT INTO streams (name) VALUES (?1)")?.insert([name])?)
-}
-
-/// The numbers of kinds (category and event type together), for the writer.
-#[derive(Default)]
-pub(crate) struct Kinds {
-    /// By category, a control character (names have none), and type.
-    numbers: HashMap<String, i64>,
-    key: String,
-}
-
-impl Kinds {
-    /// The number of a kind, which gets one now if it has none.
-    pub(crate) fn number(&mut self, conn: &Connection, category: &str, event_type: &str) -> Result<i64, Fault> {
-        self.key.clear();
-        self.key.extend([category, "\n", event_type]);
-        if let Some(number) = self.numbers.get(&self.key) {
-            return Ok(*number);
+impl Table {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Streams => "streams",
+            Self::Tags => "tags",
         }
-        let known = conn
-            .prepare_cached("SELECT number FROM kinds WHERE category = ?1 AND type = ?2")?
-            .query_row([category, event_type], |row| row.get(0))
-            .optional()?;
-        let number = match known {
-            Some(number) => number,
-            None => conn
-                .prepare_cached("INSERT INTO kinds (category, type) VALUES (?1, ?2)")?
-                .insert(params![category, event_type])?,
-        };
-        keep(&mut self.numbers, self.key.clone(), number);
-        Ok(number)
     }
 
-    pub(crate) fn clear(&mut self) {
-        self.numbers.clear();
+    pub(crate) fn checksum(self, number: i64, name: &str, last: i64) -> i64 {
+        Checksum::of(self.name()).number(number).bytes(name.as_bytes()).number(last).get()
     }
+
+    pub(crate) fn damaged(self, number: i64) -> Fault {
+        Fault::Damaged(format!("table {}, number {number}", self.name()))
+    }
+
+    fn sql(self, streams: &'static str, tags: &'static str) -> &'static str {
+        match self {
+            Self::Streams => streams,
+            Self::Tags => tags,
+        }
+    }
+
+    /// The head of the list of this name; an empty one where there is no such list.
+    pub(crate) fn head(self, conn: &Connection, name: &str) -> Result<Head, Fault> {
+        let mut statement = conn.prepare_cached(self.sql(
+            "SELECT number, last, checksum FROM streams WHERE name = ?1",
+            "SELECT number, last, checksum FROM tags WHERE name = ?1",
+        ))?;
+        let row: Option<(i64, i64, i64)> =
+            statement.query_row([name], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).optional()?;
+        match row {
+            Some((number, last, checksum)) if self.checksum(number, name, last) == checksum => {
+                Ok(Head { number: Some(number), last: Some(last) })
+            }
+            Some((number, ..)) => Err(self.damaged(number)),
+            None => self.is_missing(conn, name).map(|()| Head::default()),
+        }
+    }
+
+    /// Compares the neighbours of a name that was not found with their rows.
+    fn is_missing(self, conn: &Connection, name: &str) -> Result<(), Fault> {
+        let sides = [
+            self.sql(
+                "SELECT name, number FROM streams WHERE name < ?1 ORDER BY name DESC LIMIT 1",
+                "SELECT name, number FROM tags WHERE name < ?1 ORDER BY name DESC LIMIT 1",
+            ),
+            self.sql(
+                "SELECT name, number FROM streams WHERE name > ?1 ORDER BY name LIMIT 1",
+                "SELECT name, number FROM tags WHERE name > ?1 ORDER BY name LIMIT 1",
+            ),
+        ];
+        for side in sides {
+            let mut entry = conn.prepare_cached(side)?;
+            let found: Option<(Vec<u8>, i64)> =
+                entry.query_row([name], |row| Ok((row.get_ref(0)?.as_bytes()?.to_vec(), row.get(1)?))).optional()?;
+            let Some((indexed, number)) = found else { continue };
+            // From the table, and not from the index that is in question.
+            let mut row = conn.prepare_cached(self.sql(
+                "SELECT name FROM streams NOT INDEXED WHERE number = ?1",
+                "SELECT name FROM tags NOT INDEXED WHERE number = ?1",
+            ))?;
+            if row.query_row([number], |row| Ok(row.get_ref(0)?.as_bytes()? == indexed)).optional()? != Some(true) {
+                return Err(Fault::Damaged(format!("index of table {} by name, at number {number}", self.name())));
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives a name its number. The row is sealed by [`save`](Self::save), in the same transaction.
+    pub(crate) fn add(self, conn: &Connection, name: &str) -> Result<i64, Fault> {
+        let sql = self.sql(
+            "INSERT INTO streams (name, last, checksum) VALUES (?1, -1, 0)",
+            "INSERT INTO tags (name, last, checksum) VALUES (?1, -1, 0)",
+        );
+        Ok(conn.prepare_cached(sql)?.insert([name])?)
+    }
+
+    /// Writes where a list ends.
+    pub(crate) fn save(self, conn: &Connection, name: &str, head: Head) -> Result<(), Fault> {
+        if let Head { number: Some(number), last: Some(last) } = head {
+            let sql = self.sql(
+                "UPDATE streams SET last = ?2, checksum = ?3 WHERE number = ?1",
+                "UPDATE tags SET last = ?2, checksum = ?3 WHERE number = ?1",
+            );
+            conn.prepare_cached(sql)?.execute([number, last, self.checksum(number, name, last)])?;
+        }
+        Ok(())
+    }
+}
+
+pub(crate) fn kind_checksum(number: i64, category: &str, event_type: &str, last: i64) -> i64 {
+    Checksum::of("kinds").number(number).bytes(category.as_bytes()).bytes(event_type.as_bytes()).number(last).get()
+}
+
+pub(crate) fn damaged_kind(number: i64) -> Fault {
+    Fault::Damaged(format!("table kinds, number {number}"))
+}
+
+fn load_kind(conn: &Connection, number: i64) -> Result<Kind, Fault> {
+    let mut statement = conn.prepare_cached("SELECT category, type, last, checksum FROM kinds WHERE number = ?1")?;
+    let kind = statement
+        .query_row([number], |row| {
+            let (Ok(category), Ok(event_type)) = (row.get_ref(0)?.as_str(), row.get_ref(1)?.as_str()) else {
+                return Ok(None);
+            };
+            let is_whole = kind_checksum(number, category, event_type, row.get(2)?) == row.get::<_, i64>(3)?;
+            let names = Name::new(category).ok().zip(EventType::new(event_type).ok());
+            Ok(names.filter(|_| is_whole).map(|(category, event_type)| Kind { category, event_type }))
+        })
+        .optional()?;
+    kind.flatten().ok_or_else(|| damaged_kind(number))
+}
+
+/// Gives a kind its number. The row is sealed by [`save_kind`], in the same transaction.
+pub(crate) fn new_kind(conn: &Connection, category: &str, event_type: &str) -> Result<i64, Fault> {
+    let mut statement =
+        conn.prepare_cached("INSERT INTO kinds (category, type, last, checksum) VALUES (?1, ?2, -1, 0)")?;
+    Ok(statement.insert([category, event_type])?)
+}
+
+/// Writes where a kind's list ends.
+pub(crate) fn save_kind(conn: &Connection, category: &str, event_type: &str, head: Head) -> Result<(), Fault> {
+    if let Head { number: Some(number), last: Some(last) } = head {
+        let checksum = kind_checksum(number, category, event_type, last);
+        conn.prepare_cached("UPDATE kinds SET last = ?2, checksum = ?3 WHERE number = ?1")?
+            .execute([number, last, checksum])?;
+    }
+    Ok(())
+}
+
+/// The numbers and last entries of the kinds of a category, a type, or both; at most `limit` of them.
+pub(crate) fn kinds(
+    conn: &Connection,
+    category: Option<&str>,
+    event_type: Option<&str>,
+    limit: usize,
+) -> Result<Vec<(i64, i64)>, Fault> {
+    const BY_CATEGORY: &str = "SELECT number, category, type, last, checksum FROM kinds \
+         WHERE category = ?1 AND type >= coalesce(?2, '') AND type <= coalesce(?2, type) \
+         ORDER BY category, type LIMIT ?3";
+    const BY_TYPE: &str = "SELECT number, category, type, last, checksum FROM kinds INDEXED BY kinds_by_type \
+         WHERE ?1 IS NULL AND type = ?2 ORDER BY type, category LIMIT ?3";
+    let mut statement = conn.prepare_cached(if category.is_some() { BY_CATEGORY } else { BY_TYPE })?;
+    let mut rows = statement.query(params![category, event_type, i64::try_from(limit).unwrap_or(i64::MAX)])?;
+    let mut found = Vec::new();
+    // The other half of the index's key, of the first row and of the last.
+    let mut ends = (event_type.filter(|_| category.is_some()).unwrap_or_default().to_owned(), None);
+    while let Some(row) = rows.next()? {
+        let number = row.get(0)?;
+        let (its_category, its_type) = (row.get_ref(1)?.as_str()?, row.get_ref(2)?.as_str()?);
+        let is_asked =
+            category.is_none_or(|asked| asked == its_category) && event_type.is_none_or(|asked| asked == its_type);
+        let last = row.get(3)?;
+        if !is_asked || kind_checksum(number, its_category, its_type, last) != row.get::<_, i64>(4)? {
+            return Err(damaged_kind(number));
+        }
+        let other = if category.is_some() { its_type } else { its_category };
+        if found.is_empty() {
+            other.clone_into(&mut ends.0);
+        }
+        ends.1 = Some(other.to_owned());
+        found.push((number, last));
+    }
+    if found.len() < limit {
+        let last = ends.1.as_deref().unwrap_or(&ends.0);
+        match (category, event_type) {
+            (Some(category), _) => are_all_kinds(conn, &BY_CATEGORY_SIDES, category, (&ends.0, last))?,
+            (None, Some(event_type)) => are_all_kinds(conn, &BY_TYPE_SIDES, event_type, (&ends.0, last))?,
+            (None, None) => {}
+        }
+    }
+    Ok(found)
+}
+
+const BY_CATEGORY_SIDES: [&str; 2] = [
+    "SELECT category, type, number FROM kinds WHERE (category, type) < (?1, ?2) \
+     ORDER BY category DESC, type DESC LIMIT 1",
+    "SELECT category, type, number FROM kinds WHERE (category, type) > (?1, ?2) ORDER BY category, type LIMIT 1",
+];
+const BY_TYPE_SIDES: [&str; 2] = [
+    "SELECT category, type, number FROM kinds INDEXED BY kinds_by_type WHERE (type, category) < (?1, ?2) \
+     ORDER BY type DESC, category DESC LIMIT 1",
+    "SELECT category, type, number FROM kinds INDEXED BY kinds_by_type WHERE (type, category) > (?1, ?2) \
+     ORDER BY type, category LIMIT 1",
+];
+
+/// Compares the neighbours of the kinds that were found under a name, from one end to the other by the other
+/// half of the key, with their rows.
+fn are_all_kinds(conn: &Connection, sides: &[&str; 2], name: &str, ends: (&str, &str)) -> Result<(), Fault> {
+    for (side, end) in sides.iter().zip([ends.0, ends.1]) {
+        let mut entry = conn.prepare_cached(side)?;
+        let found: Option<(Vec<u8>, Vec<u8>, i64)> = entry
+            .query_row([name, end], |row| {
+                Ok((row.get_ref(0)?.as_bytes()?.to_vec(), row.get_ref(1)?.as_bytes()?.to_vec(), row.get(2)?))
+            })
+            .optional()?;
+        let Some((category, event_type, number)) = found else { continue };
+        let mut row = conn.prepare_cached("SELECT category, type FROM kinds NOT INDEXED WHERE number = ?1")?;
+        let agrees = row
+            .query_row([number], |row| {
+                Ok(row.get_ref(0)?.as_bytes()? == category && row.get_ref(1)?.as_bytes()? == event_type)
+            })
+            .optional()?;
+        if agrees != Some(true) {
+            return Err(Fault::Damaged(format!("index of table kinds, at number {number}")));
+        }
+    }
+    Ok(())
 }

@@ -1,9 +1,10 @@
-//! The events of the log that match a query, found by the index that fits it best.
+//! The events of the log that match a query, found by the lists that fit it best.
 //!
-//! An index only proposes candidates; [`Query::matches`] decides. So no plan can change what a query means.
+//! A list only proposes candidates; [`Query::matches`] decides. So no plan can change what a query means.
 
 use crate::candidates::{Candidates, Plan};
 use crate::error::Fault;
+use crate::lists::List;
 use crate::names::Names;
 use crate::rows::{self, COLUMNS};
 use alloc::sync::Arc;
@@ -29,6 +30,10 @@ pub(crate) struct Range {
 impl Range {
     pub(crate) fn is_empty(self) -> bool {
         self.low > self.high
+    }
+
+    pub(crate) fn count(self) -> i64 {
+        (self.high.saturating_add(1) - self.low).max(0)
     }
 
     pub(crate) fn holds(self, number: i64) -> bool {
@@ -58,9 +63,7 @@ impl Scan<'_> {
         }
         match Plan::of(conn, self.query, range)? {
             Plan::Log => page.by_log(conn, names, range),
-            Plan::Indexes(lanes) => {
-                page.by_indexes(conn, names, Candidates::new(lanes, self.direction, self.limit, range))
-            }
+            Plan::Lists(lists) => page.by_lists(conn, names, Candidates::new(lists, self.direction, self.limit, range)),
         }
     }
 }
@@ -99,10 +102,10 @@ impl Page<'_, '_> {
         Ok(self.done(None))
     }
 
-    fn by_indexes(mut self, conn: &Connection, names: &mut Names, mut candidates: Candidates) -> Result<Found, Fault> {
+    fn by_lists(mut self, conn: &Connection, names: &mut Names, mut candidates: Candidates) -> Result<Found, Fault> {
         let mut fetch = conn.prepare_cached(&format!("SELECT {COLUMNS} FROM log WHERE position = ?1"))?;
-        while let Some(position) = candidates.next(conn)? {
-            let event = fetch_one(conn, names, &mut fetch, position)?;
+        while let Some((position, list)) = candidates.next(conn)? {
+            let event = fetch_one(conn, names, &mut fetch, position, list)?;
             if self.take(event) {
                 return Ok(self.done(Some(position)));
             }
@@ -131,8 +134,15 @@ fn fetch_one(
     names: &mut Names,
     fetch: &mut CachedStatement<'_>,
     position: i64,
+    list: &List,
 ) -> Result<Arc<Recorded>, Fault> {
-    let decoded = fetch.query_row([position], |row| Ok(rows::decode(conn, names, row))).optional()?;
-    // An index names it, so it has to be there.
-    decoded.unwrap_or_else(|| Err(rows::damaged(position)))
+    let found = fetch.query_row([position], |row| {
+        Ok(rows::decode(conn, names, row).and_then(|event| Ok((list.holds(row, &event)?, event))))
+    });
+    // A list names it, so it has to be there, and to be of that list.
+    match found.optional()? {
+        None => Err(rows::damaged(position)),
+        Some(Ok((false, _))) => Err(list.misleads(position)),
+        Some(decoded) => decoded.map(|(_, event)| event),
+    }
 }

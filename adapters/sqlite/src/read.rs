@@ -1,9 +1,9 @@
 //! One page of events, from one snapshot of the file.
 
 use crate::append::position;
-use crate::candidates::{gap, revision_at};
 use crate::error::Fault;
-use crate::names;
+use crate::lists::{self, Sort};
+use crate::names::Table;
 use crate::query::{Found, PAGE_BYTES, Range, Scan};
 use crate::readers::Reader;
 use crate::rows::{self, COLUMNS};
@@ -17,7 +17,7 @@ pub(crate) fn page(reader: &mut Reader, read: &Read, page_events: u32) -> Result
     let frontier = read.until.map_or(stored, |until| number(until.get()).min(stored));
     let limit = usize::try_from(read.limit.min(page_events)).unwrap_or(usize::MAX);
     match &read.from {
-        Start::Stream(stream, after) => stream_page(reader, read, stream, *after, frontier, limit),
+        Start::Stream(stream, after) => stream_page(reader, read, stream, *after, (frontier, stored), limit),
         Start::Log(query, after) => log_page(reader, read, query, *after, frontier, limit),
     }
 }
@@ -55,17 +55,20 @@ fn stream_page(
     read: &Read,
     stream: &StreamId,
     after: Option<Revision>,
-    frontier: i64,
+    (frontier, stored): (i64, i64),
     limit: usize,
 ) -> Result<Page, Fault> {
     let Reader { conn, names } = reader;
-    let last = match names::stream_number(conn, stream)? {
-        None => None,
-        Some(number) => revision_at(conn, number, frontier)?.map(|last| (number, last)),
+    let list = lists::named(conn, Table::Streams, Sort::Stream, stream)?;
+    let last = match &list {
+        // In one snapshot, a frontier that was not held back has all of the stream below it.
+        Some(list) if frontier < stored => list.at(conn, frontier)?,
+        list => list.as_ref().map(|list| list.last),
     };
-    let Some((number_of_stream, last)) = last else {
+    let (Some(list), Some(last)) = (list, last) else {
         return Ok(Page::new(Vec::new(), position(frontier), None, None));
     };
+    names.keep_stream(list.number, stream.clone());
     let after = after.map(|after| number(after.get()));
     let (range, order) = match read.direction {
         Direction::Forward => (Range { low: after.map_or(0, |after| after.saturating_add(1)), high: last }, "ASC"),
@@ -80,12 +83,12 @@ fn stream_page(
     let mut statement = conn.prepare_cached(&format!(
         "SELECT {COLUMNS} FROM log WHERE stream = ?1 AND revision BETWEEN ?2 AND ?3 ORDER BY revision {order}"
     ))?;
-    let mut rows = statement.query([number_of_stream, range.low, range.high])?;
+    let mut rows = statement.query([list.number, range.low, range.high])?;
     while events.len() < limit && bytes < PAGE_BYTES && range.holds(expected) {
-        let row = rows.next()?.ok_or_else(|| gap(conn, number_of_stream, expected))?;
+        let row = rows.next()?.ok_or_else(|| list.lacks(conn, expected))?;
         let event = rows::decode(conn, names, row)?;
         if number(event.revision.get()) != expected || event.stream != *stream {
-            return Err(gap(conn, number_of_stream, expected));
+            return Err(list.lacks(conn, expected));
         }
         bytes += event.bytes();
         events.push(event);

@@ -15,7 +15,8 @@ pub(crate) const COLUMNS: &str =
 
 const INSERT: &str = "INSERT INTO log (position, stream, revision, kind, version, format, recorded_at, id, tags, payload, \
      metadata, checksum) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
-const INSERT_TAG: &str = "INSERT OR IGNORE INTO tags (tag, position) VALUES (?1, ?2)";
+const INSERT_KIND: &str = "INSERT INTO kind_events (kind, n, position) VALUES (?1, ?2, ?3)";
+const INSERT_TAG: &str = "INSERT INTO tag_events (tag, n, position) VALUES (?1, ?2, ?3)";
 
 /// Where an event goes.
 #[derive(Clone, Copy)]
@@ -23,19 +24,27 @@ pub(crate) struct Place {
     pub(crate) position: i64,
     pub(crate) stream: i64,
     pub(crate) revision: i64,
-    pub(crate) kind: i64,
+    pub(crate) kind: ListPlace,
     pub(crate) recorded_at: Timestamp,
+}
+
+/// A place in the list of a kind or a tag.
+#[derive(Clone, Copy)]
+pub(crate) struct ListPlace {
+    pub(crate) list: i64,
+    pub(crate) n: i64,
 }
 
 /// Writes events; the statement stays prepared for a whole append.
 pub(crate) struct Inserter<'c> {
     conn: &'c Connection,
     insert: CachedStatement<'c>,
+    insert_kind: CachedStatement<'c>,
 }
 
 impl<'c> Inserter<'c> {
     pub(crate) fn new(conn: &'c Connection) -> Result<Self, Fault> {
-        Ok(Self { conn, insert: conn.prepare_cached(INSERT)? })
+        Ok(Self { conn, insert: conn.prepare_cached(INSERT)?, insert_kind: conn.prepare_cached(INSERT_KIND)? })
     }
 
     pub(crate) fn insert(&mut self, event: &NewEvent, at: Place) -> Result<(), Fault> {
@@ -46,7 +55,7 @@ impl<'c> Inserter<'c> {
         insert.raw_bind_parameter(1, at.position)?;
         insert.raw_bind_parameter(2, at.stream)?;
         insert.raw_bind_parameter(3, at.revision)?;
-        insert.raw_bind_parameter(4, at.kind)?;
+        insert.raw_bind_parameter(4, at.kind.list)?;
         insert.raw_bind_parameter(5, event.version)?;
         insert.raw_bind_parameter(6, format_number(event.format))?;
         insert.raw_bind_parameter(7, recorded_at)?;
@@ -56,12 +65,12 @@ impl<'c> Inserter<'c> {
         insert.raw_bind_parameter(11, readable(&event.metadata, Format::Json))?;
         insert.raw_bind_parameter(12, checksum)?;
         insert.raw_execute()?;
-        if !event.tags.is_empty() {
-            let mut insert = self.conn.prepare_cached(INSERT_TAG)?;
-            for tag in &*event.tags {
-                insert.execute((tag.as_str(), at.position))?;
-            }
-        }
+        self.insert_kind.execute([at.kind.list, at.kind.n, at.position])?;
+        Ok(())
+    }
+
+    pub(crate) fn list_tag(&mut self, at: ListPlace, position: i64) -> Result<(), Fault> {
+        self.conn.prepare_cached(INSERT_TAG)?.execute([at.list, at.n, position])?;
         Ok(())
     }
 }
@@ -154,12 +163,16 @@ fn try_decode(
     let Some(place) = Position::new(position.cast_unsigned()) else {
         return Ok(None);
     };
-    let event =
-        NewEvent::new(names.stream(conn, stream)?, names.event_type(conn, kind)?, Bytes::copy_from_slice(payload))
-            .with_id(EventId::from_bytes(id))
-            .with_version(version)
-            .with_format(format)
-            .with_metadata(Bytes::copy_from_slice(metadata));
+    let stream = names.stream(conn, stream)?;
+    let kind = names.kind(conn, kind)?;
+    if kind.category != *stream.category() {
+        return Ok(None);
+    }
+    let event = NewEvent::new(stream, kind.event_type.clone(), Bytes::copy_from_slice(payload))
+        .with_id(EventId::from_bytes(id))
+        .with_version(version)
+        .with_format(format)
+        .with_metadata(Bytes::copy_from_slice(metadata));
     if checksum(&event, Some(tags), position, revision, recorded_at) != checked {
         return Ok(None);
     }

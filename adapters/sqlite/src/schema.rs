@@ -3,6 +3,7 @@
 use crate::checksum::Checksum;
 use crate::config::{Durability, SqliteConfig};
 use crate::error::{Fault, OpenError};
+use crate::names::{self, Table};
 use core::time::Duration;
 use portolan_kernel::ports::{Source, StoreId};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
@@ -14,7 +15,7 @@ use std::time::Instant;
 const APPLICATION_ID: i32 = 0x5054_4C4E;
 
 /// The n-th brings a file from version n to n + 1.
-const MIGRATIONS: [&str; 1] = [V1];
+const MIGRATIONS: [fn(&Connection) -> Result<(), Fault>; 2] = [to_version_1, to_version_2];
 
 /// The version of the format this crate writes.
 const VERSION: i64 = MIGRATIONS.len() as i64;
@@ -107,6 +108,74 @@ SELECT log.position, streams.name AS stream, log.revision, kinds.type, log.versi
            substr(hex(log.id), 13, 4), substr(hex(log.id), 17, 4), substr(hex(log.id), 21))) AS id
 FROM log JOIN streams ON streams.number = log.stream JOIN kinds ON kinds.number = log.kind;
 ";
+
+fn to_version_1(conn: &Connection) -> Result<(), Fault> {
+    Ok(conn.execute_batch(V1)?)
+}
+
+// Streams, kinds and tags become lists (see `lists`): each name has a checksum and a head, and what were indexes
+// on the kind and the tag are tables of dense entries. An event still touches one leaf of each.
+const V2: &str = "
+ALTER TABLE streams ADD COLUMN last INTEGER NOT NULL DEFAULT -1; -- the last revision
+ALTER TABLE streams ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0;
+UPDATE streams SET last = (SELECT max(revision) FROM log WHERE stream = number);
+
+ALTER TABLE kinds ADD COLUMN last INTEGER NOT NULL DEFAULT -1; -- the last n in kind_events
+ALTER TABLE kinds ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE kind_events (
+    kind INTEGER NOT NULL,
+    n INTEGER NOT NULL,           -- from 0, dense
+    position INTEGER NOT NULL,
+    PRIMARY KEY (kind, n)
+) STRICT, WITHOUT ROWID;
+INSERT INTO kind_events
+    SELECT kind, row_number() OVER (PARTITION BY kind ORDER BY position) - 1, position FROM log ORDER BY 1, 2;
+UPDATE kinds SET last = (SELECT max(n) FROM kind_events WHERE kind = number);
+DROP INDEX log_by_kind;
+DROP INDEX kinds_by_type;
+CREATE INDEX kinds_by_type ON kinds (type, category);
+
+ALTER TABLE tags RENAME TO tags_1;
+CREATE TABLE tags (
+    number INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    last INTEGER NOT NULL,        -- the last n in tag_events
+    checksum INTEGER NOT NULL
+) STRICT;
+CREATE TABLE tag_events (
+    tag INTEGER NOT NULL,
+    n INTEGER NOT NULL,           -- from 0, dense
+    position INTEGER NOT NULL,
+    PRIMARY KEY (tag, n)
+) STRICT, WITHOUT ROWID;
+INSERT INTO tags (name, last, checksum) SELECT tag, count(*) - 1, 0 FROM tags_1 GROUP BY tag;
+INSERT INTO tag_events
+    SELECT tags.number, row_number() OVER (PARTITION BY tag ORDER BY position) - 1, position
+    FROM tags_1 JOIN tags ON tags.name = tag ORDER BY 1, 2;
+DROP TABLE tags_1;
+";
+
+fn to_version_2(conn: &Connection) -> Result<(), Fault> {
+    conn.execute_batch(V2)?;
+    for table in [Table::Streams, Table::Tags] {
+        let mut names = conn.prepare(&format!("SELECT number, name, last FROM {}", table.name()))?;
+        let mut seal = conn.prepare(&format!("UPDATE {} SET checksum = ?2 WHERE number = ?1", table.name()))?;
+        let mut rows = names.query([])?;
+        while let Some(row) = rows.next()? {
+            let number = row.get(0)?;
+            seal.execute([number, table.checksum(number, row.get_ref(1)?.as_str()?, row.get(2)?)])?;
+        }
+    }
+    let mut kinds = conn.prepare("SELECT number, category, type, last FROM kinds")?;
+    let mut seal = conn.prepare("UPDATE kinds SET checksum = ?2 WHERE number = ?1")?;
+    let mut rows = kinds.query([])?;
+    while let Some(row) = rows.next()? {
+        let (category, event_type) = (row.get_ref(1)?.as_str()?, row.get_ref(2)?.as_str()?);
+        let number = row.get(0)?;
+        seal.execute([number, names::kind_checksum(number, category, event_type, row.get(3)?)])?;
+    }
+    Ok(())
+}
 
 /// Opens the writing connection and brings the file up to date.
 pub(crate) fn open_writer(config: &SqliteConfig) -> Result<(Connection, StoreId), OpenError> {
@@ -216,7 +285,7 @@ fn migrate(conn: &mut Connection, path: &Path) -> Result<(), OpenError> {
     // Another process may have come first.
     let found = judge(&transaction, path)?;
     for migration in MIGRATIONS.iter().skip(usize::try_from(found).unwrap_or_default()) {
-        transaction.execute_batch(migration).map_err(fault)?;
+        migration(&transaction).map_err(|fault| fault.refuses_open(path))?;
     }
     if found == 0 {
         let mut identity = [0; 16];

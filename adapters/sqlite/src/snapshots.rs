@@ -47,8 +47,32 @@ pub(crate) fn load(
     })();
     match snapshot {
         Some(snapshot) => Ok(Some(snapshot)),
-        None => Err(Fault::Damaged(format!("table snapshots, stream {stream}, kind {kind}, revision {revision}"))),
+        None => Err(damaged(stream, kind, revision)),
     }
+}
+
+/// Tells of every snapshot whose row is damaged.
+pub(crate) fn verify(conn: &Connection, mut tell: impl FnMut(Fault)) -> Result<(), Fault> {
+    let mut all = conn.prepare("SELECT stream, kind, revision FROM snapshots")?;
+    let mut rows = all.query([])?;
+    while let Some(row) = rows.next()? {
+        let (stream, kind) = (row.get_ref(0)?.as_str()?, row.get_ref(1)?.as_str()?);
+        let revision: i64 = row.get(2)?;
+        let loaded = match (StreamId::new(stream), Name::new(kind), u64::try_from(revision)) {
+            (Ok(stream), Ok(kind), Ok(revision)) => load(conn, &stream, &kind, Some(Revision::new(revision))),
+            _ => Ok(None),
+        };
+        match loaded {
+            Ok(Some(_)) => {}
+            Ok(None) => tell(damaged(stream, kind, revision)),
+            Err(fault) => tell(fault),
+        }
+    }
+    Ok(())
+}
+
+fn damaged(stream: &str, kind: &str, revision: i64) -> Fault {
+    Fault::Damaged(format!("table snapshots, stream {stream}, kind {kind}, revision {revision}"))
 }
 
 pub(crate) fn save(conn: &Connection, snapshot: &Snapshot) -> Result<(), Fault> {

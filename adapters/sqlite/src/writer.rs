@@ -7,7 +7,7 @@ use crate::error::{Fault, OpenError};
 use crate::file::FileMark;
 use crate::heads::Heads;
 use crate::keys::Sweep;
-use crate::names::{Kinds, Names};
+use crate::names::Names;
 use crate::queue::{Bounds, Commit, Queue};
 use crate::{schema, snapshots};
 use alloc::sync::Arc;
@@ -179,9 +179,11 @@ impl Writer {
                 identity,
                 last_position: 0,
                 retention: config.key_retention,
-                heads: Heads::new(config.cached_heads),
-                kinds: Kinds::default(),
+                streams: Heads::new(config.cached_heads),
+                kinds: Heads::new(config.cached_heads),
+                tags: Heads::new(config.cached_heads),
                 names: Names::default(),
+                key: String::new(),
             },
             clock: config.clock,
             changes,
@@ -288,6 +290,7 @@ impl Writer {
     }
 
     fn close_books(&mut self, before: i64, keys: usize) -> Result<(), Fault> {
+        self.ledger.save_heads(&self.conn)?;
         if self.ledger.last_position != before {
             schema::save_last_position(&self.conn, self.ledger.identity, self.ledger.last_position)?;
         }

@@ -5,11 +5,14 @@ extern crate alloc;
 
 mod crowd;
 mod damage;
+mod flips;
 mod full;
 mod locked;
+mod migrating;
 mod opening;
 #[cfg(target_os = "linux")]
 mod syncs;
+mod verifying;
 
 use alloc::sync::Arc;
 use portolan_kernel::ports::{EventStore, ReadError};

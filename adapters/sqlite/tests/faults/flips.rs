@@ -1,0 +1,101 @@
+//! One flipped bit anywhere in the file: whatever is read is right, or an error.
+
+use crate::{Folder, event, name};
+use alloc::sync::Arc;
+use portolan_kernel::ports::{EventStore, ReadError};
+use portolan_kernel::values::*;
+use portolan_sqlite::SqliteStore;
+use std::fs;
+
+const STREAMS: [&str; 5] = ["account-ann", "account-bob", "order-17", "order-18", "lonely"];
+const TYPES: [&str; 3] = ["opened", "deposited", "withdrawn"];
+const TAGS: [&str; 4] = ["city:Bergen", "city:Oslo", "currency:EUR", "vip"];
+
+async fn filled() -> Folder {
+    let folder = Folder::new();
+    let store = folder.store().await;
+    for n in 0..120_usize {
+        let mut told = event(STREAMS[n * 7 % 5], format!("\"{n}\""));
+        told.event_type = name(TYPES[n * 5 % 3]);
+        let tags = (0..n % 3).map(|tag| name(TAGS[(n * 11 + tag) % 4]));
+        store.append(Append::new([told.with_tags(tags)])).await.unwrap();
+    }
+    folder
+}
+
+/// What is asked, and the events that are the answer.
+fn reads() -> Vec<Read> {
+    let mut reads: Vec<_> = STREAMS.map(|stream| Read::stream(name(stream))).into();
+    let by_stream = STREAMS.map(|stream| Query::stream(name(stream)));
+    let by_type = TYPES.map(|event_type| Query::of(Item::new().event_type(name(event_type))));
+    let by_category = ["account", "order", "lonely"].map(|category| Query::of(Item::new().category(name(category))));
+    let by_tag = TAGS.map(|tag| Query::of(Item::new().tag(name(tag))));
+    let by_both = Query::of(Item::new().category(name("account")).event_type(name("opened")));
+    let queries = by_stream.into_iter().chain(by_type).chain(by_category).chain(by_tag).chain([by_both, Query::all()]);
+    for query in queries {
+        reads.push(Read::log(query.clone()).limit(9));
+        reads.push(Read::log(query).limit(9).backward());
+    }
+    reads
+}
+
+async fn answer(store: &SqliteStore, read: Read) -> Result<Vec<Arc<Recorded>>, ReadError> {
+    let (mut events, mut next) = (Vec::new(), Some(read));
+    while let Some(read) = next {
+        let page = store.read(read).await?;
+        events.extend(page.events);
+        next = page.next;
+    }
+    Ok(events)
+}
+
+#[tokio::test]
+async fn a_flipped_bit_is_never_a_wrong_answer() {
+    let folder = filled().await;
+    let reads = reads();
+    let mut truth = Vec::new();
+    {
+        let store = folder.store().await;
+        for read in &reads {
+            truth.push(answer(&store, read.clone()).await.unwrap());
+        }
+    }
+    let whole = fs::read(folder.file()).unwrap();
+    let mut random = fastrand::Rng::with_seed(26);
+    let (mut tried, mut noticed, mut wrong) = (0, 0, Vec::new());
+    // The first page is SQLite's own: what the tables are.
+    for at in (4_096..whole.len()).filter(|at| whole[*at] != 0) {
+        if random.u32(0..SAMPLED) > 0 {
+            continue;
+        }
+        tried += 1;
+        let bit = random.u32(0..8);
+        let damaged = Folder::new();
+        let mut bytes = whole.clone();
+        bytes[at] ^= 1 << bit;
+        fs::write(damaged.file(), bytes).unwrap();
+        let Ok(store) = SqliteStore::open(damaged.file()).await else {
+            noticed += 1;
+            continue;
+        };
+        let mut failed = false;
+        for (read, truth) in reads.iter().zip(&truth) {
+            match answer(&store, read.clone()).await {
+                Err(_) => failed = true,
+                Ok(found) if found == *truth => {}
+                Ok(found) => wrong.push(format!(
+                    "page {}, byte {}, bit {bit}: {read:?} finds {} of {}",
+                    at / 4_096 + 1,
+                    at % 4_096,
+                    found.len(),
+                    truth.len()
+                )),
+            }
+        }
+        noticed += usize::from(failed);
+    }
+    assert!(wrong.is_empty(), "{} of {tried} flips, {noticed} noticed:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(noticed * 2 > tried, "{noticed} of {tried} flips were noticed");
+}
+
+const SAMPLED: u32 = 4;

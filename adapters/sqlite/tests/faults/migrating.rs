@@ -1,0 +1,88 @@
+//! Files of older formats.
+
+use crate::{Folder, event, key, name, read_all};
+use portolan_kernel::ports::{EventStore, Snapshot, SnapshotStore};
+use portolan_kernel::values::*;
+use portolan_sqlite::SqliteStore;
+
+/// Rows that did not change since, in tables that did.
+const AS_VERSION_1: &str = "
+INSERT INTO store SELECT * FROM new.store;
+INSERT INTO streams SELECT number, name FROM new.streams;
+INSERT INTO kinds SELECT number, category, type FROM new.kinds;
+INSERT INTO log SELECT * FROM new.log;
+INSERT INTO tags SELECT name, position FROM new.tag_events JOIN new.tags ON number = tag;
+INSERT INTO keys SELECT * FROM new.keys;
+INSERT INTO checkpoints SELECT * FROM new.checkpoints;
+INSERT INTO snapshots SELECT * FROM new.snapshots;
+PRAGMA application_id = 0x50544C4E;
+PRAGMA user_version = 1;
+";
+
+async fn filled() -> Folder {
+    let folder = Folder::new();
+    let store = folder.store().await;
+    for n in 0..300_u32 {
+        let tags = (0..n % 3).map(|tag| name(format!("tag {}", (n + tag) % 5)));
+        let mut told = event(&format!("s{}-{}", n % 2, n % 7), n.to_string()).with_tags(tags);
+        told.event_type = name(format!("type {}", n % 3));
+        store.append(Append::new([told]).key(key(&n.to_string()))).await.unwrap();
+    }
+    let state = Snapshot::new(name("s0-0"), name("state"), Revision::new(2), 1, "{}", Timestamp::default());
+    store.save(state).await.unwrap();
+    folder
+}
+
+/// The same store, as the first version of this crate would have written it.
+fn as_version_1(new: &Folder) -> Folder {
+    let folder = Folder::new();
+    let file = folder.other();
+    file.pragma_update(None, "journal_mode", "wal").unwrap();
+    file.execute_batch(include_str!("version_1.sql")).unwrap();
+    file.execute("ATTACH ?1 AS new", [new.file().to_str().unwrap()]).unwrap();
+    file.execute_batch(AS_VERSION_1).unwrap();
+    folder
+}
+
+async fn find(store: &SqliteStore, item: Item) -> Vec<u64> {
+    let page = store.read(Read::log(Query::of(item))).await.unwrap();
+    page.events.iter().map(|event| event.position.get()).collect()
+}
+
+#[tokio::test]
+async fn a_file_of_version_1_is_brought_up_to_date() {
+    let new = filled().await;
+    let old = as_version_1(&new);
+    let (new, store) = (new.store().await, old.store().await);
+    assert_eq!(store.capabilities().identity, new.capabilities().identity);
+    assert_eq!(read_all(&store).await.unwrap(), read_all(&new).await.unwrap());
+    for item in [
+        Item::new().stream(name("s0-0")),
+        Item::new().category(name("s1")),
+        Item::new().event_type(name("type 2")),
+        Item::new().tag(name("tag 3")),
+        Item::new().tag(name("tag 3")).event_type(name("type 1")),
+    ] {
+        let found = find(&store, item.clone()).await;
+        assert!(found.len() > 10, "{item:?} finds {}", found.len());
+        assert_eq!(found, find(&new, item).await);
+    }
+    assert_eq!(store.verify().await.unwrap(), [""; 0]);
+    assert!(store.recall(name("test"), name("7")).await.unwrap().is_some());
+    assert!(store.load(name("s0-0"), name("state"), None).await.unwrap().is_some());
+    let next = event("s0-0", "next").with_tags([name("tag 3"), name("new")]);
+    let appended = store.append(Append::new([next.clone()])).await.unwrap();
+    assert_eq!(appended, new.append(Append::new([next])).await.unwrap());
+    drop(store);
+    let store = old.store().await;
+    assert_eq!(find(&store, Item::new().tag(name("tag 3"))).await, find(&new, Item::new().tag(name("tag 3"))).await);
+    assert_eq!(store.verify().await.unwrap(), [""; 0]);
+}
+
+#[tokio::test]
+async fn two_that_open_an_old_file_bring_it_up_to_date_once() {
+    let old = as_version_1(&filled().await);
+    let opened = futures::future::join_all((0..4).map(|_| old.store())).await;
+    assert_eq!(read_all(&opened[3]).await.unwrap().len(), 300);
+    assert_eq!(opened[0].verify().await.unwrap(), [""; 0]);
+}

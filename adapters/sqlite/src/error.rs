@@ -1,6 +1,6 @@
 //! What can go wrong: opening a file, and SQLite's errors in the words of the ports.
 
-use portolan_kernel::ports::{AppendError, ReadError, SnapshotError, Source};
+use portolan_kernel::ports::{AppendError, LeaseError, ReadError, RowError, SnapshotError, Source};
 use rusqlite::ErrorCode;
 use rusqlite::types::FromSqlError;
 use std::path::{Path, PathBuf};
@@ -154,6 +154,14 @@ impl Fault {
         }
     }
 
+    pub(crate) fn refuses_rows(self, path: &Path) -> RowError {
+        match self.class(path) {
+            Class::Busy => RowError::Busy(Source::new(self)),
+            Class::Corrupt(place) => RowError::Corrupt { place },
+            Class::Other => RowError::Other(Source::new(self)),
+        }
+    }
+
     pub(crate) fn refuses_open(self, path: &Path) -> OpenError {
         let path_buf = path.to_path_buf();
         match self.class(path) {
@@ -162,5 +170,27 @@ impl Fault {
             Class::Corrupt(_) => OpenError::Corrupt { path: path_buf, source: Source::new(self) },
             Class::Other => OpenError::Other { path: path_buf, source: Source::new(self) },
         }
+    }
+}
+
+/// A write that the file did not take, in the words of read models.
+pub(crate) fn rows_refused(error: AppendError) -> RowError {
+    match error {
+        AppendError::Busy(source) => RowError::Busy(source),
+        AppendError::Unknown(source) => RowError::Unknown(source),
+        AppendError::Corrupt { place } => RowError::Corrupt { place },
+        AppendError::Other(source) => RowError::Other(source),
+        error => RowError::Other(Source::new(error)),
+    }
+}
+
+/// A write that the file did not take, in the words of leases.
+pub(crate) fn lease_refused(error: AppendError) -> LeaseError {
+    match error {
+        AppendError::Busy(source) => LeaseError::Busy(source),
+        AppendError::Unknown(source) => LeaseError::Unknown(source),
+        AppendError::Corrupt { place } => LeaseError::Corrupt { place },
+        AppendError::Other(source) => LeaseError::Other(source),
+        error => LeaseError::Other(Source::new(error)),
     }
 }

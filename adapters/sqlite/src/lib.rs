@@ -51,18 +51,22 @@ mod checksum;
 mod config;
 mod error;
 mod file;
+mod finding;
 mod guard;
 mod heads;
 mod keys;
+mod leases;
 mod lists;
 mod names;
 mod query;
 mod queue;
 mod read;
+mod read_models;
 mod readers;
 mod rows;
 mod schema;
 mod snapshots;
+mod tables;
 mod verify;
 mod writer;
 
@@ -70,10 +74,11 @@ pub use config::{Durability, SqliteConfig};
 pub use error::OpenError;
 
 use crate::changed::Changes;
-use crate::error::Fault;
+use crate::error::{Fault, lease_refused, rows_refused};
+use crate::leases::LeaseChange;
 use crate::queue::Refused;
 use crate::readers::Readers;
-use crate::writer::{Handle, Job, Jobs};
+use crate::writer::{Answer, Done, Handle, Job, Jobs};
 use alloc::sync::Arc;
 use async_trait::async_trait;
 use core::fmt;
@@ -81,11 +86,14 @@ use core::time::Duration;
 use futures::channel::oneshot;
 use portolan_kernel::application::Storage;
 use portolan_kernel::ports::{
-    AppendError, Capabilities, Clock, EventStore, ReadError, Snapshot, SnapshotError, SnapshotStore, Source,
+    AppendError, Capabilities, Clock, EventStore, Lease, LeaseError, LeaseStore, ReadError, ReadModelStore, RowError,
+    RowLimits, Snapshot, SnapshotError, SnapshotStore, Source,
 };
 use portolan_kernel::values::{
-    Append, Appended, CheckpointState, Name, Page, Position, Query, Read, Recalled, Revision, StreamId,
+    Append, Appended, Batch, Checkpoint, CheckpointState, Collection, Find, Name, Page, Position, Query, Read,
+    Recalled, Revision, RowKey, Rowset, StreamId, Versions,
 };
+use rusqlite::Connection;
 use std::path::{Path, PathBuf};
 use std::thread::{self, JoinHandle};
 
@@ -166,7 +174,7 @@ impl SqliteStore {
 }
 
 impl Inner {
-    async fn write(&self, job: Job) -> Result<Appended, AppendError> {
+    async fn write(&self, job: Job) -> Answer {
         let bytes = job.bytes();
         let answer = self.jobs.submit(job, bytes).map_err(|refused| match refused {
             Refused::Full => AppendError::Busy(Source::new("the queue of writes is full")),
@@ -199,7 +207,10 @@ impl Drop for Inner {
 impl EventStore for SqliteStore {
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
         self.inner.capabilities.check(&append)?;
-        self.inner.write(Job::Append(append)).await
+        match self.inner.write(Job::Append(append)).await? {
+            Done::Appended(appended) => Ok(appended),
+            _ => Err(AppendError::Unknown(Source::new("the writer gave another answer"))),
+        }
     }
 
     async fn read(&self, read: Read) -> Result<Page, ReadError> {
@@ -264,6 +275,87 @@ fn snapshot_error(error: AppendError) -> SnapshotError {
         AppendError::Corrupt { place } => SnapshotError::Corrupt { place },
         AppendError::Other(source) => SnapshotError::Other(source),
         error => SnapshotError::Other(Source::new(error)),
+    }
+}
+
+impl SqliteStore {
+    async fn write_rows(&self, job: Job) -> Result<(), RowError> {
+        match self.inner.write(job).await.map_err(rows_refused)? {
+            Done::Rows(judged) => judged,
+            _ => Err(RowError::Unknown(Source::new("the writer gave another answer"))),
+        }
+    }
+
+    fn read_rows<T>(&self, read: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<T, RowError> {
+        let read = self.inner.readers.read(|reader| read(&reader.conn));
+        read.map_err(|fault| fault.refuses_rows(&self.inner.path))
+    }
+
+    async fn change_lease(&self, change: LeaseChange) -> Result<Lease, LeaseError> {
+        match self.inner.write(Job::Lease(change)).await.map_err(lease_refused)? {
+            Done::Lease(judged) => judged,
+            _ => Err(LeaseError::Unknown(Source::new("the writer gave another answer"))),
+        }
+    }
+}
+
+#[async_trait]
+impl ReadModelStore for SqliteStore {
+    async fn define(&self, collection: Collection) -> Result<(), RowError> {
+        ReadModelStore::limits(self).check_collection(&collection)?;
+        self.write_rows(Job::Define(collection)).await
+    }
+
+    async fn versions(&self, collection: Name) -> Result<Versions, RowError> {
+        self.read_rows(|conn| read_models::versions(conn, &collection))
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<(), RowError> {
+        let limits = ReadModelStore::limits(self);
+        limits.check_batch(&batch)?;
+        self.write_rows(Job::CommitRows(batch, limits)).await
+    }
+
+    async fn get(&self, collection: Name, version: Option<u32>, keys: Vec<RowKey>) -> Result<Rowset, RowError> {
+        ReadModelStore::limits(self).check_get(&keys)?;
+        self.read_rows(|conn| read_models::get(conn, &collection, version, &keys))?
+    }
+
+    async fn find(&self, find: Find) -> Result<Rowset, RowError> {
+        let limits = ReadModelStore::limits(self);
+        self.read_rows(|conn| read_models::find(conn, &find, &limits))?
+    }
+
+    async fn checkpoint(&self, name: Name) -> Result<Option<CheckpointState>, RowError> {
+        self.read_rows(|conn| read_models::checkpoint(conn, &name))
+    }
+
+    async fn remove(&self, collection: Name, version: u32, checkpoint: Checkpoint) -> Result<(), RowError> {
+        self.write_rows(Job::RemoveVersion { collection, version, checkpoint }).await
+    }
+
+    fn limits(&self) -> RowLimits {
+        RowLimits::default()
+    }
+}
+
+#[async_trait]
+impl LeaseStore for SqliteStore {
+    async fn grant(&self, name: Name, holder: Name, time_to_live: Duration) -> Result<Lease, LeaseError> {
+        self.change_lease(LeaseChange::Grant { name, holder, time_to_live, over: None }).await
+    }
+
+    async fn take_over(&self, seen: Lease, holder: Name, time_to_live: Duration) -> Result<Lease, LeaseError> {
+        let name = seen.name.clone();
+        self.change_lease(LeaseChange::Grant { name, holder, time_to_live, over: Some(seen) }).await
+    }
+
+    async fn renew(&self, lease: Lease) -> Result<Lease, LeaseError> {
+        self.change_lease(LeaseChange::Renew(lease)).await
+    }
+
+    async fn release(&self, lease: Lease) -> Result<(), LeaseError> {
+        self.change_lease(LeaseChange::Release(lease)).await.map(drop)
     }
 }
 

@@ -14,8 +14,10 @@ use std::time::Instant;
 /// `PTLN`, in the header of every file of ours.
 const APPLICATION_ID: i32 = 0x5054_4C4E;
 
+type Migration = fn(&Connection) -> Result<(), Fault>;
+
 /// The n-th brings a file from version n to n + 1.
-const MIGRATIONS: [fn(&Connection) -> Result<(), Fault>; 2] = [to_version_1, to_version_2];
+const MIGRATIONS: [Migration; 3] = [to_version_1, to_version_2, to_version_3];
 
 /// The version of the format this crate writes.
 const VERSION: i64 = MIGRATIONS.len() as i64;
@@ -175,6 +177,45 @@ fn to_version_2(conn: &Connection) -> Result<(), Fault> {
         seal.execute([number, names::kind_checksum(number, category, event_type, row.get(3)?)])?;
     }
     Ok(())
+}
+
+// Read models and leases. The rows of a read model have a table of their own, see `tables`.
+const V3: &str = "
+CREATE TABLE collections (
+    number INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    active INTEGER,               -- the version that readers see
+    checksum INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE collection_versions (
+    collection INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    definition TEXT NOT NULL,     -- a line a column or index
+    checksum INTEGER NOT NULL,
+    PRIMARY KEY (collection, version)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE read_model_checkpoints (
+    name TEXT PRIMARY KEY NOT NULL,
+    store BLOB NOT NULL,          -- the identity of the log that the rows are made of
+    position INTEGER,
+    token INTEGER NOT NULL,       -- 64 bits without a sign, shown with one
+    checksum INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE leases (
+    name TEXT PRIMARY KEY NOT NULL,
+    token INTEGER NOT NULL,       -- the largest that was granted
+    holder TEXT,                  -- NULL: nobody
+    time_to_live INTEGER NOT NULL, -- microseconds
+    renewals INTEGER NOT NULL,
+    checksum INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+";
+
+fn to_version_3(conn: &Connection) -> Result<(), Fault> {
+    Ok(conn.execute_batch(V3)?)
 }
 
 /// Opens the writing connection and brings the file up to date.

@@ -7,28 +7,44 @@ use crate::error::{Fault, OpenError};
 use crate::file::FileMark;
 use crate::heads::Heads;
 use crate::keys::Sweep;
+use crate::leases::{self, LeaseChange};
 use crate::names::Names;
 use crate::queue::{Bounds, Commit, Queue};
-use crate::{schema, snapshots};
+use crate::{read_models, schema, snapshots};
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicI32, Ordering};
 use core::time::Duration;
 use futures::channel::oneshot;
-use portolan_kernel::ports::{AppendError, Clock, Snapshot, Source, StoreId};
-use portolan_kernel::values::{Append, Appended, Item, Name, Query, Revision, StreamId};
+use portolan_kernel::ports::{AppendError, Clock, Lease, LeaseError, RowError, RowLimits, Snapshot, Source, StoreId};
+use portolan_kernel::values::{
+    Append, Appended, Batch, Cell, Change, Checkpoint, Collection, Item, Name, Query, Revision, StreamId,
+};
 use rusqlite::{Connection, ErrorCode};
 use std::path::PathBuf;
 use std::thread::{self, JoinHandle};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-/// A write. All are answered as an append is.
+/// A write.
 pub(crate) enum Job {
     Append(Append),
     SaveSnapshot(Snapshot),
     DeleteSnapshots { stream: StreamId, kind: Name, below: Option<Revision> },
+    Define(Collection),
+    CommitRows(Batch, RowLimits),
+    RemoveVersion { collection: Name, version: u32, checkpoint: Checkpoint },
+    Lease(LeaseChange),
 }
 
-pub(crate) type Answer = Result<Appended, AppendError>;
+/// A write that the file took. What a port's own judgment was stands within.
+pub(crate) enum Done {
+    Nothing,
+    Appended(Appended),
+    Rows(Result<(), RowError>),
+    Lease(Result<Lease, LeaseError>),
+}
+
+/// A write that the file did not take is refused as an append is.
+pub(crate) type Answer = Result<Done, AppendError>;
 pub(crate) type Jobs = Queue<Job, Answer>;
 
 /// One transaction commits so much at most, so that the first of a long queue does not wait for the last.
@@ -60,9 +76,14 @@ impl Job {
                     events + expected + guarded + append.key.as_ref().map_or(0, |key| key.note.len() as u64)
                 }
                 Self::SaveSnapshot(snapshot) => snapshot.state.len() as u64,
-                Self::DeleteSnapshots { .. } => 0,
+                Self::CommitRows(batch, _) => batch.changes.iter().map(change_bytes).sum(),
+                Self::DeleteSnapshots { .. } | Self::Define(_) | Self::RemoveVersion { .. } | Self::Lease(_) => 0,
             }
     }
+}
+
+fn change_bytes(change: &Change) -> u64 {
+    OVERHEAD_BYTES + change.cells.iter().flatten().map(Cell::bytes).sum::<u64>()
 }
 
 fn names_bytes(query: &Query) -> u64 {
@@ -223,7 +244,7 @@ impl Writer {
         let mut answers = Vec::with_capacity(jobs.len());
         for job in jobs {
             let answer = self.perform(job).map_err(Failure::Write)?;
-            if let (Job::Append(append), Ok(appended)) = (job, &answer) {
+            if let (Job::Append(append), Ok(Done::Appended(appended))) = (job, &answer) {
                 keys += usize::from(append.key.is_some() && !appended.repeated);
             }
             answers.push(answer);
@@ -278,14 +299,22 @@ impl Writer {
     fn perform(&mut self, job: &Job) -> Result<Answer, Fault> {
         match job {
             Job::Append(append) => match self.ledger.append(&self.conn, append, self.clock.now()) {
-                Ok(appended) => Ok(Ok(appended)),
+                Ok(appended) => Ok(Ok(Done::Appended(appended))),
                 Err(Refusal::Judged(error)) => Ok(Err(error)),
                 Err(Refusal::Failed(fault)) => Err(fault),
             },
-            Job::SaveSnapshot(snapshot) => snapshots::save(&self.conn, snapshot).map(|()| Ok(nothing())),
+            Job::SaveSnapshot(snapshot) => snapshots::save(&self.conn, snapshot).map(|()| Ok(Done::Nothing)),
             Job::DeleteSnapshots { stream, kind, below } => {
-                snapshots::delete(&self.conn, stream, kind, *below).map(|()| Ok(nothing()))
+                snapshots::delete(&self.conn, stream, kind, *below).map(|()| Ok(Done::Nothing))
             }
+            Job::Define(collection) => read_models::define(&self.conn, collection).map(|done| Ok(Done::Rows(done))),
+            Job::CommitRows(batch, limits) => {
+                read_models::commit(&self.conn, batch, limits).map(|done| Ok(Done::Rows(done)))
+            }
+            Job::RemoveVersion { collection, version, checkpoint } => {
+                read_models::remove(&self.conn, collection, *version, checkpoint).map(|done| Ok(Done::Rows(done)))
+            }
+            Job::Lease(change) => leases::change(&self.conn, change).map(|done| Ok(Done::Lease(done))),
         }
     }
 
@@ -341,7 +370,7 @@ impl Commit<Job, Answer> for Writer {
                             not_to_be_had = (!begun).then(|| error.clone());
                             Err(error)
                         },
-                        |answers| answers.into_iter().next().unwrap_or_else(|| Ok(nothing())),
+                        |answers| answers.into_iter().next().unwrap_or(Ok(Done::Nothing)),
                     )
                 });
                 alone.collect()
@@ -373,10 +402,6 @@ impl Commit<Job, Answer> for Writer {
             let _ = self.conn.busy_timeout(Duration::ZERO);
         }
     }
-}
-
-fn nothing() -> Appended {
-    Appended::new(None, None, Vec::new())
 }
 
 /// Enough to keep two processes from waiting in step.

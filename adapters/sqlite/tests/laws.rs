@@ -1,6 +1,6 @@
 //! The laws, run on the store.
 
-use portolan_conformance::{Place, event_store_laws, snapshot_store_laws};
+use portolan_conformance::{Place, event_store_laws, lease_store_laws, read_model_store_laws, snapshot_store_laws};
 use portolan_sqlite::SqliteStore;
 
 event_store_laws! {
@@ -12,6 +12,14 @@ event_store_laws! {
 snapshot_store_laws! {
     open: async |place: &Place| SqliteStore::open(place.dir().join("log.db")).await,
     lacks: {},
+}
+
+read_model_store_laws! {
+    open: async |place: &Place| SqliteStore::open(place.dir().join("log.db")).await,
+}
+
+lease_store_laws! {
+    open: async |place: &Place| SqliteStore::open(place.dir().join("log.db")).await,
 }
 
 /// Flips a bit of the longest payload, past the store: SQLite knows nothing of our checksum.

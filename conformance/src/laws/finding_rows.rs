@@ -2,7 +2,7 @@
 
 use crate::law::law;
 use crate::rows::{AskRows, Rows, account, accounts, cells, key, named};
-use crate::{Broken, Trial, Verdict, expect_eq};
+use crate::{Broken, Place, Trial, Verdict, expect_eq};
 use core::cmp::Ordering;
 use core::ops::{Bound, RangeBounds};
 use portolan_kernel::ports::ReadModelStore;
@@ -101,7 +101,8 @@ async fn values_are_told_apart_and_ordered(trial: &Trial<dyn ReadModelStore>) ->
         ("rate and photo", 2, reals.map(Cell::Real).to_vec()),
         ("richest", 1, integers.map(Cell::Integer).to_vec()),
     ] {
-        let store = trial.open_at(&crate::Place::fresh().map_err(fresh)?).await.map_err(opened)?;
+        let place = Place::fresh().map_err(fresh)?;
+        let store = trial.open_at(&place).await.map_err(opened)?;
         crate::rows::set_up(&store).await?;
         let row = |(n, value): (usize, &Cell)| {
             let of = format!("k-{}", values.len() - n);

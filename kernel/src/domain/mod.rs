@@ -11,7 +11,9 @@ mod context;
 mod decision_model;
 mod digest;
 mod event;
+mod projection;
 mod rejection;
+mod row;
 mod upcasting;
 pub mod variant;
 
@@ -22,5 +24,7 @@ pub use context::{Context, IdSeed};
 pub use decision_model::DecisionModel;
 pub use digest::digest;
 pub use event::{EncodeError, Event, EventError, RecordedAs, new_event};
+pub use projection::{EventSet, OnFailure, Projection, query_of};
 pub use rejection::Rejection;
+pub use row::{CellValue, Row, RowColumn, RowIndex, RowValueError, collection_of, row_cells};
 pub use upcasting::{DecodeError, DecodeReason, MAX_HOPS, Upcasters, decode_recorded};

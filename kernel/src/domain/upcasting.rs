@@ -1,6 +1,7 @@
 //! Upcasting: the one place between stored events and their types.
 
-use super::event::{Event, EventError};
+use super::event::EventError;
+use super::projection::EventSet;
 use crate::ports::{RawEvent, UpcastError, Upcaster};
 use crate::values::{EventType, Recorded, Revision, StreamId};
 use alloc::collections::BTreeMap;
@@ -112,10 +113,11 @@ pub enum DecodeReason {
 /// # Errors
 ///
 /// [`DecodeError`] with the event's place.
-pub fn decode_recorded<E: Event>(upcasters: &Upcasters, recorded: &Recorded) -> Result<Vec<E>, DecodeError> {
+pub fn decode_recorded<E: EventSet>(upcasters: &Upcasters, recorded: &Recorded) -> Result<Vec<E>, DecodeError> {
     let stored =
         RawEvent::new(recorded.event_type.clone(), recorded.version, recorded.format, recorded.payload.clone());
-    let decoded = upcasters.upcast(stored).and_then(|events| events.iter().map(decode_current).collect());
+    let current = |events: Vec<_>| events.iter().map(|raw| decode_current(recorded.stream.category(), raw)).collect();
+    let decoded = upcasters.upcast(stored).and_then(current);
     decoded.map_err(|reason| DecodeError {
         stream: recorded.stream.clone(),
         revision: recorded.revision,
@@ -125,9 +127,9 @@ pub fn decode_recorded<E: Event>(upcasters: &Upcasters, recorded: &Recorded) -> 
     })
 }
 
-fn decode_current<E: Event>(raw: &RawEvent) -> Result<E, DecodeReason> {
-    let event = E::decode(raw)?;
-    match event.version() {
+fn decode_current<E: EventSet>(category: &str, raw: &RawEvent) -> Result<E, DecodeReason> {
+    let event = E::decode_in(category, raw)?;
+    match event.current_version() {
         current if current == raw.version => Ok(event),
         current => Err(DecodeReason::WrongVersion { stored: raw.version, current }),
     }

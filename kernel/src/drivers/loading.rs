@@ -1,7 +1,7 @@
 //! Loading: the state of one stream, from its latest usable snapshot and the events since.
 
 use crate::domain::{
-    Aggregate, Codec, DecodeError, Event, Json, RecordedAs, SnapshotPolicy, Upcasters, decode_recorded,
+    Aggregate, Codec, DecodeError, EventSet, Json, RecordedAs, SnapshotPolicy, Upcasters, decode_recorded,
 };
 use crate::ports::{CommandError, EventStore, QueryError, ReadError, Snapshot, SnapshotStore, Source};
 use crate::values::{Format, Name, Read, Recorded, Revision, StreamId, Timestamp};
@@ -105,7 +105,7 @@ impl Loader {
     /// # Errors
     ///
     /// [`LoadError::Decode`].
-    pub fn decode<E: Event>(&self, recorded: &Arc<Recorded>) -> Result<Vec<RecordedAs<E>>, LoadError> {
+    pub fn decode<E: EventSet>(&self, recorded: &Arc<Recorded>) -> Result<Vec<RecordedAs<E>>, LoadError> {
         let events = decode_recorded::<E>(&self.upcasters, recorded)?;
         Ok(events.into_iter().map(|event| RecordedAs::new(event, recorded.clone())).collect())
     }

@@ -1,0 +1,162 @@
+//! Projections: rows of a read model, folded from events.
+
+use super::event::{Event, EventError, RecordedAs};
+use super::row::Row;
+use crate::ports::RawEvent;
+use crate::values::{InvalidName, Item, Name, Query};
+use alloc::string::String;
+
+/// Events of one type or of several: any [`Event`] is one, and so is an enum of them.
+///
+/// ```
+/// use portolan_kernel::domain::{Event, EventError, EventSet};
+/// use portolan_kernel::ports::RawEvent;
+/// # use portolan_kernel::{Bytes, domain::{CodecError, variant}};
+/// # use serde::{Deserialize, Serialize};
+/// # #[derive(Serialize, Deserialize)] enum AccountEvent { #[serde(rename = "account.opened")] Opened {} }
+/// # #[derive(Serialize, Deserialize)] enum OwnerEvent { #[serde(rename = "owner.moved")] Moved {} }
+/// # macro_rules! event { ($t:ty, $c:literal) => { impl Event for $t {
+/// #     const CATEGORY: &'static str = $c;
+/// #     fn event_type(&self) -> &'static str { variant::name(self) }
+/// #     fn encode(&self) -> Result<Bytes, CodecError> { variant::encode(self) }
+/// #     fn decode(raw: &RawEvent) -> Result<Self, EventError> { variant::decode(&raw.event_type, &raw.payload) }
+/// # } } }
+/// # event!(AccountEvent, "account"); event!(OwnerEvent, "owner");
+/// enum BankEvent { Account(AccountEvent), Owner(OwnerEvent) }
+///
+/// impl EventSet for BankEvent {
+///     const CATEGORIES: &'static [&'static str] = &[AccountEvent::CATEGORY, OwnerEvent::CATEGORY];
+///     fn decode_in(category: &str, raw: &RawEvent) -> Result<Self, EventError> {
+///         match category {
+///             AccountEvent::CATEGORY => AccountEvent::decode(raw).map(Self::Account),
+///             _ => OwnerEvent::decode(raw).map(Self::Owner),
+///         }
+///     }
+///     fn current_version(&self) -> u32 {
+///         match self {
+///             Self::Account(event) => event.version(),
+///             Self::Owner(event) => event.version(),
+///         }
+///     }
+/// }
+/// ```
+pub trait EventSet: Sized + Send + Sync + 'static {
+    /// The categories of their streams.
+    const CATEGORIES: &'static [&'static str];
+
+    /// The event in a stored one of the current version, of a stream of this category.
+    ///
+    /// # Errors
+    ///
+    /// What [`Event::decode`] says.
+    fn decode_in(category: &str, raw: &RawEvent) -> Result<Self, EventError>;
+
+    /// What [`Event::version`] says.
+    fn current_version(&self) -> u32;
+}
+
+impl<E: Event> EventSet for E {
+    const CATEGORIES: &'static [&'static str] = &[E::CATEGORY];
+
+    fn decode_in(_: &str, raw: &RawEvent) -> Result<Self, EventError> {
+        E::decode(raw)
+    }
+
+    fn current_version(&self) -> u32 {
+        self.version()
+    }
+}
+
+/// The events of a set, wherever they are.
+///
+/// # Errors
+///
+/// [`InvalidName`] when a category is none.
+pub fn query_of<E: EventSet>() -> Result<Query, InvalidName> {
+    let categories = E::CATEGORIES.iter().map(|category| Name::new(*category));
+    Ok(Query::of(categories.into_iter().try_fold(Item::new(), |item, category| Ok(item.category(category?)))?))
+}
+
+/// What happens when an event cannot be applied, however often it is tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum OnFailure {
+    /// The projection stops at the event, until an operator has looked.
+    #[default]
+    Stop,
+    /// The event is left out.
+    Skip,
+}
+
+/// A read model with a row a key, each folded from the events of that key. Pure: the worker reads and writes the
+/// rows.
+///
+/// Raise [`VERSION`](Self::VERSION) with each change of the row, its indexes, or what events do to it: the new version
+/// is made beside the old one, and readers are switched when it has caught up.
+///
+/// ```
+/// use portolan_kernel::domain::{Event, Projection, RecordedAs, Row};
+/// # use portolan_kernel::{Bytes, domain::*, ports::RawEvent, values::Cell};
+/// # use serde::{Deserialize, Serialize};
+/// # #[derive(Serialize, Deserialize)]
+/// # enum AccountEvent { #[serde(rename = "account.deposited")] Deposited { amount: u64 } }
+/// # impl Event for AccountEvent {
+/// #     const CATEGORY: &'static str = "account";
+/// #     fn event_type(&self) -> &'static str { variant::name(self) }
+/// #     fn encode(&self) -> Result<Bytes, CodecError> { variant::encode(self) }
+/// #     fn decode(raw: &RawEvent) -> Result<Self, EventError> { variant::decode(&raw.event_type, &raw.payload) }
+/// # }
+/// # struct Balance { balance: u64 }
+/// # impl Row for Balance {
+/// #     const COLUMNS: &'static [RowColumn] = &[RowColumn::of::<u64>("balance")];
+/// #     fn to_cells(&self) -> Result<Vec<Cell>, RowValueError> { Ok(vec![self.balance.to_cell()?]) }
+/// #     fn from_cells(cells: Vec<Cell>) -> Result<Self, RowValueError> {
+/// #         let [balance] = row_cells(cells)?;
+/// #         Ok(Self { balance: CellValue::from_cell(balance)? })
+/// #     }
+/// # }
+/// struct Balances;
+///
+/// impl Projection for Balances {
+///     const NAME: &'static str = "balances";
+///     const VERSION: u32 = 1;
+///     type Event = AccountEvent;
+///     type Row = Balance;
+///
+///     fn key(event: &RecordedAs<AccountEvent>) -> Option<String> {
+///         Some(event.stream().to_string())
+///     }
+///
+///     fn apply(row: &mut Option<Balance>, event: &RecordedAs<AccountEvent>) {
+///         let row = row.get_or_insert(Balance { balance: 0 });
+///         match event.event {
+///             AccountEvent::Deposited { amount } => row.balance += amount,
+///         }
+///     }
+/// }
+/// ```
+pub trait Projection: Send + Sync + 'static {
+    /// Its name, which is also that of its rows' collection.
+    const NAME: &'static str;
+
+    /// Its version, from 1.
+    const VERSION: u32;
+
+    /// The events it follows.
+    type Event: EventSet;
+
+    /// Its rows.
+    type Row: Row;
+
+    /// The key of the row that the event changes; `None`: it changes none.
+    fn key(event: &RecordedAs<Self::Event>) -> Option<String>;
+
+    /// Changes the row: `None` before its first event, and to delete it.
+    fn apply(row: &mut Option<Self::Row>, event: &RecordedAs<Self::Event>);
+
+    /// What happens when an event cannot be applied: it cannot be decoded, its key is none, or its row has no cells.
+    #[must_use]
+    fn on_failure() -> OnFailure {
+        OnFailure::default()
+    }
+}

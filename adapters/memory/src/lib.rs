@@ -86,7 +86,7 @@ impl Default for MemoryStore {
 impl From<MemoryStore> for Storage {
     fn from(store: MemoryStore) -> Self {
         let store = Arc::new(store);
-        Self::new(store.clone(), store)
+        Self::new(store.clone(), store.clone()).with_read_models(store.clone()).with_leases(store)
     }
 }
 

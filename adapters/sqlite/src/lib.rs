@@ -361,7 +361,8 @@ impl LeaseStore for SqliteStore {
 
 impl From<SqliteStore> for Storage {
     fn from(store: SqliteStore) -> Self {
-        Self::new(Arc::new(store.clone()), Arc::new(store))
+        let store = Arc::new(store);
+        Self::new(store.clone(), store.clone()).with_read_models(store.clone()).with_leases(store)
     }
 }
 

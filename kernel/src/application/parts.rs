@@ -1,7 +1,9 @@
 //! The three bundles of ports: what an application stands on, runs on, and offers.
 
 use crate::drivers::Subscriptions;
-use crate::ports::{Clock, CommandBus, EventStore, IdSource, QueryBus, Sleep, SnapshotStore, Spawn};
+use crate::ports::{
+    Clock, CommandBus, EventStore, IdSource, LeaseStore, QueryBus, ReadModelStore, Sleep, SnapshotStore, Spawn,
+};
 use alloc::sync::Arc;
 use core::fmt;
 
@@ -13,13 +15,29 @@ pub struct Storage {
     pub events: Arc<dyn EventStore>,
     /// Folded states.
     pub snapshots: Arc<dyn SnapshotStore>,
+    /// Rows of projections; `None` for a store that keeps none.
+    pub read_models: Option<Arc<dyn ReadModelStore>>,
+    /// Who works on what; `None` for a store that grants no leases.
+    pub leases: Option<Arc<dyn LeaseStore>>,
 }
 
 impl Storage {
     /// Storage made of these stores, which may be two faces of one.
     #[must_use]
     pub fn new(events: Arc<dyn EventStore>, snapshots: Arc<dyn SnapshotStore>) -> Self {
-        Self { events, snapshots }
+        Self { events, snapshots, read_models: None, leases: None }
+    }
+
+    /// The same storage, with read models, which may be those of another store.
+    #[must_use]
+    pub fn with_read_models(self, read_models: Arc<dyn ReadModelStore>) -> Self {
+        Self { read_models: Some(read_models), ..self }
+    }
+
+    /// The same storage, with leases, which may be those of another store.
+    #[must_use]
+    pub fn with_leases(self, leases: Arc<dyn LeaseStore>) -> Self {
+        Self { leases: Some(leases), ..self }
     }
 }
 

@@ -4,8 +4,10 @@ use super::Source;
 use crate::values::{Name, Token};
 use alloc::boxed::Box;
 use alloc::string::String;
+use alloc::sync::Arc;
 use async_trait::async_trait;
 use core::time::Duration;
+use futures::future::BoxFuture;
 
 /// A lease that was granted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,4 +120,46 @@ pub trait LeaseStore: Send + Sync {
     ///
     /// [`LeaseError::Lost`], which for whoever gives up is no harm.
     async fn release(&self, lease: Lease) -> Result<(), LeaseError>;
+}
+
+/// A shared store is a store. It hands on the store's own futures, at no cost.
+impl<S: LeaseStore + ?Sized> LeaseStore for Arc<S> {
+    fn grant<'s, 'f>(
+        &'s self,
+        name: Name,
+        holder: Name,
+        time_to_live: Duration,
+    ) -> BoxFuture<'f, Result<Lease, LeaseError>>
+    where
+        's: 'f,
+        Self: 'f,
+    {
+        (**self).grant(name, holder, time_to_live)
+    }
+    fn take_over<'s, 'f>(
+        &'s self,
+        seen: Lease,
+        holder: Name,
+        time_to_live: Duration,
+    ) -> BoxFuture<'f, Result<Lease, LeaseError>>
+    where
+        's: 'f,
+        Self: 'f,
+    {
+        (**self).take_over(seen, holder, time_to_live)
+    }
+    fn renew<'s, 'f>(&'s self, lease: Lease) -> BoxFuture<'f, Result<Lease, LeaseError>>
+    where
+        's: 'f,
+        Self: 'f,
+    {
+        (**self).renew(lease)
+    }
+    fn release<'s, 'f>(&'s self, lease: Lease) -> BoxFuture<'f, Result<(), LeaseError>>
+    where
+        's: 'f,
+        Self: 'f,
+    {
+        (**self).release(lease)
+    }
 }

@@ -6,8 +6,10 @@ use crate::values::{Token, Versions};
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use async_trait::async_trait;
+use futures::future::BoxFuture;
 
 /// Why rows were not changed or not found. Except after [`Unknown`](Self::Unknown), nothing was written.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -192,4 +194,70 @@ pub trait ReadModelStore: Send + Sync {
 
     /// How much it takes. Constant for one handle.
     fn limits(&self) -> RowLimits;
+}
+
+/// A shared store is a store. It hands on the store's own futures, at no cost.
+impl<S: ReadModelStore + ?Sized> ReadModelStore for Arc<S> {
+    fn define<'s, 'f>(&'s self, collection: Collection) -> BoxFuture<'f, Result<(), RowError>>
+    where
+        's: 'f,
+        Self: 'f,
+    {
+        (**self).define(collection)
+    }
+    fn versions<'s, 'f>(&'s self, collection: Name) -> BoxFuture<'f, Result<Versions, RowError>>
+    where
+        's: 'f,
+        Self: 'f,
+    {
+        (**self).versions(collection)
+    }
+    fn commit<'s, 'f>(&'s self, batch: Batch) -> BoxFuture<'f, Result<(), RowError>>
+    where
+        's: 'f,
+        Self: 'f,
+    {
+        (**self).commit(batch)
+    }
+    fn get<'s, 'f>(
+        &'s self,
+        collection: Name,
+        version: Option<u32>,
+        keys: Vec<RowKey>,
+    ) -> BoxFuture<'f, Result<Rowset, RowError>>
+    where
+        's: 'f,
+        Self: 'f,
+    {
+        (**self).get(collection, version, keys)
+    }
+    fn find<'s, 'f>(&'s self, find: Find) -> BoxFuture<'f, Result<Rowset, RowError>>
+    where
+        's: 'f,
+        Self: 'f,
+    {
+        (**self).find(find)
+    }
+    fn checkpoint<'s, 'f>(&'s self, name: Name) -> BoxFuture<'f, Result<Option<CheckpointState>, RowError>>
+    where
+        's: 'f,
+        Self: 'f,
+    {
+        (**self).checkpoint(name)
+    }
+    fn remove<'s, 'f>(
+        &'s self,
+        collection: Name,
+        version: u32,
+        checkpoint: Checkpoint,
+    ) -> BoxFuture<'f, Result<(), RowError>>
+    where
+        's: 'f,
+        Self: 'f,
+    {
+        (**self).remove(collection, version, checkpoint)
+    }
+    fn limits(&self) -> RowLimits {
+        (**self).limits()
+    }
 }

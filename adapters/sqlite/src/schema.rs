@@ -192,6 +192,9 @@ pub(crate) fn open_writer(config: &SqliteConfig) -> Result<(Connection, StoreId)
     if found < VERSION {
         migrate(&mut conn, path)?;
     }
+    if config.restored {
+        rename(&mut conn, path)?;
+    }
     let identity = load_store(&conn).map_err(|fault| fault.refuses_open(path))?.identity;
     Ok((conn, identity))
 }
@@ -288,10 +291,7 @@ fn migrate(conn: &mut Connection, path: &Path) -> Result<(), OpenError> {
         migration(&transaction).map_err(|fault| fault.refuses_open(path))?;
     }
     if found == 0 {
-        let mut identity = [0; 16];
-        getrandom::fill(&mut identity)
-            .map_err(|error| OpenError::Other { path: path.into(), source: Source::new(error.to_string()) })?;
-        let identity = uuid::Builder::from_random_bytes(identity).into_uuid().into_bytes();
+        let identity = new_identity().map_err(|source| OpenError::Other { path: path.into(), source })?;
         transaction
             .execute("INSERT INTO store VALUES (1, ?1, 0, ?2)", params![identity, store_checksum(&identity, 0)])
             .map_err(fault)?;
@@ -299,6 +299,25 @@ fn migrate(conn: &mut Connection, path: &Path) -> Result<(), OpenError> {
     }
     transaction.pragma_update(None, "user_version", VERSION).map_err(fault)?;
     transaction.commit().map_err(fault)
+}
+
+fn new_identity() -> Result<[u8; 16], Source> {
+    let mut identity = [0; 16];
+    getrandom::fill(&mut identity).map_err(|error| Source::new(error.to_string()))?;
+    Ok(uuid::Builder::from_random_bytes(identity).into_uuid().into_bytes())
+}
+
+/// Gives the store a new identity.
+fn rename(conn: &mut Connection, path: &Path) -> Result<(), OpenError> {
+    let identity = new_identity().map_err(|source| OpenError::Other { path: path.into(), source })?;
+    let mut renamed = || -> Result<(), Fault> {
+        let transaction = conn.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        let last_position = load_store(&transaction)?.last_position;
+        let checksum = store_checksum(&identity, last_position);
+        transaction.execute("UPDATE store SET identity = ?1, checksum = ?2", params![identity, checksum])?;
+        Ok(transaction.commit()?)
+    };
+    renamed().map_err(|fault| fault.refuses_open(path))
 }
 
 /// The one row about the store itself.

@@ -9,7 +9,8 @@ use crate::heads::Heads;
 use crate::keys::Sweep;
 use crate::names::Names;
 use crate::queue::{Bounds, Commit, Queue};
-use crate::{schema, snapshots};
+use crate::schema::{self, StoreRow};
+use crate::snapshots;
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicI32, Ordering};
 use core::time::Duration;
@@ -262,7 +263,10 @@ impl Writer {
             self.met_others = Some(Instant::now());
         }
         self.ledger.forget();
-        let stored = schema::load_store(&self.conn)?.last_position;
+        let StoreRow { identity, last_position: stored } = schema::load_store(&self.conn)?;
+        if identity != self.ledger.identity {
+            return Err(Fault::Unfit("the file was given a new identity, as after a restore; open the store again"));
+        }
         let largest: Option<i64> =
             self.conn.prepare_cached("SELECT max(position) FROM log")?.query_row([], |row| row.get(0))?;
         if largest.is_some_and(|largest| largest > stored) {

@@ -12,6 +12,7 @@ use portolan_kernel::values::{EventType, Name, StreamId};
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 /// How many names of a sort one connection keeps. Past them it starts afresh.
 const KEPT: usize = 50_000;
@@ -53,12 +54,13 @@ impl Names {
     }
 
     pub(crate) fn kind(&mut self, conn: &Connection, number: i64) -> Result<&Kind, Fault> {
-        // Looked up twice for the borrow checker's sake; kinds are few, and nearly always there.
-        if !self.kinds.contains_key(&number) {
-            let kind = load_kind(conn, number)?;
-            keep(&mut self.kinds, number, kind);
+        if self.kinds.len() >= KEPT {
+            self.kinds.clear();
         }
-        self.kinds.get(&number).ok_or_else(|| damaged_kind(number))
+        match self.kinds.entry(number) {
+            Entry::Occupied(known) => Ok(known.into_mut()),
+            Entry::Vacant(place) => Ok(place.insert(load_kind(conn, number)?)),
+        }
     }
 
     pub(crate) fn clear(&mut self) {

@@ -6,6 +6,7 @@ use crate::error::{Fault, OpenError};
 use crate::names::{self, Table};
 use core::time::Duration;
 use portolan_kernel::ports::{Source, StoreId};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use std::path::Path;
 use std::thread;
@@ -204,10 +205,18 @@ pub(crate) fn open_reader(path: &Path, busy_timeout: Duration) -> Result<Connect
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(path, flags)?;
     conn.busy_timeout(busy_timeout)?;
+    keep_plans(&conn)?;
     conn.pragma_update(None, "query_only", true)?;
     conn.pragma_update(None, "cache_size", -8_192)?;
     conn.set_prepared_statement_cache_capacity(48);
     Ok(conn)
+}
+
+/// Statements stay prepared. Otherwise SQLite plans a range anew for each pair of values that is bound to it, which
+/// takes longer than to load a stream.
+fn keep_plans(conn: &Connection) -> Result<(), Fault> {
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    Ok(())
 }
 
 /// The version of a file that is ours, 0 for an empty one. Writes nothing.
@@ -242,6 +251,7 @@ fn header(conn: &Connection) -> Result<(i32, i64, i64), Fault> {
 }
 
 fn configure(conn: &Connection, config: &SqliteConfig) -> Result<(), Fault> {
+    keep_plans(conn)?;
     // The change to WAL needs the file for itself and does not wait for it: another process may be making the
     // same file.
     let deadline = Instant::now() + config.busy_timeout;

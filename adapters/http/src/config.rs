@@ -33,6 +33,8 @@ pub struct ServerConfig {
     pub page_events: u32,
     /// How often a silent live connection gets a comment, so that a dead one is noticed. 15 s.
     pub live_keep_alive: Duration,
+    /// How often a live connection is told, at most, how far the log has come while nothing matches. 1 s.
+    pub live_progress: Duration,
     /// How long `GET /changed` waits before it answers that nothing has changed. 25 s.
     pub changed_wait: Duration,
     /// How long accepted requests may take to finish once the server has been told to stop; what is left of a
@@ -53,6 +55,7 @@ impl Default for ServerConfig {
             bodies_bytes: 256 << 20,
             page_events: 1_000,
             live_keep_alive: Duration::from_secs(15),
+            live_progress: Duration::from_secs(1),
             changed_wait: Duration::from_secs(25),
             drain_timeout: Duration::from_secs(10),
         }

@@ -15,7 +15,7 @@
 //! | these two with `Accept: text/event-stream` | live, see below |
 //! | `POST /streams/{id}` | appends `{"events":[{"type","data"}]}`; `If-Match: "n"`, `If-Match: *`, `If-None-Match: *`, or no condition; `Idempotency-Key` |
 //! | `POST /append`, `POST /read`, `GET /changed`, `GET /appends/{scope}/{id}`, `GET /checkpoints/{name}`, `GET /capabilities` | the port `EventStore`, whole |
-//! | `GET /healthz`, `GET /readyz` | the process lives; the store answers a read and the server is not stopping |
+//! | `GET /healthz`, `GET /readyz` | the process lives; the store answers a read, takes an append of nothing, and the server is not stopping |
 //!
 //! `POST /append` takes every event with its `id`; `POST /streams/{id}` makes one where it is left out.
 //! Both bypass the domain, and answer 403 unless the server is built
@@ -42,7 +42,8 @@
 //! Each event is a server-sent event without a name, whose `id:` is its position; `Last-Event-ID` resumes after
 //! it, and comes before `after`. `from=now` leaves out what was. Named events tell of the state: `caught-up`,
 //! `fell-behind`, and `problem`, after which the stream ends. A frame with only an `id:` moves the place to resume from
-//! past what does not match. A stream that is yet to come can be listened to.
+//! past what does not match, at most once a second ([`ServerConfig::live_progress`]). A stream that is yet to come can be
+//! listened to.
 //!
 //! # Errors
 //!
@@ -62,7 +63,8 @@
 //! | 501 | `unsupported` |
 //! | 503 | `busy`, `shutting-down`, `not-ready`, with `Retry-After` |
 //!
-//! Their other members give a client back the port's error as it was.
+//! Their other members give a client back the port's error as it was. Only where a store is damaged stays with the
+//! server: `corrupt` does not name the place, and the process writes it to its error output.
 
 mod client;
 mod config;

@@ -47,6 +47,7 @@ pub struct SqliteConfig {
     pub(crate) readers: usize,
     pub(crate) busy_timeout: Duration,
     pub(crate) max_pages: Option<u32>,
+    pub(crate) restored: bool,
 }
 
 impl SqliteConfig {
@@ -62,6 +63,7 @@ impl SqliteConfig {
             readers: 8,
             busy_timeout: Duration::from_secs(5),
             max_pages: None,
+            restored: false,
         }
     }
 
@@ -111,6 +113,28 @@ impl SqliteConfig {
     /// on a full disk. Not limited unless set.
     pub fn max_pages(self, pages: Option<u32>) -> Self {
         Self { max_pages: pages, ..self }
+    }
+
+    /// The file was put back from a copy: opening it gives it a new identity. What was written after the copy is
+    /// gone, and its positions will be given out again, to other events; so checkpoints that others keep
+    /// for this store must not go on. They are refused as
+    /// [`WrongStore`](portolan_kernel::ports::AppendError::WrongStore) from then on (ES-27). Those that are kept in
+    /// the file were put back with it, and go on.
+    ///
+    /// Say so once, the first time that the file is opened after it was put back, and with no other handle on it:
+    /// one that is open meanwhile writes no more.
+    ///
+    /// ```
+    /// # use portolan_sqlite::SqliteStore;
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("bank.db");
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// // After `cp backup.db bank.db`, and without the `-wal` and `-shm` of the file it replaces:
+    /// drop(SqliteStore::builder(path).restored().open().await.unwrap());
+    /// # });
+    /// ```
+    pub fn restored(self) -> Self {
+        Self { restored: true, ..self }
     }
 
     /// Opens the file; makes it where there is none, and brings an older format up to date.

@@ -87,8 +87,9 @@ fn save(conn: &Connection, name: &Name, token: Token, held: Option<&Lease>) -> R
 }
 
 fn checksum(name: &str, token: i64, holder: Option<&str>, time_to_live: i64, renewals: i64) -> i64 {
-    let sum = Checksum::of("leases").bytes(name.as_bytes()).number(token);
-    let sum = match holder {
+    let mut sum = Checksum::of("leases");
+    sum.bytes(name.as_bytes()).number(token);
+    match holder {
         Some(holder) => sum.number(1).bytes(holder.as_bytes()),
         None => sum.number(0),
     };

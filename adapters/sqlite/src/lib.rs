@@ -35,11 +35,24 @@
 //! where they are JSON, BLOB otherwise. Beside the file stand `-wal` and `-shm`, which belong to it: copy a live
 //! store with `sqlite3 bank.db ".backup copy.db"`.
 //!
-//! Each event, key, checkpoint and snapshot carries a checksum, verified whenever it is read; an event's covers
-//! its stream's name and its tags too. What they do not cover is how an event is *found*: the names in tables
-//! `streams`, `kinds` and `tags`, and the inside of indexes. Damage there can hide events from a read by stream,
-//! type or tag, and from a guard, while a scan of the log still shows it; `PRAGMA integrity_check` compares
-//! indexes with their rows.
+//! After a copy was put back, open it once with [`SqliteConfig::restored`]: the store then has a new identity, and
+//! checkpoints kept elsewhere for its former life are refused.
+//!
+//! # Damage
+//!
+//! Each event, key, checkpoint and snapshot carries a checksum, verified whenever it is read. So does each name of
+//! a stream, a kind (category and type) and a tag, and with the name stands where its list of events ends. The entries
+//! of a list are numbered without a gap, their positions rise, and each leads to an event that has to be of
+//! that list. So an entry that was lost or changed is an error that names the place, and not a shorter answer; a
+//! name that is not found is compared with its neighbours in the index before it is called missing.
+//!
+//! What a read or an append cannot notice: a key, a checkpoint or a snapshot whose row is gone, or whose name was
+//! changed, looks like one that never was; a page that the disk gives back as it was some time ago is right in
+//! itself; and a checksum of 32 bits misses one change in four billion. [`SqliteStore::verify`] looks the whole file
+//! over, indexes against rows and lists against the log, and finds changed names of keys, checkpoints and
+//! snapshots, and old pages that fit no others. Rows of keys, checkpoints and snapshots that are gone as a whole leave
+//! no trace. It is not part of opening a store, for it reads the whole file: run it after a restore, and now and
+//! then.
 
 extern crate alloc;
 

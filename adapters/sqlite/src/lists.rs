@@ -143,7 +143,7 @@ impl List {
         Ok(leads_right == Some(true))
     }
 
-    /// Whether the event is of this list; `row` is its row, in the order of [`COLUMNS`](crate::rows::COLUMNS).
+    /// Whether the event is of this list; `row` is its row, as [`select_events`](crate::rows::select_events) has it.
     pub(crate) fn holds(&self, row: &Row<'_>, event: &Recorded) -> Result<bool, Fault> {
         Ok(match &self.sort {
             Sort::Stream => row.get::<_, i64>(1)? == self.number,

@@ -9,8 +9,10 @@ use crate::checksum::Checksum;
 use crate::error::Fault;
 use crate::heads::Head;
 use portolan_kernel::values::{EventType, Name, StreamId};
+use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 /// How many names of a sort one connection keeps. Past them it starts afresh.
 const KEPT: usize = 50_000;
@@ -52,12 +54,13 @@ impl Names {
     }
 
     pub(crate) fn kind(&mut self, conn: &Connection, number: i64) -> Result<&Kind, Fault> {
-        // Looked up twice for the borrow checker's sake; kinds are few, and nearly always there.
-        if !self.kinds.contains_key(&number) {
-            let kind = load_kind(conn, number)?;
-            keep(&mut self.kinds, number, kind);
+        if self.kinds.len() >= KEPT {
+            self.kinds.clear();
         }
-        self.kinds.get(&number).ok_or_else(|| damaged_kind(number))
+        match self.kinds.entry(number) {
+            Entry::Occupied(known) => Ok(known.into_mut()),
+            Entry::Vacant(place) => Ok(place.insert(load_kind(conn, number)?)),
+        }
     }
 
     pub(crate) fn clear(&mut self) {
@@ -134,15 +137,15 @@ impl Table {
         ];
         for side in sides {
             let mut entry = conn.prepare_cached(side)?;
-            let found: Option<(Vec<u8>, i64)> =
-                entry.query_row([name], |row| Ok((row.get_ref(0)?.as_bytes()?.to_vec(), row.get(1)?))).optional()?;
+            let found: Option<(Value, i64)> =
+                entry.query_row([name], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
             let Some((indexed, number)) = found else { continue };
             // From the table, and not from the index that is in question.
             let mut row = conn.prepare_cached(self.sql(
                 "SELECT name FROM streams NOT INDEXED WHERE number = ?1",
                 "SELECT name FROM tags NOT INDEXED WHERE number = ?1",
             ))?;
-            if row.query_row([number], |row| Ok(row.get_ref(0)?.as_bytes()? == indexed)).optional()? != Some(true) {
+            if row.query_row([number], |row| Ok(row.get::<_, Value>(0)? == indexed)).optional()? != Some(true) {
                 return Err(Fault::Damaged(format!("index of table {} by name, at number {number}", self.name())));
             }
         }
@@ -272,18 +275,12 @@ const BY_TYPE_SIDES: [&str; 2] = [
 fn are_all_kinds(conn: &Connection, sides: &[&str; 2], name: &str, ends: (&str, &str)) -> Result<(), Fault> {
     for (side, end) in sides.iter().zip([ends.0, ends.1]) {
         let mut entry = conn.prepare_cached(side)?;
-        let found: Option<(Vec<u8>, Vec<u8>, i64)> = entry
-            .query_row([name, end], |row| {
-                Ok((row.get_ref(0)?.as_bytes()?.to_vec(), row.get_ref(1)?.as_bytes()?.to_vec(), row.get(2)?))
-            })
-            .optional()?;
+        let found: Option<(Value, Value, i64)> =
+            entry.query_row([name, end], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).optional()?;
         let Some((category, event_type, number)) = found else { continue };
         let mut row = conn.prepare_cached("SELECT category, type FROM kinds NOT INDEXED WHERE number = ?1")?;
-        let agrees = row
-            .query_row([number], |row| {
-                Ok(row.get_ref(0)?.as_bytes()? == category && row.get_ref(1)?.as_bytes()? == event_type)
-            })
-            .optional()?;
+        let agrees =
+            row.query_row([number], |row| Ok((row.get(0), row.get(1)) == (Ok(category), Ok(event_type)))).optional()?;
         if agrees != Some(true) {
             return Err(Fault::Damaged(format!("index of table kinds, at number {number}")));
         }

@@ -6,7 +6,7 @@ use crate::candidates::{Candidates, Plan};
 use crate::error::Fault;
 use crate::lists::List;
 use crate::names::Names;
-use crate::rows::{self, COLUMNS};
+use crate::rows::{self, select_events};
 use alloc::sync::Arc;
 use portolan_kernel::values::{Direction, Query, Recorded};
 use rusqlite::{CachedStatement, Connection, OptionalExtension};
@@ -77,13 +77,13 @@ struct Page<'s, 'q> {
 
 impl Page<'_, '_> {
     fn by_log(mut self, conn: &Connection, names: &mut Names, range: Range) -> Result<Found, Fault> {
-        let (order, mut expected, step) = match self.scan.direction {
-            Direction::Forward => ("ASC", range.low, 1),
-            Direction::Backward => ("DESC", range.high, -1),
+        let (sql, mut expected, step) = match self.scan.direction {
+            Direction::Forward => (select_events!("WHERE position BETWEEN ?1 AND ?2 ORDER BY position"), range.low, 1),
+            Direction::Backward => {
+                (select_events!("WHERE position BETWEEN ?1 AND ?2 ORDER BY position DESC"), range.high, -1)
+            }
         };
-        let mut statement = conn.prepare_cached(&format!(
-            "SELECT {COLUMNS} FROM log WHERE position BETWEEN ?1 AND ?2 ORDER BY position {order}"
-        ))?;
+        let mut statement = conn.prepare_cached(sql)?;
         let mut rows = statement.query([range.low, range.high])?;
         // This store leaves no position out, so one that is not there is lost, and not a silent end.
         while range.holds(expected) {
@@ -103,7 +103,7 @@ impl Page<'_, '_> {
     }
 
     fn by_lists(mut self, conn: &Connection, names: &mut Names, mut candidates: Candidates) -> Result<Found, Fault> {
-        let mut fetch = conn.prepare_cached(&format!("SELECT {COLUMNS} FROM log WHERE position = ?1"))?;
+        let mut fetch = conn.prepare_cached(select_events!("WHERE position = ?1"))?;
         while let Some((position, list)) = candidates.next(conn)? {
             let event = fetch_one(conn, names, &mut fetch, position, list)?;
             if self.take(event) {

@@ -6,7 +6,7 @@ use crate::lists::{self, Sort};
 use crate::names::Table;
 use crate::query::{Found, PAGE_BYTES, Range, Scan};
 use crate::readers::Reader;
-use crate::rows::{self, COLUMNS};
+use crate::rows::{self, select_events};
 use crate::schema;
 use portolan_kernel::values::{Direction, Page, Position, Query, Read, Revision, Start, StreamId};
 
@@ -21,6 +21,9 @@ pub(crate) fn page(reader: &mut Reader, read: &Read, page_events: u32) -> Result
         Start::Log(query, after) => log_page(reader, read, query, *after, frontier, limit),
     }
 }
+
+/// Room is made for so many events at once.
+const ROOM: usize = 64;
 
 /// As SQLite has it; what is larger than any it could hold is the largest.
 fn number(number: u64) -> i64 {
@@ -70,19 +73,23 @@ fn stream_page(
     };
     names.keep_stream(list.number, stream.clone());
     let after = after.map(|after| number(after.get()));
-    let (range, order) = match read.direction {
-        Direction::Forward => (Range { low: after.map_or(0, |after| after.saturating_add(1)), high: last }, "ASC"),
-        Direction::Backward => (Range { low: 0, high: after.map_or(last, |after| last.min(after - 1)) }, "DESC"),
+    let (range, sql) = match read.direction {
+        Direction::Forward => (
+            Range { low: after.map_or(0, |after| after.saturating_add(1)), high: last },
+            select_events!("WHERE stream = ?1 AND revision BETWEEN ?2 AND ?3 ORDER BY revision"),
+        ),
+        Direction::Backward => (
+            Range { low: 0, high: after.map_or(last, |after| last.min(after - 1)) },
+            select_events!("WHERE stream = ?1 AND revision BETWEEN ?2 AND ?3 ORDER BY revision DESC"),
+        ),
     };
     let mut expected = match read.direction {
         Direction::Forward => range.low,
         Direction::Backward => range.high,
     };
-    let mut events = Vec::new();
+    let mut events = Vec::with_capacity(usize::try_from(range.count()).unwrap_or(0).min(limit).min(ROOM));
     let mut bytes = 0;
-    let mut statement = conn.prepare_cached(&format!(
-        "SELECT {COLUMNS} FROM log WHERE stream = ?1 AND revision BETWEEN ?2 AND ?3 ORDER BY revision {order}"
-    ))?;
+    let mut statement = conn.prepare_cached(sql)?;
     let mut rows = statement.query([list.number, range.low, range.high])?;
     while events.len() < limit && bytes < PAGE_BYTES && range.holds(expected) {
         let row = rows.next()?.ok_or_else(|| list.lacks(conn, expected))?;

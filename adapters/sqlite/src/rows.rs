@@ -9,9 +9,17 @@ use portolan_kernel::values::{EventId, Format, NewEvent, Position, Recorded, Rev
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Connection, Row};
 
-/// The columns of an event, in the order that [`decode`] reads them.
-pub(crate) const COLUMNS: &str =
-    "position, stream, revision, kind, version, format, recorded_at, id, tags, payload, metadata, checksum";
+/// A statement that begins by selecting the columns of an event, in the order that [`decode`] reads them.
+macro_rules! select_events {
+    ($rest:literal) => {
+        concat!(
+            "SELECT position, stream, revision, kind, version, format, recorded_at, id, tags, payload, metadata, \
+             checksum FROM log ",
+            $rest
+        )
+    };
+}
+pub(crate) use select_events;
 
 const INSERT: &str = "INSERT INTO log (position, stream, revision, kind, version, format, recorded_at, id, tags, payload, \
      metadata, checksum) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
@@ -124,7 +132,7 @@ fn checksum(event: &NewEvent, tags: Option<&str>, position: i64, revision: i64, 
         .get()
 }
 
-/// Reads an event whose columns are [`COLUMNS`], and refuses it if a byte of it has changed.
+/// Reads an event that [`select_events`] selects, and refuses it if a byte of it has changed.
 pub(crate) fn decode(conn: &Connection, names: &mut Names, row: &Row<'_>) -> Result<Arc<Recorded>, Fault> {
     let position: i64 = row.get(0)?;
     try_decode(conn, names, row, position)?.ok_or_else(|| damaged(position))

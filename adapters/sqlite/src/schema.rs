@@ -6,6 +6,7 @@ use crate::error::{Fault, OpenError};
 use crate::names::{self, Table};
 use core::time::Duration;
 use portolan_kernel::ports::{Source, StoreId};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use std::path::Path;
 use std::thread;
@@ -233,6 +234,9 @@ pub(crate) fn open_writer(config: &SqliteConfig) -> Result<(Connection, StoreId)
     if found < VERSION {
         migrate(&mut conn, path)?;
     }
+    if config.restored {
+        rename(&mut conn, path)?;
+    }
     let identity = load_store(&conn).map_err(|fault| fault.refuses_open(path))?.identity;
     Ok((conn, identity))
 }
@@ -242,10 +246,18 @@ pub(crate) fn open_reader(path: &Path, busy_timeout: Duration) -> Result<Connect
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(path, flags)?;
     conn.busy_timeout(busy_timeout)?;
+    keep_plans(&conn)?;
     conn.pragma_update(None, "query_only", true)?;
     conn.pragma_update(None, "cache_size", -8_192)?;
     conn.set_prepared_statement_cache_capacity(48);
     Ok(conn)
+}
+
+/// Statements stay prepared. Otherwise SQLite plans a range anew for each pair of values that is bound to it, which
+/// takes longer than to load a stream.
+fn keep_plans(conn: &Connection) -> Result<(), Fault> {
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    Ok(())
 }
 
 /// The version of a file that is ours, 0 for an empty one. Writes nothing.
@@ -280,6 +292,7 @@ fn header(conn: &Connection) -> Result<(i32, i64, i64), Fault> {
 }
 
 fn configure(conn: &Connection, config: &SqliteConfig) -> Result<(), Fault> {
+    keep_plans(conn)?;
     // The change to WAL needs the file for itself and does not wait for it: another process may be making the
     // same file.
     let deadline = Instant::now() + config.busy_timeout;
@@ -329,10 +342,7 @@ fn migrate(conn: &mut Connection, path: &Path) -> Result<(), OpenError> {
         migration(&transaction).map_err(|fault| fault.refuses_open(path))?;
     }
     if found == 0 {
-        let mut identity = [0; 16];
-        getrandom::fill(&mut identity)
-            .map_err(|error| OpenError::Other { path: path.into(), source: Source::new(error.to_string()) })?;
-        let identity = uuid::Builder::from_random_bytes(identity).into_uuid().into_bytes();
+        let identity = new_identity().map_err(|source| OpenError::Other { path: path.into(), source })?;
         transaction
             .execute("INSERT INTO store VALUES (1, ?1, 0, ?2)", params![identity, store_checksum(&identity, 0)])
             .map_err(fault)?;
@@ -340,6 +350,25 @@ fn migrate(conn: &mut Connection, path: &Path) -> Result<(), OpenError> {
     }
     transaction.pragma_update(None, "user_version", VERSION).map_err(fault)?;
     transaction.commit().map_err(fault)
+}
+
+fn new_identity() -> Result<[u8; 16], Source> {
+    let mut identity = [0; 16];
+    getrandom::fill(&mut identity).map_err(|error| Source::new(error.to_string()))?;
+    Ok(uuid::Builder::from_random_bytes(identity).into_uuid().into_bytes())
+}
+
+/// Gives the store a new identity.
+fn rename(conn: &mut Connection, path: &Path) -> Result<(), OpenError> {
+    let identity = new_identity().map_err(|source| OpenError::Other { path: path.into(), source })?;
+    let mut renamed = || -> Result<(), Fault> {
+        let transaction = conn.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        let last_position = load_store(&transaction)?.last_position;
+        let checksum = store_checksum(&identity, last_position);
+        transaction.execute("UPDATE store SET identity = ?1, checksum = ?2", params![identity, checksum])?;
+        Ok(transaction.commit()?)
+    };
+    renamed().map_err(|fault| fault.refuses_open(path))
 }
 
 /// The one row about the store itself.

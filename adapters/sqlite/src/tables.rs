@@ -113,17 +113,20 @@ impl Table {
     }
 
     pub(crate) fn checksum(&self, key: &str, cells: &[Cell]) -> i64 {
-        let sum = Checksum::of(&self.name).bytes(key.as_bytes());
-        let add = |sum: Checksum, cell: &Cell| match cell {
-            Cell::Null => sum.number(0),
-            Cell::Bool(yes) => sum.number(1).number((*yes).into()),
-            Cell::Integer(number) => sum.number(2).number(*number),
-            // SQLite keeps no sign of a zero.
-            Cell::Real(number) => sum.number(3).number((number + 0.0).to_bits().cast_signed()),
-            Cell::Text(text) => sum.number(4).bytes(text.as_bytes()),
-            Cell::Bytes(bytes) => sum.number(5).bytes(bytes),
-        };
-        cells.iter().fold(sum, add).get()
+        let mut sum = Checksum::of(&self.name);
+        sum.bytes(key.as_bytes());
+        for cell in cells {
+            match cell {
+                Cell::Null => sum.number(0),
+                Cell::Bool(yes) => sum.number(1).number((*yes).into()),
+                Cell::Integer(number) => sum.number(2).number(*number),
+                // SQLite keeps no sign of a zero.
+                Cell::Real(number) => sum.number(3).number((number + 0.0).to_bits().cast_signed()),
+                Cell::Text(text) => sum.number(4).bytes(text.as_bytes()),
+                Cell::Bytes(bytes) => sum.number(5).bytes(bytes),
+            };
+        }
+        sum.get()
     }
 }
 

@@ -6,7 +6,7 @@ use crate::lists::{self, Entry, List, Sort};
 use crate::names::{self, Table};
 use crate::query::Range;
 use crate::readers::Reader;
-use crate::rows::{self, COLUMNS};
+use crate::rows::{self, select_events};
 use crate::{checkpoints, keys, schema, snapshots};
 use portolan_kernel::values::{Direction, Tag};
 use rusqlite::Connection;
@@ -77,7 +77,7 @@ fn by_sqlite(conn: &Connection, found: &mut Found) -> Result<(), Fault> {
 
 /// Every event: its checksum, no position left out, none past the counter.
 fn log(conn: &Connection, names: &mut names::Names, last: Option<i64>, found: &mut Found) -> Result<(), Fault> {
-    let mut statement = conn.prepare(&format!("SELECT {COLUMNS} FROM log NOT INDEXED ORDER BY position"))?;
+    let mut statement = conn.prepare(select_events!("NOT INDEXED ORDER BY position"))?;
     let mut rows = statement.query([])?;
     let mut expected = 1;
     while let Some(row) = rows.next()? {

@@ -10,7 +10,8 @@ use crate::keys::Sweep;
 use crate::leases::{self, LeaseChange};
 use crate::names::Names;
 use crate::queue::{Bounds, Commit, Queue};
-use crate::{read_models, schema, snapshots};
+use crate::schema::{self, StoreRow};
+use crate::{read_models, snapshots};
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicI32, Ordering};
 use core::time::Duration;
@@ -163,6 +164,9 @@ struct Writer {
     data_version: Option<i64>,
     /// The last time another process was seen to write.
     met_others: Option<Instant>,
+    /// The last transaction failed. Until one has written, what would write nothing writes too, so that
+    /// whoever asks by an append of nothing learns whether the file can be written again.
+    has_failed: bool,
     sweep: Sweep,
     wal_pages: Arc<AtomicI32>,
     next_checkpoint: i32,
@@ -211,6 +215,7 @@ impl Writer {
             busy_timeout: config.busy_timeout,
             data_version: None,
             met_others: None,
+            has_failed: false,
             sweep: Sweep::default(),
             wal_pages,
             next_checkpoint: CHECKPOINT_PAGES,
@@ -223,8 +228,12 @@ impl Writer {
     fn transact(&mut self, jobs: &[Job]) -> Result<Vec<Answer>, Failure> {
         let outcome = self.try_transact(jobs);
         match &outcome {
-            Ok(_) => self.changes.committed(self.ledger.last_position),
-            Err(_) => {
+            Ok(_) => {
+                self.has_failed = false;
+                self.changes.committed(self.ledger.last_position);
+            }
+            Err(failure) => {
+                self.has_failed |= !matches!(failure, Failure::Begin(_));
                 if !self.conn.is_autocommit() {
                     // What cannot be rolled back now is, at the latest, when the next transaction cannot begin.
                     let _ = self.run("ROLLBACK");
@@ -283,7 +292,10 @@ impl Writer {
             self.met_others = Some(Instant::now());
         }
         self.ledger.forget();
-        let stored = schema::load_store(&self.conn)?.last_position;
+        let StoreRow { identity, last_position: stored } = schema::load_store(&self.conn)?;
+        if identity != self.ledger.identity {
+            return Err(Fault::Unfit("the file was given a new identity, as after a restore; open the store again"));
+        }
         let largest: Option<i64> =
             self.conn.prepare_cached("SELECT max(position) FROM log")?.query_row([], |row| row.get(0))?;
         if largest.is_some_and(|largest| largest > stored) {
@@ -320,7 +332,7 @@ impl Writer {
 
     fn close_books(&mut self, before: i64, keys: usize) -> Result<(), Fault> {
         self.ledger.save_heads(&self.conn)?;
-        if self.ledger.last_position != before {
+        if self.ledger.last_position != before || self.has_failed {
             schema::save_last_position(&self.conn, self.ledger.identity, self.ledger.last_position)?;
         }
         if let Some(retention) = self.ledger.retention

@@ -240,6 +240,38 @@ fn raw_appends_are_off_unless_asked_for() {
 }
 
 #[test]
+fn where_the_file_is_damaged_is_told_to_the_operator_alone() {
+    let (_dir, data) = place();
+    let bank = Bank::start(&data, &[]);
+    let client = bank.client();
+    client.open("ann");
+    client.done("deposit", None, &json!({"account_id": "ann", "amount": 987_654_321}));
+    assert!(bank.terminate().success());
+    let mut bytes = std::fs::read(&data).expect("the file of the bank");
+    let payload = bytes.windows(9).position(|window| window == b"987654321").expect("the payload is readable");
+    bytes[payload] ^= 1;
+    std::fs::write(&data, bytes).expect("the file can be written");
+
+    let bank = Bank::start(&data, &[]);
+    let client = bank.client();
+    let path = data.to_str().expect("a path in UTF-8");
+    let answers = [
+        client.command("deposit", None, &json!({"account_id": "ann", "amount": 1})),
+        client.get("/queries/account?account_id=ann"),
+        client.get("/streams/account-ann"),
+    ];
+    for answer in answers {
+        let answer = answer.expect("an answer");
+        assert_eq!((answer.status, &answer.body["type"]), (500, &json!("urn:portolan:problem:corrupt")), "{answer:?}");
+        assert!(!answer.body.to_string().contains(path), "{answer:?}");
+    }
+    process::eventually("the operator knows", || {
+        let heard = bank.complaints.lock().expect("no one panicked");
+        heard.contains(path) && heard.contains("position 2")
+    });
+}
+
+#[test]
 fn two_lives_in_memory_are_two_banks() {
     let (_dir, data) = place();
     let bank = Bank::start(&data, &["--store", "memory"]);

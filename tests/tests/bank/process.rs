@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 /// Builds the example, once a test run, and gives its path: never a stale binary.
@@ -42,6 +42,8 @@ pub(crate) struct Answer {
 pub(crate) struct Bank {
     child: Child,
     pub(crate) address: String,
+    /// What it wrote to its error output.
+    pub(crate) complaints: Arc<Mutex<String>>,
 }
 
 impl Bank {
@@ -53,8 +55,18 @@ impl Bank {
             .args(["--listen", "127.0.0.1:0"])
             .args(more)
             .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
             .spawn()
             .expect("the bank starts");
+        let complaints = Arc::new(Mutex::new(String::new()));
+        let stderr = BufReader::new(child.stderr.take().expect("its error output is piped")).lines();
+        let heard = complaints.clone();
+        std::thread::spawn(move || {
+            for line in stderr.map_while(Result::ok) {
+                eprintln!("{line}");
+                heard.lock().expect("no one panicked").extend([line.as_str(), "\n"]);
+            }
+        });
         let mut lines = BufReader::new(child.stdout.take().expect("its output is piped")).lines();
         let address = loop {
             let line = lines.next().expect("the bank says where it listens").expect("in UTF-8");
@@ -65,7 +77,7 @@ impl Bank {
         };
         // Whatever else it says must not fill the pipe.
         std::thread::spawn(move || lines.for_each(drop));
-        Self { child, address }
+        Self { child, address, complaints }
     }
 
     /// SIGKILL, and the end of it.

@@ -22,6 +22,15 @@ impl EventStore for HttpClient {
             Ok(()) | Err(AppendError::WrongStore { .. }) => {}
             Err(error) => return Err(error),
         }
+        if asks_for_nothing(&append) {
+            // Whether the server can write, which it tells to those too who may not append.
+            return match self.sent(Method::GET, "/readyz", None).await {
+                Err(ReadError::Busy(source)) => Err(AppendError::Busy(source)),
+                Err(error) => Err(AppendError::Other(Source::new(error))),
+                Ok(answer) if answer.status.is_success() => Ok(Appended::new(None, None, Vec::new())),
+                Ok(answer) => Err(append_error(&answer.problem(), 0)),
+            };
+        }
         let json =
             serde_json::to_vec(&WireAppend::new(&append)).map_err(|error| AppendError::Other(Source::new(error)))?;
         drop(append);
@@ -103,6 +112,11 @@ fn unreadable(problem: Problem) -> ReadError {
     ReadError::Other(Source::new(format!("the server's answer is not understood: {}", problem.detail)))
 }
 
+fn asks_for_nothing(append: &Append) -> bool {
+    let Append { events, expect, guard, checkpoint, key, .. } = append;
+    events.is_empty() && expect.is_empty() && guard.is_none() && checkpoint.is_none() && key.is_none()
+}
+
 /// What a server answers besides its store's own errors: its limits, and mistakes of a client.
 fn append_error(problem: &Problem, size: u64) -> AppendError {
     if let Some(error) = AppendError::from_problem(problem) {
@@ -114,7 +128,7 @@ fn append_error(problem: &Problem, size: u64) -> AppendError {
             AppendError::TooLarge { what: "bytes of the request".into(), size, limit: limit_of(problem) }
         }
         ("malformed" | "invalid-request", _) => AppendError::Invalid(problem.detail.clone()),
-        ("slow-request", _) => AppendError::Busy(source),
+        ("slow-request" | "not-ready", _) => AppendError::Busy(source),
         (_, status) if status.is_client_error() => AppendError::Other(source),
         // A proxy's error, or a server that broke: the append may have come through.
         _ => AppendError::Unknown(source),

@@ -19,6 +19,7 @@ use portolan_kernel::drivers::{Delivery, From, SubscribeError, Subscription};
 use portolan_kernel::values::{Position, Query, Read, Revision, StreamId};
 use serde_json::json;
 use std::sync::Arc;
+use tokio::time::Instant;
 
 /// Whether the client takes server-sent events and named them; with `q=0` it names what it does not take.
 pub(super) fn is_wanted(headers: &HeaderMap) -> bool {
@@ -110,7 +111,7 @@ async fn serve(app: Arc<App>, query: Query, from: From) -> Result<Response, Prob
             return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "shutting-down", "the server is shutting down"));
         }
     };
-    let live = Live { app, subscription, first, ended: false };
+    let live = Live { app, subscription, first, passed: None, progress_due: Instant::now(), ended: false };
     let mut response = Sse::new(stream::unfold(live, Live::frame)).into_response();
     // Proxies that buffer would hold back what is live.
     response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
@@ -121,6 +122,10 @@ struct Live {
     app: Arc<App>,
     subscription: Subscription,
     first: Option<Result<Delivery, SubscribeError>>,
+    /// How far the log has come past what does not match, where the client has not been told yet.
+    passed: Option<Position>,
+    /// When it may be told next.
+    progress_due: Instant,
     ended: bool,
 }
 
@@ -131,23 +136,42 @@ impl Live {
         if self.ended {
             return None;
         }
+        let keep_alive = Instant::now() + self.app.config.live_keep_alive;
         let delivery = match self.first.take() {
             Some(first) => first,
-            None => tokio::select! {
-                biased;
-                () = self.app.stopping() => return None,
-                delivery = self.subscription.next() => delivery?,
-                () = tokio::time::sleep(self.app.config.live_keep_alive) => {
-                    return Some((Ok(Event::default().comment("")), self));
+            None => loop {
+                // With every commit, each idle subscriber hears how far the log has come. Many connections
+                // would carry little else, so of what came within a while only the last is passed on.
+                tokio::select! {
+                    biased;
+                    () = self.app.stopping() => return None,
+                    () = tokio::time::sleep_until(self.progress_due), if self.passed.is_some() => {
+                        self.progress_due = Instant::now() + self.app.config.live_progress;
+                        if let Some(position) = self.passed.take() {
+                            break Ok(Delivery::Progress(position));
+                        }
+                    }
+                    delivery = self.subscription.next() => match delivery? {
+                        Ok(Delivery::Progress(position)) => self.passed = Some(position),
+                        other => break other,
+                    },
+                    () = tokio::time::sleep_until(keep_alive) => {
+                        return Some((Ok(Event::default().comment("")), self));
+                    }
                 }
             },
         };
+        // Whatever tells a position of its own tells more than the progress before it.
+        if matches!(delivery, Ok(Delivery::Event(_) | Delivery::CaughtUp(_))) {
+            self.passed = None;
+        }
         let event = match delivery {
             Ok(delivery) => frame_of(&delivery),
             Err(error) => Err(of_subscription(&error)),
         };
         let event = event.unwrap_or_else(|problem| {
             self.ended = true;
+            problem.report();
             Event::default().event("problem").data(String::from_utf8_lossy(&problem.encode()))
         });
         Some((Ok(event), self))

@@ -1,11 +1,23 @@
-//! Problems as answers.
+//! Problems as answers, and what of them is not for the caller.
 
 use crate::wire::problem::{MEDIA_TYPE, Problem};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use std::io::{self, Write as _};
+
+impl Problem {
+    /// Writes to the process's error output what only an operator may know.
+    pub(super) fn report(&self) {
+        if let Some(line) = &self.for_operator {
+            // There is nobody to tell if that fails.
+            let _ = writeln!(io::stderr(), "portolan-http: {line}");
+        }
+    }
+}
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
+        self.report();
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
         if let Some(seconds) = self.retry_after_seconds() {

@@ -4,9 +4,10 @@ use super::append::WireExpected;
 use super::capabilities::capability;
 use super::problem::Problem;
 use super::text::{At, digits};
+use core::error::Error;
 use core::str::FromStr;
 use http::StatusCode;
-use portolan_kernel::drivers::SubscribeError;
+use portolan_kernel::drivers::{LoadError, SubscribeError};
 use portolan_kernel::ports::{AppendError, CommandError, QueryError, ReadError, Source};
 use portolan_kernel::values::{Position, Revision, Token};
 use serde::Deserialize as _;
@@ -46,7 +47,7 @@ impl PortError for AppendError {
             Self::Unsupported(lack) => unsupported(self.to_string(), lack.as_str()),
             Self::Busy(source) => busy(self.to_string(), source),
             Self::Unknown(source) => outcome_unknown(self.to_string(), source),
-            Self::Corrupt { place } => corrupt(self.to_string(), place),
+            Self::Corrupt { place } => corrupt(place),
             Self::Other(source) => failed(self.to_string(), source),
             _ => failed(self.to_string(), &Source::new(self.to_string())),
         }
@@ -76,7 +77,7 @@ impl PortError for AppendError {
             "busy" => Self::Busy(source(problem)?),
             "shutting-down" => Self::Busy(Source::new(problem.detail.clone())),
             "outcome-unknown" => Self::Unknown(source(problem)?),
-            "corrupt" => Self::Corrupt { place: problem.text("place")?.to_owned() },
+            "corrupt" => Self::Corrupt { place: PLACE.to_owned() },
             "failed" => Self::Other(source(problem)?),
             _ => return None,
         })
@@ -91,7 +92,7 @@ impl PortError for ReadError {
                 .with("reason", reason.as_str()),
             Self::Unsupported(lack) => unsupported(self.to_string(), lack.as_str()),
             Self::Busy(source) => busy(self.to_string(), source),
-            Self::Corrupt { place } => corrupt(self.to_string(), place),
+            Self::Corrupt { place } => corrupt(place),
             Self::Other(source) => failed(self.to_string(), source),
             _ => failed(self.to_string(), &Source::new(self.to_string())),
         }
@@ -107,7 +108,7 @@ impl PortError for ReadError {
             "unsupported" => Self::Unsupported(capability(problem.text("capability")?)?),
             "busy" => Self::Busy(source(problem)?),
             "shutting-down" => Self::Busy(Source::new(problem.detail.clone())),
-            "corrupt" => Self::Corrupt { place: problem.text("place")?.to_owned() },
+            "corrupt" => Self::Corrupt { place: PLACE.to_owned() },
             "failed" => Self::Other(source(problem)?),
             _ => return None,
         })
@@ -136,7 +137,10 @@ impl PortError for CommandError {
             Self::ShuttingDown => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "shutting-down", self.to_string()),
             Self::Busy(source) => busy(self.to_string(), source),
             Self::Unknown(source) => outcome_unknown(self.to_string(), source),
-            Self::Other(source) => failed(self.to_string(), source),
+            Self::Other(source) => match damage(source) {
+                Some(place) => corrupt(place),
+                None => failed(self.to_string(), source),
+            },
             _ => failed(self.to_string(), &Source::new(self.to_string())),
         }
     }
@@ -158,6 +162,7 @@ impl PortError for CommandError {
             "shutting-down" => Self::ShuttingDown,
             "busy" => Self::Busy(source(problem)?),
             "outcome-unknown" => Self::Unknown(source(problem)?),
+            "corrupt" => Self::Other(Source::new(problem.detail.clone())),
             "failed" => Self::Other(source(problem)?),
             _ => return None,
         })
@@ -174,7 +179,10 @@ impl PortError for QueryError {
             Self::Invalid(violations) => Problem::invalid("invalid-query", "the query", violations.clone()),
             Self::NotFound(what) => Problem::new(StatusCode::NOT_FOUND, "not-found", what.as_str()),
             Self::Busy(source) => busy(self.to_string(), source),
-            Self::Other(source) => failed(self.to_string(), source),
+            Self::Other(source) => match damage(source) {
+                Some(place) => corrupt(place),
+                None => failed(self.to_string(), source),
+            },
             _ => failed(self.to_string(), &Source::new(self.to_string())),
         }
     }
@@ -187,6 +195,7 @@ impl PortError for QueryError {
             "not-found" => Self::NotFound(problem.detail.clone()),
             "busy" => Self::Busy(source(problem)?),
             "shutting-down" => Self::Busy(Source::new(problem.detail.clone())),
+            "corrupt" => Self::Other(Source::new(problem.detail.clone())),
             "failed" => Self::Other(source(problem)?),
             _ => return None,
         })
@@ -225,8 +234,31 @@ fn outcome_unknown(detail: String, source: &Source) -> Problem {
     Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "outcome-unknown", detail).with("reason", source.to_string())
 }
 
-fn corrupt(detail: String, place: &str) -> Problem {
-    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "corrupt", detail).with("place", place)
+/// What stands for the place on the wire: a path is nobody's business but the operator's.
+const PLACE: &str = "a place that the server's log names";
+
+fn corrupt(place: &str) -> Problem {
+    let problem =
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "corrupt", format!("the store is damaged at {PLACE}"));
+    Problem { for_operator: Some(format!("the store is damaged at {place}")), ..problem }
+}
+
+/// Where the store is damaged, if that is what stopped a command or a query.
+fn damage(source: &Source) -> Option<&str> {
+    let mut next: Option<&(dyn Error + 'static)> = Some(source.get());
+    while let Some(error) = next {
+        if let Some(LoadError::Read(ReadError::Corrupt { place })) = error.downcast_ref() {
+            return Some(place);
+        }
+        if let Some(ReadError::Corrupt { place }) = error.downcast_ref() {
+            return Some(place);
+        }
+        if let Some(AppendError::Corrupt { place }) = error.downcast_ref() {
+            return Some(place);
+        }
+        next = error.source();
+    }
+    None
 }
 
 fn failed(detail: String, source: &Source) -> Problem {
@@ -273,7 +305,7 @@ mod tests {
         for error in errors {
             let sent = error.to_problem();
             let received = Problem::decode(sent.status, &sent.encode()).unwrap();
-            assert_eq!(received, sent);
+            assert_eq!(received, Problem { for_operator: None, ..sent.clone() });
             let back = E::from_problem(&received).unwrap_or_else(|| panic!("{error:?} was lost as {sent:?}"));
             assert_eq!(format!("{back:?}"), format!("{error:?}"));
             names.insert((sent.name, sent.status));
@@ -309,7 +341,7 @@ mod tests {
             AppendError::Invalid("no".into()),
             AppendError::Busy(backend()),
             AppendError::Unknown(backend()),
-            AppendError::Corrupt { place: "page 3 of \"x.db\"".into() },
+            AppendError::Corrupt { place: PLACE.into() },
             AppendError::Other(backend()),
         ]);
         returns(Capability::ALL.map(AppendError::Unsupported).into());
@@ -322,7 +354,7 @@ mod tests {
             ReadError::Invalid("no".into()),
             ReadError::Unsupported(Capability::Keys),
             ReadError::Busy(backend()),
-            ReadError::Corrupt { place: String::new() },
+            ReadError::Corrupt { place: PLACE.into() },
             ReadError::Other(backend()),
         ]);
     }
@@ -352,6 +384,26 @@ mod tests {
             CommandError::Unknown(backend()),
             CommandError::Other(backend()),
         ]);
+    }
+
+    #[test]
+    fn where_the_store_is_damaged_is_for_the_operator() {
+        let place = || "/srv/bank.db: table log, position 2".to_owned();
+        let load = || LoadError::Read(ReadError::Corrupt { place: place() });
+        let problems = [
+            AppendError::Corrupt { place: place() }.to_problem(),
+            ReadError::Corrupt { place: place() }.to_problem(),
+            CommandError::Other(Source::new(AppendError::Corrupt { place: place() })).to_problem(),
+            CommandError::Other(Source::new(ReadError::Corrupt { place: place() })).to_problem(),
+            CommandError::from(load()).to_problem(),
+            QueryError::from(load()).to_problem(),
+        ];
+        for problem in problems {
+            assert_eq!(problem.name, "corrupt");
+            let sent = String::from_utf8(problem.encode()).unwrap();
+            assert!(!sent.contains("/srv") && !sent.contains("position 2"), "{sent}");
+            assert!(problem.for_operator.is_some_and(|line| line.contains(&place())));
+        }
     }
 
     #[test]

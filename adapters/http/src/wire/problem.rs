@@ -18,11 +18,13 @@ pub(crate) struct Problem {
     pub(crate) name: String,
     pub(crate) detail: String,
     pub(crate) members: Map<String, Value>,
+    /// A line for the server's log, which does not travel.
+    pub(crate) for_operator: Option<String>,
 }
 
 impl Problem {
     pub(crate) fn new(status: StatusCode, name: &str, detail: impl Into<String>) -> Self {
-        Self { status, name: name.to_owned(), detail: detail.into(), members: Map::new() }
+        Self { status, name: name.to_owned(), detail: detail.into(), members: Map::new(), for_operator: None }
     }
 
     /// The same problem with this member. One that holds nothing is written as `null`.
@@ -96,7 +98,7 @@ impl Problem {
         let detail = members.remove("detail")?.as_str()?.to_owned();
         members.remove("title");
         members.remove("status");
-        Some(Self { status, name, detail, members })
+        Some(Self { status, name, detail, members, for_operator: None })
     }
 }
 

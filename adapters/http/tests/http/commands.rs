@@ -38,6 +38,7 @@ async fn a_command_is_answered_with_its_receipt() {
 #[case("shutting-down", 503, "shutting-down")]
 #[case("busy", 503, "busy")]
 #[case("unknown", 500, "outcome-unknown")]
+#[case("damaged", 500, "corrupt")]
 #[case("other", 500, "failed")]
 #[case("panic", 500, "panicked")]
 #[case("nobody", 404, "unknown-command")]

@@ -1,8 +1,13 @@
 //! Start and stop.
 
-use crate::support::{Reply, Running};
+use crate::support::{Noon, Reply, Running, WriteProtected};
 use core::time::Duration;
-use portolan_http::ServeError;
+use portolan_conformance::ReferenceStore;
+use portolan_http::{HttpServer, ServeError};
+use portolan_kernel::ports::EventStore as _;
+use portolan_kernel::values::{Query, Read};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::timeout;
@@ -117,4 +122,32 @@ async fn an_address_that_is_taken_is_named() {
     let error = portolan_http::HttpServer::new(ports).bind(server.address).await.unwrap_err();
     assert!(matches!(error, ServeError::Bind { address, .. } if address == server.address), "{error}");
     assert!(error.to_string().contains(&server.address.to_string()), "{error}");
+}
+
+#[tokio::test]
+async fn a_store_that_cannot_be_written_is_not_ready() {
+    let store = ReferenceStore::new(Arc::new(Noon));
+    let store = Arc::new(WriteProtected { store, is_protected: false.into() });
+    let server = Running::over(store.clone(), |server| server).await;
+    server.get("/readyz").await.is_ok();
+    // A server in front of it asks it, raw appends or not.
+    let front = HttpServer::new(server.client().await.ports()).bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let address = front.local_addr();
+    let front = tokio::spawn(front.serve(core::future::pending()));
+    let ready = async || {
+        let mut socket = tokio::net::TcpStream::connect(address).await.unwrap();
+        socket.write_all(b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        Reply::read(&mut socket).await
+    };
+    ready().await.is_ok();
+
+    store.is_protected.store(true, Ordering::Relaxed);
+    let problem = server.get("/readyz").await.is_problem(503, "not-ready");
+    assert!(problem["detail"].as_str().unwrap().contains("readonly"), "{problem}");
+    ready().await.is_problem(503, "not-ready");
+    server.get("/healthz").await.is_ok();
+    store.is_protected.store(false, Ordering::Relaxed);
+    server.get("/readyz").await.is_ok();
+    assert!(store.read(Read::log(Query::all().with_system())).await.unwrap().events.is_empty(), "it wrote something");
+    front.abort();
 }

@@ -221,3 +221,39 @@ async fn a_slow_reader_holds_up_nobody_and_misses_nothing() {
         assert_eq!(live.event().await.1["revision"], revision);
     }
 }
+
+#[tokio::test]
+async fn idle_subscribers_are_told_of_progress_now_and_then() {
+    let server = Running::configured(|config| config.live_progress = Duration::from_secs(3_600)).await;
+    let mut live = Live::open(&server, "/events?tag=none&type=t", &[]).await;
+    assert_eq!(field(&live.frame().await.unwrap(), "event"), Some("caught-up"));
+    let first = write(&server, "s", 0).await;
+    assert_eq!(live.frame().await, Some(vec![("id".to_owned(), first)]), "the first is told at once");
+    for n in 0..20 {
+        write(&server, "s", n).await;
+    }
+    let tagged = json!({ "events": [{ "type": "t", "data": {}, "tags": ["none"] }] }).to_string();
+    server.post("/streams/s", &[], &tagged).await.is_ok();
+    let next = live.frame().await.unwrap();
+    assert!(field(&next, "data").is_some(), "of the 20 that do not match, none is told: {next:?}");
+}
+
+#[tokio::test]
+async fn the_last_progress_is_told_in_the_end() {
+    let server = Running::configured(|config| config.live_progress = Duration::from_millis(300)).await;
+    let mut live = Live::open(&server, "/events?type=none", &[]).await;
+    assert_eq!(field(&live.frame().await.unwrap(), "event"), Some("caught-up"));
+    let mut last = String::new();
+    for n in 0..20 {
+        last = write(&server, "s", n).await;
+    }
+    let mut frames = 0;
+    loop {
+        frames += 1;
+        let frame = live.frame().await.unwrap();
+        if field(&frame, "id") == Some(&last) {
+            break;
+        }
+    }
+    assert!(frames < 20, "each commit made a frame");
+}

@@ -9,12 +9,16 @@ use portolan_conformance::ReferenceStore;
 use portolan_http::{HttpClient, HttpServer, ServerConfig};
 use portolan_kernel::application::Ports;
 use portolan_kernel::ports::{
-    Answer, Body, Clock, CommandBus, CommandEnvelope, CommandError, CommandInfo, EventStore, QueryBus, QueryEnvelope,
-    QueryError, QueryInfo, Receipt, Source, Spawn, Violation,
+    Answer, AppendError, Body, Capabilities, Clock, CommandBus, CommandEnvelope, CommandError, CommandInfo, EventStore,
+    QueryBus, QueryEnvelope, QueryError, QueryInfo, ReadError, Receipt, Source, Spawn, Violation,
 };
-use portolan_kernel::values::{EventId, Name, Position, Revision, StreamId, Timestamp};
+use portolan_kernel::values::{
+    Append, Appended, CheckpointState, EventId, Name, Page, Position, Query, Read, Recalled, Revision, StreamId,
+    Timestamp,
+};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -66,6 +70,9 @@ impl CommandBus for Commands {
             "shutting-down" => Err(CommandError::ShuttingDown),
             "busy" => Err(CommandError::Busy(Source::new("full"))),
             "unknown" => Err(CommandError::Unknown(Source::new("lost"))),
+            "damaged" => Err(CommandError::Other(Source::new(AppendError::Corrupt {
+                place: "/srv/bank.db: table log, position 2".into(),
+            }))),
             "other" => Err(CommandError::Other(Source::new("odd"))),
             "panic" => panic!("as asked"),
             "slow" => {
@@ -99,6 +106,37 @@ impl QueryBus for Queries {
 
     fn queries(&self) -> Vec<QueryInfo> {
         vec![QueryInfo::new(Name::new("echo").unwrap())]
+    }
+}
+
+/// A store that can be read, and written only as long as nobody says otherwise.
+pub(crate) struct WriteProtected {
+    pub(crate) store: ReferenceStore,
+    pub(crate) is_protected: AtomicBool,
+}
+
+#[async_trait]
+impl EventStore for WriteProtected {
+    async fn append(&self, append: Append) -> Result<Appended, AppendError> {
+        if self.is_protected.load(Ordering::Relaxed) {
+            return Err(AppendError::Other(Source::new("attempt to write a readonly database")));
+        }
+        self.store.append(append).await
+    }
+    async fn read(&self, read: Read) -> Result<Page, ReadError> {
+        self.store.read(read).await
+    }
+    async fn recall(&self, scope: Name, id: Name) -> Result<Option<Recalled>, ReadError> {
+        self.store.recall(scope, id).await
+    }
+    async fn checkpoint(&self, name: Name) -> Result<CheckpointState, ReadError> {
+        self.store.checkpoint(name).await
+    }
+    async fn changed(&self, query: Query, after: Option<Position>) -> Result<(), ReadError> {
+        self.store.changed(query, after).await
+    }
+    fn capabilities(&self) -> Capabilities {
+        self.store.capabilities()
     }
 }
 

@@ -10,6 +10,7 @@ mod full;
 mod locked;
 mod migrating;
 mod opening;
+mod restoring;
 #[cfg(target_os = "linux")]
 mod syncs;
 mod verifying;

@@ -128,8 +128,11 @@ fn a_disk_that_fills_up_while_committing_refuses_and_goes_on() {
         let refused = store.append(Append::new([event("s", "2")])).await.unwrap_err();
         assert!(matches!(refused, AppendError::Other(_)), "{refused:?}");
         assert!(refused.to_string().contains("full"), "{refused}");
+        let refused = store.append(Append::default()).await.unwrap_err();
+        assert!(refused.to_string().contains("full"), "whether it can write is told without an event: {refused}");
         assert_eq!(payloads(&store).await, ["1"]);
         fs::remove_file(folder.join("fail-write")).unwrap();
+        store.append(Append::default()).await.unwrap();
         let appended = store.append(Append::new([event("s", "3")])).await.unwrap();
         assert_eq!(appended.streams[0].1, Some(Revision::new(1)));
         drop(store);

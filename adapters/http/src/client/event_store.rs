@@ -26,7 +26,7 @@ impl EventStore for HttpClient {
             serde_json::to_vec(&WireAppend::new(&append)).map_err(|error| AppendError::Other(Source::new(error)))?;
         drop(append);
         let size = json.len() as u64;
-        match self.shared.transport.send(Method::POST, "/append", Vec::new(), Some(json)).await {
+        match self.shared.transport.send(Method::POST, "/append", Vec::new(), Some(json), None).await {
             Err(Failure::NotSent(source)) => Err(AppendError::Busy(source)),
             Err(Failure::Lost(source)) => Err(AppendError::Unknown(source)),
             Ok(answer) if answer.status.is_success() => match from_json::<WireAppended>(&answer.body) {
@@ -85,7 +85,7 @@ impl EventStore for HttpClient {
 impl HttpClient {
     /// The answer to a request that can be repeated, of any status.
     async fn sent(&self, method: Method, path: &str, json: Option<Vec<u8>>) -> Result<Answer, ReadError> {
-        let sent = self.shared.transport.send(method, path, Vec::new(), json).await;
+        let sent = self.shared.transport.send(method, path, Vec::new(), json, None).await;
         sent.map_err(|(Failure::NotSent(source) | Failure::Lost(source))| ReadError::Busy(source))
     }
 

@@ -2,7 +2,9 @@
 
 mod commands;
 mod connection;
+mod correlation;
 mod health;
+mod id;
 mod live;
 mod mount;
 mod problem;
@@ -25,6 +27,7 @@ use core::net::SocketAddr;
 use core::panic::AssertUnwindSafe;
 use core::task::Poll;
 use core::time::Duration;
+use correlation::Correlation;
 use mount::Mounted;
 pub use mount::{BoxError, MountBody};
 use portolan_kernel::Bytes;
@@ -235,10 +238,11 @@ impl App {
 }
 
 /// The router's answer. A panic is one too, and the server goes on.
-async fn respond<B>(router: Router, request: http::Request<B>) -> Response
+async fn respond<B>(router: Router, mut request: http::Request<B>) -> Response
 where
     B: hyper::body::Body<Data = Bytes, Error = hyper::Error> + Send + 'static,
 {
+    let correlation = Correlation::of(&mut request);
     let mut answer = Box::pin(router.oneshot(request.map(Body::new)));
     let caught = poll_fn(|context| {
         // After a panic the future is dropped and never polled again, so that nobody sees it broken.
@@ -247,14 +251,16 @@ where
             Err(_) => Poll::Ready(Err(())),
         }
     });
-    match caught.await {
+    let mut response = match caught.await {
         Ok(Ok(response)) => response,
         Ok(Err(never)) => match never {},
         Err(()) => {
             let detail = "the server failed while it answered; whether the request took effect is unknown";
             Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "panicked", detail).into_response()
         }
-    }
+    };
+    correlation.onto(response.headers_mut());
+    response
 }
 
 /// A JSON answer.

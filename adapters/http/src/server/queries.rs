@@ -4,8 +4,7 @@ use super::request::{Captured, NoParameters, Parameters, Request, etag, is_known
 use super::{App, json};
 use crate::wire::errors::PortError as _;
 use crate::wire::problem::Problem;
-use crate::wire::receipt::{WireName, WireQueries};
-use crate::wire::text::Text;
+use crate::wire::receipt::WireQueries;
 use axum::extract::State;
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -56,6 +55,5 @@ async fn answer(app: &App, name: Name, parameters: Bytes, parts: &Parts) -> Resu
 }
 
 pub(super) async fn list(State(app): State<Arc<App>>, _: NoParameters) -> Result<Response, Problem> {
-    let queries = app.ports.queries.queries().into_iter().map(|info| WireName { name: Text(info.name) });
-    json(&WireQueries { queries: queries.collect() })
+    json(&WireQueries::new(app.ports.queries.queries()))
 }

@@ -9,6 +9,8 @@ mod client;
 #[cfg(test)]
 mod commands;
 #[cfg(test)]
+mod correlation;
+#[cfg(test)]
 mod lifecycle;
 #[cfg(test)]
 mod limits;

@@ -11,6 +11,7 @@ mod problem;
 mod queries;
 mod request;
 mod routes;
+mod schema;
 mod store;
 mod streams;
 
@@ -32,8 +33,11 @@ use mount::Mounted;
 pub use mount::{BoxError, MountBody};
 use portolan_kernel::Bytes;
 use portolan_kernel::application::Ports;
-use portolan_kernel::ports::Source;
+use portolan_kernel::ports::{QueryInfo, Source};
+use portolan_kernel::values::Name;
 use serde::Serialize;
+use serde_json::Value;
+use std::collections::BTreeMap;
 use std::io;
 use std::panic::catch_unwind;
 use std::sync::Arc;
@@ -146,7 +150,9 @@ impl BoundServer {
         let free = Arc::new(Semaphore::new(config.max_connections.clamp(1, Semaphore::MAX_PERMITS)));
         let drain_timeout = config.drain_timeout;
         let bodies = Arc::new(Semaphore::new(config.bodies_bytes.clamp(1, Semaphore::MAX_PERMITS)));
-        let app = Arc::new(App { ports, config, raw_appends, bodies, stopping });
+        let schema = |question: QueryInfo| question.schema.map(|schema| (question.name, schema));
+        let questions = ports.queries.queries().into_iter().filter_map(schema).collect();
+        let app = Arc::new(App { ports, config, raw_appends, questions, bodies, stopping });
         let router = routes::router(app.clone(), &mounted);
 
         let mut connections = JoinSet::new();
@@ -198,6 +204,8 @@ pub(crate) struct App {
     ports: Ports,
     config: ServerConfig,
     raw_appends: bool,
+    /// The schemas of the parameters of those questions that have one.
+    questions: BTreeMap<Name, Value>,
     /// A permit a byte of all bodies that are being read or answered.
     bodies: Arc<Semaphore>,
     stopping: watch::Receiver<bool>,

@@ -20,7 +20,7 @@ use percent_encoding::percent_decode_str;
 use portolan_kernel::Bytes;
 use portolan_kernel::ports::{CommandError, Source, Violation};
 use portolan_kernel::values::{Metadata, Name, Revision};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -172,22 +172,13 @@ impl Parameters {
         }
     }
 
-    /// What is left, as a JSON object of strings; of arrays, where a parameter is repeated.
-    pub(super) fn into_object(self) -> serde_json::Map<String, serde_json::Value> {
-        use serde_json::{Map, Value, map::Entry};
-        let mut object = Map::new();
+    /// What is left: the values of each, in the order given.
+    pub(super) fn into_values(self) -> BTreeMap<String, Vec<String>> {
+        let mut values = BTreeMap::<_, Vec<_>>::new();
         for (name, value) in self.0 {
-            match object.entry(name) {
-                Entry::Vacant(entry) => {
-                    entry.insert(Value::String(value));
-                }
-                Entry::Occupied(mut entry) => match entry.get_mut() {
-                    Value::Array(values) => values.push(Value::String(value)),
-                    first => *first = Value::Array(vec![first.take(), Value::String(value)]),
-                },
-            }
+            values.entry(name).or_default().push(value);
         }
-        object
+        values
     }
 
     /// Nothing may be left.

@@ -126,6 +126,42 @@ async fn a_query_takes_its_parameters_from_the_query_string() {
     server.get("/queries/echo?a=%FF").await.is_problem(400, "malformed");
 }
 
+#[rstest]
+#[case("owner=7&limit=12&rate=0.5&closed=true", json!({ "owner": "7", "limit": 12, "rate": 0.5, "closed": true }))]
+#[case("rate=3&limit=18446744073709551615", json!({ "rate": 3, "limit": u64::MAX }))]
+#[case("limit=&maybe_status=", json!({ "limit": null, "maybe_status": "" }))]
+#[case("revisions=1", json!({ "revisions": [1] }))]
+#[case("revisions=1&revisions=-2&revisions=3", json!({ "revisions": [1, -2, 3] }))]
+#[case("status=open&maybe_status=closed&level=2&either=7", json!({ "status": "open", "maybe_status": "closed", "level": 2, "either": "7" }))]
+#[case("range=%7B%22from%22%3A1%7D", json!({ "range": { "from": 1 } }))]
+#[case("anything=1&unknown=true&unknown=2", json!({ "anything": "1", "unknown": ["true", "2"] }))]
+#[tokio::test]
+async fn parameters_are_of_their_questions_types(#[case] given: &str, #[case] asked: serde_json::Value) {
+    let server = Running::start().await;
+    assert_eq!(server.get(&format!("/queries/typed?{given}")).await.is_ok(), asked);
+    // In the body of a POST a value is what it is.
+    let posted = server.post("/queries/typed", &[], r#"{"limit":"12"}"#).await.is_ok();
+    assert_eq!(posted, json!({ "limit": "12" }));
+}
+
+#[rstest]
+#[case("limit=ten", "limit", "wrong-type")]
+#[case("limit=1.0", "limit", "wrong-type")]
+#[case("limit=18446744073709551616", "limit", "wrong-type")]
+#[case("limit=1&limit=2", "limit", "repeated")]
+#[case("rate=NaN", "rate", "wrong-type")]
+#[case("closed=yes", "closed", "wrong-type")]
+#[case("revisions=1&revisions=x", "revisions", "wrong-type")]
+#[case("level=two", "level", "wrong-type")]
+#[case("range=1,2", "range", "wrong-type")]
+#[case("owner=a&owner=b", "owner", "repeated")]
+#[tokio::test]
+async fn parameters_of_another_type_are_named(#[case] given: &str, #[case] path: &str, #[case] code: &str) {
+    let server = Running::start().await;
+    let problem = server.get(&format!("/queries/typed?{given}")).await.is_problem(422, "invalid-query");
+    assert_eq!((&problem["violations"][0]["path"], &problem["violations"][0]["code"]), (&json!(path), &json!(code)));
+}
+
 #[tokio::test]
 async fn what_there_is_is_told() {
     let server = Running::start().await;

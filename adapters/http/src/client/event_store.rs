@@ -9,7 +9,7 @@ use crate::wire::problem::Problem;
 use crate::wire::read::{WirePage, WireQuery, WireRead};
 use crate::wire::text::{ESCAPED, digits};
 use async_trait::async_trait;
-use http::{Method, StatusCode};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
 use percent_encoding::utf8_percent_encode;
 use portolan_kernel::ports::{AppendError, Capabilities, EventStore, ReadError, Source};
 use portolan_kernel::values::{Append, Appended, CheckpointState, Name, Page, Position, Query, Read, Recalled};
@@ -74,7 +74,14 @@ impl EventStore for HttpClient {
             query = encoded(&Query::all().with_system())?;
         }
         let after = after.map(|after| format!("&after={after}")).unwrap_or_default();
-        self.answered(Method::GET, &format!("/changed?query={query}{after}"), None).await.map(drop)
+        let path = format!("/changed?query={query}{after}");
+        // Half of what this client would wait, so that the answer that nothing has changed comes in time.
+        let wait = format!("wait={}", (self.shared.transport.request_timeout() / 2).as_secs().max(1));
+        let prefer = HeaderValue::try_from(wait).map_err(|error| ReadError::Other(Source::new(error)))?;
+        let headers = vec![(HeaderName::from_static("prefer"), prefer)];
+        let sent = self.shared.transport.send(Method::GET, &path, headers, None, None).await;
+        let answer = sent.map_err(|(Failure::NotSent(source) | Failure::Lost(source))| ReadError::Busy(source))?;
+        succeeded(answer, 0).map(drop)
     }
 
     fn capabilities(&self) -> Capabilities {

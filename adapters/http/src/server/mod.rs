@@ -7,6 +7,7 @@ mod health;
 mod id;
 mod live;
 mod mount;
+mod openapi;
 mod problem;
 mod queries;
 mod request;
@@ -89,7 +90,7 @@ impl HttpServer {
     }
 
     /// The same server; whether it has `POST /append` and `POST /streams/{id}`. These bypass the domain: whoever
-    /// reaches them writes what no command would. Off, they answer 403.
+    /// reaches them writes what no command would. Off, they answer 405.
     #[must_use]
     pub fn with_raw_appends(self, raw_appends: bool) -> Self {
         Self { raw_appends, ..self }
@@ -152,8 +153,9 @@ impl BoundServer {
         let bodies = Arc::new(Semaphore::new(config.bodies_bytes.clamp(1, Semaphore::MAX_PERMITS)));
         let schema = |question: QueryInfo| question.schema.map(|schema| (question.name, schema));
         let questions = ports.queries.queries().into_iter().filter_map(schema).collect();
-        let app = Arc::new(App { ports, config, raw_appends, questions, bodies, stopping });
-        let router = routes::router(app.clone(), &mounted);
+        let document = openapi::document(&ports, raw_appends, &mounted).to_string().into();
+        let app = Arc::new(App { ports, config, questions, document, bodies, stopping });
+        let router = routes::router(app.clone(), raw_appends, &mounted);
 
         let mut connections = JoinSet::new();
         let mut shutdown = core::pin::pin!(shutdown);
@@ -203,9 +205,10 @@ async fn accept(listener: &TcpListener) -> TcpStream {
 pub(crate) struct App {
     ports: Ports,
     config: ServerConfig,
-    raw_appends: bool,
     /// The schemas of the parameters of those questions that have one.
     questions: BTreeMap<Name, Value>,
+    /// The OpenAPI document.
+    document: Bytes,
     /// A permit a byte of all bodies that are being read or answered.
     bodies: Arc<Semaphore>,
     stopping: watch::Receiver<bool>,
@@ -222,15 +225,6 @@ impl App {
         async move {
             let _ = stopping.wait_for(|stopping| *stopping).await;
         }
-    }
-
-    fn raw_appends_are_on(&self) -> Result<(), Problem> {
-        if self.raw_appends {
-            return Ok(());
-        }
-        let detail =
-            "this server takes no appends that bypass the domain; send a command, or start it with raw appends";
-        Err(Problem::new(StatusCode::FORBIDDEN, "raw-appends-off", detail))
     }
 
     /// Base64 makes four bytes of three; around each event there is some JSON.

@@ -57,7 +57,7 @@ impl core::str::FromStr for Way {
 }
 
 /// `type` and `stream` and `category`: any of those given; `tag`: all of them.
-pub(super) fn filter(parameters: &mut Parameters) -> Result<Item, Problem> {
+fn filter(parameters: &mut Parameters) -> Result<Item, Problem> {
     let mut item = Item::new();
     item.types = parameters.all("type")?;
     item.tags = parameters.all("tag")?;
@@ -165,7 +165,6 @@ pub(super) async fn append(
     stream: Captured,
     request: Request,
 ) -> Result<Response, Problem> {
-    app.raw_appends_are_on()?;
     let stream: StreamId = named("id", stream)?;
     let (parts, body) = json_body(&app, request, app.config.body_bytes).await?;
     Parameters::of(&parts)?.finish()?;

@@ -21,4 +21,6 @@ mod malformed;
 #[cfg(test)]
 mod mounted;
 #[cfg(test)]
+mod openapi;
+#[cfg(test)]
 mod streams;

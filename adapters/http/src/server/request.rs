@@ -262,7 +262,7 @@ fn unquoted(quoted: &str) -> Option<String> {
 /// `traceparent`. A `traceparent` of another form than W3C's is left out, as W3C says.
 pub(super) fn metadata(headers: &HeaderMap) -> Result<Metadata, Problem> {
     const WHOLE: &str = "Portolan-Metadata";
-    let mut metadata = match text(headers, WHOLE)? {
+    let mut metadata = match text(headers, WHOLE)?.filter(|whole| !whole.is_empty()) {
         None => Metadata::default(),
         Some(encoded) => {
             let json: Vec<u8> = percent_decode_str(&encoded).collect();

@@ -230,7 +230,7 @@ pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<Name>, Probl
 /// The header `Request-Timeout`: how long the caller waits for the answer.
 pub(super) fn within(headers: &HeaderMap) -> Result<Option<Duration>, Problem> {
     let Some(given) = text(headers, REQUEST_TIMEOUT)? else { return Ok(None) };
-    let message = "it is a number of seconds with at most three decimals, such as 2.5";
+    let message = "it is a number of seconds above 0 with at most three decimals, such as 2.5";
     read_request_timeout(&given).map(Some).ok_or_else(|| Problem::wrong(REQUEST_TIMEOUT, "wrong-value", message))
 }
 

@@ -24,13 +24,14 @@ const IN_A_LIST: &AsciiSet = &CONTROLS.add(b' ').add(b',').add(b'%');
 /// RFC 9651 has numbers of at most 12 digits before the point.
 const LONGEST: Duration = Duration::from_millis(999_999_999_999_999);
 
-/// In whole milliseconds: never longer than it is, and never nothing of something.
+/// In whole milliseconds: never longer than it is, but for the shortest. Nothing at all is not sent.
 pub(crate) fn request_timeout(within: Duration) -> String {
-    let millis = within.min(LONGEST).as_millis().max(u128::from(!within.is_zero()));
+    let millis = within.min(LONGEST).as_millis().max(1);
     let (seconds, rest) = (millis / 1_000, millis % 1_000);
     if rest == 0 { seconds.to_string() } else { format!("{seconds}.{rest:03}").trim_end_matches('0').to_owned() }
 }
 
+/// More than nothing.
 pub(crate) fn read_request_timeout(text: &str) -> Option<Duration> {
     let (seconds, decimals) = text.split_once('.').unwrap_or((text, "0"));
     let number = |digits: &str, most: usize| {
@@ -38,7 +39,7 @@ pub(crate) fn read_request_timeout(text: &str) -> Option<Duration> {
         if plain { digits.parse::<u64>().ok() } else { None }
     };
     let millis = number(&format!("{decimals:0<3}"), 3).filter(|_| !decimals.is_empty())?;
-    Some(Duration::from_secs(number(seconds, 12)?) + Duration::from_millis(millis))
+    Some(Duration::from_secs(number(seconds, 12)?) + Duration::from_millis(millis)).filter(|within| !within.is_zero())
 }
 
 pub(crate) fn wait_for(names: &[Name]) -> String {
@@ -67,7 +68,6 @@ mod tests {
     #[test]
     fn timeouts_come_back() {
         for (millis, text) in [
-            (0, "0"),
             (1, "0.001"),
             (250, "0.25"),
             (1_000, "1"),
@@ -87,7 +87,7 @@ mod tests {
     #[test]
     fn timeouts_that_are_none() {
         for wrong in
-            ["", "x", "-1", "+1", "1.", ".5", "1.0000", "1,5", "1s", "1e3", " 1", "1 ", "1000000000000", "1.5.0"]
+            ["", "0", "0.000", "x", "-1", "+1", "1.", ".5", "1.0000", "1,5", "1s", "1e3", " 1", "1 ", "1000000000000", "1.5.0"]
         {
             assert_eq!(read_request_timeout(wrong), None, "{wrong:?}");
         }

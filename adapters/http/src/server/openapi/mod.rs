@@ -156,7 +156,7 @@ fn parameters() -> Value {
         header(
             "Request-Timeout",
             "How long the caller waits for the answer, in seconds, with at most three decimals.",
-            json!({ "type": "number", "minimum": 0, "maximum": 999_999_999_999_u64 }),
+            json!({ "type": "number", "minimum": 0.001, "maximum": 999_999_999_999_u64 }),
         ),
         header(
             "Portolan-Wait-For",
@@ -164,11 +164,14 @@ fn parameters() -> Value {
              percent-encoded where they have to be, with commas between them.",
             text(),
         ),
-        header("Portolan-Metadata", "All metadata, actor and tenant included: a JSON object, percent-encoded.", text()),
         header("If-None-Match", "A revision in quotes that the caller has already: then the answer is 304.", text()),
         header("Last-Event-ID", "Of a live stream: the position after which it resumes.", text()),
     ];
-    Value::Object(all.into_iter().collect())
+    let metadata = json!({
+        "in": "header", "name": "Portolan-Metadata", "content": is_json(schema("Metadata")),
+        "description": "All metadata, actor and tenant included, percent-encoded where it has to be.",
+    });
+    Value::Object(all.into_iter().chain([("Portolan-Metadata".to_owned(), metadata)]).collect())
 }
 
 #[cfg(test)]

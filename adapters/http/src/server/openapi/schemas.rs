@@ -105,7 +105,13 @@ fn events() -> Value {
         { "required": ["data_base64"], "properties": { "data": false } },
     ]);
     new["not"] = json!({ "required": ["metadata", "metadata_base64"] });
-    json!({ "Event": event, "NewEvent": new })
+    let fields = ["correlation_id", "causation_id", "command_id", "actor", "tenant", "traceparent"];
+    let text = || json!({ "type": "string" });
+    let metadata = json!({
+        "type": "object",
+        "properties": fields.iter().map(|field| ((*field).to_owned(), text())).collect::<Map<_, _>>(),
+    });
+    json!({ "Event": event, "NewEvent": new, "Metadata": metadata })
 }
 
 fn reads() -> Value {

@@ -8,6 +8,7 @@
 //! its tests. No store, no runtime, no clock. It stands in this crate and not beside the bank, because the facade has
 //! no dependency that the bank does not run on.
 #![allow(clippy::print_stdout, reason = "a program talks to its user")]
+#![cfg_attr(not(test), allow(dead_code, reason = "the domain is here for its tests"))]
 
 use portolan_kernel::Bytes;
 use portolan_kernel::domain::{

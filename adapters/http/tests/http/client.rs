@@ -10,7 +10,7 @@ use portolan_kernel::ports::{
     AppendError, Body, CommandBus as _, CommandEnvelope, CommandError, EventStore as _, QueryBus as _, QueryEnvelope,
     QueryError, ReadError,
 };
-use portolan_kernel::values::{Append, Format, Metadata, Name, NewEvent, Query, Read};
+use portolan_kernel::values::{Append, Format, Metadata, Name, NewEvent, Position, Query, Read};
 use rstest::rstest;
 use std::sync::Arc;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -38,16 +38,48 @@ async fn a_command_arrives_as_it_was() {
     };
     for id in ["k-1", " a\"b\\c ", "\"quoted\"", "\u{1F980}%20", "\\"] {
         let id = Name::new(id).unwrap();
-        let receipt =
-            client.dispatch(command("echo").with_id(id.clone()).with_metadata(metadata.clone())).await.unwrap();
+        let sent = command("echo").with_id(id.clone()).with_metadata(metadata.clone());
+        let receipt = client.dispatch(sent.wait_for("a, b".parse().unwrap())).await.unwrap();
+        assert_eq!(receipt.correlation, metadata.correlation);
         assert_eq!(receipt.streams.len(), 2);
         assert_eq!(receipt.position.map(|position| position.get()), Some(17));
         assert_eq!(receipt.events.len(), 1);
         let seen = server.commands.seen.lock().unwrap().pop().unwrap();
         assert_eq!((seen.id, seen.metadata), (Some(id), metadata.clone()));
+        assert_eq!(seen.wait_for, ["a, b"]);
     }
-    assert_eq!(client.commands().len(), 1);
-    assert_eq!(client.queries().len(), 1);
+}
+
+#[tokio::test]
+async fn what_a_bus_tells_arrives_as_it_was() {
+    let server = Running::start().await;
+    let client = server.client().await;
+    assert_eq!(client.commands(), server.commands.commands());
+    assert_eq!(client.queries(), server.queries.queries());
+}
+
+#[tokio::test]
+async fn a_deadline_leaves_the_server_less_than_the_caller_has() {
+    let server = Running::start().await;
+    let client = server.client().await;
+    let outcome = client.dispatch(command("echo").within(Duration::ZERO)).await;
+    assert!(matches!(outcome, Err(CommandError::DeadlinePassed)), "{outcome:?}");
+    assert!(server.commands.seen.lock().unwrap().is_empty());
+    for (within, told) in [(None, None), (Some(1_000), Some(900)), (Some(5_000), Some(4_900))] {
+        let mut sent = command("echo");
+        sent.within = within.map(Duration::from_millis);
+        client.dispatch(sent).await.unwrap();
+        let seen = server.commands.seen.lock().unwrap().pop().unwrap();
+        assert_eq!(seen.within, told.map(Duration::from_millis));
+    }
+}
+
+#[tokio::test]
+async fn a_deadline_bounds_the_request() {
+    let server = Running::start().await;
+    let mut slow = command("slow").within(Duration::from_millis(200));
+    slow.body = Body::Encoded(r#"{"ms":60000}"#.into(), Format::Json);
+    assert!(matches!(server.client().await.dispatch(slow).await, Err(CommandError::Unknown(_))));
 }
 
 #[rstest]
@@ -56,6 +88,9 @@ async fn a_command_arrives_as_it_was() {
     "rejected",
     "Rejected { code: \"insufficient-funds\", message: \"2 cents short\", fields: Object {\"missing\": Number(2)}"
 )]
+#[case("denied", "Denied(\"ann is no teller\")")]
+#[case("deadline-passed", "DeadlinePassed")]
+#[case("not-caught-up", "NotCaughtUp { receipt: Receipt { streams: [(\"account-ann\", Some(Revision(3)))]")]
 #[case("conflict", "Conflict { stream: \"account-ann\", actual: Some(Revision(9)) }")]
 #[case("key-reused", "KeyReused")]
 #[case("shutting-down", "ShuttingDown")]
@@ -82,6 +117,19 @@ async fn a_query_arrives_as_it_was() {
     assert!(matches!(ask("missing").await, Err(QueryError::NotFound(what)) if what == "no account bob"));
     assert!(matches!(ask("busy").await, Err(QueryError::Busy(_))));
     assert!(matches!(ask("nobody").await, Err(QueryError::UnknownQuery(name)) if name == "nobody"));
+}
+
+#[tokio::test]
+async fn what_a_question_waits_for_arrives_as_it_was() {
+    let server = Running::start().await;
+    let question = QueryEnvelope::new(Name::new("echo").unwrap(), "{}").within(Duration::from_secs(5));
+    server.client().await.ask(question.at_least(Position::MAX)).await.unwrap();
+    let seen = server.queries.0.lock().unwrap().pop().unwrap();
+    assert_eq!((seen.within, seen.at_least), (Some(Duration::from_millis(4_900)), Some(Position::MAX)));
+    for header in ["Portolan-At-Least: x", "Request-Timeout: x"] {
+        let problem = server.send("GET", "/queries/echo", &[header], "").await.is_problem(422, "invalid-request");
+        assert_eq!(problem["violations"][0]["path"], header.split(':').next().unwrap());
+    }
 }
 
 #[tokio::test]

@@ -42,6 +42,7 @@
 #![allow(clippy::std_instead_of_core, clippy::std_instead_of_alloc, reason = "tests run where std is")]
 
 mod ask;
+mod bus;
 pub mod child;
 mod fixture;
 mod law;
@@ -54,13 +55,14 @@ mod report;
 mod run;
 mod trial;
 
+pub use bus::{Composition, Crossing, Served};
 pub use fixture::Fixture;
 pub use law::{Broken, Check, Law, RunCheck, Verdict};
 pub use laws::least_limits;
 pub use laws::model::{CASES, SEED};
 pub use place::{Place, TestClock};
-pub use port::Port;
-pub use portolan_kernel::ports::{Capability, EventStore, SnapshotStore};
+pub use port::{Lack, Port};
+pub use portolan_kernel::ports::{Capability, CommandBus, EventStore, SnapshotStore};
 pub use reference::{Judgment, KeyRecord, Model, ReferenceStore};
 pub use report::{REPORT, capability_matrix};
 pub use run::{Outcome, Runner, SKIP_UNREACHABLE, TIME_LIMIT, run};

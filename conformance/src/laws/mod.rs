@@ -3,6 +3,7 @@
 mod cancellation;
 mod capabilities;
 mod checkpoints;
+mod commands;
 mod concurrency;
 mod durability;
 mod expectations;
@@ -25,11 +26,12 @@ mod subscriptions;
 mod world;
 
 use crate::Law;
-use portolan_kernel::ports::{EventStore, SnapshotStore};
+use portolan_kernel::ports::{CommandBus, EventStore, SnapshotStore};
 
 pub use cancellation::*;
 pub use capabilities::*;
 pub use checkpoints::*;
+pub use commands::*;
 pub use concurrency::*;
 pub use durability::*;
 pub use expectations::*;
@@ -115,4 +117,21 @@ macro_rules! __snapshot_store_list {
 #[must_use]
 pub fn snapshot_store() -> Vec<Law<dyn SnapshotStore>> {
     crate::__snapshot_store_list! { as_vec }
+}
+
+/// The laws of `CommandBus`, in order: what `command_bus_laws!` makes tests of.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __command_bus_list {
+    ($($then:tt)*) => {
+        $($then)*! {
+            cb_01_names,
+        }
+    };
+}
+
+/// The laws of the port `CommandBus`.
+#[must_use]
+pub fn command_bus() -> Vec<Law<dyn CommandBus>> {
+    crate::__command_bus_list! { as_vec }
 }

@@ -1,0 +1,22 @@
+//! What the laws of `CommandBus` are tried on: a small application of the suite's own, over a store that can be made
+//! to misbehave.
+
+mod ask;
+mod crossing;
+mod domain;
+mod projections;
+mod runtime;
+mod seats;
+mod served;
+mod store;
+mod watch;
+
+pub(crate) use ask::{App, Begun, Outcome, add, close, encoded, entry, in_time, limit, of_tenant, sent, written};
+pub(crate) use domain::{AddEntries, Owner, Refused};
+pub(crate) use projections::{BOARD, INDEX};
+pub(crate) use seats::TakeSeat;
+pub(crate) use served::World;
+pub(crate) use store::{Fault, Gate, RETENTION};
+
+pub use crossing::Crossing;
+pub use served::{Composition, Served};

@@ -1,0 +1,178 @@
+//! The suite's application, as it is served to what is on trial.
+
+use super::ask::App;
+use super::domain::{Rival, Tally};
+use super::projections::StandIn;
+use super::runtime::{WorldClock, runtime};
+use super::store::FaultyStore;
+use super::watch::Watch;
+use crate::ask::{Ask, name};
+use crate::{Broken, Trial, Verdict};
+use core::fmt;
+use portolan_kernel::application::{Application, ApplicationBuilder, BuildError, Ports, Runtime, Storage};
+use portolan_kernel::ports::{CommandBus, EventStore, ProjectionRegistry};
+use portolan_kernel::values::{Read, Recorded, StreamId};
+use std::cell::RefCell;
+use std::panic::Location;
+use std::sync::Arc;
+
+/// The ports of an application of the suite's own, for a fixture to serve and to come back to with a bus.
+///
+/// The bus of an application in its own process is `served.ports().commands`; that of a transport is a client,
+/// connected to a server of `served.ports()`.
+pub struct Served {
+    ports: Ports,
+    composition: Composition,
+    applications: RefCell<Vec<Application>>,
+}
+
+impl fmt::Debug for Served {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Served").finish_non_exhaustive()
+    }
+}
+
+impl Served {
+    /// What the application offers in its own process.
+    #[must_use]
+    pub fn ports(&self) -> Ports {
+        self.ports.clone()
+    }
+
+    /// The ports of another application like it that is composed otherwise: to prove the laws by wrong ones. It is
+    /// shut down with the first.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError`].
+    pub async fn composed(&self, change: impl FnOnce(Composition) -> Composition) -> Result<Ports, BuildError> {
+        let application = change(self.composition.clone()).builder().build().await?;
+        let ports = application.ports();
+        self.applications.borrow_mut().push(application);
+        Ok(ports)
+    }
+
+    /// Shuts all of it down.
+    pub(super) async fn shut_down(&self) {
+        let applications = self.applications.borrow().clone();
+        futures::future::join_all(applications.iter().map(Application::shutdown)).await;
+    }
+}
+
+/// What the suite's application is made of, its domain aside.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct Composition {
+    /// The store, which all applications of one trial share.
+    pub storage: Storage,
+    /// The suite's own runtime.
+    pub runtime: Runtime,
+    /// The stand-in for projections.
+    pub projections: Arc<dyn ProjectionRegistry>,
+}
+
+impl fmt::Debug for Composition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Composition").finish_non_exhaustive()
+    }
+}
+
+impl Composition {
+    fn builder(self) -> ApplicationBuilder {
+        Application::builder(self.storage, self.runtime).aggregate::<Tally>()
+    }
+}
+
+/// One store, and the applications that a check starts over it, one after another or side by side.
+pub(crate) struct World<'a> {
+    trial: &'a Trial<dyn CommandBus>,
+    pub(crate) store: Arc<FaultyStore>,
+    pub(crate) clock: Arc<WorldClock>,
+    pub(crate) projections: Arc<StandIn>,
+    pub(crate) watch: Arc<Watch>,
+}
+
+impl<'a> World<'a> {
+    pub(crate) fn new(trial: &'a Trial<dyn CommandBus>) -> Self {
+        let clock = Arc::new(WorldClock::new());
+        Self {
+            trial,
+            store: Arc::new(FaultyStore::new(clock.clone())),
+            clock,
+            projections: Arc::new(StandIn::new()),
+            watch: Watch::of_world(trial.place().name()),
+        }
+    }
+
+    fn composition(&self) -> Composition {
+        Composition {
+            storage: Storage::new(self.store.clone(), self.store.inner()),
+            runtime: runtime(self.clock.clone()),
+            projections: self.projections.clone(),
+        }
+    }
+
+    /// An application over the store, and the bus on trial to it. Another one is another process, or the next life.
+    #[track_caller]
+    pub(crate) fn start(&self) -> impl Future<Output = Verdict<App>> {
+        let at = Location::caller();
+        async move {
+            let application = build(self.composition().builder(), at).await?;
+            self.open(application.ports(), vec![application], at).await
+        }
+    }
+
+    /// The bus on trial to this bus, instead of an application's.
+    #[track_caller]
+    pub(crate) fn start_over(&self, commands: Arc<dyn CommandBus>) -> impl Future<Output = Verdict<App>> {
+        let at = Location::caller();
+        async move {
+            let mut ports = build(self.composition().builder(), at).await?.ports();
+            ports.commands = commands;
+            self.open(ports, vec![], at).await
+        }
+    }
+
+    async fn open(
+        &self,
+        ports: Ports,
+        applications: Vec<Application>,
+        at: &'static Location<'static>,
+    ) -> Verdict<App> {
+        let served = Served { ports, composition: self.composition(), applications: applications.into() };
+        let bus = self.trial.open_site(&served, at).await?;
+        Ok(App::new(bus, served, self.trial.patience()))
+    }
+
+    /// Why an application in which two handlers have one name cannot be built.
+    pub(crate) async fn build_with_a_rival(&self) -> Result<Application, BuildError> {
+        self.composition().builder().aggregate::<Rival>().build().await
+    }
+
+    /// The name of something of this world: of a tally, a room, a guest.
+    pub(crate) fn own(&self, name: &str) -> String {
+        format!("{}.{name}", self.trial.place().name())
+    }
+
+    /// The stream of a tally.
+    pub(crate) fn stream(tally: &str) -> StreamId {
+        name(&format!("tally-{tally}"))
+    }
+
+    /// The events of a tally, as they were recorded.
+    pub(crate) async fn events(&self, tally: &str) -> Verdict<Vec<Arc<Recorded>>> {
+        let store: Arc<dyn EventStore> = self.store.inner();
+        store.all(Read::stream(Self::stream(tally))).await
+    }
+
+    /// All events of the store.
+    pub(crate) async fn log(&self) -> Verdict<Vec<Arc<Recorded>>> {
+        let store: Arc<dyn EventStore> = self.store.inner();
+        store.log().await
+    }
+}
+
+async fn build(builder: ApplicationBuilder, at: &'static Location<'static>) -> Verdict<Application> {
+    let built = builder.build().await;
+    built.map_err(|error| Broken::new("building the suite's application", "it is built", error.to_string()).at(at))
+}

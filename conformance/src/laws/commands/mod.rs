@@ -1,0 +1,28 @@
+//! The laws of `CommandBus`, a file a group.
+
+mod conflicts;
+mod context;
+mod deadlines;
+mod decisions;
+mod duplicates;
+mod names;
+mod order;
+mod provenance;
+mod repetition;
+mod shutdown;
+mod transport;
+mod validation;
+mod waiting;
+
+pub use conflicts::*;
+pub use context::*;
+pub use deadlines::*;
+pub use decisions::*;
+pub use names::*;
+pub use order::*;
+pub use provenance::*;
+pub use repetition::*;
+pub use shutdown::*;
+pub use transport::*;
+pub use validation::*;
+pub use waiting::*;

@@ -68,6 +68,11 @@ impl App {
         in_time(self.served.shut_down(), "shutting down".into(), self.patience, Location::caller())
     }
 
+    /// Whether the application can be shut down within this time. If not, it goes on refusing new commands.
+    pub(crate) async fn shuts_down_within(&self, time: Duration) -> bool {
+        tokio::time::timeout(time, self.served.shut_down()).await.is_ok()
+    }
+
     /// How long to wait for what has to come.
     pub(crate) fn patience(&self) -> Duration {
         self.patience
@@ -108,6 +113,11 @@ impl Begun {
         async move {
             answer.await?.err().ok_or_else(|| Broken::new(said, "a refusal", "a receipt").at(at))
         }
+    }
+
+    /// The same, to be waited for this long.
+    pub(crate) fn patient(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     /// Whether there is an answer already.

@@ -4,6 +4,7 @@
 mod ask;
 mod crossing;
 mod domain;
+mod layers;
 mod projections;
 mod runtime;
 mod seats;
@@ -11,9 +12,10 @@ mod served;
 mod store;
 mod watch;
 
-pub(crate) use ask::{App, Begun, Outcome, add, close, encoded, entry, in_time, limit, of_tenant, sent, written};
+pub(crate) use ask::{App, add, close, encoded, entry, in_time, limit, of_tenant, sent, written};
 pub(crate) use domain::{AddEntries, Owner, Refused};
-pub(crate) use projections::{BOARD, INDEX};
+pub(crate) use layers::{LAYERS, Step};
+pub(crate) use projections::{BOARD, ELSEWHERE, INDEX};
 pub(crate) use seats::TakeSeat;
 pub(crate) use served::World;
 pub(crate) use store::{Fault, Gate, RETENTION};

@@ -51,8 +51,15 @@ impl StandIn {
     }
 }
 
+/// A name of which nobody can tell at once whether it is a projection's.
+pub(crate) const ELSEWHERE: &str = "elsewhere";
+
 #[async_trait]
 impl ProjectionRegistry for StandIn {
+    fn knows(&self, projection: &Name) -> Option<bool> {
+        (projection.as_str() != ELSEWHERE).then(|| self.stands.contains_key(projection.as_str()))
+    }
+
     async fn wait_for(&self, projection: Name, position: Position) -> Result<(), WaitError> {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner).push((projection.clone(), position));
         let Some(stand) = self.stands.get(projection.as_str()) else {

@@ -6,7 +6,7 @@ use futures::future::BoxFuture;
 use portolan_kernel::application::Runtime;
 use portolan_kernel::ports::{Clock, IdSource, Sleep, Spawn};
 use portolan_kernel::values::{EventId, Timestamp};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 /// A clock far from the system's, that ticks as fast and can be turned.
@@ -48,10 +48,22 @@ impl IdSource for Ids {
     }
 }
 
-struct Tasks;
+/// Sleeps and tasks of tokio, and for how long somebody slept.
+#[derive(Debug, Default)]
+pub(crate) struct Tasks {
+    slept: Mutex<Vec<Duration>>,
+}
+
+impl Tasks {
+    /// For how long somebody slept, in order.
+    pub(crate) fn slept(&self) -> Vec<Duration> {
+        self.slept.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
 
 impl Sleep for Tasks {
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        self.slept.lock().unwrap_or_else(PoisonError::into_inner).push(duration);
         Box::pin(tokio::time::sleep(duration))
     }
 }
@@ -62,7 +74,7 @@ impl Spawn for Tasks {
     }
 }
 
-/// A runtime by this clock.
-pub(super) fn runtime(clock: Arc<WorldClock>) -> Runtime {
-    Runtime::new(clock, Arc::new(Ids), Arc::new(Tasks), Arc::new(Tasks))
+/// A runtime of these.
+pub(super) fn runtime(clock: Arc<WorldClock>, tasks: Arc<Tasks>) -> Runtime {
+    Runtime::new(clock, Arc::new(Ids), tasks.clone(), tasks)
 }

@@ -2,14 +2,19 @@
 
 use super::ask::App;
 use super::domain::{Rival, Tally};
+use super::layers::Layers;
 use super::projections::StandIn;
-use super::runtime::{WorldClock, runtime};
+use super::runtime::{Tasks, WorldClock, runtime};
+use super::seats::Seat;
 use super::store::FaultyStore;
 use super::watch::Watch;
 use crate::ask::{Ask, name};
 use crate::{Broken, Trial, Verdict};
 use core::fmt;
+use core::sync::atomic::{AtomicU64, Ordering};
+use core::time::Duration;
 use portolan_kernel::application::{Application, ApplicationBuilder, BuildError, Ports, Runtime, Storage};
+use portolan_kernel::drivers::{BusOptions, Middleware};
 use portolan_kernel::ports::{CommandBus, EventStore, ProjectionRegistry};
 use portolan_kernel::values::{Read, Recorded, StreamId};
 use std::cell::RefCell;
@@ -69,6 +74,10 @@ pub struct Composition {
     pub runtime: Runtime,
     /// The stand-in for projections.
     pub projections: Arc<dyn ProjectionRegistry>,
+    /// What looks on at commands, the first outermost.
+    pub middleware: Vec<Arc<dyn Middleware>>,
+    /// The limits of the bus.
+    pub options: BusOptions,
 }
 
 impl fmt::Debug for Composition {
@@ -79,13 +88,22 @@ impl fmt::Debug for Composition {
 
 impl Composition {
     fn builder(self) -> ApplicationBuilder {
-        Application::builder(self.storage, self.runtime).aggregate::<Tally>()
+        let builder = Application::builder(self.storage, self.runtime).aggregate::<Tally>().decision::<Seat>();
+        let builder = builder.projections(self.projections).options(self.options);
+        self.middleware.into_iter().fold(builder, ApplicationBuilder::middleware)
     }
 }
+
+/// How many worlds there have been.
+static WORLDS: AtomicU64 = AtomicU64::new(0);
 
 /// One store, and the applications that a check starts over it, one after another or side by side.
 pub(crate) struct World<'a> {
     trial: &'a Trial<dyn CommandBus>,
+    name: String,
+    options: BusOptions,
+    tasks: Arc<Tasks>,
+    pub(crate) layers: Arc<Layers>,
     pub(crate) store: Arc<FaultyStore>,
     pub(crate) clock: Arc<WorldClock>,
     pub(crate) projections: Arc<StandIn>,
@@ -94,21 +112,34 @@ pub(crate) struct World<'a> {
 
 impl<'a> World<'a> {
     pub(crate) fn new(trial: &'a Trial<dyn CommandBus>) -> Self {
+        Self::with(trial, |options| options)
+    }
+
+    /// One whose applications have other limits than usual.
+    pub(crate) fn with(trial: &'a Trial<dyn CommandBus>, change: fn(BusOptions) -> BusOptions) -> Self {
         let clock = Arc::new(WorldClock::new());
+        // A trial may have several worlds.
+        let name = format!("{}-{}", trial.place().name(), WORLDS.fetch_add(1, Ordering::Relaxed));
         Self {
             trial,
+            options: change(BusOptions::default().with_conflicts(8)),
+            tasks: Arc::default(),
+            layers: Arc::default(),
             store: Arc::new(FaultyStore::new(clock.clone())),
             clock,
             projections: Arc::new(StandIn::new()),
-            watch: Watch::of_world(trial.place().name()),
+            watch: Watch::of_world(&name),
+            name,
         }
     }
 
     fn composition(&self) -> Composition {
         Composition {
             storage: Storage::new(self.store.clone(), self.store.inner()),
-            runtime: runtime(self.clock.clone()),
+            runtime: runtime(self.clock.clone(), self.tasks.clone()),
             projections: self.projections.clone(),
+            middleware: Layers::middleware(&self.layers),
+            options: self.options,
         }
     }
 
@@ -151,7 +182,12 @@ impl<'a> World<'a> {
 
     /// The name of something of this world: of a tally, a room, a guest.
     pub(crate) fn own(&self, name: &str) -> String {
-        format!("{}.{name}", self.trial.place().name())
+        format!("{}.{name}", self.name)
+    }
+
+    /// For how long somebody slept, in order.
+    pub(crate) fn slept(&self) -> Vec<Duration> {
+        self.tasks.slept()
     }
 
     /// The stream of a tally.

@@ -126,6 +126,19 @@ macro_rules! __command_bus_list {
     ($($then:tt)*) => {
         $($then)*! {
             cb_01_names,
+            cb_02_validation,
+            cb_03_middleware,
+            cb_04_repetition,
+            cb_05_conflicts,
+            cb_06_decisions,
+            cb_07_provenance,
+            cb_08_deadlines,
+            cb_09_waiting,
+            cb_10_order,
+            cb_11_context,
+            cb_12_shutdown,
+            cb_13_transport,
+            cb_model,
         }
     };
 }

@@ -42,12 +42,12 @@ fn rival_guest(world: &World<'_>, room: &str) -> Fault {
 async fn a_conflict_is_decided_anew(trial: &Trial<dyn CommandBus>) -> Verdict {
     let world = World::new(trial);
     let app = world.start().await?;
-    for (n, command) in [1, 3].into_iter().zip([None, Some(name("k"))]) {
+    for (n, id) in [(1, None), (3, Some("k"))] {
         let tally = world.own(&format!("a-{n}"));
         app.took(sent(add(&tally, &[1]))).await?;
         world.store.plan(None, rival(&tally, 100), n);
-        let mut command = sent(add(&tally, &[2])).with_metadata(Default::default());
-        command.id = command.id.or(if n == 3 { Some(name("k")) } else { None });
+        let mut command = sent(add(&tally, &[2]));
+        command.id = id.map(name);
         let receipt = app.took(command).await?;
         let states: Vec<_> = world.watch.about(&tally).into_iter().skip(1).map(|seen| seen.state).collect();
         let expected: Vec<_> = (0..=n as u64).map(|rivals| (1 + rivals, 1 + 100 * rivals)).collect();

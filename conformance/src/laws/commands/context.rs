@@ -58,7 +58,7 @@ async fn ids_are_equal_on_every_retry(trial: &Trial<dyn CommandBus>) -> Verdict 
 
 async fn ids_derive_from_the_command_id(trial: &Trial<dyn CommandBus>) -> Verdict {
     // The same command in two worlds that know nothing of each other.
-    let worlds = [World::new(trial), World::beside(trial)];
+    let worlds = [World::new(trial), World::new(trial)];
     let mut ids = Vec::new();
     for world in &worlds {
         let (app, tally) = (world.start().await?, world.own("a"));

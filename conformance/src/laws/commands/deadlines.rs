@@ -83,7 +83,9 @@ async fn settles(
         }
         Some(other) => expect_is!(other, CommandError::Busy(_), "the answer when the deadline has passed"),
     }
-    let settled = app.took(CommandEnvelope { within: None, ..command }).await?;
+    let mut command = command;
+    command.within = None;
+    let settled = app.took(command).await?;
     expect_eq!(world.events(tally).await?.len(), count, "events once the same id has settled it");
     expect_eq!(settled.events.len(), count, "events in the receipt");
     expect_eq!(settled.repeated, before == count, "whether it had taken effect before");
@@ -115,7 +117,7 @@ async fn while_the_append_is_on_its_way(trial: &Trial<dyn CommandBus>) -> Verdic
 }
 
 async fn among_conflicts(trial: &Trial<dyn CommandBus>) -> Verdict {
-    let world = World::new(trial);
+    let world = World::with(trial, |options| options.with_conflicts(10_000));
     let (app, tally) = (world.start().await?, world.own("a"));
     world.store.plan(None, rival(&tally, 100), usize::MAX);
     let error = app.refused(sent(add(&tally, &[1, 2])).with_id(name("k")).within(SHORT)).await?;

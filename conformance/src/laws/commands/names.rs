@@ -46,7 +46,7 @@ async fn a_second_handler_is_refused(trial: &Trial<dyn CommandBus>) -> Verdict {
 async fn it_names_what_it_takes(trial: &Trial<dyn CommandBus>) -> Verdict {
     let app = World::new(trial).start().await?;
     let names: Vec<Name> = app.bus.commands().into_iter().map(|info| info.name).collect();
-    let expected: Vec<Name> = ["add-entries", "close-tally", "limit-tally"].map(name).into();
+    let expected: Vec<Name> = ["add-entries", "close-tally", "limit-tally", "take-seat"].map(name).into();
     expect_eq!(names, expected, "the names of the commands it takes");
     Ok(())
 }

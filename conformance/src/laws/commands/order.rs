@@ -117,7 +117,7 @@ async fn two_applications_lose_nothing(trial: &Trial<dyn CommandBus>) -> Verdict
         ids.push(begun.receipt().await?.events);
     }
     let events = world.events(&tally).await?;
-    let mut pairs: Vec<_> = events.chunks(2).map(|pair| pair.iter().map(|event| event.id).collect()).collect();
+    let mut pairs: Vec<_> = events.chunks(2).map(|pair| pair.iter().map(|event| event.id).collect::<Vec<_>>()).collect();
     ids.sort_unstable();
     pairs.sort_unstable();
     expect_eq!(ids, pairs, "the events of commands that two applications took at once");
@@ -156,7 +156,7 @@ async fn a_caller_who_leaves_holds_up_nobody(trial: &Trial<dyn CommandBus>) -> V
         gate.open();
         app.took(sent(add(&tally, &[1, 2])).with_id(name(&format!("k-{held_after}")))).await?;
         let count = world.events(&tally).await?.len();
-        expect!(count == 6 || count == 8, "each command's events once, the first's perhaps never, and not {count}");
+        expect!(count == 4 || count == 6, "each command's events once, the first's perhaps never, and not {count}");
     }
     Ok(())
 }

@@ -54,14 +54,17 @@ async fn new_commands_are_refused(trial: &Trial<dyn CommandBus>) -> Verdict {
     Ok(())
 }
 
+/// How many commands may wait for one stream.
+const ROOM: usize = 3;
+
 async fn a_full_queue_is_busy(trial: &Trial<dyn CommandBus>) -> Verdict {
-    let world = World::new(trial);
+    let world = World::with(trial, |options| options.with_waiting_per_stream(ROOM));
     let (app, tally, gate) = (world.start().await?, world.own("a"), Gate::closed());
     world.store.plan(Some(&World::stream(&tally)), Fault::HeldBefore(gate.clone()), 1);
     let first = app.begin(sent(add(&tally, &[1])));
     gate.reached_by(1).await;
     let command = |n: usize| sent(add(&tally, &[1])).with_id(name(&format!("k-{n}")));
-    let (count, room) = (world.room() + 20, world.room());
+    let (count, room) = (ROOM + 20, ROOM);
     let others: Vec<_> = (0..count).map(|n| app.begin(command(n))).collect();
     let begun = std::time::Instant::now();
     while others.iter().filter(|other| other.is_answered()).count() < count - room && begun.elapsed() < app.patience() {

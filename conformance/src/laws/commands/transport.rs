@@ -6,7 +6,7 @@ use crate::law::law;
 use crate::{Broken, Trial, Verdict, expect, expect_eq, expect_is};
 use async_trait::async_trait;
 use core::time::Duration;
-use portolan_kernel::domain::{Codec, Json};
+use portolan_kernel::domain::Json;
 use portolan_kernel::ports::{
     Body, CommandBus, CommandEnvelope, CommandError, CommandInfo, Receipt, Source, Violation,
 };

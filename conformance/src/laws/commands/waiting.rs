@@ -3,7 +3,7 @@
 use super::duplicates::MOMENT;
 use super::repetition::repeated;
 use crate::ask::name;
-use crate::bus::{BOARD, INDEX, World, add, close, limit, sent};
+use crate::bus::{BOARD, ELSEWHERE, INDEX, World, add, close, limit, sent};
 use crate::law::law;
 use crate::{Broken, Trial, Verdict, expect, expect_eq, expect_is};
 use core::time::Duration;
@@ -85,7 +85,7 @@ async fn a_wait_that_times_out(trial: &Trial<dyn CommandBus>) -> Verdict {
     let ids: Vec<_> = events.iter().map(|event| event.id).collect();
     expect_eq!(receipt.events, ids, "the events in the receipt");
     expect_eq!(receipt.position, events.last().map(|event| event.position), "the position in the receipt");
-    expect_eq!(behind, [name(BOARD)], "the projections that have not applied the events");
+    expect_eq!(behind, [name::<Name>(BOARD)], "the projections that have not applied the events");
     // The same again waits again, and commits nothing.
     let (again, behind) = not_caught_up(app.refused(waiting.clone().within(SHORT)).await?)?;
     expect_eq!((again, behind), (repeated(&receipt), vec![name(BOARD)]), "the same, sent again");
@@ -103,28 +103,31 @@ async fn a_projection_that_has_stopped(trial: &Trial<dyn CommandBus>) -> Verdict
     let waiting = sent(add(&tally, &[1])).wait_for(name(INDEX)).wait_for(name(BOARD));
     let (receipt, behind) = not_caught_up(app.refused(waiting).await?)?;
     expect_eq!(receipt.position, Some(frontier(&world).await?), "the position in the receipt");
-    expect_eq!(behind, [name(BOARD)], "the projections that have not applied the events");
+    expect_eq!(behind, [name::<Name>(BOARD)], "the projections that have not applied the events");
     Ok(())
 }
 
 async fn an_unknown_projection(trial: &Trial<dyn CommandBus>) -> Verdict {
     let world = World::new(trial);
-    let (app, tally) = (world.start().await?, world.own("a"));
-    let waiting = sent(add(&tally, &[1])).wait_for(name("nobody")).within(app.patience() / 2).with_id(name("k"));
-    let error = app.refused(waiting).await?;
-    let events = world.events(&tally).await?.len();
-    match error {
-        CommandError::NotCaughtUp { receipt, waiting } => {
-            expect_eq!((receipt.events.len(), events), (1, 1), "events in the receipt, and in the log");
-            expect_eq!(waiting, [name("nobody")], "the projections that have not applied the events");
+    let app = world.start().await?;
+    for unknown in ["nobody", ELSEWHERE] {
+        let tally = world.own(unknown);
+        let command = sent(add(&tally, &[1])).with_id(name(unknown));
+        let error = app.refused(command.clone().wait_for(name(unknown))).await?;
+        let events = world.events(&tally).await?.len();
+        match error {
+            CommandError::NotCaughtUp { receipt, waiting } => {
+                expect_eq!((receipt.events.len(), events), (1, 1), "events in the receipt, and in the log");
+                expect_eq!(waiting, [name::<Name>(unknown)], "the projections that have not applied the events");
+            }
+            other => {
+                expect!(other.to_string().contains(unknown), "the name of the projection in the error: {other}");
+                expect_eq!(events, 0, "events of a command that was refused");
+            }
         }
-        other => {
-            expect!(other.to_string().contains("nobody"), "the name of the projection in the error: {other}");
-            expect_eq!(events, 0, "events of a command that was refused");
-        }
+        app.took(command).await?;
+        expect_eq!(world.events(&tally).await?.len(), 1, "events after it was sent again, and waits no longer");
     }
-    app.took(sent(add(&tally, &[1])).with_id(name("k"))).await?;
-    expect_eq!(world.events(&tally).await?.len(), 1, "events after it was sent again, and waits no longer");
     Ok(())
 }
 

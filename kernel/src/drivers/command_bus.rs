@@ -75,7 +75,10 @@ async fn limited(
 ) -> Result<Receipt, CommandError> {
     match within {
         None => work.await,
-        Some(Duration::ZERO) => progress.until(core::future::ready(()), work).await,
+        Some(Duration::ZERO) => {
+            progress.end();
+            progress.until(core::future::ready(()), work).await
+        }
         Some(within) => progress.until(sleep.sleep(within), work).await,
     }
 }

@@ -47,13 +47,19 @@ pub enum Outcome {
 /// and why the check could not be made.
 type Checked = (Option<(&'static str, &'static str)>, Option<&'static str>);
 
-/// Runs laws against the stores of one fixture.
-#[derive(Clone)]
+/// Runs laws against what one fixture opens.
 pub struct Runner<P: Port + ?Sized> {
     fixture: Arc<dyn Fn() -> Fixture<P> + Send + Sync>,
     effort: Effort,
     time_limit: Duration,
     entry: Option<String>,
+}
+
+impl<P: Port + ?Sized> Clone for Runner<P> {
+    fn clone(&self) -> Self {
+        let Self { fixture, effort, time_limit, entry } = self;
+        Self { fixture: fixture.clone(), effort: *effort, time_limit: *time_limit, entry: entry.clone() }
+    }
 }
 
 impl<P: Port + ?Sized> core::fmt::Debug for Runner<P> {

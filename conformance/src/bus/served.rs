@@ -28,6 +28,8 @@ use std::sync::Arc;
 pub struct Served {
     ports: Ports,
     composition: Composition,
+    /// Takes the place of an application's bus.
+    commands: Option<Arc<dyn CommandBus>>,
     applications: RefCell<Vec<Application>>,
 }
 
@@ -52,7 +54,10 @@ impl Served {
     /// [`BuildError`].
     pub async fn composed(&self, change: impl FnOnce(Composition) -> Composition) -> Result<Ports, BuildError> {
         let application = change(self.composition.clone()).builder().build().await?;
-        let ports = application.ports();
+        let mut ports = application.ports();
+        if let Some(commands) = &self.commands {
+            ports.commands = commands.clone();
+        }
         self.applications.borrow_mut().push(application);
         Ok(ports)
     }
@@ -148,8 +153,7 @@ impl<'a> World<'a> {
     pub(crate) fn start(&self) -> impl Future<Output = Verdict<App>> {
         let at = Location::caller();
         async move {
-            let application = build(self.composition().builder(), at).await?;
-            self.open(application.ports(), vec![application], at).await
+            self.open(build(self.composition().builder(), at).await?, None, at).await
         }
     }
 
@@ -158,19 +162,22 @@ impl<'a> World<'a> {
     pub(crate) fn start_over(&self, commands: Arc<dyn CommandBus>) -> impl Future<Output = Verdict<App>> {
         let at = Location::caller();
         async move {
-            let mut ports = build(self.composition().builder(), at).await?.ports();
-            ports.commands = commands;
-            self.open(ports, vec![], at).await
+            self.open(build(self.composition().builder(), at).await?, Some(commands), at).await
         }
     }
 
     async fn open(
         &self,
-        ports: Ports,
-        applications: Vec<Application>,
+        application: Application,
+        commands: Option<Arc<dyn CommandBus>>,
         at: &'static Location<'static>,
     ) -> Verdict<App> {
-        let served = Served { ports, composition: self.composition(), applications: applications.into() };
+        let mut ports = application.ports();
+        if let Some(commands) = &commands {
+            ports.commands = commands.clone();
+        }
+        let applications = RefCell::new(vec![application]);
+        let served = Served { ports, composition: self.composition(), commands, applications };
         let bus = self.trial.open_site(&served, at).await?;
         Ok(App::new(bus, served, self.trial.patience()))
     }

@@ -2,10 +2,10 @@
 
 use super::duplicates::MOMENT;
 use crate::ask::name;
-use crate::bus::{Fault, Gate, TakeSeat, World, add, sent};
+use crate::bus::{App, Fault, Gate, TakeSeat, World, add, limit, sent};
 use crate::law::law;
 use crate::{Trial, Verdict, expect, expect_eq};
-use portolan_kernel::ports::CommandBus;
+use portolan_kernel::ports::{CommandBus, CommandEnvelope};
 
 law! {
     dyn CommandBus, cb_10_order, "CB-10",
@@ -15,8 +15,8 @@ law! {
         none_decides_while_another_appends,
         in_the_order_of_asking,
         different_ones_in_parallel,
+        two_applications_see_each_other,
         two_applications_lose_nothing,
-        seats_are_not_sold_twice,
         a_caller_who_leaves_holds_up_nobody,
     ],
 }
@@ -107,33 +107,50 @@ async fn different_ones_in_parallel(trial: &Trial<dyn CommandBus>) -> Verdict {
     Ok(())
 }
 
-async fn two_applications_lose_nothing(trial: &Trial<dyn CommandBus>) -> Verdict {
-    let world = World::new(trial);
-    let (apps, tally) = ([world.start().await?, world.start().await?], world.own("a"));
-    let count = trial.rounds(20);
-    let begun: Vec<_> = (0..2 * count).map(|n| apps[n % 2].begin(sent(add(&tally, &[1, 2])))).collect();
-    let mut ids = Vec::new();
-    for begun in begun {
-        ids.push(begun.receipt().await?.events);
-    }
-    let events = world.events(&tally).await?;
-    let mut pairs: Vec<_> = events.chunks(2).map(|pair| pair.iter().map(|event| event.id).collect::<Vec<_>>()).collect();
-    ids.sort_unstable();
-    pairs.sort_unstable();
-    expect_eq!(ids, pairs, "the events of commands that two applications took at once");
-    Ok(())
-}
-
-async fn seats_are_not_sold_twice(trial: &Trial<dyn CommandBus>) -> Verdict {
-    let world = World::new(trial);
-    let (apps, room) = ([world.start().await?, world.start().await?], world.own("room"));
-    let seat = |n: usize| sent(TakeSeat { room: room.clone(), guest: world.own(&format!("guest-{n}")), seats: 3 });
-    let begun: Vec<_> = (0..12).map(|n| apps[n % 2].begin(seat(n))).collect();
+/// Two applications of one world, each of which has decided and not appended yet.
+async fn both_held(world: &World<'_>, apps: &[App; 2], commands: [CommandEnvelope; 2]) -> Verdict<usize> {
+    let gate = Gate::closed();
+    world.store.plan(None, Fault::HeldBefore(gate.clone()), 2);
+    let [one, other] = commands;
+    let begun = [apps[0].begin(one), apps[1].begin(other)];
+    gate.reached_by(2).await;
+    gate.open();
     let mut taken = 0;
     for begun in begun {
         taken += usize::from(begun.answer().await?.is_ok());
     }
-    expect_eq!((taken, world.log().await?.len()), (3, 3), "seats that were given, and taken, of 3");
+    Ok(taken)
+}
+
+async fn two_applications_see_each_other(trial: &Trial<dyn CommandBus>) -> Verdict {
+    let world = World::new(trial);
+    let (apps, tally, room) = ([world.start().await?, world.start().await?], world.own("a"), world.own("room"));
+    apps[0].took(sent(limit(&tally, 3))).await?;
+    let taken = both_held(&world, &apps, [sent(add(&tally, &[2])), sent(add(&tally, &[2]))]).await?;
+    expect_eq!((taken, world.events(&tally).await?.len()), (1, 2), "entries of 2 that were taken of two, and events");
+    let guest = |guest: &str| sent(TakeSeat { room: room.clone(), guest: world.own(guest), seats: 1 });
+    let taken = both_held(&world, &apps, [guest("ann"), guest("bob")]).await?;
+    expect_eq!((taken, world.log().await?.len()), (1, 3), "seats of one that were taken, and events");
+    Ok(())
+}
+
+async fn two_applications_lose_nothing(trial: &Trial<dyn CommandBus>) -> Verdict {
+    let world = World::with(trial, |options| options.with_conflicts(1_000));
+    let (apps, tally) = ([world.start().await?, world.start().await?], world.own("a"));
+    let count = trial.rounds(20);
+    apps[0].took(sent(limit(&tally, 3 * count as u64))).await?;
+    let begun: Vec<_> = (0..2 * count).map(|n| apps[n % 2].begin(sent(add(&tally, &[1, 2])))).collect();
+    let mut ids = Vec::new();
+    for begun in begun {
+        ids.extend(begun.answer().await?.ok().map(|receipt| receipt.events));
+    }
+    let events = world.events(&tally).await?.split_off(1);
+    let mut pairs: Vec<_> =
+        events.chunks(2).map(|pair| pair.iter().map(|event| event.id).collect::<Vec<_>>()).collect();
+    ids.sort_unstable();
+    pairs.sort_unstable();
+    expect_eq!(ids, pairs, "the events of commands that two applications took at once");
+    expect_eq!(pairs.len(), count, "commands for which there was room");
     Ok(())
 }
 

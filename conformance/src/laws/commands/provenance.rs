@@ -24,7 +24,7 @@ fn all() -> Metadata {
     Metadata {
         correlation: Some("c-1 é".into()),
         actor: Some("Ann \"O\"".into()),
-        tenant: Some("acme".into()),
+        tenant: Some("Acme".into()),
         traceparent: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".into()),
         more: [("origin".to_string(), serde_json::json!({"page": [1, null, 0.5]}))].into(),
         ..Metadata::default()

@@ -1,7 +1,7 @@
 //! CB-13: through a transport.
 
 use crate::ask::name;
-use crate::bus::{AddEntries, World, add, encoded, in_time, sent};
+use crate::bus::{AddEntries, Owner, World, add, encoded, in_time, sent};
 use crate::law::law;
 use crate::{Broken, Trial, Verdict, expect, expect_eq, expect_is};
 use async_trait::async_trait;
@@ -75,6 +75,12 @@ impl CommandBus for Scripted {
     }
 }
 
+/// A command with a digit and a letter of every kind.
+fn command() -> AddEntries {
+    let owner = Owner { name: "\u{1f980}".into(), share: 0.1 + 0.2, note: Some("null".into()) };
+    AddEntries { owner, ..add("é \"\n\\ A", &[1, u64::MAX - 1, (1 << 53) + 1]) }
+}
+
 /// The command that a body holds.
 fn value(body: &Body) -> Verdict<AddEntries> {
     let bytes = match body {
@@ -89,20 +95,20 @@ fn value(body: &Body) -> Verdict<AddEntries> {
 async fn every_part_of_a_command_arrives(trial: &Trial<dyn CommandBus>) -> Verdict {
     let (world, scripted) = (World::new(trial), Scripted::new());
     let app = world.start_over(scripted.clone()).await?;
-    let plain = encoded(&add("a", &[1, u64::MAX]));
+    let plain = encoded(&command());
     let mut metadata = Metadata {
         correlation: Some("c 1".into()),
         causation: Some("é".into()),
         command: Some("m".into()),
         actor: Some("Ann \"O\" \\ \u{1f980}".into()),
-        tenant: Some("a:b/c?d=e&f%20".into()),
+        tenant: Some("A:b/c?d=e&f%20".into()),
         traceparent: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".into()),
         ..Metadata::default()
     };
     metadata.more.insert("more".into(), serde_json::json!([null, {"a": 1.5, "é": "\n"}]));
     let commands = [
         plain.clone(),
-        plain.clone().with_id(name("k, \"é\" \\ %20")).with_metadata(metadata),
+        plain.clone().with_id(name(" K, \"é\" \\ %20 ")).with_metadata(metadata),
         plain.clone().within(Duration::from_millis(1_500)),
         plain.clone().wait_for(name("board")).wait_for(name("a b,c é")),
         plain.within(Duration::from_secs(7_200)).wait_for(name("x")).with_id(name("k")),
@@ -131,9 +137,8 @@ async fn every_part_of_a_command_arrives(trial: &Trial<dyn CommandBus>) -> Verdi
 async fn typed_bodies_arrive(trial: &Trial<dyn CommandBus>) -> Verdict {
     let (world, scripted) = (World::new(trial), Scripted::new());
     let app = world.start_over(scripted.clone()).await?;
-    let command = add("é \"\n", &[1, u64::MAX]);
-    app.took(sent(command.clone())).await?;
-    expect_eq!(value(&scripted.arrived()?.body)?, command, "the command that arrived");
+    app.took(sent(command())).await?;
+    expect_eq!(value(&scripted.arrived()?.body)?, command(), "the command that arrived");
     Ok(())
 }
 

@@ -205,7 +205,7 @@ impl ApplicationBuilder {
             loader.clone(),
             runtime.clock,
             runtime.ids,
-            runtime.sleep,
+            runtime.sleep.clone(),
             runtime.spawn.clone(),
             self.options,
         );
@@ -219,7 +219,7 @@ impl ApplicationBuilder {
             registration.check(has_guards)?;
             (registration.register)(&mut handlers).map_err(BuildError::Command)?;
         }
-        let mut queries = LocalQueryBus::new(loader);
+        let mut queries = LocalQueryBus::new(loader, runtime.sleep, &self.options);
         for register in self.queries {
             register(&mut queries).map_err(BuildError::Query)?;
         }

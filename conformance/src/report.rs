@@ -36,9 +36,7 @@ impl Report<'_> {
     fn to_json(&self) -> Value {
         let (verdict, checks, lacked) = match self.outcome {
             Outcome::Kept { checks, lacked } if lacked.is_empty() => ("kept", *checks, json!({})),
-            Outcome::Kept { checks, lacked } => {
-                ("lacked", *checks, json!(lacked))
-            }
+            Outcome::Kept { checks, lacked } => ("lacked", *checks, json!(lacked)),
             Outcome::NotRun { .. } => ("not run", 0, json!({})),
             Outcome::Broken { .. } => ("broken", 0, json!({})),
             Outcome::Unreachable(_) => ("unreachable", 0, json!({})),

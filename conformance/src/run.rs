@@ -191,9 +191,7 @@ impl<P: Port + ?Sized> Runner<P> {
         match spawned.map(|_| ended.recv_timeout(limit)) {
             Ok(Ok(Ok(result))) => Ok(result),
             Ok(Ok(Err(panic))) => Err(Broken::new("the check as a whole", "no panic", panic)),
-            Ok(Err(_)) => {
-                Err(Broken::new("the check as a whole", format!("an end within {limit:?}"), "it hangs"))
-            }
+            Ok(Err(_)) => Err(Broken::new("the check as a whole", format!("an end within {limit:?}"), "it hangs")),
             Err(error) => Err(Broken::new("the check as a whole", "a thread to run on", error.to_string())),
         }
     }

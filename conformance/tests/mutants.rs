@@ -60,9 +60,8 @@ fn each_mutant_breaks_exactly_its_laws() {
     let only = only();
     let mutants =
         mutants().into_iter().filter(|mutant| only.as_deref().is_none_or(|only| only == mutant.name)).collect();
-    let wrong = complaints(mutants, 4, |mutant| {
-        complaint(mutant.name, &runner(mutant, &[]), event_store_laws, mutant.breaks)
-    });
+    let wrong =
+        complaints(mutants, 4, |mutant| complaint(mutant.name, &runner(mutant, &[]), event_store_laws, mutant.breaks));
     assert!(wrong.is_empty(), "{wrong}");
 }
 

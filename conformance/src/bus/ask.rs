@@ -19,19 +19,31 @@ pub(crate) type Outcome = Result<Receipt, CommandError>;
 pub(crate) struct App {
     pub(crate) bus: Arc<dyn CommandBus>,
     served: Served,
+    takes_typed: bool,
     patience: Duration,
 }
 
 impl App {
-    pub(super) fn new(bus: Arc<dyn CommandBus>, served: Served, patience: Duration) -> Self {
-        Self { bus, served, patience }
+    pub(super) fn new(bus: Arc<dyn CommandBus>, served: Served, takes_typed: bool, patience: Duration) -> Self {
+        Self { bus, served, takes_typed, patience }
+    }
+
+    /// The command in a form that the bus takes.
+    fn taken(&self, mut command: CommandEnvelope) -> CommandEnvelope {
+        if let Body::Typed(typed) = &command.body
+            && !self.takes_typed
+            && let Ok(json) = typed.encode()
+        {
+            command.body = Body::Encoded(json, Format::Json);
+        }
+        command
     }
 
     /// What comes of a command; it has to be answered before the check loses patience.
     #[track_caller]
     pub(crate) fn answer(&self, command: CommandEnvelope) -> impl Future<Output = Verdict<Outcome>> {
         let (at, said) = (Location::caller(), brief(&command));
-        let answer = self.bus.dispatch(command);
+        let answer = self.bus.dispatch(self.taken(command));
         in_time(answer, said, self.patience, at)
     }
 
@@ -58,7 +70,7 @@ impl App {
 
     /// Sends a command on a task of its own.
     pub(crate) fn begin(&self, command: CommandEnvelope) -> Begun {
-        let (bus, said) = (self.bus.clone(), brief(&command));
+        let (bus, said, command) = (self.bus.clone(), brief(&command), self.taken(command));
         Begun { task: tokio::spawn(async move { bus.dispatch(command).await }), said, patience: self.patience }
     }
 
@@ -110,9 +122,7 @@ impl Begun {
     pub(crate) fn refusal(self) -> impl Future<Output = Verdict<CommandError>> {
         let (at, said) = (Location::caller(), self.said.clone());
         let answer = self.answer();
-        async move {
-            answer.await?.err().ok_or_else(|| Broken::new(said, "a refusal", "a receipt").at(at))
-        }
+        async move { answer.await?.err().ok_or_else(|| Broken::new(said, "a refusal", "a receipt").at(at)) }
     }
 
     /// The same, to be waited for this long.

@@ -32,7 +32,8 @@ impl Layers {
     /// What the layers saw of the command with this id.
     pub(crate) fn of(&self, id: &str) -> Vec<(&'static str, Step)> {
         let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_command = seen.iter().filter(|(command, ..)| command.as_ref().is_some_and(|command| command.as_str() == id));
+        let of_command =
+            seen.iter().filter(|(command, ..)| command.as_ref().is_some_and(|command| command.as_str() == id));
         of_command.map(|(_, layer, step)| (*layer, *step)).collect()
     }
 

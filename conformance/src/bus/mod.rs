@@ -12,7 +12,7 @@ mod served;
 mod store;
 mod watch;
 
-pub(crate) use ask::{App, add, close, encoded, entry, in_time, limit, of_tenant, sent, written};
+pub(crate) use ask::{App, add, close, encoded, entry, limit, of_tenant, sent, written};
 pub(crate) use domain::{AddEntries, Owner, Refused};
 pub(crate) use layers::{LAYERS, Step};
 pub(crate) use projections::{BOARD, ELSEWHERE, INDEX};

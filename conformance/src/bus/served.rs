@@ -1,6 +1,7 @@
 //! The suite's application, as it is served to what is on trial.
 
 use super::ask::App;
+use super::crossing::Crossing;
 use super::domain::{Rival, Tally};
 use super::layers::Layers;
 use super::projections::StandIn;
@@ -152,18 +153,14 @@ impl<'a> World<'a> {
     #[track_caller]
     pub(crate) fn start(&self) -> impl Future<Output = Verdict<App>> {
         let at = Location::caller();
-        async move {
-            self.open(build(self.composition().builder(), at).await?, None, at).await
-        }
+        async move { self.open(build(self.composition().builder(), at).await?, None, at).await }
     }
 
     /// The bus on trial to this bus, instead of an application's.
     #[track_caller]
     pub(crate) fn start_over(&self, commands: Arc<dyn CommandBus>) -> impl Future<Output = Verdict<App>> {
         let at = Location::caller();
-        async move {
-            self.open(build(self.composition().builder(), at).await?, Some(commands), at).await
-        }
+        async move { self.open(build(self.composition().builder(), at).await?, Some(commands), at).await }
     }
 
     async fn open(
@@ -179,7 +176,7 @@ impl<'a> World<'a> {
         let applications = RefCell::new(vec![application]);
         let served = Served { ports, composition: self.composition(), commands, applications };
         let bus = self.trial.open_site(&served, at).await?;
-        Ok(App::new(bus, served, self.trial.patience()))
+        Ok(App::new(bus, served, self.trial.has(Crossing::TypedBodies), self.trial.patience()))
     }
 
     /// Why an application in which two handlers have one name cannot be built.

@@ -77,8 +77,8 @@ pub(crate) async fn command_bus_without(trial: &Trial<dyn CommandBus>, lacked: C
     let (app, tally) = (world.start().await?, world.own("a"));
     match lacked {
         Crossing::TypedBodies => {
-            let error = app.refused(sent(add(&tally, &[1]))).await?;
-            expect_is!(error, CommandError::Malformed(_), "a typed body");
+            let outcome = app.bus.dispatch(sent(add(&tally, &[1]))).await;
+            expect_is!(outcome, Err(CommandError::Malformed(_)), "a typed body");
             expect_eq!(world.log().await?.len(), 0, "events after the refusal");
         }
         Crossing::Descriptions => {

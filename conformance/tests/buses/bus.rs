@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use futures::future::BoxFuture;
-use portolan_conformance::{CommandBus, Composition, Fixture, Served};
+use portolan_conformance::{CommandBus, Composition, Crossing, Fixture, Served};
 use portolan_kernel::ports::{CommandEnvelope, CommandError, CommandInfo, Receipt};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -26,6 +26,8 @@ pub struct Mutant {
     pub dispatch: Dispatch,
     /// Whether every second command goes to an application of its own, of the same world.
     pub divided: bool,
+    /// What it says that it lacks.
+    pub lacks: &'static [Crossing],
     /// What the application is made of.
     pub compose: Option<fn(Composition) -> Composition>,
 }
@@ -40,8 +42,13 @@ impl Mutant {
             commands: |commands| commands,
             dispatch: |inner, command| Box::pin(async move { inner.bus.dispatch(command).await }),
             divided: false,
+            lacks: &[],
             compose: None,
         }
+    }
+
+    pub const fn lacks(self, lacks: &'static [Crossing]) -> Self {
+        Self { lacks, ..self }
     }
 
     pub const fn divided(self) -> Self {
@@ -69,7 +76,7 @@ impl Mutant {
     }
 
     pub fn fixture(self) -> Fixture<dyn CommandBus> {
-        Fixture::command_bus(async move |served: &Served| {
+        let fixture = Fixture::command_bus(async move |served: &Served| {
             let ports = match self.compose {
                 Some(compose) => served.composed(compose).await.map_err(|error| error.to_string())?,
                 None => served.ports(),
@@ -81,7 +88,8 @@ impl Mutant {
             let bus = Arc::new(Divided { buses, count: AtomicUsize::new(0) });
             let inner = Inner { bus, kept: Mutex::default(), one: tokio::sync::Mutex::new(()) };
             Ok::<_, String>(MutantBus { inner: Arc::new(inner), mutant: self })
-        })
+        });
+        self.lacks.iter().fold(fixture, |fixture, lack| fixture.lacks(*lack, "a variant"))
     }
 }
 

@@ -15,7 +15,8 @@ use portolan_kernel::values::{
 };
 use std::sync::Arc;
 
-type Appending = Box<dyn Fn(Arc<dyn EventStore>, Append) -> BoxFuture<'static, Result<Appended, AppendError>> + Send + Sync>;
+type Appending =
+    Box<dyn Fn(Arc<dyn EventStore>, Append) -> BoxFuture<'static, Result<Appended, AppendError>> + Send + Sync>;
 
 /// A store that appends and recalls otherwise.
 struct Wrong {
@@ -152,39 +153,43 @@ impl Middleware for Twice {
 }
 
 pub const MUTANTS: &[Mutant] = &[
-    Mutant::new("appends without a key", &[]).compose(|parts| appending(parts, |append| append.key = None)),
-    Mutant::new("puts all keys into one scope", &[]).compose(|parts| {
+    Mutant::new("appends without a key", &["CB-04", "CB-06", "CB-07", "CB-08", "CB-09", "CB-model"])
+        .compose(|parts| appending(parts, |append| append.key = None)),
+    Mutant::new("puts all keys into one scope", &["CB-04", "CB-07", "CB-11", "CB-model"]).compose(|parts| {
         appending(parts, |append| {
             if let Some(key) = &mut append.key {
                 key.scope = Name::new("all").unwrap();
             }
         })
     }),
-    Mutant::new("takes any digest for the same", &[]).compose(|parts| {
-        appending(parts, |append| {
-            if let Some(key) = &mut append.key {
-                key.digest = [0; 32];
-            }
-        })
-    }),
-    Mutant::new("does not recall before it decides", &[]).compose(|parts| {
+    Mutant::new("takes any digest for the same", &["CB-03", "CB-04", "CB-06", "CB-07", "CB-08", "CB-09", "CB-model"])
+        .compose(|parts| {
+            appending(parts, |append| {
+                if let Some(key) = &mut append.key {
+                    key.digest = [0; 32];
+                }
+            })
+        }),
+    Mutant::new("does not recall before it decides", &["CB-04", "CB-07", "CB-model"]).compose(|parts| {
         stored(parts, Box::new(|inner, append| Box::pin(async move { inner.append(append).await })), false)
     }),
-    Mutant::new("writes the key apart", &[])
+    Mutant::new("writes the key apart", &["CB-03", "CB-04", "CB-06", "CB-07", "CB-08", "CB-09", "CB-11", "CB-model"])
         .compose(|parts| stored(parts, Box::new(|inner, append| Box::pin(key_apart(inner, append))), true)),
-    Mutant::new("writes in pieces", &[])
+    Mutant::new("writes in pieces", &["CB-04", "CB-06", "CB-08", "CB-09", "CB-10", "CB-11"])
         .compose(|parts| stored(parts, Box::new(|inner, append| Box::pin(in_pieces(inner, append))), true)),
-    Mutant::new("expects nothing", &[]).compose(|parts| appending(parts, |append| append.expect.clear())),
-    Mutant::new("guards nothing", &[]).compose(|parts| appending(parts, |append| append.guard = None)),
-    Mutant::new("writes events in reverse", &[]).compose(|parts| appending(parts, |append| append.events.reverse())),
-    Mutant::new("makes event ids anew", &[]).compose(|parts| {
+    Mutant::new("expects nothing", &["CB-03", "CB-04", "CB-05", "CB-08", "CB-10", "CB-11"])
+        .compose(|parts| appending(parts, |append| append.expect.clear())),
+    Mutant::new("guards nothing", &["CB-05", "CB-10"]).compose(|parts| appending(parts, |append| append.guard = None)),
+    Mutant::new("writes events in reverse", &["CB-04", "CB-06", "CB-09", "CB-10", "CB-11", "CB-model"])
+        .compose(|parts| appending(parts, |append| append.events.reverse())),
+    Mutant::new("makes event ids anew", &["CB-04", "CB-06", "CB-09", "CB-10", "CB-11", "CB-model"]).compose(|parts| {
         appending(parts, |append| {
             for event in &mut append.events {
                 event.id = EventId::from_bytes(core::array::from_fn(|_| fastrand::u8(..)));
             }
         })
     }),
-    Mutant::new("notes nothing on the second event", &[]).compose(|parts| {
+    Mutant::new("notes nothing on the second event", &["CB-07"]).compose(|parts| {
         appending(parts, |append| {
             noting(append, |metadata, n| {
                 if n == 1 {
@@ -193,61 +198,63 @@ pub const MUTANTS: &[Mutant] = &[
             });
         })
     }),
-    Mutant::new("notes no causation", &[])
+    Mutant::new("notes no causation", &["CB-07"])
         .compose(|parts| appending(parts, |append| noting(append, |metadata, _| metadata.causation = None))),
-    Mutant::new("notes no command", &[])
+    Mutant::new("notes no command", &["CB-07"])
         .compose(|parts| appending(parts, |append| noting(append, |metadata, _| metadata.command = None))),
-    Mutant::new("notes no trace", &[])
+    Mutant::new("notes no trace", &["CB-07"])
         .compose(|parts| appending(parts, |append| noting(append, |metadata, _| metadata.traceparent = None))),
-    Mutant::new("asks the system for the time", &[]).compose(|mut parts| {
+    Mutant::new("asks the system for the time", &["CB-11"]).compose(|mut parts| {
         parts.runtime.clock = Arc::new(System);
         parts
     }),
-    Mutant::new("pauses equally long", &[]).compose(|mut parts| {
-        let equal = |duration: Duration| if duration < Duration::from_millis(90) { Duration::from_millis(1) } else { duration };
+    Mutant::new("pauses equally long", &["CB-05"]).compose(|mut parts| {
+        let equal =
+            |duration: Duration| if duration < Duration::from_millis(90) { Duration::from_millis(1) } else { duration };
         parts.runtime.sleep = Arc::new(Sleeper(parts.runtime.sleep, equal));
         parts
     }),
-    Mutant::new("never wakes", &[]).compose(|mut parts| {
-        parts.runtime.sleep = Arc::new(Sleeper(parts.runtime.sleep, |_| Duration::from_secs(86_400)));
-        parts
-    }),
-    Mutant::new("does not decide anew", &[]).compose(|mut parts| {
+    Mutant::new("never wakes", &["CB-03", "CB-04", "CB-05", "CB-06", "CB-08", "CB-09", "CB-10", "CB-11"]).compose(
+        |mut parts| {
+            parts.runtime.sleep = Arc::new(Sleeper(parts.runtime.sleep, |_| Duration::from_secs(86_400)));
+            parts
+        },
+    ),
+    Mutant::new("does not decide anew", &["CB-03", "CB-05", "CB-08", "CB-11"]).compose(|mut parts| {
         parts.options = parts.options.with_conflicts(0);
         parts
     }),
-    Mutant::new("decides anew without end", &[]).compose(|mut parts| {
+    Mutant::new("decides anew without end", &["CB-05"]).compose(|mut parts| {
         parts.options = parts.options.with_conflicts(u32::MAX);
         parts
     }),
-    Mutant::new("has room for everybody", &[]).compose(|mut parts| {
+    Mutant::new("has room for everybody", &["CB-12"]).compose(|mut parts| {
         parts.options = parts.options.with_waiting_per_stream(usize::MAX);
         parts
     }),
-    Mutant::new("has room for nobody", &[]).compose(|mut parts| {
-        parts.options = parts.options.with_waiting_per_stream(0);
-        parts
-    }),
-    Mutant::new("has its middleware in reverse", &[]).compose(|mut parts| {
+    Mutant::new("has its middleware in reverse", &["CB-03"]).compose(|mut parts| {
         parts.middleware.reverse();
         parts
     }),
-    Mutant::new("has no innermost middleware", &[]).compose(|mut parts| {
+    Mutant::new("has no innermost middleware", &["CB-03"]).compose(|mut parts| {
         parts.middleware.pop();
         parts
     }),
-    Mutant::new("has a middleware twice", &[]).compose(|mut parts| {
+    Mutant::new("has a middleware twice", &["CB-03"]).compose(|mut parts| {
         parts.middleware.insert(0, parts.middleware[0].clone());
         parts
     }),
-    Mutant::new("carries out twice within its middleware", &[]).compose(|mut parts| {
+    Mutant::new(
+        "carries out twice within its middleware",
+        &["CB-04", "CB-05", "CB-06", "CB-07", "CB-08", "CB-09", "CB-10", "CB-11", "CB-12", "CB-model"],
+    )
+    .compose(|mut parts| {
         parts.middleware.push(Arc::new(Twice));
         parts
     }),
-    Mutant::new("takes projections as caught up", &[]).compose(|parts| projected(parts, |_, _| None)),
-    Mutant::new("waits for the position after", &[]).compose(|parts| {
-        projected(parts, |name, position| Some((name, Position::new(position.get() + 1)?)))
-    }),
-    Mutant::new("waits for the first position", &[])
+    Mutant::new("takes projections as caught up", &["CB-09"]).compose(|parts| projected(parts, |_, _| None)),
+    Mutant::new("waits for the position after", &["CB-09"])
+        .compose(|parts| projected(parts, |name, position| Some((name, Position::new(position.get() + 1)?)))),
+    Mutant::new("waits for the first position", &["CB-09"])
         .compose(|parts| projected(parts, |name, _| Some((name, Position::new(1)?)))),
 ];

@@ -5,7 +5,8 @@ use core::pin::Pin;
 use core::task::{Context, Poll};
 use core::time::Duration;
 use futures::future::BoxFuture;
-use portolan_kernel::ports::{Body, CommandEnvelope, CommandError};
+use portolan_conformance::Crossing;
+use portolan_kernel::ports::{Body, CommandEnvelope, CommandError, CommandInfo, Receipt};
 use portolan_kernel::values::Format;
 use std::sync::Arc;
 
@@ -64,41 +65,49 @@ async fn remembered(inner: Arc<Inner>, command: CommandEnvelope, key: Option<Str
 }
 
 pub const MUTANTS: &[Mutant] = &[
-    Mutant::new("sends everything twice", &[]).dispatch(|inner, command| {
+    Mutant::new(
+        "sends everything twice",
+        &["CB-03", "CB-05", "CB-06", "CB-07", "CB-08", "CB-09", "CB-10", "CB-11", "CB-13", "CB-model"],
+    )
+    .dispatch(|inner, command| {
         Box::pin(async move {
             let first = inner.bus.dispatch(command.clone()).await;
             let _ = inner.bus.dispatch(command).await;
             first
         })
     }),
-    Mutant::new("sends rejected commands again", &[]).dispatch(|inner, command| {
+    Mutant::new("sends rejected commands again", &["CB-03", "CB-05"]).dispatch(|inner, command| {
         Box::pin(retried(inner, command, |outcome| matches!(outcome, Err(CommandError::Rejected { .. }))))
     }),
-    Mutant::new("sends again what is unknown, with or without an id", &[]).dispatch(|inner, command| {
-        Box::pin(retried(inner, command, |outcome| matches!(outcome, Err(CommandError::Unknown(_)))))
-    }),
-    Mutant::new("lets one in at a time", &[]).dispatch(|inner, command| {
+    Mutant::new("sends again what is unknown, with or without an id", &["CB-03", "CB-04", "CB-06", "CB-08"]).dispatch(
+        |inner, command| Box::pin(retried(inner, command, |outcome| matches!(outcome, Err(CommandError::Unknown(_))))),
+    ),
+    Mutant::new("lets one in at a time", &["CB-03", "CB-08", "CB-10", "CB-12"]).dispatch(|inner, command| {
         Box::pin(async move {
             let _one = inner.one.lock().await;
             inner.bus.dispatch(command).await
         })
     }),
-    Mutant::new("remembers outcomes by id", &[]).dispatch(|inner, command| {
+    Mutant::new(
+        "remembers outcomes by id",
+        &["CB-01", "CB-02", "CB-03", "CB-04", "CB-05", "CB-07", "CB-08", "CB-09", "CB-11", "CB-12", "CB-model"],
+    )
+    .dispatch(|inner, command| {
         let key = command.id.as_ref().map(ToString::to_string);
         Box::pin(remembered(inner, command, key))
     }),
-    Mutant::new("remembers outcomes by tenant, name and id", &[]).dispatch(|inner, command| {
+    Mutant::new(
+        "remembers outcomes by tenant, name and id",
+        &["CB-02", "CB-03", "CB-04", "CB-05", "CB-08", "CB-09", "CB-12", "CB-model"],
+    )
+    .dispatch(|inner, command| {
         let (name, tenant) = (command.name.clone(), command.metadata.tenant.clone());
         let key = command.id.as_ref().map(|id| format!("{name} {tenant:?} {id}"));
         Box::pin(remembered(inner, command, key))
     }),
-    Mutant::new("keeps what its callers have left", &[])
+    Mutant::new("keeps what its callers have left", &["CB-03", "CB-06", "CB-10"])
         .dispatch(|inner, command| Box::pin(Unforgetting(Some(at_once(inner, command))))),
-    Mutant::new("takes only JSON", &[]).dispatch(|inner, command| match command.body {
-        Body::Typed(_) => Box::pin(async { Err(CommandError::Malformed("only JSON".into())) }),
-        Body::Encoded(..) => at_once(inner, command),
-    }),
-    Mutant::new("answers before it waits", &[]).dispatch(|inner, mut command| {
+    Mutant::new("answers before it waits", &["CB-03", "CB-08", "CB-09", "CB-13"]).dispatch(|inner, mut command| {
         Box::pin(async move {
             let wait_for = core::mem::take(&mut command.wait_for);
             let within = command.within.take();
@@ -106,20 +115,21 @@ pub const MUTANTS: &[Mutant] = &[
             match wait_for.is_empty() {
                 true => Ok(receipt),
                 false => {
-                    tokio::time::sleep(within.unwrap_or(Duration::from_millis(20)).min(Duration::from_millis(20))).await;
+                    tokio::time::sleep(within.unwrap_or(Duration::from_millis(20)).min(Duration::from_millis(20)))
+                        .await;
                     Ok(receipt)
                 }
             }
         })
     }),
-    Mutant::new("cuts off at the deadline", &[]).dispatch(|inner, mut command| {
+    Mutant::new("cuts off at the deadline", &["CB-08", "CB-09", "CB-13"]).dispatch(|inner, mut command| {
         Box::pin(async move {
             let Some(within) = command.within.take() else { return inner.bus.dispatch(command).await };
             let cut_off = tokio::time::timeout(within, inner.bus.dispatch(command)).await;
             cut_off.unwrap_or(Err(CommandError::DeadlinePassed))
         })
     }),
-    Mutant::new("waits for ever where there are no events", &[]).dispatch(|inner, command| {
+    Mutant::new("waits for ever where there are no events", &["CB-09", "CB-13"]).dispatch(|inner, command| {
         Box::pin(async move {
             let waits = !command.wait_for.is_empty();
             match inner.bus.dispatch(command).await {
@@ -128,7 +138,7 @@ pub const MUTANTS: &[Mutant] = &[
             }
         })
     }),
-    Mutant::new("waits for new events alone", &[]).dispatch(|inner, mut command| {
+    Mutant::new("waits for new events alone", &["CB-09"]).dispatch(|inner, mut command| {
         Box::pin(async move {
             let name = format!("{} {:?}", command.name, command.id);
             if command.id.is_some() && inner.kept.lock().unwrap().insert(name, Ok(Default::default())).is_some() {
@@ -137,8 +147,16 @@ pub const MUTANTS: &[Mutant] = &[
             inner.bus.dispatch(command).await
         })
     }),
-    Mutant::new("has two applications side by side", &[]).divided(),
-    Mutant::new("sends conflicts again instead", &[])
+    Mutant::new("says that it lacks what it has", &["CB-07", "CB-13"]).lacks(&[
+        Crossing::TypedBodies,
+        Crossing::Descriptions,
+        Crossing::Correlation,
+    ]),
+    Mutant::new("lacks correlations, and makes one up", &["CB-07", "CB-09", "CB-13"])
+        .lacks(&[Crossing::Correlation])
+        .outcome(|outcome| outcome.map(|receipt| receipt.with_correlation(Some("made up".into())))),
+    Mutant::new("has two applications side by side", &["CB-04", "CB-08", "CB-10", "CB-12"]).divided(),
+    Mutant::new("sends conflicts again instead", &["CB-03", "CB-05", "CB-08", "CB-11"])
         .compose(|mut parts| {
             parts.options = parts.options.with_conflicts(0);
             parts
@@ -154,7 +172,7 @@ pub const MUTANTS: &[Mutant] = &[
                 inner.bus.dispatch(command).await
             })
         }),
-    Mutant::new("has no room for more than two", &[]).dispatch(|inner, command| {
+    Mutant::new("has no room for more than two", &["CB-03", "CB-04", "CB-10", "CB-12"]).dispatch(|inner, command| {
         Box::pin(async move {
             if Arc::strong_count(&inner) > 3 {
                 return Err(CommandError::Busy(portolan_kernel::ports::Source::new("two are in")));
@@ -187,4 +205,20 @@ pub const RIGHT: &[Mutant] = &[
             outcome
         })
     }),
+    Mutant::new("takes only JSON", &[]).lacks(&[Crossing::TypedBodies]).dispatch(|inner, command| match command.body {
+        Body::Typed(_) => Box::pin(async { Err(CommandError::Malformed("only JSON".into())) }),
+        Body::Encoded(..) => at_once(inner, command),
+    }),
+    Mutant::new("tells less", &[])
+        .lacks(&[Crossing::Descriptions, Crossing::Correlation])
+        .commands(|infos| infos.into_iter().map(|info| CommandInfo::new(info.name)).collect())
+        .outcome(|outcome| {
+            let less = |receipt: Receipt| receipt.with_correlation(None);
+            outcome.map(less).map_err(|error| match error {
+                CommandError::NotCaughtUp { receipt, waiting } => {
+                    CommandError::NotCaughtUp { receipt: Box::new(less(*receipt)), waiting }
+                }
+                other => other,
+            })
+        }),
 ];

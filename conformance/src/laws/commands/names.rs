@@ -19,7 +19,9 @@ law! {
 async fn an_unknown_name_is_told(trial: &Trial<dyn CommandBus>) -> Verdict {
     let world = World::new(trial);
     let (app, tally) = (world.start().await?, world.own("a"));
-    for unknown in ["no-such-command", "Add-Entries", "add-entries ", "add/entries", "add-entries?x=1", "a%2Fd", "..", "é"] {
+    for unknown in
+        ["no-such-command", "Add-Entries", "add-entries ", "add/entries", "add-entries?x=1", "a%2Fd", "..", "é"]
+    {
         for command in [sent(add(&tally, &[1])), encoded(&add(&tally, &[1])).with_id(name("k"))] {
             let mut command = command;
             command.name = name(unknown);

@@ -45,8 +45,7 @@ fn step() -> impl Strategy<Value = Step> {
     ];
     let sent =
         (what, prop::option::weighted(0.7, 0..3u8), prop::option::weighted(0.3, 0..2u8), any::<bool>(), any::<bool>());
-    let sent = sent
-        .prop_map(|(what, id, tenant, typed, to_second)| Step::Send { what, id, tenant, typed, to_second });
+    let sent = sent.prop_map(|(what, id, tenant, typed, to_second)| Step::Send { what, id, tenant, typed, to_second });
     prop_oneof![12 => sent, 1 => Just(Step::Restart)]
 }
 
@@ -208,7 +207,8 @@ async fn compare(
             Expected::Receipt(receipt.streams.clone(), written.len())
         }
         Err(CommandError::Rejected { code, .. }) => {
-            let known = ["closed", "over-limit", "already-limited", "room-full"].into_iter().find(|known| known == code);
+            let known =
+                ["closed", "over-limit", "already-limited", "room-full"].into_iter().find(|known| known == code);
             Expected::Rejected(known.unwrap_or("another"))
         }
         Err(CommandError::Invalid(_)) => Expected::Invalid,

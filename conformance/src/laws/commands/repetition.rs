@@ -190,9 +190,13 @@ async fn the_digest_is_of_the_decoded_command(trial: &Trial<dyn CommandBus>) -> 
             text(r#"{"tally":"TALLY","entries":[{"label":"entry","amount":1}]}"#),
             text(r#"{"entries":[{"amount":1,"label":"entry"}],"tally":"TALLY"}"#),
             text(" {\n\t\"tally\" : \"TALLY\",\r\n \"entries\":[ {\"label\":\"entry\" , \"amount\": 1 } ] }\n"),
-            text(r#"{"tally":"TALLY","entries":[{"label":"\u0065ntry","amount":1}],"owner":{"name":"nobody","share":1}}"#),
+            text(
+                r#"{"tally":"TALLY","entries":[{"label":"\u0065ntry","amount":1}],"owner":{"name":"nobody","share":1}}"#,
+            ),
             text(r#"{"tally":"TALLY","entries":[{"label":"entry","amount":1}],"owner":{"share":1.0,"name":"nobody"}}"#),
-            text(r#"{"tally":"TALLY","entries":[{"label":"entry","amount":1}],"owner":{"share":10E-1,"name":"nobody"}}"#),
+            text(
+                r#"{"tally":"TALLY","entries":[{"label":"entry","amount":1}],"owner":{"share":10E-1,"name":"nobody"}}"#,
+            ),
             text(
                 r#"{"owner":{"note":null,"share":1e0,"name":"nobody"},"tally":"TALLY","entries":[{"label":"entry","amount":1}]}"#,
             ),

@@ -1,9 +1,9 @@
 //! CB-13: through a transport.
 
 use crate::ask::name;
-use crate::bus::{AddEntries, Owner, World, add, encoded, in_time, sent};
+use crate::bus::{AddEntries, Owner, World, add, encoded, sent};
 use crate::law::law;
-use crate::{Broken, Trial, Verdict, expect, expect_eq, expect_is};
+use crate::{Broken, Trial, Verdict, expect, expect_eq};
 use async_trait::async_trait;
 use core::time::Duration;
 use portolan_kernel::domain::Json;
@@ -11,7 +11,6 @@ use portolan_kernel::ports::{
     Body, CommandBus, CommandEnvelope, CommandError, CommandInfo, Receipt, Source, Violation,
 };
 use portolan_kernel::values::{EventId, Format, Metadata, Position, Revision};
-use std::panic::Location;
 use std::sync::{Arc, Mutex, PoisonError};
 
 law! {
@@ -23,7 +22,6 @@ law! {
         every_receipt_comes_back,
         every_error_comes_back,
         what_is_told_of_commands if [Descriptions],
-        many_at_once,
     ],
 }
 
@@ -222,16 +220,5 @@ async fn every_error_comes_back(trial: &Trial<dyn CommandBus>) -> Verdict {
 async fn what_is_told_of_commands(trial: &Trial<dyn CommandBus>) -> Verdict {
     let app = World::new(trial).start_over(Scripted::new()).await?;
     expect_eq!(app.bus.commands(), infos(), "what is told of the commands");
-    Ok(())
-}
-
-async fn many_at_once(trial: &Trial<dyn CommandBus>) -> Verdict {
-    let (world, scripted) = (World::new(trial), Scripted::new());
-    let app = world.start_over(scripted.clone()).await?;
-    let begun: Vec<_> = (0..100).map(|_| app.begin(encoded(&add("a", &[1])))).collect();
-    for begun in begun {
-        let answer = in_time(begun.answer(), "one of many".into(), app.patience(), Location::caller()).await??;
-        expect_is!(answer, Ok(_), "the answer to one of 100 commands at once");
-    }
     Ok(())
 }

@@ -135,7 +135,8 @@ async fn nothing_to_wait_for(trial: &Trial<dyn CommandBus>) -> Verdict {
     let world = World::new(trial);
     let (app, tally) = (world.start().await?, world.own("a"));
     app.took(sent(close(&tally))).await?;
-    for command in [sent(close(&tally)), sent(close(&tally)).with_id(name("k")), sent(close(&tally)).with_id(name("k"))] {
+    for command in [sent(close(&tally)), sent(close(&tally)).with_id(name("k")), sent(close(&tally)).with_id(name("k"))]
+    {
         let receipt = app.took(command.wait_for(name(BOARD))).await?;
         expect_eq!(receipt.position, None, "the position of a command without events");
     }

@@ -33,7 +33,7 @@ pub struct ServerConfig {
     pub page_events: u32,
     /// How often a silent live connection gets a comment, so that a dead one is noticed. 15 s.
     pub live_keep_alive: Duration,
-    /// How long `GET /changed` waits before it answers that nothing has changed. 25 s.
+    /// How long `GET /changed` waits at most before it answers that nothing has changed, in whole seconds. 25 s.
     pub changed_wait: Duration,
     /// How long accepted requests may take to finish once the server has been told to stop; what is left of a
     /// body has half of that to arrive. 10 s.
@@ -66,8 +66,7 @@ pub struct ClientConfig {
     /// How long making a connection may take. 5 s.
     pub connect_timeout: Duration,
     /// How long a request may take, from its first byte to the last of its answer. Past it, an append or a
-    /// command is `Unknown`, and a read or a query `Busy`. 60 s; it must exceed
-    /// [`ServerConfig::changed_wait`].
+    /// command is `Unknown`, and a read or a query `Busy`. 60 s.
     pub request_timeout: Duration,
     /// How many bytes an answer may have. 1 GiB.
     pub answer_bytes: usize,

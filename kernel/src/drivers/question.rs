@@ -16,8 +16,9 @@ use serde_json::Value;
 
 /// One thing to ask: its parameters, its wire name, and what the answer is.
 ///
-/// The parameters cross a bus as a JSON object. Over HTTP they come from a query string, where every value is a
-/// string: so for now parameters are strings (or `Option`s of them), parsed by the handler.
+/// The parameters cross a bus as a JSON object. Over HTTP they may come from a query string, where every value is
+/// text: a question with fields of other types tells them by its [`schema`](Self::schema), and without one has
+/// strings (or `Option`s of them) alone.
 ///
 /// ```
 /// use portolan_kernel::drivers::Question;

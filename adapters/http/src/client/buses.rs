@@ -4,10 +4,12 @@ use super::HttpClient;
 use super::transport::Failure;
 use crate::wire::errors::PortError as _;
 use crate::wire::from_json;
+use crate::wire::headers::{self, request_timeout};
 use crate::wire::receipt::WireReceipt;
 use crate::wire::text::{ESCAPED, digits};
 use async_trait::async_trait;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use core::time::Duration;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use percent_encoding::{percent_encode, utf8_percent_encode};
 use portolan_kernel::ports::{
     Answer, Body, CommandBus, CommandEnvelope, CommandError, CommandInfo, QueryBus, QueryEnvelope, QueryError,
@@ -18,7 +20,10 @@ use portolan_kernel::values::{Format, Metadata, Revision};
 #[async_trait]
 impl CommandBus for HttpClient {
     async fn dispatch(&self, command: CommandEnvelope) -> Result<Receipt, CommandError> {
-        let CommandEnvelope { name, id, body, metadata, .. } = command;
+        let CommandEnvelope { name, id, body, metadata, within, wait_for, .. } = command;
+        if within.is_some_and(|within| within.is_zero()) {
+            return Err(CommandError::DeadlinePassed);
+        }
         let json = match body {
             Body::Encoded(bytes, Format::Json) => bytes,
             Body::Encoded(..) => return Err(CommandError::Malformed("only JSON travels on this wire".to_owned())),
@@ -32,11 +37,21 @@ impl CommandBus for HttpClient {
                 HeaderValue::from_bytes(quoted.as_bytes()).map_err(|error| CommandError::Other(Source::new(error)))?;
             headers.push((HeaderName::from_static("idempotency-key"), value));
         }
+        // A server that waits for projections says that it has waited in vain, if it gives up before this client does.
+        let told = within.or_else(|| (!wait_for.is_empty()).then(|| self.shared.transport.request_timeout()));
+        if let Some(Ok(value)) = told.map(|told| HeaderValue::try_from(request_timeout(told - on_the_way(told)))) {
+            headers.push((HeaderName::from_static("request-timeout"), value));
+        }
+        if !wait_for.is_empty() {
+            let value = HeaderValue::from_bytes(headers::wait_for(&wait_for).as_bytes());
+            let value = value.map_err(|error| CommandError::Other(Source::new(error)))?;
+            headers.push((HeaderName::from_static("portolan-wait-for"), value));
+        }
         let path = format!("/commands/{}", utf8_percent_encode(&name, ESCAPED));
-        match self.shared.transport.send(Method::POST, &path, headers, Some(json.into())).await {
+        match self.shared.transport.send(Method::POST, &path, headers, Some(json.into()), within).await {
             Err(Failure::NotSent(source)) => Err(CommandError::Busy(source)),
             Err(Failure::Lost(source)) => Err(CommandError::Unknown(source)),
-            Ok(answer) if answer.status.is_success() => match from_json::<WireReceipt>(&answer.body) {
+            Ok(answer) if answer.status == StatusCode::OK => match from_json::<WireReceipt>(&answer.body) {
                 Ok(receipt) => Ok(receipt.decode()),
                 Err(problem) => Err(CommandError::Unknown(Source::new(problem.detail))),
             },
@@ -62,7 +77,7 @@ impl QueryBus for HttpClient {
     async fn ask(&self, query: QueryEnvelope) -> Result<Answer, QueryError> {
         let path = format!("/queries/{}", utf8_percent_encode(&query.name, ESCAPED));
         let headers = headers_of(&query.metadata);
-        let sent = self.shared.transport.send(Method::POST, &path, headers, Some(query.parameters.into())).await;
+        let sent = self.shared.transport.send(Method::POST, &path, headers, Some(query.parameters.into()), None).await;
         let answer = sent.map_err(|(Failure::NotSent(source) | Failure::Lost(source))| QueryError::Busy(source))?;
         if !answer.status.is_success() {
             let problem = answer.problem();
@@ -83,6 +98,12 @@ impl QueryBus for HttpClient {
     fn queries(&self) -> Vec<QueryInfo> {
         self.shared.queries.clone()
     }
+}
+
+/// What of a deadline is left to the ways there and back: the answer that it has passed should come before it is over.
+fn on_the_way(within: Duration) -> Duration {
+    const MOST: Duration = Duration::from_millis(100);
+    (within / 10).min(MOST)
 }
 
 /// The metadata whole, and the trace once more where others on the way look for it.

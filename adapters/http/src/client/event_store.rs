@@ -9,7 +9,7 @@ use crate::wire::problem::Problem;
 use crate::wire::read::{WirePage, WireQuery, WireRead};
 use crate::wire::text::{ESCAPED, digits};
 use async_trait::async_trait;
-use http::{Method, StatusCode};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
 use percent_encoding::utf8_percent_encode;
 use portolan_kernel::ports::{AppendError, Capabilities, EventStore, ReadError, Source};
 use portolan_kernel::values::{Append, Appended, CheckpointState, Name, Page, Position, Query, Read, Recalled};
@@ -26,7 +26,7 @@ impl EventStore for HttpClient {
             serde_json::to_vec(&WireAppend::new(&append)).map_err(|error| AppendError::Other(Source::new(error)))?;
         drop(append);
         let size = json.len() as u64;
-        match self.shared.transport.send(Method::POST, "/append", Vec::new(), Some(json)).await {
+        match self.shared.transport.send(Method::POST, "/append", Vec::new(), Some(json), None).await {
             Err(Failure::NotSent(source)) => Err(AppendError::Busy(source)),
             Err(Failure::Lost(source)) => Err(AppendError::Unknown(source)),
             Ok(answer) if answer.status.is_success() => match from_json::<WireAppended>(&answer.body) {
@@ -74,7 +74,14 @@ impl EventStore for HttpClient {
             query = encoded(&Query::all().with_system())?;
         }
         let after = after.map(|after| format!("&after={after}")).unwrap_or_default();
-        self.answered(Method::GET, &format!("/changed?query={query}{after}"), None).await.map(drop)
+        let path = format!("/changed?query={query}{after}");
+        // Half of what this client would wait, so that the answer that nothing has changed comes in time.
+        let wait = format!("wait={}", (self.shared.transport.request_timeout() / 2).as_secs().max(1));
+        let prefer = HeaderValue::try_from(wait).map_err(|error| ReadError::Other(Source::new(error)))?;
+        let headers = vec![(HeaderName::from_static("prefer"), prefer)];
+        let sent = self.shared.transport.send(Method::GET, &path, headers, None, None).await;
+        let answer = sent.map_err(|(Failure::NotSent(source) | Failure::Lost(source))| ReadError::Busy(source))?;
+        succeeded(answer, 0).map(drop)
     }
 
     fn capabilities(&self) -> Capabilities {
@@ -85,7 +92,7 @@ impl EventStore for HttpClient {
 impl HttpClient {
     /// The answer to a request that can be repeated, of any status.
     async fn sent(&self, method: Method, path: &str, json: Option<Vec<u8>>) -> Result<Answer, ReadError> {
-        let sent = self.shared.transport.send(method, path, Vec::new(), json).await;
+        let sent = self.shared.transport.send(method, path, Vec::new(), json, None).await;
         sent.map_err(|(Failure::NotSent(source) | Failure::Lost(source))| ReadError::Busy(source))
     }
 

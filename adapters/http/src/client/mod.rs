@@ -78,15 +78,10 @@ impl HttpClient {
     pub async fn connect_with(url: impl AsRef<str>, config: ClientConfig) -> Result<Self, ConnectError> {
         let transport = Transport::new(url.as_ref(), config)?;
         let capabilities = ask::<WireCapabilities>(&transport, "/capabilities").await?.decode();
-        let commands = ask::<WireCommands>(&transport, "/commands").await?.commands;
-        let queries = ask::<WireQueries>(&transport, "/queries").await?.queries;
-        let shared = Shared {
-            transport,
-            capabilities,
-            commands: commands.into_iter().map(|command| CommandInfo::new(command.name.0)).collect(),
-            queries: queries.into_iter().map(|query| QueryInfo::new(query.name.0)).collect(),
-            runtime: tokio::runtime::Handle::current(),
-        };
+        let commands = ask::<WireCommands>(&transport, "/commands").await?.decode();
+        let queries = ask::<WireQueries>(&transport, "/queries").await?.decode();
+        let runtime = tokio::runtime::Handle::current();
+        let shared = Shared { transport, capabilities, commands, queries, runtime };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -116,7 +111,7 @@ impl Spawn for Tasks {
 
 async fn ask<T: DeserializeOwned>(transport: &Transport, path: &str) -> Result<T, ConnectError> {
     let url = || transport.url().to_owned();
-    let answer = transport.send(Method::GET, path, Vec::new(), None).await.map_err(|failure| {
+    let answer = transport.send(Method::GET, path, Vec::new(), None, None).await.map_err(|failure| {
         let (Failure::NotSent(source) | Failure::Lost(source)) = failure;
         ConnectError::Unreachable { url: url(), source }
     })?;

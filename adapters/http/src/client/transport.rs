@@ -5,6 +5,7 @@ use crate::error::ConnectError;
 use crate::wire::problem::Problem;
 use core::error::Error;
 use core::fmt::Write as _;
+use core::time::Duration;
 use http::uri::{Scheme, Uri};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Full, Limited};
@@ -66,13 +67,20 @@ impl Transport {
         &self.url
     }
 
-    /// Sends a request to a path of the server, and takes the whole answer.
+    /// How long it waits for an answer.
+    pub(super) fn request_timeout(&self) -> Duration {
+        self.config.request_timeout
+    }
+
+    /// Sends a request to a path of the server, and takes the whole answer, within this time if it is shorter than
+    /// the usual.
     pub(super) async fn send(
         &self,
         method: Method,
         path: &str,
         headers: Vec<(HeaderName, HeaderValue)>,
         json: Option<Vec<u8>>,
+        within: Option<Duration>,
     ) -> Result<Answer, Failure> {
         let unsent = |error: http::Error| Failure::NotSent(Source::new(error));
         let mut request = Request::builder().method(method).uri(format!("{}{path}", self.url));
@@ -94,10 +102,9 @@ impl Transport {
             let body = body.map_err(|error| Failure::Lost(Source::new(format!("the answer broke off: {error}"))))?;
             Ok(Answer { status: parts.status, headers: parts.headers, body: body.to_bytes() })
         };
-        let late = || format!("no answer within {:?}", self.config.request_timeout);
-        tokio::time::timeout(self.config.request_timeout, answer)
-            .await
-            .unwrap_or_else(|_| Err(Failure::Lost(Source::new(late()))))
+        let limit = within.unwrap_or(Duration::MAX).min(self.config.request_timeout);
+        let late = |_| Err(Failure::Lost(Source::new(format!("no answer within {limit:?}"))));
+        tokio::time::timeout(limit, answer).await.unwrap_or_else(late)
     }
 }
 

@@ -1,15 +1,16 @@
 //! `POST /commands/{name}`: dispatch; and the list of commands.
 
-use super::request::{Captured, NoParameters, Parameters, Request, etag, idempotency_key, json_body, metadata, named};
-use super::{App, json};
+use super::request::{
+    Captured, NoParameters, Parameters, Request, etag, idempotency_key, json_body, metadata, named, wait_for, within,
+};
+use super::{App, correlation, json};
 use crate::wire::errors::PortError as _;
 use crate::wire::problem::Problem;
-use crate::wire::receipt::{WireCommands, WireName, WireReceipt};
-use crate::wire::text::Text;
+use crate::wire::receipt::{WireCommands, WireReceipt};
 use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse as _, Response};
-use portolan_kernel::ports::{Body, CommandEnvelope, Receipt};
+use portolan_kernel::ports::{Body, CommandEnvelope, CommandError, Receipt};
 use portolan_kernel::values::{Format, Name};
 use serde::de::IgnoredAny;
 use std::sync::Arc;
@@ -24,25 +25,38 @@ pub(super) async fn dispatch(
     Parameters::of(&parts)?.finish()?;
     let id = idempotency_key(&parts.headers)?;
     let metadata = metadata(&parts.headers)?;
+    let (within, wait_for) = (within(&parts.headers)?, wait_for(&parts.headers)?);
     serde_json::from_slice::<IgnoredAny>(&body).map_err(|error| Problem::malformed(error.to_string()))?;
     let mut envelope = CommandEnvelope::new(name, Body::Encoded(body, Format::Json)).with_metadata(metadata);
-    envelope.id = id;
-    let receipt = app.ports.commands.dispatch(envelope).await.map_err(|error| error.to_problem())?;
-    receipt_response(&receipt)
+    (envelope.id, envelope.within, envelope.wait_for) = (id, within, wait_for);
+    match app.ports.commands.dispatch(envelope).await {
+        Ok(receipt) => receipt_response(&receipt),
+        Err(error) => {
+            let mut response = error.to_problem().into_response();
+            if let CommandError::NotCaughtUp { receipt, .. } = &error {
+                add_headers(receipt, &mut response);
+            }
+            Ok(response)
+        }
+    }
 }
 
 /// The receipt, with the first stream's revision as its entity tag.
 pub(super) fn receipt_response(receipt: &Receipt) -> Result<Response, Problem> {
-    let mut response = json(&WireReceipt::new(receipt))?.into_response();
+    let mut response = json(&WireReceipt::new(receipt))?;
+    add_headers(receipt, &mut response);
+    Ok(response)
+}
+
+fn add_headers(receipt: &Receipt, response: &mut Response) {
     if let Some((_, Some(revision))) = receipt.streams.first()
         && let Ok(tag) = HeaderValue::from_str(&etag(*revision))
     {
         response.headers_mut().insert(header::ETAG, tag);
     }
-    Ok(response)
+    correlation::of_receipt(receipt.correlation.as_deref(), response.headers_mut());
 }
 
 pub(super) async fn list(State(app): State<Arc<App>>, _: NoParameters) -> Result<Response, Problem> {
-    let commands = app.ports.commands.commands().into_iter().map(|info| WireName { name: Text(info.name) });
-    json(&WireCommands { commands: commands.collect() })
+    json(&WireCommands::new(app.ports.commands.commands()))
 }

@@ -2,13 +2,17 @@
 
 mod commands;
 mod connection;
+mod correlation;
 mod health;
+mod id;
 mod live;
 mod mount;
+mod openapi;
 mod problem;
 mod queries;
 mod request;
 mod routes;
+mod schema;
 mod store;
 mod streams;
 
@@ -25,12 +29,16 @@ use core::net::SocketAddr;
 use core::panic::AssertUnwindSafe;
 use core::task::Poll;
 use core::time::Duration;
+use correlation::Correlation;
 use mount::Mounted;
 pub use mount::{BoxError, MountBody};
 use portolan_kernel::Bytes;
 use portolan_kernel::application::Ports;
-use portolan_kernel::ports::Source;
+use portolan_kernel::ports::{QueryInfo, Source};
+use portolan_kernel::values::Name;
 use serde::Serialize;
+use serde_json::Value;
+use std::collections::BTreeMap;
 use std::io;
 use std::panic::catch_unwind;
 use std::sync::Arc;
@@ -82,7 +90,7 @@ impl HttpServer {
     }
 
     /// The same server; whether it has `POST /append` and `POST /streams/{id}`. These bypass the domain: whoever
-    /// reaches them writes what no command would. Off, they answer 403.
+    /// reaches them writes what no command would. Off, they answer 405.
     #[must_use]
     pub fn with_raw_appends(self, raw_appends: bool) -> Self {
         Self { raw_appends, ..self }
@@ -143,8 +151,11 @@ impl BoundServer {
         let free = Arc::new(Semaphore::new(config.max_connections.clamp(1, Semaphore::MAX_PERMITS)));
         let drain_timeout = config.drain_timeout;
         let bodies = Arc::new(Semaphore::new(config.bodies_bytes.clamp(1, Semaphore::MAX_PERMITS)));
-        let app = Arc::new(App { ports, config, raw_appends, bodies, stopping });
-        let router = routes::router(app.clone(), &mounted);
+        let schema = |question: QueryInfo| question.schema.map(|schema| (question.name, schema));
+        let questions = ports.queries.queries().into_iter().filter_map(schema).collect();
+        let document = openapi::document(&ports, raw_appends, &mounted).to_string().into();
+        let app = Arc::new(App { ports, config, questions, document, bodies, stopping });
+        let router = routes::router(app.clone(), raw_appends, &mounted);
 
         let mut connections = JoinSet::new();
         let mut shutdown = core::pin::pin!(shutdown);
@@ -194,7 +205,10 @@ async fn accept(listener: &TcpListener) -> TcpStream {
 pub(crate) struct App {
     ports: Ports,
     config: ServerConfig,
-    raw_appends: bool,
+    /// The schemas of the parameters of those questions that have one.
+    questions: BTreeMap<Name, Value>,
+    /// The OpenAPI document.
+    document: Bytes,
     /// A permit a byte of all bodies that are being read or answered.
     bodies: Arc<Semaphore>,
     stopping: watch::Receiver<bool>,
@@ -213,15 +227,6 @@ impl App {
         }
     }
 
-    fn raw_appends_are_on(&self) -> Result<(), Problem> {
-        if self.raw_appends {
-            return Ok(());
-        }
-        let detail =
-            "this server takes no appends that bypass the domain; send a command, or start it with raw appends";
-        Err(Problem::new(StatusCode::FORBIDDEN, "raw-appends-off", detail))
-    }
-
     /// Base64 makes four bytes of three; around each event there is some JSON.
     fn append_body_bytes(&self) -> u64 {
         const PER_EVENT: u64 = 512;
@@ -235,10 +240,11 @@ impl App {
 }
 
 /// The router's answer. A panic is one too, and the server goes on.
-async fn respond<B>(router: Router, request: http::Request<B>) -> Response
+async fn respond<B>(router: Router, mut request: http::Request<B>) -> Response
 where
     B: hyper::body::Body<Data = Bytes, Error = hyper::Error> + Send + 'static,
 {
+    let correlation = Correlation::of(&mut request);
     let mut answer = Box::pin(router.oneshot(request.map(Body::new)));
     let caught = poll_fn(|context| {
         // After a panic the future is dropped and never polled again, so that nobody sees it broken.
@@ -247,14 +253,16 @@ where
             Err(_) => Poll::Ready(Err(())),
         }
     });
-    match caught.await {
+    let mut response = match caught.await {
         Ok(Ok(response)) => response,
         Ok(Err(never)) => match never {},
         Err(()) => {
             let detail = "the server failed while it answered; whether the request took effect is unknown";
             Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "panicked", detail).into_response()
         }
-    }
+    };
+    correlation.onto(response.headers_mut());
+    response
 }
 
 /// A JSON answer.

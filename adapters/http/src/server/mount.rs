@@ -79,7 +79,7 @@ pub(super) fn check(mounted: &[Mounted]) -> Result<(), ServeError> {
         if !rest.bytes().all(|c| c.is_ascii_alphanumeric() || b"-._~/".contains(&c)) {
             return wrong("a path here has only letters, digits, and `-`, `.`, `_`, `~`, `/`");
         }
-        if rest.split('/').next().is_some_and(|first| routes::OWN.contains(&first)) {
+        if rest.split('/').next().is_some_and(routes::is_own) {
             return wrong("the server's own routes are there");
         }
         let below = |other: &str| other.strip_prefix(path.as_str()).is_some_and(|r| r.is_empty() || r.starts_with('/'));

@@ -1,17 +1,17 @@
-//! `GET /queries/{name}`: ask, with parameters that are strings; `POST`: with any JSON object. And the list.
+//! `GET /queries/{name}`: ask, with parameters that are read as the question's schema says; `POST`: with any JSON
+//! object. And the list.
 
 use super::request::{Captured, NoParameters, Parameters, Request, etag, is_known, json_body, metadata, named};
-use super::{App, json};
+use super::{App, json, schema};
 use crate::wire::errors::PortError as _;
 use crate::wire::problem::Problem;
-use crate::wire::receipt::{WireName, WireQueries};
-use crate::wire::text::Text;
+use crate::wire::receipt::WireQueries;
 use axum::extract::State;
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use portolan_kernel::Bytes;
-use portolan_kernel::ports::QueryEnvelope;
+use portolan_kernel::ports::{QueryEnvelope, QueryError};
 use portolan_kernel::values::{Format, Name};
 use serde_json::Value;
 use std::sync::Arc;
@@ -19,7 +19,9 @@ use std::sync::Arc;
 pub(super) async fn ask(State(app): State<Arc<App>>, name: Captured, request: Request) -> Result<Response, Problem> {
     let name: Name = named("name", name)?;
     let (parts, _) = request.into_parts();
-    let parameters = Value::Object(Parameters::of(&parts)?.into_object()).to_string();
+    let parameters = schema::object(app.questions.get(&name), Parameters::of(&parts)?.into_values())
+        .map_err(|wrong| QueryError::Invalid(wrong).to_problem())?;
+    let parameters = Value::Object(parameters).to_string();
     answer(&app, name, parameters.into(), &parts).await
 }
 
@@ -56,6 +58,5 @@ async fn answer(app: &App, name: Name, parameters: Bytes, parts: &Parts) -> Resu
 }
 
 pub(super) async fn list(State(app): State<Arc<App>>, _: NoParameters) -> Result<Response, Problem> {
-    let queries = app.ports.queries.queries().into_iter().map(|info| WireName { name: Text(info.name) });
-    json(&WireQueries { queries: queries.collect() })
+    json(&WireQueries::new(app.ports.queries.queries()))
 }

@@ -3,6 +3,9 @@
 use super::App;
 use super::connection::Lingering;
 use crate::wire::errors::PortError as _;
+use crate::wire::headers::{
+    CORRELATION_ID, REQUEST_TIMEOUT, TRACEPARENT, WAIT_FOR, read_request_timeout, read_wait_for,
+};
 use crate::wire::object::Object;
 use crate::wire::problem::Problem;
 use axum::body::Body;
@@ -11,12 +14,13 @@ use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use bytes::BytesMut;
+use core::time::Duration;
 use http_body_util::BodyExt as _;
 use percent_encoding::percent_decode_str;
 use portolan_kernel::Bytes;
 use portolan_kernel::ports::{CommandError, Source, Violation};
 use portolan_kernel::values::{Metadata, Name, Revision};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -33,7 +37,7 @@ pub(super) async fn json_body(app: &App, request: Request, limit: u64) -> Result
         if announced.is_some_and(|length| length > limit) {
             return Err(body_too_large(limit));
         }
-        match tokio::time::timeout(app.config.body_timeout, within(app, body, limit)).await {
+        match tokio::time::timeout(app.config.body_timeout, collected(app, body, limit)).await {
             Ok(read) => read,
             Err(_) => Err(Problem::new(
                 StatusCode::REQUEST_TIMEOUT,
@@ -61,7 +65,7 @@ pub(super) async fn json_body(app: &App, request: Request, limit: u64) -> Result
 
 /// The body, and its share of what all bodies together may take. A share is claimed as bytes come, so that one who
 /// only announces them takes nothing from others.
-async fn within(app: &App, mut body: Body, limit: u64) -> Result<(Bytes, Option<OwnedSemaphorePermit>), Problem> {
+async fn collected(app: &App, mut body: Body, limit: u64) -> Result<(Bytes, Option<OwnedSemaphorePermit>), Problem> {
     let mut bytes = BytesMut::new();
     let mut share: Option<OwnedSemaphorePermit> = None;
     while let Some(frame) = body.frame().await {
@@ -168,22 +172,13 @@ impl Parameters {
         }
     }
 
-    /// What is left, as a JSON object of strings; of arrays, where a parameter is repeated.
-    pub(super) fn into_object(self) -> serde_json::Map<String, serde_json::Value> {
-        use serde_json::{Map, Value, map::Entry};
-        let mut object = Map::new();
+    /// What is left: the values of each, in the order given.
+    pub(super) fn into_values(self) -> BTreeMap<String, Vec<String>> {
+        let mut values = BTreeMap::<_, Vec<_>>::new();
         for (name, value) in self.0 {
-            match object.entry(name) {
-                Entry::Vacant(entry) => {
-                    entry.insert(Value::String(value));
-                }
-                Entry::Occupied(mut entry) => match entry.get_mut() {
-                    Value::Array(values) => values.push(Value::String(value)),
-                    first => *first = Value::Array(vec![first.take(), Value::String(value)]),
-                },
-            }
+            values.entry(name).or_default().push(value);
         }
-        object
+        values
     }
 
     /// Nothing may be left.
@@ -232,6 +227,24 @@ pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<Name>, Probl
     checked(HEADER, &id).map(Some)
 }
 
+/// The header `Request-Timeout`: how long the caller waits for the answer.
+pub(super) fn within(headers: &HeaderMap) -> Result<Option<Duration>, Problem> {
+    let Some(given) = text(headers, REQUEST_TIMEOUT)? else { return Ok(None) };
+    let message = "it is a number of seconds above 0 with at most three decimals, such as 2.5";
+    read_request_timeout(&given).map(Some).ok_or_else(|| Problem::wrong(REQUEST_TIMEOUT, "wrong-value", message))
+}
+
+/// The header `Portolan-Wait-For`: the projections to wait for. Several of it are one list.
+pub(super) fn wait_for(headers: &HeaderMap) -> Result<Vec<Name>, Problem> {
+    let wrong = |message: String| Problem::wrong(WAIT_FOR, "wrong-value", message);
+    let mut names = Vec::new();
+    for value in headers.get_all(WAIT_FOR) {
+        let text = core::str::from_utf8(value.as_bytes()).map_err(|_| wrong("the header is not UTF-8".to_owned()))?;
+        names.extend(read_wait_for(text).map_err(wrong)?);
+    }
+    Ok(names)
+}
+
 fn unquoted(quoted: &str) -> Option<String> {
     let mut text = String::with_capacity(quoted.len());
     let mut chars = quoted.chars();
@@ -249,7 +262,7 @@ fn unquoted(quoted: &str) -> Option<String> {
 /// `traceparent`. A `traceparent` of another form than W3C's is left out, as W3C says.
 pub(super) fn metadata(headers: &HeaderMap) -> Result<Metadata, Problem> {
     const WHOLE: &str = "Portolan-Metadata";
-    let mut metadata = match text(headers, WHOLE)? {
+    let mut metadata = match text(headers, WHOLE)?.filter(|whole| !whole.is_empty()) {
         None => Metadata::default(),
         Some(encoded) => {
             let json: Vec<u8> = percent_decode_str(&encoded).collect();
@@ -258,16 +271,16 @@ pub(super) fn metadata(headers: &HeaderMap) -> Result<Metadata, Problem> {
             whole
         }
     };
-    if let Some(correlation) = text(headers, "X-Correlation-Id")?.filter(|id| !id.is_empty()) {
+    if let Some(correlation) = text(headers, CORRELATION_ID)?.filter(|id| !id.is_empty()) {
         metadata.correlation = Some(correlation);
     }
-    if let Some(trace) = text(headers, "traceparent")?.filter(|trace| is_traceparent(trace)) {
+    if let Some(trace) = text(headers, TRACEPARENT)?.filter(|trace| is_traceparent(trace)) {
         metadata.traceparent = Some(trace);
     }
     Ok(metadata)
 }
 
-fn is_traceparent(text: &str) -> bool {
+pub(super) fn is_traceparent(text: &str) -> bool {
     let lengths: Vec<usize> = text.split('-').map(str::len).collect();
     let hex = text.bytes().all(|c| matches!(c, b'0'..=b'9' | b'a'..=b'f' | b'-'));
     hex && lengths.starts_with(&[2, 32, 16, 2]) && (lengths.len() == 4 || !text.starts_with("00"))

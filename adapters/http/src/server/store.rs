@@ -2,7 +2,6 @@
 //! `GET /checkpoints/{name}`, `GET /capabilities`.
 
 use super::request::{Captured, NoParameters, Parameters, Request, json_body, named};
-use super::streams::filter;
 use super::{App, json};
 use crate::wire::append::{WireAppend, WireAppended, WireCheckpointState, WireRecalled};
 use crate::wire::capabilities::WireCapabilities;
@@ -13,13 +12,13 @@ use crate::wire::read::{WirePage, WireQuery, WireRead};
 use crate::wire::text::At;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
-use axum::response::Response;
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use core::time::Duration;
 use portolan_kernel::values::{Name, Query};
 use std::sync::Arc;
 
 pub(super) async fn append(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
-    app.raw_appends_are_on()?;
     let (parts, body) = json_body(&app, request, app.append_body_bytes()).await?;
     Parameters::of(&parts)?.finish()?;
     let append = from_json::<WireAppend<'_>>(&body)?.decode()?;
@@ -36,22 +35,37 @@ pub(super) async fn read(State(app): State<Arc<App>>, request: Request) -> Resul
     json(&WirePage::new(&page))
 }
 
-/// Answers 204 once something may have changed, or nothing has for as long as the server waits.
-pub(super) async fn changed(State(app): State<Arc<App>>, request: Request) -> Result<StatusCode, Problem> {
+/// Answers 204 once something may have changed, or nothing has for as long as `Prefer: wait` says; without it, at once.
+pub(super) async fn changed(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
     let (parts, _) = request.into_parts();
     let mut parameters = Parameters::of(&parts)?;
     let after = parameters.one::<At>("after")?.map(|At(after)| after);
     let query = match parameters.one::<String>("query")? {
         Some(query) => from_json::<WireQuery>(query.as_bytes())?.decode(),
-        None => Query::of(filter(&mut parameters)?),
+        None => Query::all(),
     };
     parameters.finish()?;
+    let wait = preferred_wait(&parts.headers).map(|wait| wait.min(app.config.changed_wait.as_secs()));
     tokio::select! {
+        biased;
         changed = app.ports.events.changed(query, after) => changed.map_err(|error| error.to_problem())?,
-        () = tokio::time::sleep(app.config.changed_wait) => {}
+        () = tokio::time::sleep(Duration::from_secs(wait.unwrap_or(0))) => {}
         () = app.stopping() => {}
     }
-    Ok(StatusCode::NO_CONTENT)
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    if let Some(Ok(applied)) = wait.map(|wait| HeaderValue::try_from(format!("wait={wait}"))) {
+        response.headers_mut().insert("preference-applied", applied);
+    }
+    Ok(response)
+}
+
+/// The seconds of `Prefer: wait=25` (RFC 7240). A preference of another form is none.
+fn preferred_wait(headers: &HeaderMap) -> Option<u64> {
+    let values = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
+    let preferences = values.flat_map(|value| value.split(',')).map(|one| one.split(';').next().unwrap_or_default());
+    let mut named = preferences.filter_map(|one| one.split_once('='));
+    let (_, wait) = named.find(|(name, _)| name.trim().eq_ignore_ascii_case("wait"))?;
+    wait.trim().trim_matches('"').parse().ok()
 }
 
 pub(super) async fn recall(

@@ -1,9 +1,9 @@
 //! For people: `GET /streams/{id}` and `GET /events`, a page each; `POST /streams/{id}`, an append to one stream.
 
 use super::commands::receipt_response;
-use super::live;
 use super::request::{Captured, Parameters, Request, etag, idempotency_key, is_known, json_body, named, text};
 use super::{App, json};
+use super::{id, live};
 use crate::wire::append::contradiction;
 use crate::wire::errors::PortError as _;
 use crate::wire::event::{WireNew, WireRecorded};
@@ -17,13 +17,11 @@ use axum::response::{IntoResponse as _, Response};
 use percent_encoding::utf8_percent_encode;
 use portolan_kernel::ports::{AppendError, Receipt, Source};
 use portolan_kernel::values::{
-    Append, Direction, EventId, Expected, IdempotencyKey, Item, Name, NewEvent, Page, Query, Read, Revision, Start,
-    StreamId,
+    Append, Direction, Expected, IdempotencyKey, Item, Name, NewEvent, Page, Query, Read, Revision, Start, StreamId,
 };
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A revision as a parameter.
 struct After(Revision);
@@ -59,7 +57,7 @@ impl core::str::FromStr for Way {
 }
 
 /// `type` and `stream` and `category`: any of those given; `tag`: all of them.
-pub(super) fn filter(parameters: &mut Parameters) -> Result<Item, Problem> {
+fn filter(parameters: &mut Parameters) -> Result<Item, Problem> {
     let mut item = Item::new();
     item.types = parameters.all("type")?;
     item.tags = parameters.all("tag")?;
@@ -162,27 +160,34 @@ struct Events<'a> {
     events: Vec<WireNew<'a>>,
 }
 
-pub(super) async fn append(State(app): State<Arc<App>>, id: Captured, request: Request) -> Result<Response, Problem> {
-    app.raw_appends_are_on()?;
-    let id: StreamId = named("id", id)?;
+pub(super) async fn append(
+    State(app): State<Arc<App>>,
+    stream: Captured,
+    request: Request,
+) -> Result<Response, Problem> {
+    let stream: StreamId = named("id", stream)?;
     let (parts, body) = json_body(&app, request, app.config.body_bytes).await?;
     Parameters::of(&parts)?.finish()?;
     let key = idempotency_key(&parts.headers)?;
     let expected = expected(&parts.headers)?;
     let events = from_json::<Events<'_>>(&body)?.events;
     let with_ids: Vec<bool> = events.iter().map(|event| event.id.is_some()).collect();
-    let decode = |(at, event): (usize, WireNew<'_>)| event.decode(Some(&id)).map_err(|wrong| contradiction(at, &wrong));
+    let decode =
+        |(at, event): (usize, WireNew<'_>)| event.decode(Some(&stream)).map_err(|wrong| contradiction(at, &wrong));
     let mut events = events.into_iter().enumerate().map(decode).collect::<Result<Vec<_>, _>>()?;
 
-    let digest = digest(&id, &events)?;
+    let digest = digest(&stream, &events)?;
     for (at, event) in events.iter_mut().enumerate().filter(|(at, _)| !with_ids.get(*at).copied().unwrap_or(false)) {
-        event.id = new_id(key.as_ref().map(|key| (key, digest, at)))?;
+        event.id = match &key {
+            Some(key) => id::derived(key, digest, at),
+            None => id::fresh().map_err(|error| AppendError::Busy(Source::new(error.to_string())).to_problem())?,
+        };
     }
     let ids = events.iter().map(|event| event.id).collect();
 
     let mut append = Append::new(events);
     if let Some(expected) = expected {
-        append = append.expect(id, expected);
+        append = append.expect(stream, expected);
     }
     if let Some(key) = key {
         let scope = Name::new("POST /streams").map_err(|error| Problem::malformed(error.to_string()))?;
@@ -229,24 +234,4 @@ fn digest(stream: &StreamId, events: &[NewEvent]) -> Result<[u8; 32], Problem> {
         hash.update(encoded);
     }
     Ok(hash.finalize().into())
-}
-
-/// An id for an event that came without: under a key derived from it, so that a repetition is told the same ids,
-/// and otherwise new (UUIDv8 and UUIDv7, RFC 9562).
-fn new_id(key: Option<(&Name, [u8; 32], usize)>) -> Result<EventId, Problem> {
-    let mut bytes = [0; 16];
-    let version = if let Some((key, digest, at)) = key {
-        let hash =
-            Sha256::new().chain_update(digest).chain_update((at as u64).to_be_bytes()).chain_update(key.as_bytes());
-        bytes.copy_from_slice(&hash.finalize()[..16]);
-        8
-    } else {
-        getrandom::fill(&mut bytes).map_err(|error| AppendError::Busy(Source::new(error.to_string())).to_problem())?;
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-        bytes[..6].copy_from_slice(&now.to_be_bytes()[10..]);
-        7
-    };
-    bytes[6] = bytes[6] & 0x0F | version << 4;
-    bytes[8] = bytes[8] & 0x3F | 0x80;
-    Ok(EventId::from_bytes(bytes))
 }

@@ -4,7 +4,7 @@ use super::event::WireNew;
 use super::object;
 use super::problem::Problem;
 use super::read::WireQuery;
-use super::text::{At, Base64, Digits, Hex, Text};
+use super::text::{At, Base64, Digits, Hex, Text, whole};
 use portolan_kernel::ports::{StoreId, Violation};
 use portolan_kernel::values::{
     Append, Appended, Checkpoint, CheckpointState, Expected, Guard, IdempotencyKey, Move, Name, Recalled, Revision,
@@ -39,7 +39,7 @@ struct WireExpectation {
 pub(crate) enum WireExpected {
     NoStream,
     StreamExists,
-    Exact(u64),
+    Exact(#[serde(deserialize_with = "whole")] u64),
 }
 
 #[derive(Debug, Serialize, Deserialize)]

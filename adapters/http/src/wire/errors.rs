@@ -3,12 +3,13 @@
 use super::append::WireExpected;
 use super::capabilities::capability;
 use super::problem::Problem;
+use super::receipt::WireReceipt;
 use super::text::{At, digits};
 use core::str::FromStr;
 use http::StatusCode;
 use portolan_kernel::drivers::SubscribeError;
 use portolan_kernel::ports::{AppendError, CommandError, QueryError, ReadError, Source};
-use portolan_kernel::values::{Position, Revision, Token};
+use portolan_kernel::values::{Name, Position, Revision, Token};
 use serde::Deserialize as _;
 use serde_json::Value;
 use std::borrow::Cow;
@@ -132,6 +133,22 @@ impl PortError for CommandError {
                     .with("stream", stream.as_str())
                     .with("actual", actual.map(Revision::get))
             }
+            Self::Denied(reason) => {
+                Problem::new(StatusCode::FORBIDDEN, "denied", self.to_string()).with("reason", reason.as_str())
+            }
+            // The status that proxies and gRPC's mapping have for a deadline. What theirs leave open, whether
+            // anything happened, the type tells.
+            Self::DeadlinePassed => Problem::new(StatusCode::GATEWAY_TIMEOUT, "deadline-passed", self.to_string()),
+            // A success, because the command took effect: a client that knows nothing of Portolan does not send it
+            // again, and finds the receipt where it always is. Accepted, because what it asked for is not complete.
+            Self::NotCaughtUp { receipt, waiting } => {
+                let waiting: Vec<&str> = waiting.iter().map(Name::as_str).collect();
+                let mut problem = Problem::new(StatusCode::ACCEPTED, "not-caught-up", self.to_string());
+                if let Ok(Value::Object(receipt)) = serde_json::to_value(WireReceipt::new(receipt)) {
+                    problem.members.extend(receipt);
+                }
+                problem.with("waiting", waiting)
+            }
             Self::KeyReused => Problem::new(StatusCode::CONFLICT, "key-reused", self.to_string()),
             Self::ShuttingDown => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "shutting-down", self.to_string()),
             Self::Busy(source) => busy(self.to_string(), source),
@@ -153,6 +170,14 @@ impl PortError for CommandError {
             },
             "command-conflict" => {
                 Self::Conflict { stream: parsed(problem, "stream")?, actual: revision(problem, "actual")? }
+            }
+            "denied" => Self::Denied(problem.text("reason")?.to_owned()),
+            "deadline-passed" => Self::DeadlinePassed,
+            "not-caught-up" => {
+                let receipt = WireReceipt::deserialize(Value::Object(problem.members.clone())).ok()?;
+                let names = problem.members.get("waiting")?.as_array()?.iter();
+                let waiting = names.map(|name| name.as_str()?.parse().ok()).collect::<Option<_>>()?;
+                Self::NotCaughtUp { receipt: Box::new(receipt.decode()), waiting }
             }
             "key-reused" => Self::KeyReused,
             "shutting-down" => Self::ShuttingDown,
@@ -264,8 +289,8 @@ fn sizes(problem: &Problem) -> Option<(Cow<'static, str>, u64, u64)> {
 mod tests {
     use super::*;
     use core::fmt::Debug;
-    use portolan_kernel::ports::{Capability, StoreId, Violation};
-    use portolan_kernel::values::{Expected, Name, StreamId};
+    use portolan_kernel::ports::{Capability, Receipt, StoreId, Violation};
+    use portolan_kernel::values::{EventId, Expected, StreamId};
     use std::collections::BTreeSet;
 
     fn returns<E: PortError + Debug>(errors: Vec<E>) {
@@ -278,7 +303,10 @@ mod tests {
             assert_eq!(format!("{back:?}"), format!("{error:?}"));
             names.insert((sent.name, sent.status));
         }
-        assert!(names.iter().all(|(_, status)| status.is_client_error() || status.is_server_error()), "{names:?}");
+        let is_error = |status: &StatusCode| status.is_client_error() || status.is_server_error();
+        // What took effect is no failure.
+        let is_right = |(name, status): &(String, StatusCode)| is_error(status) == (name != "not-caught-up");
+        assert!(names.iter().all(is_right), "{names:?}");
     }
 
     fn stream() -> StreamId {
@@ -291,6 +319,20 @@ mod tests {
 
     fn backend() -> Source {
         Source::new("line \"one\"\nline two")
+    }
+
+    fn receipt() -> Receipt {
+        let streams = vec![(stream(), Some(Revision::new(u64::MAX))), ("b".parse().unwrap(), None)];
+        Receipt::new(streams, Some(Position::MAX), vec![EventId::from_bytes([7; 16])], true)
+            .with_correlation(Some("c \u{1F980}\n".into()))
+    }
+
+    #[test]
+    fn a_receipt_comes_back_the_same() {
+        for receipt in [receipt(), Receipt::none(), receipt().with_correlation(None)] {
+            let sent = serde_json::to_vec(&WireReceipt::new(&receipt)).unwrap();
+            assert_eq!(crate::wire::from_json::<WireReceipt>(&sent).unwrap().decode(), receipt);
+        }
     }
 
     #[test]
@@ -346,6 +388,13 @@ mod tests {
             CommandError::Rejected { code: String::new(), message: String::new(), fields: Value::Null },
             CommandError::Conflict { stream: stream(), actual: None },
             CommandError::Conflict { stream: stream(), actual: Some(Revision::new(u64::MAX)) },
+            CommandError::Denied("ann is no teller".into()),
+            CommandError::DeadlinePassed,
+            CommandError::NotCaughtUp {
+                receipt: Box::new(receipt()),
+                waiting: vec![name(), "balances".parse().unwrap()],
+            },
+            CommandError::NotCaughtUp { receipt: Box::new(Receipt::none()), waiting: vec![] },
             CommandError::KeyReused,
             CommandError::ShuttingDown,
             CommandError::Busy(backend()),

@@ -4,7 +4,7 @@
 //! JSON text, has white space around it, or holds a carriage return, which no SSE frame keeps. A
 //! `data_base64` is binary unless `"format":"json"` stands beside it. `metadata` is `{}` for none.
 
-use super::text::{At, Base64, Moment, Text};
+use super::text::{At, Base64, Moment, Text, whole};
 use portolan_kernel::Bytes;
 use portolan_kernel::values::{EventId, EventType, Format, NewEvent, Recorded, Revision, StreamId, Tag};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -45,7 +45,7 @@ pub(crate) struct WireNew<'a> {
     stream: Option<Text<StreamId>>,
     #[serde(rename = "type")]
     event_type: Text<EventType>,
-    #[serde(default = "first_version")]
+    #[serde(default = "first_version", deserialize_with = "whole")]
     version: u32,
     #[serde(default)]
     tags: Vec<Text<Tag>>,

@@ -8,6 +8,7 @@ pub(crate) mod append;
 pub(crate) mod capabilities;
 pub(crate) mod errors;
 pub(crate) mod event;
+pub(crate) mod headers;
 pub(crate) mod object;
 pub(crate) mod problem;
 pub(crate) mod read;

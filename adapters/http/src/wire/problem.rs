@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 pub(crate) const MEDIA_TYPE: &str = "application/problem+json";
 
 /// What precedes the stable name of a problem in its `type`.
-const URN: &str = "urn:portolan:problem:";
+pub(crate) const URN: &str = "urn:portolan:problem:";
 
 /// One error, as it travels: a stable type, a status, a sentence, and members that give back the port's error.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,7 +21,12 @@ pub(crate) struct Problem {
 }
 
 impl Problem {
+    /// A problem of a listed kind; one that is none of ours has no name.
     pub(crate) fn new(status: StatusCode, name: &str, detail: impl Into<String>) -> Self {
+        debug_assert!(
+            name.is_empty() || KINDS.iter().any(|kind| kind.name == name && kind.statuses.contains(&status.as_u16())),
+            "{name} with {status} is not listed"
+        );
         Self { status, name: name.to_owned(), detail: detail.into(), members: Map::new() }
     }
 
@@ -114,38 +119,73 @@ impl Serialize for Problem {
     }
 }
 
+/// A kind of problem: its stable name, the statuses it comes with, and its title.
+pub(crate) struct Kind {
+    pub(crate) name: &'static str,
+    pub(crate) statuses: &'static [u16],
+    title: &'static str,
+}
+
+const fn kind(name: &'static str, statuses: &'static [u16], title: &'static str) -> Kind {
+    Kind { name, statuses, title }
+}
+
+/// Every kind there is, by status.
+pub(crate) const KINDS: [Kind; 38] = [
+    kind("not-caught-up", &[202], "Committed, and not yet applied"),
+    kind("malformed", &[400], "Not readable"),
+    kind("denied", &[403], "Not allowed"),
+    kind("no-such-route", &[404], "No such route"),
+    kind("no-such-stream", &[404], "No such stream"),
+    kind("not-found", &[404], "Not found"),
+    kind("not-recorded", &[404], "Not recorded"),
+    kind("unknown-command", &[404], "Unknown command"),
+    kind("unknown-query", &[404], "Unknown query"),
+    kind("method-not-allowed", &[405], "Method not allowed"),
+    kind("raw-appends-off", &[405], "Raw appends are off"),
+    kind("slow-request", &[408], "The request came too slowly"),
+    kind("ahead-of-log", &[409], "Past the end of the log"),
+    kind("checkpoint-moved", &[409], "The checkpoint has moved"),
+    kind("command-conflict", &[409], "The stream has changed"),
+    kind("guard-failed", &[409], "The guard failed"),
+    kind("key-reused", &[409], "The key was used for something else"),
+    kind("wrong-store", &[409], "Another store"),
+    kind("stream-conflict", &[409, 412], "The stream has changed"),
+    kind("body-too-large", &[413], "Too large"),
+    kind("too-large", &[413], "Too large"),
+    kind("media-type", &[415], "Unsupported media type"),
+    kind("invalid-request", &[400, 422], "Invalid request"),
+    kind("invalid-append", &[422], "Invalid append"),
+    kind("invalid-command", &[422], "Invalid command"),
+    kind("invalid-query", &[422], "Invalid query"),
+    kind("invalid-read", &[422], "Invalid read"),
+    kind("rejected", &[422], "Rejected by the domain"),
+    kind("head-too-long", &[414, 431], "The head is too long"),
+    kind("corrupt", &[500], "Damaged data"),
+    kind("failed", &[500], "Failed"),
+    kind("outcome-unknown", &[500], "Outcome unknown"),
+    kind("panicked", &[500], "Failed while answering"),
+    kind("unsupported", &[501], "Not supported by the store"),
+    kind("busy", &[503], "Busy"),
+    kind("not-ready", &[503], "Not ready"),
+    kind("shutting-down", &[503], "Shutting down"),
+    kind("deadline-passed", &[504], "The deadline passed"),
+];
+
 fn title(name: &str, status: StatusCode) -> &'static str {
-    match name {
-        "malformed" => "Not readable",
-        "invalid-request" => "Invalid request",
-        "invalid-command" => "Invalid command",
-        "invalid-query" => "Invalid query",
-        "invalid-append" => "Invalid append",
-        "invalid-read" => "Invalid read",
-        "no-such-route" => "No such route",
-        "no-such-stream" => "No such stream",
-        "not-recorded" => "Not recorded",
-        "not-found" => "Not found",
-        "unknown-command" => "Unknown command",
-        "unknown-query" => "Unknown query",
-        "method-not-allowed" => "Method not allowed",
-        "media-type" => "Unsupported media type",
-        "raw-appends-off" => "Raw appends are off",
-        "rejected" => "Rejected by the domain",
-        "command-conflict" | "stream-conflict" => "The stream has changed",
-        "guard-failed" => "The guard failed",
-        "checkpoint-moved" => "The checkpoint has moved",
-        "wrong-store" => "Another store",
-        "ahead-of-log" => "Past the end of the log",
-        "key-reused" => "The key was used for something else",
-        "too-large" | "body-too-large" => "Too large",
-        "slow-request" => "The request came too slowly",
-        "unsupported" => "Not supported by the store",
-        "busy" => "Busy",
-        "shutting-down" => "Shutting down",
-        "not-ready" => "Not ready",
-        "outcome-unknown" => "Outcome unknown",
-        "corrupt" => "Damaged data",
-        _ => status.canonical_reason().unwrap_or("Error"),
+    let known = KINDS.iter().find(|kind| kind.name == name);
+    known.map_or_else(|| status.canonical_reason().unwrap_or("Error"), |kind| kind.title)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn kinds_are_listed_once_by_status() {
+        let names: BTreeSet<_> = KINDS.iter().map(|kind| kind.name).collect();
+        assert_eq!(names.len(), KINDS.len());
+        assert!(KINDS.iter().map(|kind| kind.statuses.last()).is_sorted());
     }
 }

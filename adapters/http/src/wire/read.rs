@@ -2,7 +2,7 @@
 
 use super::event::{Contradiction, WireRecorded};
 use super::object;
-use super::text::{At, Text};
+use super::text::{At, Text, maybe_whole, whole};
 use portolan_kernel::values::{Direction, EventType, Item, Name, Page, Query, Read, Revision, Start, StreamId, Tag};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -60,7 +60,7 @@ pub(crate) struct WireRead {
     from: WireStart,
     #[serde(default)]
     direction: WireDirection,
-    #[serde(default = "default_limit")]
+    #[serde(default = "default_limit", deserialize_with = "whole")]
     limit: u32,
     #[serde(default)]
     until: Option<At>,
@@ -79,7 +79,7 @@ enum WireStart {
 #[serde(deny_unknown_fields)]
 struct WireStreamStart {
     id: Text<StreamId>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "maybe_whole")]
     after: Option<u64>,
 }
 

@@ -7,7 +7,7 @@ use core::str::FromStr;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 use portolan_kernel::Bytes;
 use portolan_kernel::values::{Position, Timestamp};
-use serde::de::{Error as _, Unexpected};
+use serde::de::{Error as _, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// What is percent-encoded in a path or a parameter: all but the unreserved characters of RFC 3986.
@@ -50,6 +50,50 @@ impl<'de> Deserialize<'de> for Digits {
 /// The number written in these digits; unlike `parse`, no sign is taken.
 pub(crate) fn digits(text: &str) -> Option<u64> {
     if text.starts_with('+') { None } else { text.parse().ok() }
+}
+
+/// For `#[serde(deserialize_with)]`: a whole number. JSON does not tell `7.0` from `7`, and neither does a JSON Schema.
+pub(crate) fn whole<'de, T: TryFrom<u64>, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+    let Whole(number) = Whole::deserialize(deserializer)?;
+    let wrong = || D::Error::invalid_value(Unexpected::Unsigned(number), &"a smaller number");
+    T::try_from(number).map_err(|_| wrong())
+}
+
+/// For `#[serde(deserialize_with)]`: the same, or `null`.
+pub(crate) fn maybe_whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    Ok(Option::deserialize(deserializer)?.map(|Whole(number)| number))
+}
+
+struct Whole(u64);
+
+impl<'de> Deserialize<'de> for Whole {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_u64(WholeVisitor).map(Self)
+    }
+}
+
+struct WholeVisitor;
+
+impl Visitor<'_> for WholeVisitor {
+    type Value = u64;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a whole number from 0")
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<u64, E> {
+        Ok(number)
+    }
+
+    /// Past 2^53 a double is no longer every whole number.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is whole, and in the range of u64")]
+    fn visit_f64<E: serde::de::Error>(self, number: f64) -> Result<u64, E> {
+        const EXACT: f64 = 9_007_199_254_740_992.0;
+        if number.fract() == 0.0 && (0.0..=EXACT).contains(&number) {
+            return Ok(number as u64);
+        }
+        Err(E::invalid_value(Unexpected::Float(number), &self))
+    }
 }
 
 /// A position, as a string of digits.
@@ -164,6 +208,29 @@ mod tests {
             assert_eq!(moment.to_string().parse(), Ok(moment), "{moment}");
         }
         assert_eq!(Moment(Timestamp::from_micros(1_500_000)).to_string(), "1970-01-01T00:00:01.500000Z");
+    }
+
+    #[test]
+    fn whole_numbers() {
+        #[derive(Deserialize)]
+        struct Numbers {
+            #[serde(deserialize_with = "whole")]
+            small: u32,
+            #[serde(default, deserialize_with = "maybe_whole")]
+            large: Option<u64>,
+        }
+        let read = |small: &str, large: &str| {
+            let read = serde_json::from_str::<Numbers>(&format!(r#"{{"small":{small},"large":{large}}}"#));
+            read.map(|numbers| (numbers.small, numbers.large)).ok()
+        };
+        assert_eq!(read("7.0", "null"), Some((7, None)));
+        assert_eq!(read("1e3", "18446744073709551615"), Some((1_000, Some(u64::MAX))));
+        assert_eq!(read("-0.0", "9007199254740992.0"), Some((0, Some(1 << 53))));
+        for (small, large) in
+            [("0.5", "1"), ("4294967296", "1"), ("-1", "1"), ("1", "-1.0"), ("1", "1e300"), ("\"1\"", "1"), ("null", "1")]
+        {
+            assert_eq!(read(small, large), None, "{small} {large}");
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The client: buses, subscriptions, and failures on the way.
 
-use crate::support::{Reply, Running};
+use crate::support::{Queries, Reply, Running};
 use core::time::Duration;
 use futures::StreamExt as _;
 use portolan_conformance::ReferenceStore;
@@ -38,16 +38,48 @@ async fn a_command_arrives_as_it_was() {
     };
     for id in ["k-1", " a\"b\\c ", "\"quoted\"", "\u{1F980}%20", "\\"] {
         let id = Name::new(id).unwrap();
-        let receipt =
-            client.dispatch(command("echo").with_id(id.clone()).with_metadata(metadata.clone())).await.unwrap();
+        let sent = command("echo").with_id(id.clone()).with_metadata(metadata.clone());
+        let receipt = client.dispatch(sent.wait_for("a, b".parse().unwrap())).await.unwrap();
+        assert_eq!(receipt.correlation, metadata.correlation);
         assert_eq!(receipt.streams.len(), 2);
         assert_eq!(receipt.position.map(|position| position.get()), Some(17));
         assert_eq!(receipt.events.len(), 1);
         let seen = server.commands.seen.lock().unwrap().pop().unwrap();
         assert_eq!((seen.id, seen.metadata), (Some(id), metadata.clone()));
+        assert_eq!(seen.wait_for, ["a, b"]);
     }
-    assert_eq!(client.commands().len(), 1);
-    assert_eq!(client.queries().len(), 1);
+}
+
+#[tokio::test]
+async fn what_a_bus_tells_arrives_as_it_was() {
+    let server = Running::start().await;
+    let client = server.client().await;
+    assert_eq!(client.commands(), server.commands.commands());
+    assert_eq!(client.queries(), Queries.queries());
+}
+
+#[tokio::test]
+async fn a_deadline_leaves_the_server_less_than_the_caller_has() {
+    let server = Running::start().await;
+    let client = server.client().await;
+    let outcome = client.dispatch(command("echo").within(Duration::ZERO)).await;
+    assert!(matches!(outcome, Err(CommandError::DeadlinePassed)), "{outcome:?}");
+    assert!(server.commands.seen.lock().unwrap().is_empty());
+    for (within, told) in [(None, None), (Some(1_000), Some(900)), (Some(5_000), Some(4_900))] {
+        let mut sent = command("echo");
+        sent.within = within.map(Duration::from_millis);
+        client.dispatch(sent).await.unwrap();
+        let seen = server.commands.seen.lock().unwrap().pop().unwrap();
+        assert_eq!(seen.within, told.map(Duration::from_millis));
+    }
+}
+
+#[tokio::test]
+async fn a_deadline_bounds_the_request() {
+    let server = Running::start().await;
+    let mut slow = command("slow").within(Duration::from_millis(200));
+    slow.body = Body::Encoded(r#"{"ms":60000}"#.into(), Format::Json);
+    assert!(matches!(server.client().await.dispatch(slow).await, Err(CommandError::Unknown(_))));
 }
 
 #[rstest]
@@ -56,6 +88,9 @@ async fn a_command_arrives_as_it_was() {
     "rejected",
     "Rejected { code: \"insufficient-funds\", message: \"2 cents short\", fields: Object {\"missing\": Number(2)}"
 )]
+#[case("denied", "Denied(\"ann is no teller\")")]
+#[case("deadline-passed", "DeadlinePassed")]
+#[case("not-caught-up", "NotCaughtUp { receipt: Receipt { streams: [(\"account-ann\", Some(Revision(3)))]")]
 #[case("conflict", "Conflict { stream: \"account-ann\", actual: Some(Revision(9)) }")]
 #[case("key-reused", "KeyReused")]
 #[case("shutting-down", "ShuttingDown")]

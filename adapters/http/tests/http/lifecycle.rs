@@ -103,7 +103,7 @@ async fn a_live_stream_that_nobody_reads_is_cut_off() {
 async fn a_long_poll_ends_with_the_server() {
     let mut server = Running::start().await;
     let mut waiting = server.connect().await;
-    waiting.write_all(b"GET /changed HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    waiting.write_all(b"GET /changed HTTP/1.1\r\nHost: x\r\nPrefer: wait=25\r\n\r\n").await.unwrap();
     tokio::time::sleep(Duration::from_millis(100)).await;
     server.stop();
     assert_eq!(Reply::read(&mut waiting).await.status, 204);

@@ -9,6 +9,8 @@ mod client;
 #[cfg(test)]
 mod commands;
 #[cfg(test)]
+mod correlation;
+#[cfg(test)]
 mod lifecycle;
 #[cfg(test)]
 mod limits;
@@ -18,5 +20,7 @@ mod live;
 mod malformed;
 #[cfg(test)]
 mod mounted;
+#[cfg(test)]
+mod openapi;
 #[cfg(test)]
 mod streams;

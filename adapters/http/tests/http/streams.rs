@@ -222,8 +222,13 @@ async fn a_known_revision_is_not_sent_again() {
 #[tokio::test]
 async fn raw_appends_are_off_unless_asked_for() {
     let server = Running::with(|server| server).await;
-    server.post("/streams/s", &[], ONE).await.is_problem(403, "raw-appends-off");
-    server.post("/append", &[], "{}").await.is_problem(403, "raw-appends-off");
+    let refused = server.post("/streams/s", &[], ONE).await;
+    refused.is_problem(405, "raw-appends-off");
+    assert_eq!(refused.header("allow"), Some("GET,HEAD"));
+    let refused = server.post("/append", &[], "{}").await;
+    refused.is_problem(405, "raw-appends-off");
+    assert_eq!(refused.header("allow"), Some(""));
+    server.get("/append").await.is_problem(405, "method-not-allowed");
     server.get("/events").await.is_ok();
     server.post("/read", &[], r#"{"from":{"log":{"query":{}}}}"#).await.is_ok();
     server.get("/capabilities").await.is_ok();

@@ -12,7 +12,7 @@ use portolan_kernel::ports::{
     Answer, Body, Clock, CommandBus, CommandEnvelope, CommandError, CommandInfo, EventStore, QueryBus, QueryEnvelope,
     QueryError, QueryInfo, Receipt, Source, Spawn, Violation,
 };
-use portolan_kernel::values::{EventId, Name, Position, Revision, StreamId, Timestamp};
+use portolan_kernel::values::{Append, EventId, Name, NewEvent, Position, Revision, StreamId, Timestamp};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -37,9 +37,13 @@ impl Clock for Noon {
 }
 
 /// Takes the command `echo`; others answer with the error they are named after. It remembers what came.
-#[derive(Default)]
 pub(crate) struct Commands {
     pub(crate) seen: Mutex<Vec<CommandEnvelope>>,
+    store: Arc<dyn EventStore>,
+}
+
+fn new_event(stream: &str) -> NewEvent {
+    NewEvent::new(stream.parse().unwrap(), "t".parse().unwrap(), "{}")
 }
 
 #[async_trait]
@@ -54,7 +58,26 @@ impl CommandBus for Commands {
                 Position::new(17),
                 vec![EventId::from_bytes([7; 16])],
                 false,
-            )),
+            )
+            .with_correlation(command.metadata.correlation.clone())),
+            "write" => {
+                let event = new_event("written").with_metadata(command.metadata.encode());
+                let appended = self.store.append(Append::new([event])).await.unwrap();
+                let receipt = Receipt::new(appended.streams, appended.last, Vec::new(), false);
+                Ok(receipt.with_correlation(command.metadata.correlation.clone()))
+            }
+            "repeated" => Ok(Receipt::new(vec![], None, vec![], true).with_correlation(Some("the first".into()))),
+            "denied" => Err(CommandError::Denied("ann is no teller".into())),
+            "deadline-passed" => Err(CommandError::DeadlinePassed),
+            "not-caught-up" => Err(CommandError::NotCaughtUp {
+                receipt: Box::new(Receipt::new(
+                    vec![(stream, Some(Revision::new(3)))],
+                    Position::new(17),
+                    vec![],
+                    false,
+                )),
+                waiting: command.wait_for.clone(),
+            }),
             "invalid" => Err(CommandError::Invalid(vec![Violation::new("amount", "wrong-type", "a number, please")])),
             "rejected" => Err(CommandError::Rejected {
                 code: "insufficient-funds".into(),
@@ -79,18 +102,49 @@ impl CommandBus for Commands {
     }
 
     fn commands(&self) -> Vec<CommandInfo> {
-        vec![CommandInfo::new(Name::new("echo").unwrap())]
+        let schema = json!({ "type": "object", "properties": { "a": { "type": "integer" } } });
+        let told =
+            CommandInfo::new(Name::new("echo").unwrap()).with_description("Comes back.").with_schema(Some(schema));
+        vec![told, CommandInfo::new(Name::new("write").unwrap())]
     }
 }
 
-/// Answers `echo` with its parameters.
+/// What the query `typed` takes, as schemars writes such a struct.
+pub(crate) fn typed_parameters() -> Value {
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Typed",
+        "type": "object",
+        "properties": {
+            "owner": { "type": "string" },
+            "limit": { "type": ["integer", "null"], "format": "uint32", "minimum": 0 },
+            "rate": { "type": "number" },
+            "closed": { "type": "boolean" },
+            "revisions": { "type": "array", "items": { "type": "integer" } },
+            "status": { "$ref": "#/$defs/Status" },
+            "maybe_status": { "anyOf": [{ "$ref": "#/$defs/Status" }, { "type": "null" }] },
+            "level": { "enum": [1, 2, 3] },
+            "either": { "type": ["integer", "string"] },
+            "range": { "$ref": "#/$defs/Range" },
+            "anything": true
+        },
+        "required": ["owner"],
+        "additionalProperties": false,
+        "$defs": {
+            "Status": { "oneOf": [{ "type": "string", "const": "open" }, { "type": "string", "const": "closed" }] },
+            "Range": { "type": "object", "properties": { "from": { "type": "integer" } } }
+        }
+    })
+}
+
+/// Answers `echo` with its parameters, and `typed` too, which has a schema.
 pub(crate) struct Queries;
 
 #[async_trait]
 impl QueryBus for Queries {
     async fn ask(&self, query: QueryEnvelope) -> Result<Answer, QueryError> {
         match &*query.name {
-            "echo" => Ok(Answer::json(query.parameters).with_revision(Some(Revision::new(5)))),
+            "echo" | "typed" => Ok(Answer::json(query.parameters).with_revision(Some(Revision::new(5)))),
             "missing" => Err(QueryError::NotFound("no account bob".into())),
             "busy" => Err(QueryError::Busy(Source::new("full"))),
             _ => Err(QueryError::UnknownQuery(query.name)),
@@ -98,7 +152,11 @@ impl QueryBus for Queries {
     }
 
     fn queries(&self) -> Vec<QueryInfo> {
-        vec![QueryInfo::new(Name::new("echo").unwrap())]
+        let told = QueryInfo::new(Name::new("typed").unwrap()).with_description("Comes back, typed.");
+        vec![
+            QueryInfo::new(Name::new("echo").unwrap()),
+            told.with_schemas(Some(typed_parameters()), Some(json!({ "type": "object" }))),
+        ]
     }
 }
 
@@ -127,7 +185,7 @@ impl Running {
     }
 
     pub(crate) async fn over(store: Arc<dyn EventStore>, change: impl FnOnce(HttpServer) -> HttpServer) -> Self {
-        let commands = Arc::new(Commands::default());
+        let commands = Arc::new(Commands { seen: Mutex::default(), store: store.clone() });
         let ports = Ports::new(commands.clone(), Arc::new(Queries), store.clone(), Arc::new(Tasks));
         let server = change(HttpServer::new(ports)).bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let (stop, stopped) = oneshot::channel();

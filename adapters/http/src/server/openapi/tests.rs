@@ -1,0 +1,70 @@
+//! That the document says what it is made of. Whether it says what is served, tests/http/openapi.rs asks the server.
+
+use super::buses::{command, path, question};
+use super::{Map, Value, json, problems, routes};
+use crate::server::routes::own;
+use crate::wire::problem::KINDS;
+use portolan_kernel::ports::{CommandInfo, QueryInfo};
+
+/// Whether a documented path is one of a route's.
+fn is_of(route: &str, documented: &str) -> bool {
+    let same = |(of_route, part): (&str, &str)| of_route.starts_with('{') || of_route == part;
+    route.split('/').count() == documented.split('/').count() && route.split('/').zip(documented.split('/')).all(same)
+}
+
+#[test]
+fn every_route_is_documented() {
+    let mut documented: Vec<String> = routes::paths(true).keys().cloned().collect();
+    documented.extend([path("commands", "a/b"), path("queries", "q")]);
+    for (route, _) in own(true) {
+        assert!(documented.iter().any(|documented| is_of(route, documented)), "{route} is not among {documented:#?}");
+    }
+    for documented in &documented {
+        assert!(own(true).iter().any(|(route, _)| is_of(route, documented)), "{documented} is no route");
+    }
+}
+
+#[test]
+fn every_kind_of_problem_is_a_component_with_its_status() {
+    let schemas: Map<String, Value> = problems::schemas().collect();
+    for kind in KINDS {
+        let properties = &schemas[&format!("problem.{}", kind.name)]["properties"];
+        assert_eq!(properties["type"]["const"], format!("urn:portolan:problem:{}", kind.name));
+        assert_eq!(properties["status"]["enum"], json!(kind.statuses));
+    }
+}
+
+#[test]
+fn references_into_a_schema_still_lead_there() {
+    let schema = json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "type": "object",
+        "properties": {
+            "kind": { "$ref": "#/$defs/Kind", "default": { "$ref": "#" } },
+            "inner": { "$ref": "#" },
+            "far": { "$ref": "https://example.com/x" },
+        },
+        "required": ["kind"],
+        "$defs": { "Kind": { "const": "a" } },
+    });
+    let mut schemas = Map::new();
+    let info = CommandInfo::new("a/b c_d".parse().unwrap()).with_schema(Some(schema.clone()));
+    let operation = command(&info, &mut schemas);
+    let key = "command.a_2f_b_20_c_5f_d";
+    let of_body = &operation["post"]["requestBody"]["content"]["application/json"]["schema"];
+    assert_eq!(*of_body, json!({ "$ref": format!("#/components/schemas/{key}") }));
+    let component = &schemas[key];
+    assert_eq!(component["properties"]["kind"]["$ref"], format!("#/components/schemas/{key}/$defs/Kind"));
+    assert_eq!(component["properties"]["kind"]["default"], json!({ "$ref": "#" }));
+    assert_eq!(component["properties"]["inner"]["$ref"], format!("#/components/schemas/{key}"));
+    assert_eq!(component["properties"]["far"]["$ref"], "https://example.com/x");
+    assert_eq!(component.get("$schema"), None);
+
+    let info = QueryInfo::new("q".parse().unwrap()).with_schemas(Some(schema), None);
+    let parameters = question(&info, &mut schemas)["get"]["parameters"].clone();
+    let kind = parameters.as_array().unwrap().iter().find(|parameter| parameter["name"] == "kind").unwrap();
+    assert_eq!((&kind["in"], &kind["required"]), (&json!("query"), &json!(true)));
+    assert_eq!(kind["schema"]["$ref"], "#/components/schemas/query.q/$defs/Kind");
+    let inner = parameters.as_array().unwrap().iter().find(|parameter| parameter["name"] == "inner").unwrap();
+    assert_eq!(inner["content"]["application/json"]["schema"]["$ref"], "#/components/schemas/query.q");
+}

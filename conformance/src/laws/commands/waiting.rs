@@ -1,5 +1,6 @@
 //! CB-09: waiting for projections.
 
+use super::deadlines::{SHORT, in_vain};
 use super::duplicates::MOMENT;
 use super::repetition::repeated;
 use crate::ask::name;
@@ -24,8 +25,6 @@ law! {
         a_repetition_waits_for_its_original_position,
     ],
 }
-
-const SHORT: Duration = Duration::from_millis(120);
 
 fn position(receipt: &Receipt) -> Verdict<Position> {
     receipt.position.ok_or_else(|| Broken::new("the position in a receipt", "a position", "none"))
@@ -80,14 +79,14 @@ async fn a_wait_that_times_out(trial: &Trial<dyn CommandBus>) -> Verdict {
     let (app, tally) = (world.start().await?, world.own("a"));
     world.projections.apply(INDEX, Position::MAX);
     let waiting = sent(add(&tally, &[1, 2])).wait_for(name(INDEX)).wait_for(name(BOARD)).with_id(name("k"));
-    let (receipt, behind) = not_caught_up(app.refused(waiting.clone().within(SHORT)).await?)?;
+    let (receipt, behind) = not_caught_up(in_vain(&app, &waiting).await?)?;
     let events = world.events(&tally).await?;
     let ids: Vec<_> = events.iter().map(|event| event.id).collect();
     expect_eq!(receipt.events, ids, "the events in the receipt");
     expect_eq!(receipt.position, events.last().map(|event| event.position), "the position in the receipt");
     expect_eq!(behind, [name::<Name>(BOARD)], "the projections that have not applied the events");
     // The same again waits again, and commits nothing.
-    let (again, behind) = not_caught_up(app.refused(waiting.clone().within(SHORT)).await?)?;
+    let (again, behind) = not_caught_up(in_vain(&app, &waiting).await?)?;
     expect_eq!((again, behind), (repeated(&receipt), vec![name(BOARD)]), "the same, sent again");
     world.projections.apply(BOARD, position(&receipt)?);
     expect_eq!(app.took(waiting).await?, repeated(&receipt), "the same, once the projection has caught up");
@@ -144,7 +143,12 @@ async fn nothing_to_wait_for(trial: &Trial<dyn CommandBus>) -> Verdict {
         let error = app.answer(command.wait_for(name(BOARD)).within(SHORT)).await?.err();
         let is_refused = matches!(
             error,
-            Some(CommandError::Rejected { .. } | CommandError::Invalid(_) | CommandError::NotCaughtUp { .. })
+            Some(
+                CommandError::Rejected { .. }
+                    | CommandError::Invalid(_)
+                    | CommandError::NotCaughtUp { .. }
+                    | CommandError::Unknown(_)
+            )
         );
         expect!(is_refused, "a refusal at once, or a wait that ends, and not {error:?}");
     }
@@ -167,7 +171,7 @@ async fn a_repetition_waits_for_its_original_position(trial: &Trial<dyn CommandB
     world.projections.apply(BOARD, position(&original)?);
     expect_eq!(begun.receipt().await?, repeated(&original), "the receipt, once it has, and has nothing later");
     expect_eq!(world.projections.asked(), [(name(BOARD), position(&original)?)], "who was waited for, up to where");
-    let error = app.refused(command.wait_for(name(INDEX)).within(SHORT)).await?;
+    let error = in_vain(&app, &command.wait_for(name(INDEX))).await?;
     expect_is!(error, CommandError::NotCaughtUp { .. }, "a repetition that waits for another projection");
     Ok(())
 }

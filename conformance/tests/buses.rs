@@ -2,7 +2,8 @@
 //! one.
 #![allow(unreachable_pub, reason = "a test binary has no one to reach it")]
 #![allow(clippy::std_instead_of_core, clippy::std_instead_of_alloc, reason = "tests run where std is")]
-#![allow(clippy::unwrap_used, clippy::cast_possible_truncation, reason = "a wrong bus may panic")]
+#![allow(clippy::unwrap_used, reason = "a wrong bus may panic")]
+#![allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a wrong bus may miscount")]
 
 #[path = "buses/bus.rs"]
 mod bus;
@@ -19,8 +20,9 @@ mod ways;
 
 use bus::Mutant;
 use judging::{broken_by, complaint, complaints, only};
-use portolan_conformance::{CommandBus, Runner, Served, command_bus_laws, laws};
+use portolan_conformance::{CommandBus, Place, REPORT, Runner, Served, capability_matrix, command_bus_laws, laws};
 use std::collections::BTreeSet;
+use std::process::Command;
 
 command_bus_laws! {
     open: async |served: &Served| Ok::<_, String>(served.ports().commands),
@@ -62,4 +64,15 @@ fn right_buses_keep_every_law() {
         (!broken.is_empty()).then(|| format!("\n{} is right, and is said to break\n{how}", bus.name))
     });
     assert!(wrong.is_empty(), "{wrong}");
+}
+
+#[test]
+fn results_become_a_table_of_buses() {
+    let place = Place::fresh().unwrap();
+    let mut this_binary = Command::new(std::env::current_exe().unwrap());
+    let run = this_binary.args(["--exact", "command_bus::cb_01_names"]).env(REPORT, place.dir()).output().unwrap();
+    assert!(run.status.success());
+    let matrix = capability_matrix(place.dir()).unwrap();
+    assert!(matrix.starts_with("| | laws kept | typed-bodies | descriptions | correlation |"), "{matrix}");
+    assert!(matrix.contains("(buses::command_bus) | 1 of 1 | yes | yes | yes |"), "{matrix}");
 }

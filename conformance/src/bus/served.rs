@@ -179,9 +179,14 @@ impl<'a> World<'a> {
         Ok(App::new(bus, served, self.trial.has(Crossing::TypedBodies), self.trial.patience()))
     }
 
-    /// Why an application in which two handlers have one name cannot be built.
-    pub(crate) async fn build_with_a_rival(&self) -> Result<Application, BuildError> {
-        self.composition().builder().aggregate::<Rival>().build().await
+    /// Why applications in which two handlers have one name cannot be built.
+    pub(crate) async fn build_twice(&self) -> [Result<Application, BuildError>; 3] {
+        let builder = || self.composition().builder();
+        [
+            builder().aggregate::<Rival>().build().await,
+            builder().aggregate::<Tally>().build().await,
+            builder().decision::<Seat>().build().await,
+        ]
     }
 
     /// The name of something of this world: of a tally, a room, a guest.

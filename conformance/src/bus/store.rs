@@ -14,7 +14,7 @@ use tokio::sync::watch;
 #[derive(Debug, Clone)]
 pub(crate) enum Fault {
     /// A rival writes this first.
-    Rival(Append),
+    Rival(Box<Append>),
     /// The store is busy: nothing is written.
     Busy,
     /// The outcome is unknown, and nothing was written.
@@ -129,7 +129,7 @@ impl EventStore for FaultyStore {
         match self.fault_of(&append) {
             None => self.inner.append(append).await,
             Some(Fault::Rival(rival)) => {
-                self.inner.append(rival).await?;
+                self.inner.append(*rival).await?;
                 self.inner.append(append).await
             }
             Some(Fault::Busy) => Err(AppendError::Busy(planned())),

@@ -28,7 +28,7 @@ law! {
 /// An entry that a rival adds.
 pub(super) fn rival(tally: &str, amount: u64) -> Fault {
     let payload = format!(r#"{{"label":"rival","amount":{amount},"id":"","at":0}}"#);
-    Fault::Rival(Append::new([NewEvent::new(World::stream(tally), name("tally.added"), payload)]))
+    Fault::Rival(Box::new(Append::new([NewEvent::new(World::stream(tally), name("tally.added"), payload)])))
 }
 
 /// A seat that a rival takes.
@@ -36,7 +36,7 @@ fn rival_guest(world: &World<'_>, room: &str) -> Fault {
     let guest = world.own("rival");
     let payload = format!(r#"{{"room":"{room}","guest":"{guest}"}}"#);
     let event = NewEvent::new(name(&format!("seat-{guest}")), name("seat.taken"), payload);
-    Fault::Rival(Append::new([event.with_tags([name(&format!("room:{room}"))])]))
+    Fault::Rival(Box::new(Append::new([event.with_tags([name(&format!("room:{room}"))])])))
 }
 
 async fn a_conflict_is_decided_anew(trial: &Trial<dyn CommandBus>) -> Verdict {

@@ -51,7 +51,7 @@ fn step() -> impl Strategy<Value = Step> {
 
 async fn random_commands(trial: &Trial<dyn CommandBus>) -> Verdict {
     let history = prop::collection::vec(step(), 1..25);
-    play_random(trial, 100, history, async |steps| play(trial, steps).await).await
+    play_random(trial, 40, history, async |steps| play(trial, steps).await).await
 }
 
 /// What a command should come to.
@@ -75,8 +75,11 @@ struct Model {
     closed: BTreeMap<u8, bool>,
     seats: BTreeMap<u8, u64>,
     /// Digest and receipt under each tenant, name and id.
-    keys: BTreeMap<(Option<u8>, &'static str, u8), ([u8; 32], Receipt)>,
+    keys: BTreeMap<Key, ([u8; 32], Receipt)>,
 }
+
+/// Tenant, command name and id.
+type Key = (Option<u8>, &'static str, u8);
 
 impl Model {
     fn decide(&mut self, what: &What, stream: StreamId) -> Expected {

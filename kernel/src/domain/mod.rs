@@ -2,7 +2,7 @@
 //!
 //! An application writes four things by hand, and nothing else: its events ([`Event`]), its commands
 //! ([`Command`]), its reasons to refuse ([`Rejection`]), and the fold and decisions that tie them together
-//! ([`Aggregate`], [`Decide`]). Serde does the rest: [`variant`] turns an enum into named payloads and back.
+//! ([`Aggregate`], [`Decide`]; or a [`DecisionModel`] where a rule spans several streams). Serde does the rest: [`variant`] turns an enum into named payloads and back.
 
 mod aggregate;
 mod codec;

@@ -1,26 +1,53 @@
 //! Portolan's ports over HTTP/1.1: [`HttpServer`] offers them, and [`HttpClient`] is them, so that an
 //! application that moves to another process changes one line.
 //!
-//! Keeps the laws TR-1 to TR-3 and TR-5 of transports; through it a store keeps its own.
+//! Keeps the laws TR-1 to TR-5 of transports; through it a store keeps its own.
 //!
 //! # Routes
 //!
 //! | route | does |
 //! |---|---|
-//! | `POST /commands/{name}` | dispatches a command: a JSON body; `Idempotency-Key` is its id. The receipt, its first stream's revision as `ETag` |
-//! | `GET /commands`, `GET /queries` | the names the buses know |
-//! | `GET /queries/{name}` | asks; the parameters are strings. With `POST`, a JSON object |
+//! | `GET /openapi.json` | all of this as OpenAPI 3.1, with the commands and queries there are; services that are mounted are named in `x-mounted` |
+//! | `POST /commands/{name}` | dispatches a command: a JSON body. The receipt, its first stream's revision as `ETag` |
+//! | `GET /commands`, `GET /queries` | what the buses tell: `{name, description, schema}`, of queries `answer_schema` too |
+//! | `GET /queries/{name}` | asks; see [below](#parameters). With `POST`, a JSON object. `ETag` is the revision, where it was made from one stream |
 //! | `GET /streams/{id}` | a page of a stream: `after` (a revision), `until` (a position), `limit`, `direction`. `ETag` is the revision; 404 for a missing stream |
 //! | `GET /events` | a page of the log: `after` and `until` (positions), `limit`, `direction`; `type`, `category`, `stream`: any of those given, `tag`: all of them |
-//! | these two with `Accept: text/event-stream` | live, see below |
-//! | `POST /streams/{id}` | appends `{"events":[{"type","data"}]}`; `If-Match: "n"`, `If-Match: *`, `If-None-Match: *`, or no condition; `Idempotency-Key` |
+//! | these two with `Accept: text/event-stream` | live, see [below](#live) |
+//! | `POST /streams/{id}` | appends `{"events":[{"type","data"}]}`; `If-Match: "n"`, `If-Match: *`, `If-None-Match: *`, or no condition |
 //! | `POST /append`, `POST /read`, `GET /changed`, `GET /appends/{scope}/{id}`, `GET /checkpoints/{name}`, `GET /capabilities` | the port `EventStore`, whole |
 //! | `GET /healthz`, `GET /readyz` | the process lives; the store answers a read and the server is not stopping |
 //!
 //! `POST /append` takes every event with its `id`; `POST /streams/{id}` makes one where it is left out.
-//! Both bypass the domain, and answer 403 unless the server is built
+//! Both bypass the domain, and answer 405 unless the server is built
 //! [with them](HttpServer::with_raw_appends). Names stand percent-encoded in a path, a slash as `%2F`. What a route does
 //! not know, a parameter or a field, it refuses.
+//!
+//! # Headers
+//!
+//! | header | on | says |
+//! |---|---|---|
+//! | `X-Correlation-Id` | every request and answer | what belongs together: it reaches every event. An answer carries the one that was given, or the receipt's, or one that was made for the request. One with control characters, which only `Portolan-Metadata` can hold, stands in no header |
+//! | `traceparent` | every request and answer | the trace (W3C Trace Context): it reaches every event, and comes back as it was. One of another form counts for nothing |
+//! | `Idempotency-Key` | commands, `POST /streams/{id}` | the id, as it is or as a quoted string, whose quotes are not part of it: the same id, the same effect, once |
+//! | `Request-Timeout` | commands, queries | how long the caller waits for the answer: seconds above 0, with at most three decimals |
+//! | `Portolan-Wait-For` | commands | the projections that are to have applied the command's events before it is answered: names with commas between them, percent-encoded where they have to be |
+//! | `Portolan-At-Least` | queries | a position, such as a receipt's, that the answer must not be older than |
+//! | `Portolan-Metadata` | commands, queries | all metadata, actor and tenant included: a JSON object, percent-encoded where it has to be. For a client that is a bus: until there is an authenticator, whoever can reach the server is believed |
+//! | `If-None-Match` | queries, streams | a revision that the caller has: then the answer is 304 |
+//! | `If-Match`, `If-None-Match` | `POST /streams/{id}` | the revision that the stream has to have |
+//! | `Last-Event-ID` | live | the position after which it resumes |
+//! | `Prefer: wait=25` | `GET /changed` | for how many seconds to wait for a change (RFC 7240); without it, not at all. `Preference-Applied` answers |
+//! | `ETag` | answers | the revision in quotes |
+//! | `Retry-After` | answers with 503 | seconds |
+//! | `Allow` | answers with 405 | what is possible there |
+//!
+//! # Parameters
+//!
+//! In a query string everything is text. A query that publishes a schema gets from `GET` what the schema wants: numbers,
+//! `true` and `false`, a list by repetition (also of one), and as a JSON text whatever is none of these. Where a string may
+//! stand, the text is one. What cannot be read so is `invalid-query`, which names the parameters. Without a schema all are
+//! strings, repeated ones lists of strings.
 //!
 //! # The wire
 //!
@@ -30,12 +57,16 @@
 //! `metadata_base64`. Every payload and every metadata come back as they were given.
 //!
 //! A page is `{events, next, at_frontier}`: `next` is the path of the page that continues this one, up to the same
-//! frontier, and `null` at the frontier. A receipt is `{stream, revision, position, events, streams, repeated}`.
+//! frontier, and `null` at the frontier. A receipt is `{stream, revision, position, events, streams, correlation_id,
+//! repeated}`.
 //!
-//! `Idempotency-Key` is taken as it is, or as a quoted string, whose quotes are not part of it. `X-Correlation-Id`
-//! and `traceparent` reach every event. The header `Portolan-Metadata` (a JSON object, percent-encoded) carries all
-//! metadata, actor and tenant included, for a client that is a command bus: until there is an authenticator, whoever
-//! can reach the server is believed.
+//! A command that took effect and waited for projections in vain is answered with 202 and its receipt, with the names of
+//! the projections as `waiting` beside it. Do not send it anew; sent again under its id, it waits again.
+//!
+//! # Deadlines
+//!
+//! A client tells the server a tenth less than it has itself, at most 100 ms less, so that the answer that time is up comes
+//! in time. A command whose answer has not come by then is `Unknown`, and its id settles it.
 //!
 //! # Live
 //!
@@ -50,10 +81,11 @@
 //!
 //! | status | |
 //! |---|---|
+//! | 202 | `not-caught-up`: a success, with the receipt and `waiting` |
 //! | 400 | `malformed`: no JSON, no UTF-8, no HTTP; `invalid-request` for a `Last-Event-ID` that is no position |
-//! | 403 | `raw-appends-off` |
+//! | 403 | `denied` by a policy |
 //! | 404 | `no-such-route`, `no-such-stream`, `unknown-command`, `unknown-query`, `not-found`, `not-recorded` |
-//! | 405, 408, 415, 431 | `method-not-allowed`, `slow-request`, `media-type`, `head-too-long` (also 414, and for more than 100 headers) |
+//! | 405, 408, 415, 431 | `method-not-allowed`, `raw-appends-off`; `slow-request`; `media-type`; `head-too-long` (also 414, and for more than 100 headers) |
 //! | 409 | `command-conflict`, `stream-conflict`, `guard-failed`, `checkpoint-moved`, `wrong-store`, `key-reused`, `ahead-of-log` |
 //! | 412 | `stream-conflict`, where the condition stood in a header |
 //! | 413 | `body-too-large` for the server, `too-large` for the store |
@@ -61,6 +93,7 @@
 //! | 500 | `outcome-unknown` (repeat it under the same key), `corrupt`, `failed`, `panicked` |
 //! | 501 | `unsupported` |
 //! | 503 | `busy`, `shutting-down`, `not-ready`, with `Retry-After` |
+//! | 504 | `deadline-passed`: the command had no effect |
 //!
 //! Their other members give a client back the port's error as it was.
 

@@ -113,6 +113,25 @@ fn a_suite_that_knows_a_store() {
 }
 
 #[test]
+fn a_testing_crate_that_knows_a_store() {
+    let added = dependency("portolan-memory", "dev", json!({}));
+    let found = broken_by(|metadata| depends(metadata, "portolan-testing", added)).join("\n");
+    says(&found, &["Rule 4", "Rule 5", "portolan-testing has the dev-dependency portolan-memory"]);
+}
+
+#[test]
+fn an_adapter_that_ships_test_helpers() {
+    let sentence = one_breach("portolan-http", dependency("portolan-testing", "normal", json!({})));
+    says(&sentence, &["Rule 4", "portolan-http", "portolan-testing", "[dev-dependencies]"]);
+}
+
+#[test]
+fn a_facade_that_tests_with_mocks() {
+    let sentence = one_breach(FACADE, dependency("portolan-testing", "dev", json!({})));
+    says(&sentence, &["Rule 6", "portolan-testing", "Move the test"]);
+}
+
+#[test]
 fn a_package_at_an_unknown_place() {
     let found = broken_by(|metadata| {
         let root = metadata["workspace_root"].as_str().unwrap().to_owned();

@@ -39,9 +39,7 @@ impl CommandBus for HttpClient {
         }
         // A server that waits for projections says that it has waited in vain, if it gives up before this client does.
         let told = within.or_else(|| (!wait_for.is_empty()).then(|| self.shared.transport.request_timeout()));
-        if let Some(Ok(value)) = told.map(|told| HeaderValue::try_from(request_timeout(told - on_the_way(told)))) {
-            headers.push((HeaderName::from_static("request-timeout"), value));
-        }
+        headers.extend(told.and_then(timeout_header));
         if !wait_for.is_empty() {
             let value = HeaderValue::from_bytes(headers::wait_for(&wait_for).as_bytes());
             let value = value.map_err(|error| CommandError::Other(Source::new(error)))?;
@@ -76,8 +74,12 @@ impl CommandBus for HttpClient {
 impl QueryBus for HttpClient {
     async fn ask(&self, query: QueryEnvelope) -> Result<Answer, QueryError> {
         let path = format!("/queries/{}", utf8_percent_encode(&query.name, ESCAPED));
-        let headers = headers_of(&query.metadata);
-        let sent = self.shared.transport.send(Method::POST, &path, headers, Some(query.parameters.into()), None).await;
+        let within = query.within;
+        let mut headers = headers_of(&query.metadata);
+        headers.extend(within.and_then(timeout_header));
+        headers.extend(query.at_least.map(|at| (HeaderName::from_static("portolan-at-least"), at.get().into())));
+        let json = Some(query.parameters.into());
+        let sent = self.shared.transport.send(Method::POST, &path, headers, json, within).await;
         let answer = sent.map_err(|(Failure::NotSent(source) | Failure::Lost(source))| QueryError::Busy(source))?;
         if !answer.status.is_success() {
             let problem = answer.problem();
@@ -100,10 +102,12 @@ impl QueryBus for HttpClient {
     }
 }
 
-/// What of a deadline is left to the ways there and back: the answer that it has passed should come before it is over.
-fn on_the_way(within: Duration) -> Duration {
+/// The deadline, less what is left to the ways there and back: the answer that it has passed should come before it is
+/// over.
+fn timeout_header(within: Duration) -> Option<(HeaderName, HeaderValue)> {
     const MOST: Duration = Duration::from_millis(100);
-    (within / 10).min(MOST)
+    let value = HeaderValue::try_from(request_timeout(within - (within / 10).min(MOST)));
+    Some((HeaderName::from_static("request-timeout"), value.ok()?))
 }
 
 /// The metadata whole, and the trace once more where others on the way look for it.

@@ -1,7 +1,9 @@
 //! `GET /queries/{name}`: ask, with parameters that are read as the question's schema says; `POST`: with any JSON
 //! object. And the list.
 
-use super::request::{Captured, NoParameters, Parameters, Request, etag, is_known, json_body, metadata, named};
+use super::request::{
+    Captured, NoParameters, Parameters, Request, at_least, etag, is_known, json_body, metadata, named, within,
+};
 use super::{App, json, schema};
 use crate::wire::errors::PortError as _;
 use crate::wire::problem::Problem;
@@ -37,7 +39,9 @@ pub(super) async fn ask_json(
 }
 
 async fn answer(app: &App, name: Name, parameters: Bytes, parts: &Parts) -> Result<Response, Problem> {
-    let envelope = QueryEnvelope::new(name, parameters).with_metadata(metadata(&parts.headers)?);
+    let mut envelope = QueryEnvelope::new(name, parameters).with_metadata(metadata(&parts.headers)?);
+    envelope.within = within(&parts.headers)?;
+    envelope.at_least = at_least(&parts.headers)?;
     let answer = app.ports.queries.ask(envelope).await.map_err(|error| error.to_problem())?;
     let mut response = match answer.revision {
         Some(revision) if is_known(&parts.headers, revision) => StatusCode::NOT_MODIFIED.into_response(),

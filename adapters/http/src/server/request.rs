@@ -4,10 +4,11 @@ use super::App;
 use super::connection::Lingering;
 use crate::wire::errors::PortError as _;
 use crate::wire::headers::{
-    CORRELATION_ID, REQUEST_TIMEOUT, TRACEPARENT, WAIT_FOR, read_request_timeout, read_wait_for,
+    AT_LEAST, CORRELATION_ID, REQUEST_TIMEOUT, TRACEPARENT, WAIT_FOR, read_request_timeout, read_wait_for,
 };
 use crate::wire::object::Object;
 use crate::wire::problem::Problem;
+use crate::wire::text::At;
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequestParts, Path};
@@ -19,7 +20,7 @@ use http_body_util::BodyExt as _;
 use percent_encoding::percent_decode_str;
 use portolan_kernel::Bytes;
 use portolan_kernel::ports::{CommandError, Source, Violation};
-use portolan_kernel::values::{Metadata, Name, Revision};
+use portolan_kernel::values::{Metadata, Name, Position, Revision};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tokio::sync::OwnedSemaphorePermit;
@@ -232,6 +233,12 @@ pub(super) fn within(headers: &HeaderMap) -> Result<Option<Duration>, Problem> {
     let Some(given) = text(headers, REQUEST_TIMEOUT)? else { return Ok(None) };
     let message = "it is a number of seconds above 0 with at most three decimals, such as 2.5";
     read_request_timeout(&given).map(Some).ok_or_else(|| Problem::wrong(REQUEST_TIMEOUT, "wrong-value", message))
+}
+
+/// The header `Portolan-At-Least`: the position that an answer must not be older than.
+pub(super) fn at_least(headers: &HeaderMap) -> Result<Option<Position>, Problem> {
+    let Some(given) = text(headers, AT_LEAST)? else { return Ok(None) };
+    checked(AT_LEAST, &given).map(|At(position)| Some(position))
 }
 
 /// The header `Portolan-Wait-For`: the projections to wait for. Several of it are one list.

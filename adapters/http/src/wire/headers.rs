@@ -1,4 +1,4 @@
-//! Headers of a command, as a client writes and a server reads them.
+//! Headers of commands and questions, as a client writes and a server reads them.
 
 use core::time::Duration;
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
@@ -11,6 +11,9 @@ pub(crate) const REQUEST_TIMEOUT: &str = "Request-Timeout";
 
 /// The projections to wait for: names, with commas between them, each percent-encoded where it has to be.
 pub(crate) const WAIT_FOR: &str = "Portolan-Wait-For";
+
+/// Of a question: the position that its answer must not be older than, such as that of a receipt.
+pub(crate) const AT_LEAST: &str = "Portolan-At-Least";
 
 /// What belongs together; on every answer.
 pub(crate) const CORRELATION_ID: &str = "X-Correlation-Id";
@@ -86,9 +89,24 @@ mod tests {
 
     #[test]
     fn timeouts_that_are_none() {
-        for wrong in
-            ["", "0", "0.000", "x", "-1", "+1", "1.", ".5", "1.0000", "1,5", "1s", "1e3", " 1", "1 ", "1000000000000", "1.5.0"]
-        {
+        for wrong in [
+            "",
+            "0",
+            "0.000",
+            "x",
+            "-1",
+            "+1",
+            "1.",
+            ".5",
+            "1.0000",
+            "1,5",
+            "1s",
+            "1e3",
+            " 1",
+            "1 ",
+            "1000000000000",
+            "1.5.0",
+        ] {
             assert_eq!(read_request_timeout(wrong), None, "{wrong:?}");
         }
     }

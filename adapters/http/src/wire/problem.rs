@@ -188,4 +188,13 @@ mod tests {
         assert_eq!(names.len(), KINDS.len());
         assert!(KINDS.iter().map(|kind| kind.statuses.last()).is_sorted());
     }
+
+    /// The page of the crate's documentation.
+    #[test]
+    fn every_kind_is_documented() {
+        let page = include_str!("../lib.rs");
+        for kind in KINDS {
+            assert!(page.contains(&format!("`{}`", kind.name)), "{} is not documented", kind.name);
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! The client: buses, subscriptions, and failures on the way.
 
-use crate::support::{Queries, Reply, Running};
+use crate::support::{Reply, Running};
 use core::time::Duration;
 use futures::StreamExt as _;
 use portolan_conformance::ReferenceStore;
@@ -10,7 +10,7 @@ use portolan_kernel::ports::{
     AppendError, Body, CommandBus as _, CommandEnvelope, CommandError, EventStore as _, QueryBus as _, QueryEnvelope,
     QueryError, ReadError,
 };
-use portolan_kernel::values::{Append, Format, Metadata, Name, NewEvent, Query, Read};
+use portolan_kernel::values::{Append, Format, Metadata, Name, NewEvent, Position, Query, Read};
 use rstest::rstest;
 use std::sync::Arc;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -55,7 +55,7 @@ async fn what_a_bus_tells_arrives_as_it_was() {
     let server = Running::start().await;
     let client = server.client().await;
     assert_eq!(client.commands(), server.commands.commands());
-    assert_eq!(client.queries(), Queries.queries());
+    assert_eq!(client.queries(), server.queries.queries());
 }
 
 #[tokio::test]
@@ -117,6 +117,19 @@ async fn a_query_arrives_as_it_was() {
     assert!(matches!(ask("missing").await, Err(QueryError::NotFound(what)) if what == "no account bob"));
     assert!(matches!(ask("busy").await, Err(QueryError::Busy(_))));
     assert!(matches!(ask("nobody").await, Err(QueryError::UnknownQuery(name)) if name == "nobody"));
+}
+
+#[tokio::test]
+async fn what_a_question_waits_for_arrives_as_it_was() {
+    let server = Running::start().await;
+    let question = QueryEnvelope::new(Name::new("echo").unwrap(), "{}").within(Duration::from_secs(5));
+    server.client().await.ask(question.at_least(Position::MAX)).await.unwrap();
+    let seen = server.queries.0.lock().unwrap().pop().unwrap();
+    assert_eq!((seen.within, seen.at_least), (Some(Duration::from_millis(4_900)), Some(Position::MAX)));
+    for header in ["Portolan-At-Least: x", "Request-Timeout: x"] {
+        let problem = server.send("GET", "/queries/echo", &[header], "").await.is_problem(422, "invalid-request");
+        assert_eq!(problem["violations"][0]["path"], header.split(':').next().unwrap());
+    }
 }
 
 #[tokio::test]

@@ -138,11 +138,13 @@ pub(crate) fn typed_parameters() -> Value {
 }
 
 /// Answers `echo` with its parameters, and `typed` too, which has a schema.
-pub(crate) struct Queries;
+#[derive(Default)]
+pub(crate) struct Queries(pub(crate) Mutex<Vec<QueryEnvelope>>);
 
 #[async_trait]
 impl QueryBus for Queries {
     async fn ask(&self, query: QueryEnvelope) -> Result<Answer, QueryError> {
+        self.0.lock().unwrap().push(query.clone());
         match &*query.name {
             "echo" | "typed" => Ok(Answer::json(query.parameters).with_revision(Some(Revision::new(5)))),
             "missing" => Err(QueryError::NotFound("no account bob".into())),
@@ -165,6 +167,7 @@ pub(crate) struct Running {
     pub(crate) address: SocketAddr,
     pub(crate) store: Arc<dyn EventStore>,
     pub(crate) commands: Arc<Commands>,
+    pub(crate) queries: Arc<Queries>,
     stop: Option<oneshot::Sender<()>>,
     pub(crate) stopped: Option<tokio::task::JoinHandle<()>>,
 }
@@ -185,15 +188,16 @@ impl Running {
     }
 
     pub(crate) async fn over(store: Arc<dyn EventStore>, change: impl FnOnce(HttpServer) -> HttpServer) -> Self {
+        let queries = Arc::new(Queries::default());
         let commands = Arc::new(Commands { seen: Mutex::default(), store: store.clone() });
-        let ports = Ports::new(commands.clone(), Arc::new(Queries), store.clone(), Arc::new(Tasks));
+        let ports = Ports::new(commands.clone(), queries.clone(), store.clone(), Arc::new(Tasks));
         let server = change(HttpServer::new(ports)).bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let (stop, stopped) = oneshot::channel();
         let address = server.local_addr();
         let task = tokio::spawn(server.serve(async {
             let _ = stopped.await;
         }));
-        Self { address, store, commands, stop: Some(stop), stopped: Some(task) }
+        Self { address, store, commands, queries, stop: Some(stop), stopped: Some(task) }
     }
 
     pub(crate) fn stop(&mut self) {

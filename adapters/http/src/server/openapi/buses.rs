@@ -47,7 +47,8 @@ pub(super) fn question(question: &QueryInfo, schemas: &mut Map<String, Value>) -
     let content = is_json(component_of_answer.unwrap_or_else(|| json!({})));
     let of_body = component(schemas, "query", name, told.as_ref());
     let operation = |id: String, parameters: Vec<Value>, body: Option<Value>, of_body: &[&'static str]| {
-        let headers = ["If-None-Match", "Portolan-Metadata"].map(|name| reference("parameters", name));
+        let headers =
+            ["If-None-Match", "Request-Timeout", "Portolan-Metadata"].map(|name| reference("parameters", name));
         let operation = Operation {
             id,
             tag: "queries",

@@ -42,7 +42,9 @@ pub(super) fn document(ports: &Ports, raw_appends: bool, mounted: &[Mounted]) ->
             "title": "Portolan over HTTP",
             "version": env!("CARGO_PKG_VERSION"),
             "description": "Commands, queries and events of one application. Errors are problem details (RFC 9457) \
-                            with a stable `type`. Positions are strings in JSON.",
+                            with a stable `type`. Positions are strings in JSON. Questions take the header \
+                            `Portolan-At-Least` too, a position such as a receipt's: the answer is not older, and \
+                            waits for it.",
         },
         "tags": [
             { "name": "commands", "description": "What can be asked for." },

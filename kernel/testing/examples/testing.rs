@@ -1,0 +1,341 @@
+//! Unit tests of domain code: given/when/then, tables, mocks, and a port that fails.
+//!
+//! ```text
+//! cargo test -p portolan-testing --example testing
+//! ```
+//!
+//! First the domain, as an application has it: an account, a course with places, and a service that sends commands. Then
+//! its tests. No store, no runtime, no clock. It stands in this crate and not beside the bank, because the facade has
+//! no dependency that the bank does not run on.
+#![allow(clippy::print_stdout, reason = "a program talks to its user")]
+#![cfg_attr(not(test), allow(dead_code, reason = "the domain is here for its tests"))]
+
+use portolan_kernel::Bytes;
+use portolan_kernel::domain::{
+    Aggregate, CodecError, Command, Context, Decide, Decision, DecisionModel, Event, EventError, Rejection,
+    StreamCommand, variant,
+};
+use portolan_kernel::drivers::CommandBusExt as _;
+use portolan_kernel::ports::{CommandBus, CommandError, RawEvent, Violation};
+use portolan_kernel::values::{InvalidName, Item, Query, StreamId, Tag};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+fn main() {
+    println!("This program is its tests: cargo test -p portolan-testing --example testing");
+}
+
+// An account: one stream decides.
+
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+enum AccountEvent {
+    #[serde(rename = "account.opened")]
+    Opened { owner: String },
+    #[serde(rename = "account.deposited")]
+    Deposited { amount: u64 },
+    #[serde(rename = "account.withdrawn")]
+    Withdrawn { amount: u64, by: Option<String> },
+}
+
+impl Event for AccountEvent {
+    const CATEGORY: &'static str = "account";
+
+    fn event_type(&self) -> &'static str {
+        variant::name(self)
+    }
+
+    fn encode(&self) -> Result<Bytes, CodecError> {
+        variant::encode(self)
+    }
+
+    fn decode(raw: &RawEvent) -> Result<Self, EventError> {
+        variant::decode(&raw.event_type, &raw.payload)
+    }
+}
+
+#[derive(Serialize, Deserialize, Clone, Debug)]
+struct Withdraw {
+    account_id: String,
+    amount: u64,
+}
+
+impl Command for Withdraw {
+    const NAME: &'static str = "withdraw";
+
+    fn validate(&self) -> Vec<Violation> {
+        let zero = (self.amount == 0).then(|| Violation::new("amount", "zero", "it must be above zero"));
+        let blank = self.account_id.is_empty().then(|| Violation::new("account_id", "blank", "it must not be blank"));
+        zero.into_iter().chain(blank).collect()
+    }
+}
+
+impl StreamCommand for Withdraw {
+    fn stream(&self) -> Result<StreamId, InvalidName> {
+        StreamId::new(format!("account-{}", self.account_id))
+    }
+}
+
+#[derive(thiserror::Error, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "kebab-case")]
+enum Refused {
+    #[error("there is no such account")]
+    NotOpen,
+    #[error("{missing} cents are missing")]
+    InsufficientFunds { missing: u64 },
+}
+
+impl Rejection for Refused {}
+
+#[derive(Serialize, Deserialize, Clone, Default)]
+struct Account {
+    owner: Option<String>,
+    balance: u64,
+}
+
+impl Aggregate for Account {
+    const CATEGORY: &'static str = "account";
+    type Event = AccountEvent;
+    type Rejection = Refused;
+    type Commands = (Withdraw,);
+
+    fn evolve(&mut self, event: &AccountEvent) {
+        match event {
+            AccountEvent::Opened { owner } => self.owner = Some(owner.clone()),
+            AccountEvent::Deposited { amount } => self.balance += amount,
+            AccountEvent::Withdrawn { amount, .. } => self.balance -= amount,
+        }
+    }
+}
+
+impl Decide<Withdraw> for Account {
+    fn decide(&self, command: &Withdraw, context: &Context) -> Decision<Self> {
+        if self.owner.is_none() {
+            return Err(Refused::NotOpen);
+        }
+        match command.amount.saturating_sub(self.balance) {
+            0 => {
+                let by = context.actor().map(str::to_owned);
+                Ok(vec![AccountEvent::Withdrawn { amount: command.amount, by }])
+            }
+            missing => Err(Refused::InsufficientFunds { missing }),
+        }
+    }
+}
+
+// A place in a course: what decides is in many streams.
+
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+enum CourseEvent {
+    #[serde(rename = "course.joined")]
+    Joined { course: String, student: String },
+}
+
+impl Event for CourseEvent {
+    const CATEGORY: &'static str = "course";
+
+    fn event_type(&self) -> &'static str {
+        variant::name(self)
+    }
+
+    fn tags(&self) -> Result<Vec<Tag>, InvalidName> {
+        let Self::Joined { course, .. } = self;
+        Ok(vec![Tag::new(format!("course:{course}"))?])
+    }
+
+    fn encode(&self) -> Result<Bytes, CodecError> {
+        variant::encode(self)
+    }
+
+    fn decode(raw: &RawEvent) -> Result<Self, EventError> {
+        variant::decode(&raw.event_type, &raw.payload)
+    }
+}
+
+#[derive(Serialize, Deserialize, Clone, Debug)]
+struct Join {
+    course: String,
+    student: String,
+}
+
+impl Command for Join {
+    const NAME: &'static str = "join";
+}
+
+#[derive(thiserror::Error, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "kebab-case")]
+enum NoPlace {
+    #[error("all {places} places are taken")]
+    Full { places: usize },
+}
+
+impl Rejection for NoPlace {}
+
+/// Two places a course.
+struct Places {
+    students: Vec<String>,
+}
+
+impl DecisionModel for Places {
+    type Command = Join;
+    type Event = CourseEvent;
+    type Rejection = NoPlace;
+
+    fn query(command: &Join) -> Result<Query, InvalidName> {
+        Ok(Query::of(Item::new().tag(Tag::new(format!("course:{}", command.course))?)))
+    }
+
+    fn start(_: &Join) -> Self {
+        Self { students: Vec::new() }
+    }
+
+    fn evolve(&mut self, CourseEvent::Joined { student, .. }: &CourseEvent) {
+        self.students.push(student.clone());
+    }
+
+    fn decide(&self, Join { course, student }: &Join, _: &Context) -> Result<Vec<CourseEvent>, NoPlace> {
+        match self.students.len() {
+            _ if self.students.contains(student) => Ok(vec![]),
+            places @ 2.. => Err(NoPlace::Full { places }),
+            _ => Ok(vec![CourseEvent::Joined { course: course.clone(), student: student.clone() }]),
+        }
+    }
+
+    fn stream(CourseEvent::Joined { student, .. }: &CourseEvent) -> Result<StreamId, InvalidName> {
+        StreamId::new(format!("course-{student}"))
+    }
+}
+
+// Code that calls a port: takes money from several accounts, and says how much of it there was.
+
+struct Collector {
+    bus: Arc<dyn CommandBus>,
+}
+
+impl Collector {
+    async fn collect(&self, accounts: &[&str], amount: u64) -> Result<u64, CommandError> {
+        let mut collected = 0;
+        for account_id in accounts {
+            let withdraw = Withdraw { account_id: (*account_id).to_owned(), amount };
+            let key = format!("collect-{account_id}");
+            let mut sent = self.bus.send(withdraw.clone()).id(key.clone()).await;
+            if let Err(CommandError::Unknown(_)) = sent {
+                // The same key, the same effect, once.
+                sent = self.bus.send(withdraw).id(key).await;
+            }
+            match sent {
+                Ok(_) => collected += amount,
+                Err(CommandError::Rejected { .. }) => {}
+                Err(other) => return Err(other),
+            }
+        }
+        Ok(collected)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use AccountEvent::{Deposited, Opened, Withdrawn};
+    use portolan_kernel::ports::Receipt;
+    use portolan_testing::{Fault, Faulty, MockCommandBus, Tracking, given, given_log};
+    use rstest::rstest;
+
+    fn opened() -> AccountEvent {
+        Opened { owner: "Ann".into() }
+    }
+
+    fn withdraw(amount: u64) -> Withdraw {
+        Withdraw { account_id: "ann".into(), amount }
+    }
+
+    // Given, when, then.
+
+    #[test]
+    fn money_that_is_there_is_withdrawn_on_behalf_of_somebody() {
+        given::<Account>([opened(), Deposited { amount: 3 }])
+            .by("Bob")
+            .when(withdraw(2))
+            .then([Withdrawn { amount: 2, by: Some("Bob".into()) }]);
+    }
+
+    #[test]
+    fn no_overdraft() {
+        given::<Account>([opened(), Deposited { amount: 3 }])
+            .when(withdraw(5))
+            .then_rejected(Refused::InsufficientFunds { missing: 2 });
+    }
+
+    #[test]
+    fn nothing_from_nowhere() {
+        given::<Account>([]).when(withdraw(1)).then_rejected(Refused::NotOpen);
+    }
+
+    #[test]
+    fn every_wrong_field_is_named() {
+        given::<Account>([])
+            .when(Withdraw { account_id: String::new(), amount: 0 })
+            .then_invalid(["account_id", "amount"]);
+    }
+
+    // A table, by rstest: one test a line.
+
+    #[rstest]
+    #[case::all_of_it(5, 5, None)]
+    #[case::some_of_it(5, 1, None)]
+    #[case::one_too_many(5, 6, Some(1))]
+    #[case::far_too_many(5, u64::MAX, Some(u64::MAX - 5))]
+    fn what_a_balance_covers(#[case] balance: u64, #[case] amount: u64, #[case] missing: Option<u64>) {
+        let outcome = given::<Account>([opened(), Deposited { amount: balance }]).when(withdraw(amount));
+        match missing {
+            None => outcome.then([Withdrawn { amount, by: None }]),
+            Some(missing) => outcome.then_rejected(Refused::InsufficientFunds { missing }),
+        }
+    }
+
+    // A decision over the log: of the events given it sees those that its query chooses.
+
+    fn joined(course: &str, student: &str) -> CourseEvent {
+        CourseEvent::Joined { course: course.into(), student: student.into() }
+    }
+
+    fn join(course: &str, student: &str) -> Join {
+        Join { course: course.into(), student: student.into() }
+    }
+
+    #[test]
+    fn a_course_has_two_places() {
+        let past = || [joined("rust", "Ann"), joined("rust", "Bob"), joined("go", "Ann")];
+        given_log::<Places>(past()).when(join("rust", "Cid")).then_rejected(NoPlace::Full { places: 2 });
+        given_log::<Places>(past()).when(join("go", "Cid")).then([joined("go", "Cid")]);
+        given_log::<Places>(past()).when(join("rust", "Ann")).then_nothing();
+    }
+
+    // A mock of a port.
+
+    #[tokio::test]
+    async fn what_is_refused_is_not_collected() {
+        let mut bus = MockCommandBus::new();
+        bus.expect_dispatch()
+            .withf(|command| command.id.as_deref() == Some("collect-ann"))
+            .returning(|_| Ok(Receipt::none()));
+        bus.expect_dispatch().returning(|_| Err(Refused::InsufficientFunds { missing: 7 }.to_error()));
+        let collector = Collector { bus: Arc::new(bus) };
+        assert_eq!(collector.collect(&["ann", "bob"], 10).await.ok(), Some(10));
+    }
+
+    // A port that fails, and one that remembers.
+
+    #[tokio::test]
+    async fn a_lost_answer_is_settled_by_the_same_key() {
+        let mut application = MockCommandBus::new();
+        application.expect_dispatch().returning(|_| Ok(Receipt::none()));
+        let lossy = Faulty::new(Arc::new(application)).nth_write(1, Fault::LostAnswer);
+        let bus = Arc::new(Tracking::new(Arc::new(lossy)));
+        let collector = Collector { bus: bus.clone() };
+        assert_eq!(collector.collect(&["ann"], 10).await.ok(), Some(10));
+        let calls = bus.dispatched();
+        assert_eq!(calls.len(), 2);
+        assert!(calls.iter().all(|call| call.asked.id.as_deref() == Some("collect-ann")));
+        assert!(matches!(calls[0].answered, Some(Err(CommandError::Unknown(_)))));
+    }
+}

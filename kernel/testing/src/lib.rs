@@ -1,0 +1,78 @@
+//! For tests of applications and of adapters, without I/O.
+//!
+//! | I want to test | I take |
+//! |---|---|
+//! | a decision | [`given`], or [`given_log`] for a decision over the log |
+//! | code that calls a port | the port's mock, such as [`MockCommandBus`] |
+//! | code over a store | a store in memory, which passes the suite, and not a mock |
+//! | what reaches a port | [`Tracking`] around it |
+//! | what happens when a port fails | [`Faulty`] around it |
+//! | time, ids, pauses and tasks | [`TestRuntime`] |
+//!
+//! ```
+//! # use portolan_kernel::{Bytes, domain::*, ports::RawEvent, values::*};
+//! # use serde::{Deserialize, Serialize};
+//! # #[derive(Serialize, Deserialize)] struct Withdraw { account_id: String, amount: u64 }
+//! # impl Command for Withdraw { const NAME: &'static str = "withdraw"; }
+//! # impl StreamCommand for Withdraw {
+//! #     fn stream(&self) -> Result<StreamId, InvalidName> { StreamId::new(format!("account-{}", self.account_id)) }
+//! # }
+//! # #[derive(Serialize, Deserialize, Debug, PartialEq)] enum AccountEvent { Deposited { amount: u64 }, Withdrawn { amount: u64 } }
+//! # impl Event for AccountEvent {
+//! #     const CATEGORY: &'static str = "account";
+//! #     fn event_type(&self) -> &'static str { variant::name(self) }
+//! #     fn encode(&self) -> Result<Bytes, CodecError> { variant::encode(self) }
+//! #     fn decode(raw: &RawEvent) -> Result<Self, EventError> { variant::decode(&raw.event_type, &raw.payload) }
+//! # }
+//! # #[derive(Serialize, Deserialize, Debug, PartialEq, thiserror::Error)]
+//! # enum Refused { #[error("{missing} cents short")] InsufficientFunds { missing: u64 } }
+//! # impl Rejection for Refused {}
+//! # #[derive(Serialize, Deserialize, Clone, Default)] struct Account { balance: u64 }
+//! # impl Aggregate for Account {
+//! #     const CATEGORY: &'static str = "account";
+//! #     type Event = AccountEvent;
+//! #     type Rejection = Refused;
+//! #     type Commands = (Withdraw,);
+//! #     fn evolve(&mut self, event: &AccountEvent) {
+//! #         match event {
+//! #             AccountEvent::Deposited { amount } => self.balance += amount,
+//! #             AccountEvent::Withdrawn { amount } => self.balance -= amount,
+//! #         }
+//! #     }
+//! # }
+//! # impl Decide<Withdraw> for Account {
+//! #     fn decide(&self, command: &Withdraw, _: &Context) -> Decision<Self> {
+//! #         match command.amount.saturating_sub(self.balance) {
+//! #             0 => Ok(vec![AccountEvent::Withdrawn { amount: command.amount }]),
+//! #             missing => Err(Refused::InsufficientFunds { missing }),
+//! #         }
+//! #     }
+//! # }
+//! use portolan_testing::given;
+//!
+//! given::<Account>([AccountEvent::Deposited { amount: 3 }])
+//!     .when(Withdraw { account_id: "ann".into(), amount: 5 })
+//!     .then_rejected(Refused::InsufficientFunds { missing: 2 });
+//! ```
+//!
+//! `examples/testing.rs` of this crate shows it all on one domain.
+
+mod difference;
+mod faulty;
+mod given;
+mod given_log;
+mod mocks;
+mod outcome;
+mod runtime;
+mod tracking;
+
+pub use faulty::{Fault, Faulty, ReadFault};
+pub use given::{Given, given};
+pub use given_log::{GivenLog, given_log};
+pub use mocks::{
+    MockClock, MockCommandBus, MockEventStore, MockHooks, MockIdSource, MockMiddleware, MockPolicy,
+    MockProjectionRegistry, MockQueryBus, MockSleep, MockSnapshotStore, MockSpawn, MockUpcaster,
+};
+pub use outcome::Outcome;
+pub use runtime::{CountingIds, TestClock, TestRuntime, TestSleep, TestSpawn};
+pub use tracking::{Call, Tracking};

@@ -1,0 +1,191 @@
+//! A mock a port, by mockall: `MockCommandBus::new()`, `expect_dispatch()`, and so on as its documentation has it.
+
+#![allow(missing_docs, reason = "what mockall generates has the names and the meaning that mockall documents")]
+
+use async_trait::async_trait;
+use core::time::Duration;
+use futures::future::BoxFuture;
+use mockall::mock;
+use portolan_kernel::drivers::{Failure, Hooks, Middleware, Next, Policy};
+use portolan_kernel::ports::{
+    Answer, AppendError, Capabilities, Clock, CommandBus, CommandEnvelope, CommandError, CommandInfo, EventStore,
+    IdSource, ProjectionRegistry, QueryBus, QueryEnvelope, QueryError, QueryInfo, RawEvent, ReadError, Receipt, Sleep,
+    Snapshot, SnapshotError, SnapshotStore, Spawn, UpcastError, Upcaster, WaitError,
+};
+use portolan_kernel::values::{
+    Append, Appended, CheckpointState, EventId, EventType, Name, Page, Position, Query, Read, Recalled, Revision,
+    StreamId, Timestamp,
+};
+
+mock! {
+    /// A mock of [`EventStore`]. For code over a store prefer a store in memory: a mock keeps no law.
+    #[derive(Debug)]
+    pub EventStore {}
+
+    #[async_trait]
+    impl EventStore for EventStore {
+        async fn append(&self, append: Append) -> Result<Appended, AppendError>;
+        async fn read(&self, read: Read) -> Result<Page, ReadError>;
+        async fn recall(&self, scope: Name, id: Name) -> Result<Option<Recalled>, ReadError>;
+        async fn checkpoint(&self, name: Name) -> Result<CheckpointState, ReadError>;
+        async fn changed(&self, query: Query, after: Option<Position>) -> Result<(), ReadError>;
+        fn capabilities(&self) -> Capabilities;
+    }
+}
+
+mock! {
+    /// A mock of [`SnapshotStore`]. For code over a store prefer a store in memory: a mock keeps no law.
+    #[derive(Debug)]
+    pub SnapshotStore {}
+
+    #[async_trait]
+    impl SnapshotStore for SnapshotStore {
+        async fn load(
+            &self,
+            stream: StreamId,
+            kind: Name,
+            at_most: Option<Revision>,
+        ) -> Result<Option<Snapshot>, SnapshotError>;
+        async fn save(&self, snapshot: Snapshot) -> Result<(), SnapshotError>;
+        async fn delete(&self, stream: StreamId, kind: Name, below: Option<Revision>) -> Result<(), SnapshotError>;
+    }
+}
+
+mock! {
+    /// A mock of [`CommandBus`].
+    ///
+    /// ```
+    /// # use portolan_kernel::domain::Command;
+    /// # use portolan_kernel::drivers::CommandBusExt as _;
+    /// # use portolan_kernel::ports::{CommandBus, Receipt};
+    /// # use portolan_testing::MockCommandBus;
+    /// # use std::sync::Arc;
+    /// # #[derive(serde::Serialize, serde::Deserialize)]
+    /// # struct Deposit { account_id: String, amount: u64 }
+    /// # impl Command for Deposit { const NAME: &'static str = "deposit"; }
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// let mut bus = MockCommandBus::new();
+    /// bus.expect_dispatch().withf(|command| command.name == "deposit").returning(|_| Ok(Receipt::none()));
+    /// let bus: Arc<dyn CommandBus> = Arc::new(bus);
+    /// assert!(bus.send(Deposit { account_id: "ann".into(), amount: 1 }).await.is_ok());
+    /// # });
+    /// ```
+    #[derive(Debug)]
+    pub CommandBus {}
+
+    #[async_trait]
+    impl CommandBus for CommandBus {
+        async fn dispatch(&self, command: CommandEnvelope) -> Result<Receipt, CommandError>;
+        fn commands(&self) -> Vec<CommandInfo>;
+    }
+}
+
+mock! {
+    /// A mock of [`QueryBus`].
+    #[derive(Debug)]
+    pub QueryBus {}
+
+    #[async_trait]
+    impl QueryBus for QueryBus {
+        async fn ask(&self, query: QueryEnvelope) -> Result<Answer, QueryError>;
+        fn queries(&self) -> Vec<QueryInfo>;
+    }
+}
+
+mock! {
+    /// A mock of [`ProjectionRegistry`].
+    #[derive(Debug)]
+    pub ProjectionRegistry {}
+
+    #[async_trait]
+    impl ProjectionRegistry for ProjectionRegistry {
+        fn knows(&self, projection: &Name) -> Option<bool>;
+        async fn wait_for(&self, projection: Name, position: Position) -> Result<(), WaitError>;
+    }
+}
+
+mock! {
+    /// A mock of [`Upcaster`].
+    #[derive(Debug)]
+    pub Upcaster {}
+
+    impl Upcaster for Upcaster {
+        fn from(&self) -> (EventType, u32);
+        fn upcast(&self, event: RawEvent) -> Result<Vec<RawEvent>, UpcastError>;
+    }
+}
+
+mock! {
+    /// A mock of [`Middleware`].
+    #[derive(Debug)]
+    pub Middleware {}
+
+    #[async_trait]
+    impl Middleware for Middleware {
+        async fn handle(&self, command: CommandEnvelope, next: Next) -> Result<Receipt, CommandError>;
+    }
+}
+
+mock! {
+    /// A mock of [`Hooks`].
+    #[derive(Debug)]
+    pub Hooks {}
+
+    #[async_trait]
+    impl Hooks for Hooks {
+        async fn before(&self, command: CommandEnvelope) -> Result<CommandEnvelope, CommandError>;
+        fn after(&self, command: &CommandEnvelope, receipt: &Receipt);
+        fn failed(&self, command: &CommandEnvelope, failure: &Failure);
+    }
+}
+
+mock! {
+    /// A mock of [`Policy`].
+    #[derive(Debug)]
+    pub Policy {}
+
+    #[async_trait]
+    impl Policy for Policy {
+        async fn judge(&self, command: &CommandEnvelope) -> Result<(), CommandError>;
+    }
+}
+
+mock! {
+    /// A mock of [`Clock`]. [`TestClock`](crate::TestClock) is one that goes.
+    #[derive(Debug)]
+    pub Clock {}
+
+    impl Clock for Clock {
+        fn now(&self) -> Timestamp;
+    }
+}
+
+mock! {
+    /// A mock of [`IdSource`]. [`CountingIds`](crate::CountingIds) gives ids.
+    #[derive(Debug)]
+    pub IdSource {}
+
+    impl IdSource for IdSource {
+        fn new_id(&self) -> EventId;
+    }
+}
+
+mock! {
+    /// A mock of [`Sleep`]. [`TestSleep`](crate::TestSleep) is one that wakes.
+    #[derive(Debug)]
+    pub Sleep {}
+
+    impl Sleep for Sleep {
+        fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()>;
+    }
+}
+
+mock! {
+    /// A mock of [`Spawn`]. [`TestSpawn`](crate::TestSpawn) keeps the tasks.
+    #[derive(Debug)]
+    pub Spawn {}
+
+    impl Spawn for Spawn {
+        fn spawn(&self, task: BoxFuture<'static, ()>);
+    }
+}

@@ -1,21 +1,22 @@
 //! Fixtures: how the suite comes to a store.
 
+use crate::bus::Served;
 use crate::{Place, Port};
 use core::fmt;
 use core::ops::AsyncFn;
 use futures::future::LocalBoxFuture;
-use portolan_kernel::ports::{Capability, EventStore, LeaseStore, ReadModelStore, SnapshotStore};
+use portolan_kernel::ports::{CommandBus, EventStore, LeaseStore, ReadModelStore, SnapshotStore};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-type Hook<T> = Box<dyn for<'a> Fn(&'a Place) -> LocalBoxFuture<'a, Result<T, String>>>;
+type Hook<S, T> = Box<dyn for<'a> Fn(&'a S) -> LocalBoxFuture<'a, Result<T, String>>>;
 
-/// How to open a store at a place, what it lacks, and how to damage it.
+/// How to open what is on trial, what it lacks, and how to damage it.
 pub struct Fixture<P: Port + ?Sized> {
-    open: Hook<Arc<P>>,
-    lacks: BTreeMap<Capability, &'static str>,
-    damage: Option<Hook<()>>,
+    open: Hook<P::Site, Arc<P>>,
+    lacks: BTreeMap<P::Lack, &'static str>,
+    damage: Option<Hook<Place, ()>>,
 }
 
 impl<P: Port + ?Sized> fmt::Debug for Fixture<P> {
@@ -60,15 +61,24 @@ impl Fixture<dyn LeaseStore> {
     }
 }
 
+impl Fixture<dyn CommandBus> {
+    /// Opens a command bus over the ports of an application that the suite serves.
+    pub fn command_bus<B: CommandBus + 'static, E: fmt::Display>(
+        open: impl AsyncFn(&Served) -> Result<B, E> + 'static,
+    ) -> Self {
+        Self::new(hook(open, |bus| Arc::new(bus) as Arc<dyn CommandBus>))
+    }
+}
+
 impl<P: Port + ?Sized> Fixture<P> {
-    fn new(open: Hook<Arc<P>>) -> Self {
+    fn new(open: Hook<P::Site, Arc<P>>) -> Self {
         Self { open, lacks: BTreeMap::new(), damage: None }
     }
 
-    /// The same, for a store that lacks a capability, and why.
+    /// The same, for an implementation that lacks something, and why.
     #[must_use]
-    pub fn lacks(mut self, capability: Capability, reason: &'static str) -> Self {
-        self.lacks.insert(capability, reason);
+    pub fn lacks(mut self, lack: P::Lack, reason: &'static str) -> Self {
+        self.lacks.insert(lack, reason);
         self
     }
 
@@ -78,11 +88,11 @@ impl<P: Port + ?Sized> Fixture<P> {
         Self { damage: Some(hook(damage, |()| ())), ..self }
     }
 
-    pub(crate) async fn open(&self, place: &Place) -> Result<Arc<P>, String> {
-        (self.open)(place).await
+    pub(crate) async fn open(&self, site: &P::Site) -> Result<Arc<P>, String> {
+        (self.open)(site).await
     }
 
-    pub(crate) fn lacked(&self) -> &BTreeMap<Capability, &'static str> {
+    pub(crate) fn lacked(&self) -> &BTreeMap<P::Lack, &'static str> {
         &self.lacks
     }
 
@@ -92,13 +102,13 @@ impl<P: Port + ?Sized> Fixture<P> {
     }
 }
 
-fn hook<T: 'static, U: 'static, E: fmt::Display>(
-    f: impl AsyncFn(&Place) -> Result<T, E> + 'static,
+fn hook<S: 'static, T: 'static, U: 'static, E: fmt::Display>(
+    f: impl AsyncFn(&S) -> Result<T, E> + 'static,
     into: fn(T) -> U,
-) -> Hook<U> {
+) -> Hook<S, U> {
     let f = Rc::new(f);
-    Box::new(move |place| {
+    Box::new(move |site| {
         let f = f.clone();
-        Box::pin(async move { f(place).await.map(into).map_err(|error| error.to_string()) })
+        Box::pin(async move { f(site).await.map(into).map_err(|error| error.to_string()) })
     })
 }

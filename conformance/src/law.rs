@@ -3,7 +3,6 @@
 use crate::{Port, Trial};
 use core::fmt;
 use futures::future::LocalBoxFuture;
-use portolan_kernel::ports::Capability;
 use std::panic::Location;
 
 /// What a check comes to.
@@ -27,9 +26,9 @@ pub struct Law<P: Port + ?Sized> {
 pub struct Check<P: Port + ?Sized> {
     /// The name of its function.
     pub name: &'static str,
-    /// What a store must be capable of for the check to make sense. If it lacks one of them, the check is
+    /// What an implementation must have for the check to make sense. If it lacks one of them, the check is
     /// turned round: the operation must be refused.
-    pub needs: &'static [Capability],
+    pub needs: &'static [P::Lack],
     /// The check itself.
     pub run: RunCheck<P>,
 }
@@ -104,7 +103,7 @@ macro_rules! law {
                 sentence: $sentence,
                 checks: vec![$($crate::Check {
                     name: stringify!($check),
-                    needs: &[$($(portolan_kernel::ports::Capability::$needs),+)?],
+                    needs: &[$($(<<$port as $crate::Port>::Lack>::$needs),+)?],
                     run: |trial| Box::pin($check(trial)),
                 }),+],
                 roles: vec![$($($crate::Check {

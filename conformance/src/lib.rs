@@ -23,25 +23,30 @@
 //!   the store's `capabilities()`, and turns the checks that need it round: the operation must be refused.
 //! - `damage` (optional) spoils bytes of a closed store at a place, for the law about damage (ES-26).
 //!
+//! [`snapshot_store_laws!`] and [`command_bus_laws!`] do the same for their ports. What carries commands has no place
+//! of its own: its `open` is given the ports of an application ([`Served`]), and what it may lack is a [`Crossing`].
+//!
 //! A store whose limits are narrower than [`least_limits`] cannot be judged, and the law `capabilities` says so.
 //!
 //! Environment variables: [`SKIP_UNREACHABLE`], [`TIME_LIMIT`], [`REPORT`], and [`SEED`] and [`CASES`] of the
-//! model-based law. `portolan-capability-matrix <folder>` prints reports as a Markdown table.
+//! model-based laws. `portolan-capability-matrix <folder>` prints reports as a Markdown table.
 //!
 //! # Adding a law
 //!
 //! 1. Write its sentence into the port's documentation.
 //! 2. Write an `async fn(&Trial<dyn EventStore>) -> Verdict` for each thing to check, in the file of its group
-//!    under `laws/`, with [`expect_eq!`], [`expect!`] and [`expect_is!`]; open the store with [`Trial::open`].
+//!    under `laws/`, with [`expect_eq!`], [`expect!`] and [`expect_is!`]; open the store with [`Trial::open`]. A check
+//!    of commands makes a `World`, and starts applications in it.
 //! 3. Declare it there with `law!`: name, id, sentence, checks. A check that needs a capability says
 //!    `check if [Guard]`. What a child process is to do is a function of the same form, listed in `roles`
 //!    and started with [`Trial::child`].
 //! 4. Add its name to the list of its port in `laws/mod.rs`, and to the mutants that break it in
-//!    `tests/mutants/`; a law that no mutant breaks fails the build.
+//!    `tests/mutants/` or `tests/buses/`; a law that no mutant breaks fails the build.
 
 #![allow(clippy::std_instead_of_core, clippy::std_instead_of_alloc, reason = "tests run where std is")]
 
 mod ask;
+mod bus;
 pub mod child;
 mod fixture;
 mod law;
@@ -55,13 +60,14 @@ mod rows;
 mod run;
 mod trial;
 
+pub use bus::{Composition, Crossing, Served};
 pub use fixture::Fixture;
 pub use law::{Broken, Check, Law, RunCheck, Verdict};
 pub use laws::least_limits;
 pub use laws::model::{CASES, SEED};
 pub use place::{Place, TestClock};
-pub use port::Port;
-pub use portolan_kernel::ports::{Capability, EventStore, LeaseStore, ReadModelStore, SnapshotStore};
+pub use port::{Lack, Port};
+pub use portolan_kernel::ports::{Capability, CommandBus, EventStore, LeaseStore, ReadModelStore, SnapshotStore};
 pub use reference::{Judgment, KeyRecord, Model, ReferenceStore};
 pub use report::{REPORT, capability_matrix};
 pub use run::{Outcome, Runner, SKIP_UNREACHABLE, TIME_LIMIT, run};

@@ -95,6 +95,42 @@ macro_rules! lease_store_laws {
     };
 }
 
+/// The laws of `CommandBus`, one `#[test]` each in a module `command_bus`: for whatever carries commands to an
+/// application.
+///
+/// The suite brings the application. `open` is given its ports ([`Served`](crate::Served)) and gives back the bus to
+/// judge, such as a client that is connected to a server of these ports. `lacks` names each
+/// [`Crossing`](crate::Crossing) that the bus is without, and why.
+///
+/// ```
+/// use portolan_conformance::{Served, command_bus_laws};
+///
+/// command_bus_laws! {
+///     open: async |served: &Served| Ok::<_, String>(served.ports().commands),
+/// }
+/// # fn main() {}
+/// ```
+#[macro_export]
+macro_rules! command_bus_laws {
+    (
+        open: $open:expr
+        $(, lacks: { $($lack:ident: $why:expr),* $(,)? })? $(,)?
+    ) => {
+        #[cfg(test)]
+        mod command_bus {
+            #[allow(unused_imports)]
+            use super::*;
+
+            fn fixture() -> $crate::Fixture<dyn $crate::CommandBus> {
+                $crate::Fixture::command_bus($open)
+                    $($(.lacks($crate::Crossing::$lack, $why))*)?
+            }
+
+            $crate::__command_bus_list! { $crate::__laws_as_tests }
+        }
+    };
+}
+
 /// One test a law; `fixture` is in scope.
 #[doc(hidden)]
 #[macro_export]

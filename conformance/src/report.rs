@@ -1,9 +1,9 @@
 //! Results for machines, and the capability matrix made of them.
 
-use crate::Outcome;
+use crate::{Crossing, Lack, Outcome};
 use portolan_kernel::ports::Capability;
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
 use std::path::Path;
@@ -36,10 +36,7 @@ impl Report<'_> {
     fn to_json(&self) -> Value {
         let (verdict, checks, lacked) = match self.outcome {
             Outcome::Kept { checks, lacked } if lacked.is_empty() => ("kept", *checks, json!({})),
-            Outcome::Kept { checks, lacked } => {
-                let lacked: BTreeMap<_, _> = lacked.iter().map(|(lack, why)| (lack.as_str(), *why)).collect();
-                ("lacked", *checks, json!(lacked))
-            }
+            Outcome::Kept { checks, lacked } => ("lacked", *checks, json!(lacked)),
             Outcome::NotRun { .. } => ("not run", 0, json!({})),
             Outcome::Broken { .. } => ("broken", 0, json!({})),
             Outcome::Unreachable(_) => ("unreachable", 0, json!({})),
@@ -51,7 +48,7 @@ impl Report<'_> {
     }
 }
 
-/// The capability matrix in Markdown, of all the results in a folder: a row a store, a column a capability.
+/// The capability matrix in Markdown, of all the results in a folder: a row a store or bus, a column a capability.
 ///
 /// # Errors
 ///
@@ -101,21 +98,34 @@ impl Store {
     }
 }
 
+/// A table for stores and one for buses, each if there is one; then the reasons.
 fn table(stores: &BTreeMap<String, Store>) -> String {
-    let names = Capability::ALL.map(Capability::as_str);
+    let of_ports = |ports: &[&str]| stores.iter().filter(|(_, of)| ports.contains(&of.port.as_str())).collect();
+    let mut text = rows::<Capability>(of_ports(&["event_store", "snapshot_store"]));
+    text += &rows::<Crossing>(of_ports(&["command_bus"]));
+    for (store, of) in stores {
+        for (lack, why) in &of.lacks {
+            text += &format!("- {store} lacks {lack}: {why}\n");
+        }
+    }
+    text
+}
+
+fn rows<L: Lack>(stores: Vec<(&String, &Store)>) -> String {
+    if stores.is_empty() {
+        return String::new();
+    }
+    let names: Vec<_> = L::ALL.iter().map(|lack| lack.as_str()).collect();
     let mut text = format!("| | laws kept | {} |\n|---|---|{}\n", names.join(" | "), "---|".repeat(names.len()));
     for (store, of) in stores {
-        let has = Capability::ALL.map(|capability| match of.lacks.contains_key(capability.as_str()) {
+        let has = names.iter().map(|name| match of.lacks.contains_key(*name) {
             true => "no",
             // Of a snapshot store nothing else is asked.
-            false if of.port == "snapshot_store" && capability != Capability::Durability => "–",
+            false if of.port == "snapshot_store" && *name != Capability::Durability.as_str() => "–",
             false => "yes",
         });
+        let has: Vec<_> = has.collect();
         text += &format!("| {store} | {} | {} |\n", of.laws(), has.join(" | "));
     }
-    let reasons: BTreeSet<String> = stores
-        .iter()
-        .flat_map(|(store, of)| of.lacks.iter().map(move |(lack, why)| format!("- {store} lacks {lack}: {why}\n")))
-        .collect();
-    text + "\n" + &reasons.into_iter().collect::<String>()
+    text + "\n"
 }

@@ -2,9 +2,8 @@
 
 use crate::child::role_in;
 use crate::report::Report;
-use crate::{Broken, Check, Effort, Fixture, Law, Place, Port, Trial, Verdict};
+use crate::{Broken, Check, Effort, Fixture, Lack, Law, Place, Port, Trial, Verdict};
 use core::time::Duration;
-use portolan_kernel::ports::Capability;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::panic::AssertUnwindSafe;
@@ -23,8 +22,8 @@ pub enum Outcome {
     Kept {
         /// How many checks ran.
         checks: usize,
-        /// The capabilities whose checks were turned round, and the author's reasons.
-        lacked: BTreeMap<Capability, &'static str>,
+        /// What is lacked, so that checks were turned round, and the author's reasons.
+        lacked: BTreeMap<&'static str, &'static str>,
     },
     /// No check found it broken, and one could not be made: the law is not proven.
     NotRun {
@@ -44,17 +43,23 @@ pub enum Outcome {
     Unreachable(Broken),
 }
 
-/// What a check that found nothing broken has to say: the capability that the store lacks, with the author's reason,
+/// What a check that found nothing broken has to say: what is lacked, with the author's reason,
 /// and why the check could not be made.
-type Checked = (Option<(Capability, &'static str)>, Option<&'static str>);
+type Checked = (Option<(&'static str, &'static str)>, Option<&'static str>);
 
-/// Runs laws against the stores of one fixture.
-#[derive(Clone)]
+/// Runs laws against what one fixture opens.
 pub struct Runner<P: Port + ?Sized> {
     fixture: Arc<dyn Fn() -> Fixture<P> + Send + Sync>,
     effort: Effort,
     time_limit: Duration,
     entry: Option<String>,
+}
+
+impl<P: Port + ?Sized> Clone for Runner<P> {
+    fn clone(&self) -> Self {
+        let Self { fixture, effort, time_limit, entry } = self;
+        Self { fixture: fixture.clone(), effort: *effort, time_limit: *time_limit, entry: entry.clone() }
+    }
 }
 
 impl<P: Port + ?Sized> core::fmt::Debug for Runner<P> {
@@ -113,7 +118,7 @@ impl<P: Port + ?Sized> Runner<P> {
         }
     }
 
-    /// Runs one check, or what it turns into for a store that lacks what it needs.
+    /// Runs one check, or what it turns into where something that it needs is lacked.
     fn judge_check(&self, law: &'static str, check: &Check<P>) -> Result<Checked, (Broken, bool)> {
         let (run, needs) = (check.run, check.needs);
         let place = Place::fresh()
@@ -123,11 +128,12 @@ impl<P: Port + ?Sized> Runner<P> {
             let lacked = needs.iter().find_map(|need| Some((*need, *lacked.get(need)?)));
             let verdict = runtime.block_on(async {
                 match lacked {
-                    Some((capability, _)) => P::without(trial, capability).await,
+                    Some((lack, _)) => P::without(trial, lack).await,
                     None => run(trial).await,
                 }
             });
             let unreachable = trial.unreachable.borrow().is_some();
+            let lacked = lacked.map(|(lack, why)| (lack.as_str(), why));
             verdict.map(|()| (lacked, trial.not_run.get())).map_err(|broken| (broken, unreachable))
         })
         .unwrap_or_else(|broken| Err((broken, false)))
@@ -185,9 +191,7 @@ impl<P: Port + ?Sized> Runner<P> {
         match spawned.map(|_| ended.recv_timeout(limit)) {
             Ok(Ok(Ok(result))) => Ok(result),
             Ok(Ok(Err(panic))) => Err(Broken::new("the check as a whole", "no panic", panic)),
-            Ok(Err(_)) => {
-                Err(Broken::new("the check as a whole", format!("an end within {limit:?}"), "the store hangs"))
-            }
+            Ok(Err(_)) => Err(Broken::new("the check as a whole", format!("an end within {limit:?}"), "it hangs")),
             Err(error) => Err(Broken::new("the check as a whole", "a thread to run on", error.to_string())),
         }
     }

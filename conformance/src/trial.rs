@@ -4,7 +4,6 @@ use crate::child::Child;
 use crate::{Broken, Fixture, Place, Port, TestClock, Verdict};
 use core::fmt;
 use core::time::Duration;
-use portolan_kernel::ports::Capability;
 use std::panic::Location;
 use std::path::Path;
 use std::sync::Arc;
@@ -37,7 +36,7 @@ impl<P: Port + ?Sized> fmt::Debug for Trial<P> {
     }
 }
 
-impl<P: Port + ?Sized> Trial<P> {
+impl<P: Port<Site = Place> + ?Sized> Trial<P> {
     /// Opens the store: the first time a new one, later the same one again. Drop the handle before to
     /// reopen, keep it to have two.
     ///
@@ -47,15 +46,7 @@ impl<P: Port + ?Sized> Trial<P> {
     #[track_caller]
     pub fn open(&self) -> impl Future<Output = Verdict<Arc<P>>> {
         let at = Location::caller();
-        async move {
-            let first = !self.opened.replace(true);
-            self.try_open().await.map_err(|error| {
-                if first {
-                    *self.unreachable.borrow_mut() = Some(error.clone());
-                }
-                Broken::new("opening the store at its place", "an open store", error).at(at)
-            })
-        }
+        self.open_site(&self.place, at)
     }
 
     /// Opens the store where that may be refused.
@@ -65,6 +56,24 @@ impl<P: Port + ?Sized> Trial<P> {
     /// What the fixture's `open` said.
     pub async fn try_open(&self) -> Result<Arc<P>, String> {
         self.fixture.open(&self.place).await
+    }
+
+    /// Opens a store at another place than the trial's own.
+    pub(crate) async fn open_at(&self, place: &Place) -> Result<Arc<P>, String> {
+        self.fixture.open(place).await
+    }
+}
+
+impl<P: Port + ?Sized> Trial<P> {
+    /// Opens what is on trial at a site. When the first opening fails, it cannot be reached at all.
+    pub(crate) async fn open_site(&self, site: &P::Site, at: &'static Location<'static>) -> Verdict<Arc<P>> {
+        let first = !self.opened.replace(true);
+        self.fixture.open(site).await.map_err(|error| {
+            if first {
+                *self.unreachable.borrow_mut() = Some(error.clone());
+            }
+            Broken::new("opening what is on trial", "it opens", error).at(at)
+        })
     }
 
     /// The place.
@@ -77,9 +86,9 @@ impl<P: Port + ?Sized> Trial<P> {
         self.place.test_clock()
     }
 
-    /// Whether the author declares the capability.
-    pub fn has(&self, capability: Capability) -> bool {
-        !self.fixture.lacked().contains_key(&capability)
+    /// Whether the author declares that it has this.
+    pub fn has(&self, lack: P::Lack) -> bool {
+        !self.fixture.lacked().contains_key(&lack)
     }
 
     /// How often to repeat what an adapter's run repeats `normal` times.
@@ -109,11 +118,6 @@ impl<P: Port + ?Sized> Trial<P> {
             Some(Ok(())) => Ok(true),
             Some(Err(error)) => Err(Broken::new("the hook that damages the store", "damaged bytes", error)),
         }
-    }
-
-    /// Opens a store at another place than the trial's own.
-    pub(crate) async fn open_at(&self, place: &Place) -> Result<Arc<P>, String> {
-        self.fixture.open(place).await
     }
 
     /// Damages the bytes stored at a place: by the author's hook, or else by flipping a bit wherever a file of

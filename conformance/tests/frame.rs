@@ -43,14 +43,14 @@ fn in_memory(place: &Place) -> ReferenceStore {
 fn a_store_that_hangs_is_named() {
     let asleep =
         || Fixture::event_store(async |_: &Place| std::future::pending::<Result<ReferenceStore, String>>().await);
-    assert_eq!(broken(judged(&laws::es_01_revisions(), asleep)).actual, "the store hangs");
+    assert_eq!(broken(judged(&laws::es_01_revisions(), asleep)).actual, "it hangs");
     let blocked = || {
         Fixture::event_store(async |place: &Place| {
             std::thread::sleep(Duration::from_secs(1));
             Ok::<_, String>(in_memory(place))
         })
     };
-    assert_eq!(broken(judged(&laws::es_01_revisions(), blocked)).actual, "the store hangs");
+    assert_eq!(broken(judged(&laws::es_01_revisions(), blocked)).actual, "it hangs");
 }
 
 #[test]

@@ -1,10 +1,12 @@
 //! Checks turned round: what a store that lacks a capability has to do instead.
 
 use crate::ask::{Ask, Store, event, key, name, one};
-use crate::rows::{AskRows, account, accounts, named};
+use crate::bus::{Crossing, World, add, sent};
 use crate::{Broken, Trial, Verdict, expect, expect_eq, expect_is};
+use crate::rows::{AskRows, account, accounts, named};
 use portolan_kernel::ports::{
-    AppendError, Capability, EventStore, LeaseStore, ReadModelStore, Snapshot, SnapshotError, SnapshotStore,
+    AppendError, Capability, CommandBus, CommandError, EventStore, LeaseStore, ReadModelStore, Snapshot,
+    SnapshotError, SnapshotStore,
 };
 use portolan_kernel::values::{
     Append, Checkpoint, Expected, Find, Guard, Move, Name, Query, Revision, Timestamp, Token,
@@ -70,6 +72,29 @@ pub(crate) async fn snapshot_store_without(trial: &Trial<dyn SnapshotStore>, lac
     drop(store);
     let loaded = trial.open().await?.load(name("a-1"), name("k"), None).await.map_err(failed)?;
     expect!(loaded.is_none() || loaded == Some(saved), "the snapshot or none in the next life, not {loaded:?}");
+    Ok(())
+}
+
+/// A bus that something cannot cross refuses it or leaves it out, and never makes something else of it.
+pub(crate) async fn command_bus_without(trial: &Trial<dyn CommandBus>, lacked: Crossing) -> Verdict {
+    let world = World::new(trial);
+    let (app, tally) = (world.start().await?, world.own("a"));
+    match lacked {
+        Crossing::TypedBodies => {
+            let outcome = app.bus.dispatch(sent(add(&tally, &[1]))).await;
+            expect_is!(outcome, Err(CommandError::Malformed(_)), "a typed body");
+            expect_eq!(world.log().await?.len(), 0, "events after the refusal");
+        }
+        Crossing::Descriptions => {
+            for info in app.bus.commands() {
+                expect!(info.description.is_empty() && info.schema.is_none(), "no more than the name of {}", info.name);
+            }
+        }
+        Crossing::Correlation => {
+            let receipt = app.took(crate::bus::encoded(&add(&tally, &[1]))).await?;
+            expect_eq!(receipt.correlation, None, "the correlation of a receipt");
+        }
+    }
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 mod cancellation;
 mod capabilities;
 mod checkpoints;
+mod commands;
 mod concurrency;
 mod durability;
 mod durable_rows;
@@ -29,11 +30,12 @@ mod subscriptions;
 mod world;
 
 use crate::Law;
-use portolan_kernel::ports::{EventStore, LeaseStore, ReadModelStore, SnapshotStore};
+use portolan_kernel::ports::{CommandBus, EventStore, LeaseStore, ReadModelStore, SnapshotStore};
 
 pub use cancellation::*;
 pub use capabilities::*;
 pub use checkpoints::*;
+pub use commands::*;
 pub use concurrency::*;
 pub use durability::*;
 pub use durable_rows::*;
@@ -123,6 +125,36 @@ macro_rules! __snapshot_store_list {
 #[must_use]
 pub fn snapshot_store() -> Vec<Law<dyn SnapshotStore>> {
     crate::__snapshot_store_list! { as_vec }
+}
+
+/// The laws of `CommandBus`, in order: what `command_bus_laws!` makes tests of.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __command_bus_list {
+    ($($then:tt)*) => {
+        $($then)*! {
+            cb_01_names,
+            cb_02_validation,
+            cb_03_middleware,
+            cb_04_repetition,
+            cb_05_conflicts,
+            cb_06_decisions,
+            cb_07_provenance,
+            cb_08_deadlines,
+            cb_09_waiting,
+            cb_10_order,
+            cb_11_context,
+            cb_12_shutdown,
+            cb_13_transport,
+            cb_model,
+        }
+    };
+}
+
+/// The laws of the port `CommandBus`.
+#[must_use]
+pub fn command_bus() -> Vec<Law<dyn CommandBus>> {
+    crate::__command_bus_list! { as_vec }
 }
 
 /// The laws of `ReadModelStore`, in order: what `read_model_store_laws!` makes tests of.

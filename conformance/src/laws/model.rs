@@ -6,7 +6,8 @@
 
 use crate::ask::{Ask, Store, event, name};
 use crate::law::law;
-use crate::{Broken, Model, Place, Trial, Verdict, expect_eq};
+use crate::{Broken, Model, Place, Port, Trial, Verdict, expect_eq};
+use core::fmt;
 use core::time::Duration;
 use portolan_kernel::ports::{AppendError, Capability, EventStore};
 use portolan_kernel::values::{
@@ -144,22 +145,32 @@ fn step(durable: bool) -> impl Strategy<Value = Step> {
 }
 
 async fn random_histories(trial: &Trial<dyn EventStore>) -> Verdict {
+    let history = prop::collection::vec(step(trial.has(Capability::Durability)), 1..20);
+    play_random(trial, 200, history, async |steps| History::play(trial, steps).await).await
+}
+
+/// Plays random histories, by default so many, and names the shortest one that goes wrong.
+pub(super) async fn play_random<P: Port + ?Sized, S: fmt::Debug>(
+    trial: &Trial<P>,
+    cases: usize,
+    history: impl Strategy<Value = Vec<S>>,
+    play: impl AsyncFn(&[S]) -> Verdict,
+) -> Verdict {
     let number = |variable| std::env::var(variable).ok().and_then(|text| text.parse::<u64>().ok());
-    let cases = number(CASES).and_then(|cases| u32::try_from(cases).ok());
+    let asked = number(CASES).and_then(|cases| u32::try_from(cases).ok());
     let config = Config {
-        cases: cases.unwrap_or(u32::try_from(trial.rounds(200)).unwrap_or(1)),
+        cases: asked.unwrap_or(u32::try_from(trial.rounds(cases)).unwrap_or(1)),
         rng_algorithm: RngAlgorithm::ChaCha,
         rng_seed: RngSeed::Fixed(number(SEED).unwrap_or(1)),
         failure_persistence: None,
         max_shrink_iters: u32::try_from(trial.rounds(300)).unwrap_or(1),
         ..Config::default()
     };
-    let history = prop::collection::vec(step(trial.has(Capability::Durability)), 1..20);
     let runtime = tokio::runtime::Handle::current();
     let last = std::cell::RefCell::new(None);
     let result = tokio::task::block_in_place(|| {
         TestRunner::new(config).run(&history, |steps| {
-            runtime.block_on(History::play(trial, &steps)).map_err(|broken| {
+            runtime.block_on(play(&steps)).map_err(|broken| {
                 let reason = broken.actual.clone();
                 *last.borrow_mut() = Some(broken);
                 TestCaseError::fail(reason)
@@ -170,7 +181,7 @@ async fn random_histories(trial: &Trial<dyn EventStore>) -> Verdict {
         Ok(()) => Ok(()),
         Err(TestError::Fail(_, steps)) => {
             // Once more, for the words about the shortest history.
-            let again = tokio::task::block_in_place(|| runtime.block_on(History::play(trial, &steps)));
+            let again = tokio::task::block_in_place(|| runtime.block_on(play(&steps)));
             let broken = again.err().or_else(|| last.take());
             let mut broken =
                 broken.unwrap_or_else(|| Broken::new("a random history", "the predicted answers", "others"));

@@ -318,3 +318,15 @@ pub trait CommandBus: Send + Sync {
     /// The commands it takes, by name.
     fn commands(&self) -> Vec<CommandInfo>;
 }
+
+/// A shared bus is a bus.
+#[async_trait]
+impl<B: CommandBus + ?Sized> CommandBus for Arc<B> {
+    async fn dispatch(&self, command: CommandEnvelope) -> Result<Receipt, CommandError> {
+        (**self).dispatch(command).await
+    }
+
+    fn commands(&self) -> Vec<CommandInfo> {
+        (**self).commands()
+    }
+}

@@ -2,7 +2,8 @@
 //!
 //! An application writes four things by hand, and nothing else: its events ([`Event`]), its commands
 //! ([`Command`]), its reasons to refuse ([`Rejection`]), and the fold and decisions that tie them together
-//! ([`Aggregate`], [`Decide`]). Serde does the rest: [`variant`] turns an enum into named payloads and back.
+//! ([`Aggregate`], [`Decide`]). Serde does the rest: [`variant`] turns an enum into named payloads and back. With the
+//! feature `macros` there is a derive of the same name for each of the first three.
 
 mod aggregate;
 mod codec;
@@ -12,7 +13,11 @@ mod decision_model;
 mod digest;
 mod event;
 mod rejection;
+#[cfg(feature = "macros")]
+pub mod schema;
 mod upcasting;
+#[cfg(feature = "validator")]
+pub mod validation;
 pub mod variant;
 
 pub use aggregate::{Aggregate, CommandVisitor, Commands, Decide, Decision, SnapshotPolicy};
@@ -24,3 +29,9 @@ pub use digest::digest;
 pub use event::{EncodeError, Event, EventError, RecordedAs, new_event};
 pub use rejection::Rejection;
 pub use upcasting::{DecodeError, DecodeReason, MAX_HOPS, Upcasters, decode_recorded};
+
+#[cfg(feature = "macros")]
+pub use portolan_macros::{Command, Event, JsonSchema, Rejection};
+/// The trait. Its derive is ours, which needs no dependency on schemars; the glob is what lets one name have both.
+#[cfg(feature = "macros")]
+pub use schema::trait_alone::*;

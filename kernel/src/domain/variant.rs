@@ -103,6 +103,13 @@ pub fn fields<T: Serialize + ?Sized>(value: &T) -> Value {
     encode(value).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
 }
 
+/// The value with this code, among `codes` as in [`decode_as`], and these fields, if there is one.
+#[must_use]
+pub fn from_parts<T: DeserializeOwned>(codes: &[&str], code: &str, fields: &Value) -> Option<T> {
+    let payload = Json::encode(fields).ok()?;
+    decode_as::<Json, T>(codes, code, &payload).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

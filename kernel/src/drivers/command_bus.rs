@@ -51,6 +51,21 @@ pub enum RegisterError {
         /// What was registered second.
         second: &'static str,
     },
+    /// A command's streams are of another category than the aggregate that decides on it.
+    #[error(
+        "the command {command} is for streams of category {category:?}, and {aggregate}, which decides on it, is of \
+         category {expected:?}; correct its stream, or let another aggregate decide"
+    )]
+    OtherCategory {
+        /// The command.
+        command: Name,
+        /// The category of its streams.
+        category: &'static str,
+        /// What decides on it.
+        aggregate: &'static str,
+        /// The category of that.
+        expected: &'static str,
+    },
     /// The name is none.
     #[error("{of} has no usable name: {source}")]
     InvalidName {
@@ -105,6 +120,11 @@ impl Registration<'_> {
     fn add<A: Decide<C>, C: StreamCommand>(&mut self) -> Result<(), RegisterError> {
         let by = type_name::<A>();
         let name = Name::new(C::NAME).map_err(|source| RegisterError::InvalidName { of: type_name::<C>(), source })?;
+        if let Some(category) = C::CATEGORY
+            && category != A::CATEGORY
+        {
+            return Err(RegisterError::OtherCategory { command: name, category, aggregate: by, expected: A::CATEGORY });
+        }
         let handler = Box::new(Decided::<A, C>(PhantomData));
         match self.handlers.get(&name) {
             Some(first) => Err(RegisterError::NameTaken { name, first: first.by, second: by }),

@@ -25,3 +25,6 @@ pub use query_bus::{LocalQueryBus, QueryBusExt, QueryContext, QueryHandler, Ques
 pub use reading::EventStoreExt;
 pub use send::{CommandBusExt, Sending};
 pub use subscription::{Delivery, From, SubscribeError, Subscription, Subscriptions};
+
+#[cfg(feature = "macros")]
+pub use portolan_macros::Query;

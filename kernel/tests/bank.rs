@@ -120,13 +120,15 @@ async fn names_are_registered_once() {
     assert!(matches!(shared, BuildError::SnapshotKind { category: "account", .. }), "{shared}");
     let twice = builder(&store).aggregate::<Account>().aggregate::<Account>().build().await.unwrap_err();
     assert!(
-        matches!(&twice, BuildError::Command(RegisterError::NameTaken { name, .. }) if *name == "open-account"),
+        matches!(&twice, BuildError::Command(RegisterError::Twice { name, .. }) if *name == "open-account"),
         "{twice}"
     );
     let twice = builder(&store).query(balance).query(balance).build().await.unwrap_err();
+    assert!(matches!(&twice, BuildError::Query(RegisterError::Twice { name, .. }) if *name == "balance"), "{twice}");
+    let taken = builder(&store).aggregate::<Account>().aggregate::<Odd<3>>().build().await.unwrap_err();
     assert!(
-        matches!(&twice, BuildError::Query(RegisterError::NameTaken { name, .. }) if *name == "balance"),
-        "{twice}"
+        matches!(&taken, BuildError::Command(RegisterError::NameTaken { name, .. }) if *name == "deposit"),
+        "{taken}"
     );
 }
 

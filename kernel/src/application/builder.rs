@@ -1,14 +1,17 @@
 //! Building an application, and shutting it down.
 
 use super::parts::{Ports, Runtime, Storage};
-use crate::domain::{Aggregate, Event, SnapshotPolicy, Upcasters};
-use crate::drivers::{Execution, Loader, LocalCommandBus, LocalQueryBus, QueryHandler, Question, RegisterError};
-use crate::ports::Upcaster;
+use super::registration::{AggregateRegistration, ModelRegistration};
+use crate::domain::{Aggregate, DecisionModel, Upcasters};
+use crate::drivers::{
+    BusOptions, CommandHandlers, Execution, Hooked, Hooks, Loader, LocalCommandBus, LocalQueryBus, Middleware,
+    QueryHandler, Question, RegisterError,
+};
+use crate::ports::{Capability, ProjectionRegistry, Upcaster};
 use crate::values::EventType;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::any::type_name;
 use core::fmt;
 
 /// An application: aggregates and queries over a storage, on a runtime.
@@ -23,7 +26,11 @@ pub struct Application {
 pub struct ApplicationBuilder {
     storage: Storage,
     runtime: Runtime,
-    aggregates: Vec<Registration>,
+    options: BusOptions,
+    aggregates: Vec<AggregateRegistration>,
+    models: Vec<ModelRegistration>,
+    middleware: Vec<Arc<dyn Middleware>>,
+    projections: Option<Arc<dyn ProjectionRegistry>>,
     queries: Vec<Box<dyn RegisterQuery>>,
     upcasters: Vec<Arc<dyn Upcaster>>,
 }
@@ -31,18 +38,10 @@ pub struct ApplicationBuilder {
 trait RegisterQuery: FnOnce(&mut LocalQueryBus) -> Result<(), RegisterError> + Send {}
 impl<F: FnOnce(&mut LocalQueryBus) -> Result<(), RegisterError> + Send> RegisterQuery for F {}
 
-struct Registration {
-    aggregate: &'static str,
-    category: &'static str,
-    events_category: &'static str,
-    snapshots: SnapshotPolicy,
-    register: fn(&mut LocalCommandBus) -> Result<(), RegisterError>,
-}
-
 impl fmt::Debug for ApplicationBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let aggregates = self.aggregates.iter().map(|registration| registration.aggregate);
-        f.debug_set().entries(aggregates).finish()
+        f.debug_set().entries(aggregates).entries(self.models.iter().map(|registration| registration.model)).finish()
     }
 }
 
@@ -50,7 +49,8 @@ impl fmt::Debug for ApplicationBuilder {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
-    /// Two commands have one name, or a command's name is none.
+    /// Two commands have one name, a command's name is none, or its streams are of another category than what
+    /// decides on it.
     #[error("commands: {0}")]
     Command(#[source] RegisterError),
     /// Two queries have one name, or a query's name is none.
@@ -90,6 +90,12 @@ pub enum BuildError {
         /// What was registered second.
         second: &'static str,
     },
+    /// A decision model needs guards, and the store does not take them.
+    #[error("{model} decides under a guard, and this store does not support that; take another store, or an aggregate")]
+    NoGuard {
+        /// The model.
+        model: &'static str,
+    },
     /// Two upcasters start from one version of one type.
     #[error("two upcasters start from version {version} of {event_type}; a version has one way on")]
     Upcaster {
@@ -103,8 +109,17 @@ pub enum BuildError {
 impl Application {
     /// An application over this storage, on this runtime.
     pub fn builder(storage: impl Into<Storage>, runtime: Runtime) -> ApplicationBuilder {
-        let (aggregates, queries, upcasters) = (Vec::new(), Vec::new(), Vec::new());
-        ApplicationBuilder { storage: storage.into(), runtime, aggregates, queries, upcasters }
+        ApplicationBuilder {
+            storage: storage.into(),
+            runtime,
+            options: BusOptions::default(),
+            aggregates: Vec::new(),
+            models: Vec::new(),
+            middleware: Vec::new(),
+            projections: None,
+            queries: Vec::new(),
+            upcasters: Vec::new(),
+        }
     }
 
     /// What the application offers, for a server or a caller in this process.
@@ -126,14 +141,36 @@ impl Application {
 impl ApplicationBuilder {
     /// Lets this aggregate decide on its commands.
     pub fn aggregate<A: Aggregate>(mut self) -> Self {
-        self.aggregates.push(Registration {
-            aggregate: type_name::<A>(),
-            category: A::CATEGORY,
-            events_category: A::Event::CATEGORY,
-            snapshots: A::snapshots(),
-            register: LocalCommandBus::register::<A>,
-        });
+        self.aggregates.push(AggregateRegistration::of::<A>());
         self
+    }
+
+    /// Lets this model decide on its command. When to take a model and when an aggregate stands at
+    /// [`DecisionModel`].
+    pub fn decision<M: DecisionModel>(mut self) -> Self {
+        self.models.push(ModelRegistration::of::<M>());
+        self
+    }
+
+    /// Has every command go through this middleware, inside of those registered before (CB-03).
+    pub fn middleware(mut self, middleware: impl Middleware + 'static) -> Self {
+        self.middleware.push(Arc::new(middleware));
+        self
+    }
+
+    /// Has these hooks look on at every command, inside of what was registered before (CB-03).
+    pub fn hooks(self, hooks: impl Hooks + 'static) -> Self {
+        self.middleware(Hooked::new(hooks))
+    }
+
+    /// The projections that commands can wait for (CB-09). Without, a command that waits is refused.
+    pub fn projections(self, projections: Arc<dyn ProjectionRegistry>) -> Self {
+        Self { projections: Some(projections), ..self }
+    }
+
+    /// The limits of the command bus, in place of the usual ones.
+    pub fn options(self, options: BusOptions) -> Self {
+        Self { options, ..self }
     }
 
     /// Lets this handler answer such questions: an `async fn(Q, QueryContext) -> Result<Reply<Q::Answer>,
@@ -164,50 +201,32 @@ impl ApplicationBuilder {
         }
         let (storage, runtime) = (self.storage, self.runtime);
         let loader = Loader::new(storage.events.clone(), storage.snapshots, Arc::new(upcasters));
-        let execution =
-            Execution::new(loader.clone(), runtime.clock, runtime.ids, runtime.sleep, runtime.spawn.clone());
+        let has_guards = storage.events.capabilities().has(Capability::Guard);
+        let execution = Execution::new(
+            loader.clone(),
+            runtime.clock,
+            runtime.ids,
+            runtime.sleep,
+            runtime.spawn.clone(),
+            self.options,
+        );
 
-        let mut commands = LocalCommandBus::new(execution);
+        let mut handlers = CommandHandlers::new();
         for (n, registration) in self.aggregates.iter().enumerate() {
             registration.check(&self.aggregates[..n])?;
-            (registration.register)(&mut commands).map_err(BuildError::Command)?;
+            (registration.register)(&mut handlers).map_err(BuildError::Command)?;
+        }
+        for registration in &self.models {
+            registration.check(has_guards)?;
+            (registration.register)(&mut handlers).map_err(BuildError::Command)?;
         }
         let mut queries = LocalQueryBus::new(loader);
         for register in self.queries {
             register(&mut queries).map_err(BuildError::Query)?;
         }
+        let commands = LocalCommandBus::new(execution, handlers, self.middleware, self.projections);
         let commands = Arc::new(commands);
         let ports = Ports::new(commands.clone(), Arc::new(queries), storage.events, runtime.spawn);
         Ok(Application { ports, commands })
-    }
-}
-
-impl Registration {
-    /// What its own types say of each other, and of what was registered before.
-    fn check(&self, before: &[Self]) -> Result<(), BuildError> {
-        let Self { aggregate, category, events_category: events, .. } = *self;
-        if category.is_empty() || category.char_indices().any(|(at, c)| at > 0 && c == '-') {
-            return Err(BuildError::Category { category, aggregate });
-        }
-        if category != events {
-            return Err(BuildError::CategoriesDiffer { aggregate, category, events });
-        }
-        match before.iter().find(|first| self.shares_snapshots_with(first)) {
-            Some(first) => Err(BuildError::SnapshotKind {
-                category,
-                kind: self.snapshots.kind,
-                first: first.aggregate,
-                second: aggregate,
-            }),
-            None => Ok(()),
-        }
-    }
-
-    fn shares_snapshots_with(&self, other: &Self) -> bool {
-        self.category == other.category
-            && self.snapshots.kind == other.snapshots.kind
-            && self.snapshots.every.is_some()
-            && other.snapshots.every.is_some()
-            && self.aggregate != other.aggregate
     }
 }

@@ -2,6 +2,7 @@
 
 mod builder;
 mod parts;
+mod registration;
 
 pub use builder::{Application, ApplicationBuilder, BuildError};
 pub use parts::{Ports, Runtime, Storage};

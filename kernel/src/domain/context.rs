@@ -1,4 +1,4 @@
-//! The context of a decision: time, actor and ids. A decision knows nothing else of the world.
+//! The context of a decision: time, actor, tenant and ids. A decision knows nothing else of the world.
 
 use crate::values::{EventId, Timestamp};
 use alloc::string::String;
@@ -78,6 +78,7 @@ pub struct Context {
     seed: IdSeed,
     now: Timestamp,
     actor: Option<String>,
+    tenant: Option<String>,
     given: Cell<u32>,
 }
 
@@ -85,7 +86,7 @@ impl Context {
     /// The context of a decision at this time whose ids derive from this seed.
     #[must_use]
     pub fn new(seed: IdSeed, now: Timestamp) -> Self {
-        Self { seed, now, actor: None, given: Cell::new(0) }
+        Self { seed, now, actor: None, tenant: None, given: Cell::new(0) }
     }
 
     /// A context for tests of decisions: at the epoch, by nobody, with the same ids each time.
@@ -106,6 +107,12 @@ impl Context {
         Self { actor, ..self }
     }
 
+    /// The same context in this tenant.
+    #[must_use]
+    pub fn in_tenant(self, tenant: Option<String>) -> Self {
+        Self { tenant, ..self }
+    }
+
     /// The time of the decision.
     #[must_use]
     pub fn now(&self) -> Timestamp {
@@ -116,6 +123,12 @@ impl Context {
     #[must_use]
     pub fn actor(&self) -> Option<&str> {
         self.actor.as_deref()
+    }
+
+    /// In which tenant, if any.
+    #[must_use]
+    pub fn tenant(&self) -> Option<&str> {
+        self.tenant.as_deref()
     }
 
     /// A new id, another one with each call; the same ones on every retry and repetition of the command.

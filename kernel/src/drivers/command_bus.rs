@@ -1,97 +1,48 @@
 //! The command bus of an application in its own process.
 
+use super::catch_up::CatchUp;
 use super::execution::Execution;
 use super::gate::Gate;
-use crate::domain::{Aggregate, CodecError, Command, CommandVisitor, Commands, Decide, Json, StreamCommand};
-use crate::ports::{Body, CommandBus, CommandEnvelope, CommandError, CommandInfo, Receipt, Source};
-use crate::values::{Format, InvalidName, Name};
+use super::handlers::CommandHandlers;
+use super::middleware::{Chain, Middleware, Watched};
+use super::progress::Progress;
+use crate::ports::{CommandBus, CommandEnvelope, CommandError, CommandInfo, ProjectionRegistry, Receipt, Sleep};
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
-use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use async_trait::async_trait;
-use core::any::{Any, type_name};
 use core::fmt;
-use core::marker::PhantomData;
+use core::time::Duration;
 
-/// Finds the handler by name, and has it decided and appended.
+/// Takes a command through middleware to its handler, has it decided and appended, and waits for projections.
 ///
-/// A typed body of the handler's own type is taken as it is; any other is decoded from JSON.
-#[derive(Debug)]
+/// All of that counts against the command's deadline, and is drained by shutdown.
 pub struct LocalCommandBus {
-    execution: Execution,
-    handlers: BTreeMap<Name, Registered>,
+    core: Arc<Core>,
+    chain: Chain,
+    sleep: Arc<dyn Sleep>,
     gate: Gate,
 }
 
-struct Registered {
-    handler: Box<dyn Handler>,
-    by: &'static str,
-    info: CommandInfo,
-}
-
-impl fmt::Debug for Registered {
+impl fmt::Debug for LocalCommandBus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.by)
+        f.debug_struct("LocalCommandBus").field("handlers", &self.core.handlers).finish_non_exhaustive()
     }
-}
-
-/// Why a handler cannot be registered. It is a mistake of the application.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum RegisterError {
-    /// Two handlers have one name (CB-01).
-    #[error("{first} and {second} both answer to the name {name}; give one of them another name")]
-    NameTaken {
-        /// The name.
-        name: Name,
-        /// What was registered first.
-        first: &'static str,
-        /// What was registered second.
-        second: &'static str,
-    },
-    /// A command's streams are of another category than the aggregate that decides on it.
-    #[error(
-        "the command {command} is for streams of category {category:?}, and {aggregate}, which decides on it, is of \
-         category {expected:?}; correct its stream, or let another aggregate decide"
-    )]
-    OtherCategory {
-        /// The command.
-        command: Name,
-        /// The category of its streams.
-        category: &'static str,
-        /// What decides on it.
-        aggregate: &'static str,
-        /// The category of that.
-        expected: &'static str,
-    },
-    /// The name is none.
-    #[error("{of} has no usable name: {source}")]
-    InvalidName {
-        /// What has it.
-        of: &'static str,
-        /// What is wrong with it.
-        source: InvalidName,
-    },
 }
 
 impl LocalCommandBus {
-    /// A bus without handlers.
+    /// A bus with these handlers, middleware (the first outermost) and projections to wait for.
     #[must_use]
-    pub fn new(execution: Execution) -> Self {
-        Self { execution, handlers: BTreeMap::new(), gate: Gate::default() }
-    }
-
-    /// Lets the aggregate decide on its commands.
-    ///
-    /// # Errors
-    ///
-    /// [`RegisterError`] when another handler has the name of one of them.
-    pub fn register<A: Aggregate>(&mut self) -> Result<(), RegisterError> {
-        let mut registration = Registration { handlers: &mut self.handlers, outcome: Ok(()) };
-        A::Commands::visit::<Registration<'_>>(&mut registration);
-        registration.outcome
+    pub fn new(
+        execution: Execution,
+        handlers: CommandHandlers,
+        middleware: Vec<Arc<dyn Middleware>>,
+        projections: Option<Arc<dyn ProjectionRegistry>>,
+    ) -> Self {
+        let (ids, sleep) = (execution.ids().clone(), execution.sleep().clone());
+        let catch_up = CatchUp { projections, ids, sleep: sleep.clone(), most: execution.options().catch_up };
+        let core = Arc::new(Core { execution, handlers, catch_up });
+        Self { chain: Chain::around(core.clone(), middleware), core, sleep, gate: Gate::default() }
     }
 
     /// Refuses new commands from now on, and waits until all accepted ones are finished (CB-12).
@@ -100,92 +51,61 @@ impl LocalCommandBus {
     }
 }
 
-struct Registration<'a> {
-    handlers: &'a mut BTreeMap<Name, Registered>,
-    outcome: Result<(), RegisterError>,
-}
-
-impl<A: Aggregate> CommandVisitor<A> for Registration<'_> {
-    fn command<C: StreamCommand>(&mut self)
-    where
-        A: Decide<C>,
-    {
-        if self.outcome.is_ok() {
-            self.outcome = self.add::<A, C>();
-        }
-    }
-}
-
-impl Registration<'_> {
-    fn add<A: Decide<C>, C: StreamCommand>(&mut self) -> Result<(), RegisterError> {
-        let by = type_name::<A>();
-        let name = Name::new(C::NAME).map_err(|source| RegisterError::InvalidName { of: type_name::<C>(), source })?;
-        if let Some(category) = C::CATEGORY
-            && category != A::CATEGORY
-        {
-            return Err(RegisterError::OtherCategory { command: name, category, aggregate: by, expected: A::CATEGORY });
-        }
-        let handler = Box::new(Decided::<A, C>(PhantomData));
-        match self.handlers.get(&name) {
-            Some(first) => Err(RegisterError::NameTaken { name, first: first.by, second: by }),
-            None => {
-                let info = CommandInfo::new(name.clone()).with_description(C::DESCRIPTION).with_schema(C::schema());
-                self.handlers.insert(name, Registered { handler, by, info });
-                Ok(())
-            }
-        }
-    }
-}
-
 #[async_trait]
 impl CommandBus for LocalCommandBus {
     async fn dispatch(&self, command: CommandEnvelope) -> Result<Receipt, CommandError> {
         let _inside = self.gate.enter().ok_or(CommandError::ShuttingDown)?;
-        match self.handlers.get(&command.name) {
-            Some(registered) => registered.handler.handle(&self.execution, command).await,
-            None => Err(CommandError::UnknownCommand(command.name)),
-        }
+        let within = command.within;
+        let progress = Arc::new(Progress::within(within));
+        let work = self.chain.start_with(progress.clone()).run(command);
+        limited(within, &*self.sleep, &progress, work).await
     }
 
     fn commands(&self) -> Vec<CommandInfo> {
-        self.handlers.values().map(|registered| registered.info.clone()).collect()
+        self.core.handlers.infos()
     }
 }
 
-#[async_trait]
-trait Handler: Send + Sync {
-    async fn handle(&self, execution: &Execution, command: CommandEnvelope) -> Result<Receipt, CommandError>;
-}
-
-/// The command `C` is decided by the aggregate `A`.
-struct Decided<A, C>(PhantomData<fn() -> (A, C)>);
-
-#[async_trait]
-impl<A: Decide<C>, C: StreamCommand> Handler for Decided<A, C> {
-    async fn handle(&self, execution: &Execution, command: CommandEnvelope) -> Result<Receipt, CommandError> {
-        let value = typed::<C>(command.body)?;
-        execution.execute::<A, C>(&value, command.id, command.metadata).await
+/// The work, within this time.
+async fn limited(
+    within: Option<Duration>,
+    sleep: &dyn Sleep,
+    progress: &Progress,
+    work: impl Future<Output = Result<Receipt, CommandError>>,
+) -> Result<Receipt, CommandError> {
+    match within {
+        None => work.await,
+        Some(Duration::ZERO) => {
+            progress.end();
+            progress.until(core::future::ready(()), work).await
+        }
+        Some(within) => progress.until(sleep.sleep(within), work).await,
     }
 }
 
-fn typed<C: Command>(body: Body) -> Result<Arc<C>, CommandError> {
-    let bytes = match body {
-        Body::Typed(value) => {
-            // Another type of the same name goes by its JSON, as it would over a wire.
-            if (&*value as &dyn Any).is::<C>() {
-                let value: Arc<dyn Any + Send + Sync> = value;
-                return value.downcast().map_err(|_| CommandError::Other(Source::new("a type is not what it is")));
-            }
-            value.encode().map_err(CommandError::Other)?
-        }
-        Body::Encoded(bytes, Format::Json) => bytes,
-        Body::Encoded(_, format) => {
-            return Err(CommandError::Malformed(alloc::format!("commands are taken as JSON, not as {format:?}")));
-        }
-    };
-    Json::decode_object(&bytes).map(Arc::new).map_err(|error| match error.into_violation() {
-        Ok(violation) => CommandError::Invalid(alloc::vec![violation]),
-        Err(CodecError::Malformed(reason)) => CommandError::Malformed(reason),
-        Err(other) => CommandError::Malformed(other.to_string()),
-    })
+/// What middleware surrounds.
+struct Core {
+    execution: Execution,
+    handlers: CommandHandlers,
+    catch_up: CatchUp,
+}
+
+#[async_trait]
+impl Watched for Core {
+    async fn dispatch(&self, command: CommandEnvelope, progress: &Progress) -> Result<Receipt, CommandError> {
+        // What the caller asked for has been running since dispatch; what a middleware set begins here.
+        let within = command.within.filter(|_| command.within != progress.asked());
+        limited(within, &**self.execution.sleep(), progress, self.carry_out(command, progress)).await
+    }
+}
+
+impl Core {
+    async fn carry_out(&self, mut command: CommandEnvelope, progress: &Progress) -> Result<Receipt, CommandError> {
+        let handler = self.handlers.of(&command.name)?;
+        self.catch_up.check(&command.wait_for)?;
+        let wait_for = core::mem::take(&mut command.wait_for);
+        let has_deadline = command.within.or(progress.asked()).is_some();
+        let receipt = progress.unless_over(handler.handle(&self.execution, command, progress)).await?;
+        self.catch_up.wait(receipt, wait_for, has_deadline, progress).await
+    }
 }

@@ -1,30 +1,25 @@
 //! Execution: load, decide, append, and again on a conflict.
 
+use super::appending::{told, unless_busy};
 use super::backoff::Backoff;
-use super::key::CommandKey;
 use super::loading::{LoadError, Loaded, Loader};
-use super::turns::Turns;
-use crate::domain::{Aggregate, Command, Context, Decide, IdSeed, Rejection, StreamCommand, new_event};
-use crate::ports::{AppendError, Clock, CommandError, IdSource, ReadError, Receipt, Sleep, Source, Spawn, Violation};
-use crate::values::{Append, Appended, EventId, Expected, Metadata, Name, Revision, StreamId};
+use super::options::BusOptions;
+use super::order::Order;
+use super::turns::{Full, Turns};
+use crate::domain::{Aggregate, Decide, Rejection, StreamCommand};
+use crate::ports::{AppendError, Clock, CommandError, IdSource, Receipt, Sleep, Source, Spawn, Violation};
+use crate::values::{Expected, InvalidName, Revision, StreamId};
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::any::type_name;
 use core::fmt;
-use core::time::Duration;
-
-/// How often a decision is made anew because others changed the stream.
-const CONFLICTS: u32 = 24;
-/// How often a busy store is asked again.
-const BUSY: u32 = 4;
-/// For how long: a store that has itself waited for a lock is not asked again.
-const PATIENCE: Duration = Duration::from_secs(2);
-/// How often an append of unknown outcome is repeated under its key.
-const UNKNOWN: u32 = 6;
 
 /// Carries decisions out. A clone is the same.
+///
+/// It keeps nothing of a command once that is done: its memory does not grow with the number of streams or ids.
 #[derive(Clone)]
 pub struct Execution {
     loader: Loader,
@@ -33,6 +28,7 @@ pub struct Execution {
     sleep: Arc<dyn Sleep>,
     spawn: Arc<dyn Spawn>,
     turns: Arc<Turns>,
+    options: BusOptions,
 }
 
 impl fmt::Debug for Execution {
@@ -41,46 +37,8 @@ impl fmt::Debug for Execution {
     }
 }
 
-/// Under what circumstances a command is carried out: its id and where it came from.
-#[derive(Debug, Clone)]
-struct Order {
-    key: Option<CommandKey>,
-    seed: IdSeed,
-    metadata: Metadata,
-}
-
-impl Order {
-    /// The order to carry out this command, with an id or, without one, once.
-    fn new<C: Command>(
-        command: &C,
-        id: Option<Name>,
-        mut metadata: Metadata,
-        ids: &dyn IdSource,
-    ) -> Result<Self, CommandError> {
-        let key = match id {
-            Some(id) => {
-                let digest = crate::domain::digest(command).map_err(|error| CommandError::Other(Source::new(error)))?;
-                let scope = super::command_scope(C::NAME, metadata.tenant.as_deref());
-                Some(CommandKey { scope, id, digest })
-            }
-            None => None,
-        };
-        let (seed, id) = match &key {
-            Some(key) => (key.seed(), key.id.to_string()),
-            None => {
-                let id = ids.new_id();
-                (IdSeed::fresh(id), id.to_string())
-            }
-        };
-        metadata.correlation.get_or_insert_with(|| seed.correlation_id().to_string());
-        metadata.causation = Some(id.clone());
-        metadata.command = Some(id);
-        Ok(Self { key, seed, metadata })
-    }
-}
-
 impl Execution {
-    /// Execution by this loader, on this runtime.
+    /// Execution by this loader, on this runtime, within these limits.
     #[must_use]
     pub fn new(
         loader: Loader,
@@ -88,8 +46,10 @@ impl Execution {
         ids: Arc<dyn IdSource>,
         sleep: Arc<dyn Sleep>,
         spawn: Arc<dyn Spawn>,
+        options: BusOptions,
     ) -> Self {
-        Self { loader, clock, ids, sleep, spawn, turns: Arc::new(Turns::new()) }
+        let turns = Arc::new(Turns::new(options.waiting, options.waiting_per_stream));
+        Self { loader, clock, ids, sleep, spawn, turns, options }
     }
 
     /// What it loads states with.
@@ -98,36 +58,46 @@ impl Execution {
         &self.loader
     }
 
+    pub(super) fn clock(&self) -> &dyn Clock {
+        &*self.clock
+    }
+
+    pub(super) fn ids(&self) -> &Arc<dyn IdSource> {
+        &self.ids
+    }
+
+    pub(super) fn sleep(&self) -> &Arc<dyn Sleep> {
+        &self.sleep
+    }
+
+    pub(super) fn options(&self) -> &BusOptions {
+        &self.options
+    }
+
+    pub(super) fn turns(&self) -> &Turns {
+        &self.turns
+    }
+
     /// Carries the command out: under an id that was used before, by returning the original receipt (CB-4);
     /// else by validating it, deciding, and appending the decision.
-    ///
-    /// # Errors
-    ///
-    /// [`CommandError`]; except after `Unknown`, the command had no effect.
-    ///
-    /// # Cancellation
-    ///
-    /// Dropping the future leaves all of the command's effect or none.
-    pub async fn execute<A: Decide<C>, C: StreamCommand>(
+    pub(super) async fn execute<A: Decide<C>, C: StreamCommand>(
         &self,
         command: &C,
-        id: Option<Name>,
-        metadata: Metadata,
+        order: &Order<'_>,
     ) -> Result<Receipt, CommandError> {
         let stream = stream_of::<A, C>(command)?;
-        let order = Order::new(command, id, metadata, &*self.ids)?;
         // Also what makes concurrent duplicates decide once: the second recalls what the first has done.
-        let _turn = self.turns.take(&stream).await;
-        if let Some(receipt) = self.recall(&order).await? {
+        let _turn = self.turns.take(&stream).await.map_err(busy)?;
+        if let Some(receipt) = self.recall(order).await? {
             return Ok(receipt);
         }
         let violations = command.validate();
         if !violations.is_empty() {
             return Err(CommandError::Invalid(violations));
         }
-        match self.decide_and_append::<A, C>(command, stream, &order).await {
+        match self.decide_and_append::<A, C>(command, stream, order).await {
             // A duplicate elsewhere may have taken effect since, and changed the state that now rejects.
-            Err(rejected @ CommandError::Rejected { .. }) => self.recall(&order).await?.ok_or(rejected),
+            Err(rejected @ CommandError::Rejected { .. }) => self.recall(order).await?.ok_or(rejected),
             outcome => outcome,
         }
     }
@@ -136,23 +106,22 @@ impl Execution {
         &self,
         command: &C,
         stream: StreamId,
-        order: &Order,
+        order: &Order<'_>,
     ) -> Result<Receipt, CommandError> {
-        let mut conflicts = self.backoff(CONFLICTS);
+        let mut conflicts = self.backoff(self.options.conflicts);
         let mut loaded = self.load::<A>(stream).await?;
         loop {
-            let decided = {
-                let context = Context::new(order.seed.clone(), self.clock.now()).by(order.metadata.actor.clone());
-                loaded.state.decide(command, &context).map_err(|rejection| rejection.to_error())?
-            };
+            let decided =
+                loaded.state.decide(command, &order.context(&*self.clock)).map_err(|rejection| rejection.to_error())?;
             if decided.is_empty() && order.key.is_none() {
-                return Ok(Receipt::new([(loaded.stream, loaded.revision)].into(), None, Vec::new(), false));
+                return Ok(order.nothing([(loaded.stream, loaded.revision)].into()));
             }
-            let (append, ids) = encode::<A>(&decided, &loaded, order)?;
-            match self.append(append).await {
-                Ok(appended) if appended.repeated => return original(order, appended),
+            let (append, ids) = order.append(decided.iter().map(|event| (event, loaded.stream.clone())))?;
+            let append = append.expect(loaded.stream.clone(), Expected::unchanged_since(loaded.revision));
+            match self.append(append, order).await {
+                Ok(appended) if appended.repeated => return order.original(appended),
                 Ok(appended) => {
-                    let receipt = Receipt::new(appended.streams, appended.last, ids, false);
+                    let receipt = order.receipt(appended, ids);
                     self.keep_snapshot(loaded, &decided);
                     return Ok(receipt);
                 }
@@ -160,62 +129,11 @@ impl Execution {
                     if !conflicts.pause().await {
                         return Err(CommandError::Conflict { stream, actual });
                     }
+                    order.progress.retried();
                     self.catch_up(&mut loaded).await?;
                 }
-                Err(AppendError::KeyReused { .. }) => return Err(CommandError::KeyReused),
-                Err(AppendError::Busy(source)) => return Err(CommandError::Busy(source)),
-                Err(AppendError::Unknown(source)) => return Err(CommandError::Unknown(source)),
-                Err(other) => return Err(CommandError::Other(Source::new(other))),
+                Err(other) => return Err(told(other)),
             }
-        }
-    }
-
-    /// Appends, asks a busy store again, and settles an unknown outcome by repeating the append under its key:
-    /// a store answers a repetition with what it has recorded.
-    async fn append(&self, append: Append) -> Result<Appended, AppendError> {
-        let (mut busy, mut unsettled) = (self.while_busy(), self.backoff(UNKNOWN));
-        let mut unknown = None;
-        loop {
-            match self.loader.events().append(append.clone()).await {
-                Err(AppendError::Busy(source)) => {
-                    if !busy.pause().await {
-                        return Err(unknown.map_or(AppendError::Busy(source), AppendError::Unknown));
-                    }
-                }
-                Err(AppendError::Unknown(source)) => {
-                    if append.key.is_none() || !unsettled.pause().await {
-                        return Err(AppendError::Unknown(source));
-                    }
-                    unknown = Some(source);
-                }
-                // These are judged after the key, or on it: the append of unknown outcome was not written, and
-                // can no longer be, because it expects the same and takes the same key.
-                settled @ (Ok(_) | Err(AppendError::Conflict { .. } | AppendError::KeyReused { .. })) => {
-                    return settled;
-                }
-                Err(other) => return Err(unknown.map_or(other, AppendError::Unknown)),
-            }
-        }
-    }
-
-    /// The receipt of an earlier command under the same id, if there was one.
-    async fn recall(&self, order: &Order) -> Result<Option<Receipt>, CommandError> {
-        let Some(key) = &order.key else { return Ok(None) };
-        let mut busy = self.while_busy();
-        let recalled = loop {
-            match self.loader.events().recall(key.scope.clone(), key.id.clone()).await {
-                Err(ReadError::Busy(source)) => {
-                    if !busy.pause().await {
-                        return Err(CommandError::Busy(source));
-                    }
-                }
-                other => break other.map_err(|error| CommandError::Other(Source::new(error)))?,
-            }
-        };
-        match recalled {
-            None => Ok(None),
-            Some(recalled) if recalled.digest != key.digest => Err(CommandError::KeyReused),
-            Some(recalled) => original(order, recalled.appended).map(Some),
         }
     }
 
@@ -223,20 +141,18 @@ impl Execution {
         let mut busy = self.while_busy();
         loop {
             match self.loader.load(stream.clone()).await {
-                Err(LoadError::Read(ReadError::Busy(_))) if busy.pause().await => {}
-                outcome => return outcome,
+                Err(error) => unless_busy(error, &mut busy).await?,
+                loaded => return loaded,
             }
         }
     }
 
     async fn catch_up<A: Aggregate>(&self, loaded: &mut Loaded<A>) -> Result<(), LoadError> {
         let mut busy = self.while_busy();
-        loop {
-            match self.loader.catch_up(loaded).await {
-                Err(LoadError::Read(ReadError::Busy(_))) if busy.pause().await => {}
-                outcome => return outcome,
-            }
+        while let Err(error) = self.loader.catch_up(loaded).await {
+            unless_busy(error, &mut busy).await?;
         }
+        Ok(())
     }
 
     /// Keeps the state as a snapshot when one is due, on a task of its own: the command does not wait for it, and
@@ -257,63 +173,34 @@ impl Execution {
         }));
     }
 
-    fn while_busy(&self) -> Backoff<'_> {
-        self.backoff(BUSY).within(&*self.clock, PATIENCE)
-    }
-
-    fn backoff(&self, pauses: u32) -> Backoff<'_> {
+    pub(super) fn backoff(&self, pauses: u32) -> Backoff<'_> {
         Backoff::new(&*self.ids, &*self.sleep, pauses)
     }
 }
 
+pub(super) fn busy(full: Full) -> CommandError {
+    CommandError::Busy(Source::new(full))
+}
+
+/// What is wrong with a command whose fields make no name.
+pub(super) fn no_name(violations: Vec<Violation>, error: &InvalidName) -> CommandError {
+    // What the command itself finds wrong says more.
+    if !violations.is_empty() {
+        return CommandError::Invalid(violations);
+    }
+    CommandError::Invalid(alloc::vec![Violation::new("", "invalid-name", error.to_string())])
+}
+
 /// The stream of the command, which is one of the aggregate's.
 fn stream_of<A: Aggregate, C: StreamCommand>(command: &C) -> Result<StreamId, CommandError> {
-    let stream = command.stream().map_err(|error| {
-        // What the command itself finds wrong says more.
-        let mut violations = command.validate();
-        if violations.is_empty() {
-            violations.push(Violation::new("", "invalid-name", error.to_string()));
-        }
-        CommandError::Invalid(violations)
-    })?;
+    let stream = command.stream().map_err(|error| no_name(command.validate(), &error))?;
     if stream.category() != A::CATEGORY {
         let (command, category) = (C::NAME, stream.category());
-        let (aggregate, own) = (core::any::type_name::<A>(), A::CATEGORY);
+        let (aggregate, own) = (type_name::<A>(), A::CATEGORY);
         return Err(CommandError::Other(Source::new(format!(
             "the command {command} names the stream {stream} of category {category}, \
              and {aggregate}, which decides on it, is of category {own}"
         ))));
     }
     Ok(stream)
-}
-
-/// The decision as one append, and the ids of its events.
-fn encode<A: Aggregate>(
-    decided: &[A::Event],
-    loaded: &Loaded<A>,
-    order: &Order,
-) -> Result<(Append, Vec<EventId>), CommandError> {
-    let count = u32::try_from(decided.len()).map_err(|error| CommandError::Other(Source::new(error)))?;
-    let ids: Vec<_> = (0..count).map(|n| order.seed.event_id(n)).collect();
-    let metadata = order.metadata.encode();
-    let events = decided.iter().zip(&ids).map(|(event, id)| {
-        new_event(event, loaded.stream.clone(), *id, metadata.clone())
-            .map_err(|error| CommandError::Other(Source::new(error)))
-    });
-    let expected = Expected::unchanged_since(loaded.revision);
-    let append = Append::new(events.collect::<Result<Vec<_>, _>>()?).expect(loaded.stream.clone(), expected);
-    Ok(match &order.key {
-        Some(key) => (append.key(key.to_append(count)), ids),
-        None => (append, ids),
-    })
-}
-
-/// The receipt of what was appended under the order's key before.
-fn original(order: &Order, appended: Appended) -> Result<Receipt, CommandError> {
-    let events = order.key.as_ref().and_then(|key| key.event_ids(&appended));
-    let events = events.ok_or_else(|| {
-        let place = order.key.as_ref().map(CommandKey::place).unwrap_or_default();
-        CommandError::Other(Source::new(format!("{place} was not taken by a command; its note is of another form")))
-    })?;
-    Ok(Receipt::new(appended.streams, appended.last, events, true))
 }

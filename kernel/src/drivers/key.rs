@@ -48,6 +48,8 @@ pub(super) struct CommandKey {
     pub(super) scope: Name,
     pub(super) id: Name,
     pub(super) digest: [u8; 32],
+    /// What correlates its events, when that was given; else it derives from the key, like their ids.
+    pub(super) correlation: Option<String>,
 }
 
 impl CommandKey {
@@ -57,16 +59,19 @@ impl CommandKey {
 
     /// The key of an append of this many events.
     pub(super) fn to_append(&self, events: u32) -> IdempotencyKey {
-        let note = [&[NOTE_VERSION][..], &events.to_be_bytes()].concat();
+        let correlation = self.correlation.as_deref().unwrap_or_default();
+        let note = [&[NOTE_VERSION][..], &events.to_be_bytes(), correlation.as_bytes()].concat();
         IdempotencyKey::new(self.scope.clone(), self.id.clone(), self.digest).with_note(note)
     }
 
-    /// The ids of the events that were written under the key; `None` when its note is of another form, or says
-    /// that there are more than have room between the first and the last: raw appends can write any note.
-    /// Ids derive from the key, so that the note holds no more than how many there are.
-    pub(super) fn event_ids(&self, appended: &Appended) -> Option<Vec<EventId>> {
-        let [NOTE_VERSION, count @ ..] = &*appended.note else { return None };
-        let count = u32::from_be_bytes(count.try_into().ok()?);
+    /// The ids of the events that were written under the key, and what they were said to be correlated by; `None`
+    /// when its note is of another form, or says that there are more than have room between the first and the last:
+    /// raw appends can write any note. Ids derive from the key, so that the note holds no more than how many there
+    /// are.
+    pub(super) fn noted(&self, appended: &Appended) -> Option<(Vec<EventId>, Option<String>)> {
+        let [NOTE_VERSION, note @ ..] = &*appended.note else { return None };
+        let (count, correlation) = note.split_first_chunk()?;
+        let count = u32::from_be_bytes(*count);
         let room = match (appended.first, appended.last) {
             (Some(first), Some(last)) => last.get().checked_sub(first.get())? + 1,
             _ => 0,
@@ -74,8 +79,10 @@ impl CommandKey {
         if u64::from(count) > room {
             return None;
         }
+        let correlation = core::str::from_utf8(correlation).ok()?;
         let seed = self.seed();
-        Some((0..count).map(|n| seed.event_id(n)).collect())
+        let given = (!correlation.is_empty()).then(|| String::from(correlation));
+        Some(((0..count).map(|n| seed.event_id(n)).collect(), given))
     }
 
     /// For a message to a person.
@@ -102,17 +109,32 @@ mod tests {
         assert_ne!(command_scope(one.0, one.1), command_scope(other.0, other.1));
     }
 
+    fn key(correlation: Option<&str>) -> CommandKey {
+        let name = |text| Name::new(text).unwrap();
+        CommandKey { scope: name("s"), id: name("k"), digest: [0; 32], correlation: correlation.map(String::from) }
+    }
+
     #[test]
     fn a_note_is_believed_only_as_far_as_there_is_room() {
-        let key = CommandKey { scope: Name::new("s").unwrap(), id: Name::new("k").unwrap(), digest: [0; 32] };
+        let key = key(None);
         let ids = |count, first, last| {
             let appended = Appended::new(Position::new(first), Position::new(last), Vec::new());
-            key.event_ids(&appended.with_note(key.to_append(count).note)).map(|ids| ids.len())
+            key.noted(&appended.with_note(key.to_append(count).note)).map(|(ids, _)| ids.len())
         };
         assert_eq!(ids(3, 7, 9), Some(3));
         assert_eq!(ids(2, 7, 9), Some(2));
         assert_eq!(ids(u32::MAX, 7, 9), None);
-        assert_eq!(key.event_ids(&Appended::new(None, None, Vec::new()).with_note(key.to_append(1).note)), None);
+        assert_eq!(key.noted(&Appended::new(None, None, Vec::new()).with_note(key.to_append(1).note)), None);
+    }
+
+    #[rstest]
+    #[case::given(Some("c-1"), Some("c-1"))]
+    #[case::derived(None, None)]
+    #[case::empty(Some(""), None)]
+    fn a_note_keeps_the_correlation_that_was_given(#[case] given: Option<&str>, #[case] noted: Option<&str>) {
+        let appended = Appended::new(None, None, Vec::new()).with_note(key(given).to_append(0).note);
+        let (_, correlation) = key(Some("another")).noted(&appended).unwrap();
+        assert_eq!(correlation.as_deref(), noted);
     }
 
     #[test]

@@ -1,26 +1,37 @@
 //! Drivers: they wait, retry and write, over ports alone and on any runtime.
 //!
 //! From the bottom: pages to streams ([`EventStoreExt`]) and to live [`Subscriptions`]; events to states
-//! ([`Loader`]); commands to appends ([`Execution`]); and the two buses of an application in its own process
-//! ([`LocalCommandBus`], [`LocalQueryBus`]) with what makes any bus pleasant to call ([`CommandBusExt`],
-//! [`QueryBusExt`]).
+//! ([`Loader`]); commands to appends ([`Execution`]); what surrounds commands ([`Middleware`], [`Hooks`]); and the two
+//! buses of an application in its own process ([`LocalCommandBus`], [`LocalQueryBus`]) with what makes any bus
+//! pleasant to call ([`CommandBusExt`], [`QueryBusExt`]).
 
+mod appending;
 mod backoff;
+mod catch_up;
 mod command_bus;
+mod deciding;
 mod execution;
 mod gate;
+mod handlers;
 mod key;
 mod loading;
+mod middleware;
+mod options;
+mod order;
+mod progress;
 mod query_bus;
 mod reading;
 mod send;
 mod subscription;
 mod turns;
 
-pub use command_bus::{LocalCommandBus, RegisterError};
+pub use command_bus::LocalCommandBus;
 pub use execution::Execution;
+pub use handlers::{CommandHandlers, RegisterError, command_in};
 pub use key::command_scope;
 pub use loading::{LoadError, Loaded, Loader};
+pub use middleware::{Authorization, Deadline, Failure, Hooked, Hooks, Middleware, MiddlewareBus, Next, Policy, Retry};
+pub use options::BusOptions;
 pub use query_bus::{LocalQueryBus, QueryBusExt, QueryContext, QueryHandler, Question, Reply};
 pub use reading::EventStoreExt;
 pub use send::{CommandBusExt, Sending};

@@ -1,6 +1,6 @@
 //! The query bus of an application in its own process.
 
-use super::command_bus::RegisterError;
+use super::handlers::RegisterError;
 use super::loading::{LoadError, Loaded, Loader};
 use crate::domain::{Aggregate, Codec, CodecError, Event, Json, RecordedAs};
 use crate::ports::{Answer, EventStore, QueryBus, QueryEnvelope, QueryError, QueryInfo, Source};
@@ -177,7 +177,7 @@ impl LocalQueryBus {
         let by = type_name::<H>();
         let name = Name::new(Q::NAME).map_err(|source| RegisterError::InvalidName { of: type_name::<Q>(), source })?;
         if let Some(first) = self.handlers.get(&name) {
-            return Err(RegisterError::NameTaken { name, first: first.by, second: by });
+            return Err(RegisterError::taken(name, first.by, by));
         }
         let handler = Box::new(Answered { handler, question: PhantomData });
         let info =

@@ -4,14 +4,20 @@
 //! one stream at once. So it does no harm that some streams share a turn.
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 use core::fmt;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use event_listener::{Event, listener};
 
-/// So many that two busy streams rarely share one.
+/// So many that two busy streams rarely share one. There are never more, however many streams there are.
 const TURNS: usize = 1024;
 
-pub(super) struct Turns(Box<[Turn]>);
+pub(super) struct Turns {
+    turns: Box<[Turn]>,
+    waiting: AtomicUsize,
+    most: usize,
+    most_each: usize,
+}
 
 impl fmt::Debug for Turns {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -27,29 +33,65 @@ struct Turn {
 }
 
 /// It is the holder's turn, until this is dropped.
+#[derive(Debug)]
 pub(super) struct Taken<'a>(&'a Turn);
 
+impl fmt::Debug for Turn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Turn(..)")
+    }
+}
+
+/// Too many wait already.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Full {
+    #[error("{0} commands wait for their turn, and there is room for no more")]
+    All(usize),
+    #[error("{0} commands wait for {1}, and there is room for no more")]
+    One(usize, Box<str>),
+}
+
 impl Turns {
-    pub(super) fn new() -> Self {
-        Self((0..TURNS).map(|_| Turn::default()).collect())
+    /// With room for this many who wait, in all and for each turn.
+    pub(super) fn new(most: usize, most_each: usize) -> Self {
+        Self { turns: (0..TURNS).map(|_| Turn::default()).collect(), waiting: AtomicUsize::new(0), most, most_each }
     }
 
     /// Waits for the turn on what has this name, in the order of asking. May be dropped.
-    pub(super) async fn take(&self, name: &str) -> Taken<'_> {
-        let turn = &self.0[slot(name)];
+    pub(super) async fn take(&self, name: &str) -> Result<Taken<'_>, Full> {
+        self.take_slot(slot(name), name).await
+    }
+
+    /// Waits for the turns on all that have these names. Everybody takes them in one order, so that no two wait for
+    /// each other.
+    pub(super) async fn take_all(&self, names: &[impl AsRef<str>]) -> Result<Vec<Taken<'_>>, Full> {
+        let mut slots: Vec<_> = names.iter().map(|name| (slot(name.as_ref()), name.as_ref())).collect();
+        slots.sort_unstable();
+        slots.dedup_by_key(|(slot, _)| *slot);
+        let mut taken = Vec::with_capacity(slots.len());
+        for (slot, name) in slots {
+            taken.push(self.take_slot(slot, name).await?);
+        }
+        Ok(taken)
+    }
+
+    async fn take_slot(&self, slot: usize, name: &str) -> Result<Taken<'_>, Full> {
+        let turn = &self.turns[slot];
         // Whoever comes while others wait queues behind them, or a caller that comes back at once starves them.
         if turn.waiting.load(SeqCst) == 0
             && let Some(taken) = turn.try_take()
         {
-            return taken;
+            return Ok(taken);
         }
-        let waiting = Waiting::new(turn);
+        let _in_all = Waiting::new(&self.waiting, self.most).ok_or(Full::All(self.most))?;
+        let waiting =
+            Waiting::new(&turn.waiting, self.most_each).ok_or_else(|| Full::One(self.most_each, name.into()))?;
         loop {
             listener!(turn.free => free);
             // It may have become free before it could be heard here: take it, or wake whoever is first in line.
             if turn.waiting.load(SeqCst) == 1 {
                 if let Some(taken) = turn.try_take() {
-                    return taken;
+                    return Ok(taken);
                 }
             } else if !turn.taken.load(SeqCst) {
                 turn.free.notify(1);
@@ -57,7 +99,7 @@ impl Turns {
             free.await;
             if let Some(taken) = turn.try_take() {
                 drop(waiting);
-                return taken;
+                return Ok(taken);
             }
         }
     }
@@ -78,18 +120,19 @@ impl Drop for Taken<'_> {
 }
 
 /// Counts as waiting, until this is dropped.
-struct Waiting<'a>(&'a Turn);
+struct Waiting<'a>(&'a AtomicUsize);
 
 impl<'a> Waiting<'a> {
-    fn new(turn: &'a Turn) -> Self {
-        turn.waiting.fetch_add(1, SeqCst);
-        Self(turn)
+    /// Unless that many wait already. Whoever is refused was never counted: a count of one says who is alone.
+    fn new(count: &'a AtomicUsize, most: usize) -> Option<Self> {
+        let one_more = |waiting| (waiting < most).then_some(waiting + 1);
+        count.fetch_update(SeqCst, SeqCst, one_more).ok().map(|_| Self(count))
     }
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.0.waiting.fetch_sub(1, SeqCst);
+        self.0.fetch_sub(1, SeqCst);
     }
 }
 
@@ -110,7 +153,7 @@ mod tests {
     /// Many callers on one turn, on two threads, some of which give up: each that stays gets it, alone.
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn one_at_a_time_and_nobody_is_forgotten() {
-        let turns = Arc::new(Turns::new());
+        let turns = Arc::new(Turns::new(1_000, 1_000));
         let inside = Arc::new(AtomicUsize::new(0));
         let callers = (0..32_u32).map(|caller| {
             let (turns, inside) = (turns.clone(), inside.clone());
@@ -124,7 +167,7 @@ mod tests {
                         drop((given_up, taken));
                         continue;
                     }
-                    let taken = turns.take("s").await;
+                    let taken = turns.take("s").await.unwrap();
                     assert_eq!(inside.fetch_add(1, SeqCst), 0);
                     tokio::task::yield_now().await;
                     inside.fetch_sub(1, SeqCst);
@@ -140,14 +183,14 @@ mod tests {
     /// Callers on threads of their own, so that they meet between any two instructions.
     #[test]
     fn nobody_sleeps_while_the_turn_is_free() {
-        let turns = Arc::new(Turns::new());
+        let turns = Arc::new(Turns::new(1_000, 1_000));
         let callers = (0..3).map(|_| {
             let turns = turns.clone();
             std::thread::spawn(move || {
                 let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
                 runtime.block_on(async {
                     for _ in 0..1_000 {
-                        drop(turns.take("s").await);
+                        drop(turns.take("s").await.unwrap());
                     }
                 });
             })
@@ -159,19 +202,57 @@ mod tests {
 
     #[test]
     fn a_free_turn_is_not_left_to_one_who_does_not_listen_yet() {
-        let turns = Turns::new();
-        let _counted = Waiting::new(&turns.0[slot("s")]);
+        let turns = Turns::new(1_000, 1_000);
+        let _counted = Waiting::new(&turns.turns[slot("s")].waiting, 1).unwrap();
         assert!(turns.take("s").now_or_never().is_some());
     }
 
     #[tokio::test]
     async fn whoever_comes_back_at_once_queues_behind_those_who_wait() {
-        let turns = Turns::new();
-        let first = turns.take("s").await;
+        let turns = Turns::new(1_000, 1_000);
+        let first = turns.take("s").await.unwrap();
         let mut second = Box::pin(turns.take("s"));
         assert!((&mut second).now_or_never().is_none());
         drop(first);
         assert!(turns.take("s").now_or_never().is_none(), "the second was passed over");
         assert!(second.now_or_never().is_some());
+    }
+
+    #[tokio::test]
+    async fn only_so_many_wait() {
+        let turns = Turns::new(3, 2);
+        let first = turns.take("s").await.unwrap();
+        let other = turns.take("t").await.unwrap();
+        let mut waiting: Vec<_> = ["s", "s", "t"].into_iter().map(|name| Box::pin(turns.take(name))).collect();
+        assert!(waiting.iter_mut().all(|take| take.now_or_never().is_none()));
+        assert_eq!(turns.take("t").await.unwrap_err(), Full::All(3));
+        // Whoever gives up leaves room.
+        drop(waiting.pop());
+        assert_eq!(turns.take("s").await.unwrap_err(), Full::One(2, "s".into()));
+        drop(waiting.pop());
+        assert!(turns.take("s").now_or_never().is_none(), "there is room again");
+        drop((first, other));
+        assert!(waiting.pop().unwrap().now_or_never().unwrap().is_ok());
+    }
+
+    /// Each takes two of three turns, in the order that comes to its mind.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn nobody_waits_for_one_who_waits_for_him() {
+        let turns = Arc::new(Turns::new(1_000, 1_000));
+        let callers = (0..30).map(|caller| {
+            let turns = turns.clone();
+            tokio::spawn(async move {
+                let names = ["a", "b", "c"];
+                for round in 0..300 {
+                    let mine = [names[(caller + round) % 3], names[(caller + round + 1 + caller % 2) % 3]];
+                    let taken = turns.take_all(&mine).await.unwrap();
+                    assert_eq!(taken.len(), 2);
+                    tokio::task::yield_now().await;
+                }
+            })
+        });
+        for caller in callers.collect::<Vec<_>>() {
+            caller.await.unwrap();
+        }
     }
 }

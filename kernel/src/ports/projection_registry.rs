@@ -37,6 +37,13 @@ pub enum WaitError {
 ///   that has stopped from one that is only slow.
 #[async_trait]
 pub trait ProjectionRegistry: Send + Sync {
+    /// Whether there is a projection of this name; `None` when that cannot be told without asking elsewhere. So that
+    /// a command that waits for a misspelt name is refused before it runs.
+    fn knows(&self, projection: &Name) -> Option<bool> {
+        let _ = projection;
+        None
+    }
+
     /// Returns once the projection has applied every event up to this position. It may take for ever: whoever
     /// waits sets the limit, by dropping the future.
     ///

@@ -75,6 +75,29 @@ impl StreamCommand for Withdraw {
     }
 }
 
+/// Changes nothing.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct Touch {
+    pub account_id: String,
+}
+
+impl Command for Touch {
+    const NAME: &'static str = "touch";
+}
+
+impl StreamCommand for Touch {
+    fn stream(&self) -> Result<StreamId, InvalidName> {
+        account(&self.account_id)
+    }
+}
+
+impl Decide<Touch> for Account {
+    fn decide(&self, _: &Touch, _: &Context) -> Decision<Self> {
+        Ok(vec![])
+    }
+}
+
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
 pub enum AccountEvent {
     #[serde(rename = "account.opened")]
@@ -121,7 +144,7 @@ impl Aggregate for Account {
     const CATEGORY: &'static str = "account";
     type Event = AccountEvent;
     type Rejection = Refused;
-    type Commands = (OpenAccount, Deposit, Withdraw);
+    type Commands = (OpenAccount, Deposit, Withdraw, Touch);
 
     fn evolve(&mut self, event: &AccountEvent) {
         match event {

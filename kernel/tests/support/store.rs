@@ -22,6 +22,16 @@ pub enum Fault {
     LostAnswer,
 }
 
+/// Where the store does not answer any more.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Stall {
+    Read,
+    /// Before anything is written.
+    Append,
+    /// After all is written.
+    Answer,
+}
+
 type Hook = Box<dyn FnOnce(&TestStore) + Send>;
 
 #[derive(Default)]
@@ -34,6 +44,7 @@ struct Log {
     before_append: VecDeque<Hook>,
     reads: Vec<Read>,
     appends: usize,
+    stall: Option<Stall>,
     snapshots_broken: bool,
 }
 
@@ -59,6 +70,18 @@ impl TestStore {
 
     pub fn fail_with(&self, faults: impl IntoIterator<Item = Fault>) {
         self.log().faults.extend(faults);
+    }
+
+    /// From now on, or no longer.
+    pub fn stall(&self, stall: impl Into<Option<Stall>>) {
+        self.log().stall = stall.into();
+    }
+
+    async fn unless_stalled(&self, here: Stall) {
+        let stalled = self.log().stall == Some(here);
+        if stalled {
+            core::future::pending::<()>().await;
+        }
     }
 
     pub fn break_snapshots(&self) {
@@ -117,6 +140,19 @@ impl TestStore {
         }
     }
 
+    fn judge(&self, append: Append) -> Result<Appended, AppendError> {
+        let mut log = self.log();
+        match log.faults.pop_front() {
+            None => append_to(&mut log, append),
+            Some(Fault::Busy) => Err(AppendError::Busy(Source::new("a full queue"))),
+            Some(Fault::LostRequest) => Err(AppendError::Unknown(Source::new("a cut line"))),
+            Some(Fault::LostAnswer) => {
+                append_to(&mut log, append)?;
+                Err(AppendError::Unknown(Source::new("a cut line")))
+            }
+        }
+    }
+
     fn log(&self) -> MutexGuard<'_, Log> {
         self.log.lock().expect("no test panics while it holds the log")
     }
@@ -138,6 +174,13 @@ fn append_to(log: &mut Log, append: Append) -> Result<Appended, AppendError> {
             return Ok(recalled.appended.clone());
         }
         return Err(AppendError::KeyReused { scope: key.scope.clone(), id: key.id.clone() });
+    }
+    if let Some(guard) = &append.guard {
+        assert!(guard.after <= log.events.last().map(|event| event.position), "a guard past the frontier");
+        let in_the_way = |event: &&Arc<Recorded>| Some(event.position) > guard.after && guard.none_of.matches(event);
+        if let Some(event) = log.events.iter().find(in_the_way) {
+            return Err(AppendError::GuardFailed { position: event.position });
+        }
     }
     for (stream, expected) in &append.expect {
         let actual = last_revision(log, stream);
@@ -182,20 +225,15 @@ impl EventStore for TestStore {
         if let Some(hook) = hook {
             hook(self);
         }
-        let mut log = self.log();
-        log.appends += 1;
-        match log.faults.pop_front() {
-            None => append_to(&mut log, append),
-            Some(Fault::Busy) => Err(AppendError::Busy(Source::new("a full queue"))),
-            Some(Fault::LostRequest) => Err(AppendError::Unknown(Source::new("a cut line"))),
-            Some(Fault::LostAnswer) => {
-                append_to(&mut log, append)?;
-                Err(AppendError::Unknown(Source::new("a cut line")))
-            }
-        }
+        self.log().appends += 1;
+        self.unless_stalled(Stall::Append).await;
+        let outcome = self.judge(append);
+        self.unless_stalled(Stall::Answer).await;
+        outcome
     }
 
     async fn read(&self, read: Read) -> Result<Page, ReadError> {
+        self.unless_stalled(Stall::Read).await;
         let hook = self.log().before_read.take();
         if let Some(hook) = hook {
             hook(self);

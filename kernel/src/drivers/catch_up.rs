@@ -1,0 +1,99 @@
+//! Consistency on dispatch: a receipt is handed out once named projections have applied the command's events.
+
+use super::backoff::Backoff;
+use super::progress::Progress;
+use crate::ports::{CommandError, IdSource, ProjectionRegistry, Receipt, Sleep, Violation, WaitError};
+use crate::values::{Name, Position};
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+use core::pin::pin;
+use core::time::Duration;
+use futures::future::{Either, select};
+use futures::stream::{FuturesUnordered, StreamExt};
+
+/// Waits for projections (CB-09).
+#[derive(Clone)]
+pub(super) struct CatchUp {
+    pub(super) projections: Option<Arc<dyn ProjectionRegistry>>,
+    pub(super) ids: Arc<dyn IdSource>,
+    pub(super) sleep: Arc<dyn Sleep>,
+    /// How long without a deadline.
+    pub(super) most: Duration,
+}
+
+impl fmt::Debug for CatchUp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CatchUp").field("most", &self.most).finish_non_exhaustive()
+    }
+}
+
+impl CatchUp {
+    /// Refuses what cannot be waited for, before anything is done.
+    pub(super) fn check(&self, wait_for: &[Name]) -> Result<(), CommandError> {
+        let unknown = |name: &&Name| match &self.projections {
+            Some(projections) => projections.knows(name) == Some(false),
+            None => true,
+        };
+        let violations: Vec<_> = wait_for
+            .iter()
+            .filter(unknown)
+            .map(|name| Violation::new("wait_for", "unknown-projection", format!("there is no projection {name}")))
+            .collect();
+        if violations.is_empty() { Ok(()) } else { Err(CommandError::Invalid(violations)) }
+    }
+
+    /// The receipt, once all of them have applied its events.
+    pub(super) async fn wait(
+        &self,
+        receipt: Receipt,
+        mut wait_for: Vec<Name>,
+        has_deadline: bool,
+        progress: &Progress,
+    ) -> Result<Receipt, CommandError> {
+        let (Some(position), Some(projections)) = (receipt.position, &self.projections) else { return Ok(receipt) };
+        wait_for.sort_unstable();
+        wait_for.dedup();
+        let mut waits: FuturesUnordered<_> =
+            wait_for.iter().map(|name| self.wait_for_one(&**projections, name.clone(), position)).collect();
+        let mut waiting = wait_for.clone();
+        let all = async {
+            while let Some((name, outcome)) = waits.next().await {
+                if outcome.is_err() {
+                    return false;
+                }
+                waiting.retain(|other| *other != name);
+            }
+            true
+        };
+        let end = async {
+            if has_deadline {
+                progress.over().await;
+            } else {
+                self.sleep.sleep(self.most).await;
+            }
+        };
+        let has_caught_up = matches!(select(pin!(all), pin!(end)).await, Either::Left((true, _)));
+        if has_caught_up {
+            return Ok(receipt);
+        }
+        Err(CommandError::NotCaughtUp { receipt: Box::new(receipt), waiting })
+    }
+
+    async fn wait_for_one(
+        &self,
+        projections: &dyn ProjectionRegistry,
+        name: Name,
+        position: Position,
+    ) -> (Name, Result<(), WaitError>) {
+        let mut busy = Backoff::new(&*self.ids, &*self.sleep, u32::MAX);
+        loop {
+            match projections.wait_for(name.clone(), position).await {
+                Err(WaitError::Busy(_)) if busy.pause().await => {}
+                outcome => return (name, outcome),
+            }
+        }
+    }
+}

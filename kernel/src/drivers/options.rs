@@ -1,0 +1,57 @@
+//! What can be set of a command bus.
+
+use core::time::Duration;
+
+/// The limits of an application's command bus. The defaults suit a service with some thousand callers.
+///
+/// ```
+/// # use portolan_kernel::drivers::BusOptions;
+/// let options = BusOptions::default().with_waiting_per_stream(50);
+/// assert_eq!((options.waiting, options.waiting_per_stream), (10_000, 50));
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BusOptions {
+    /// How many commands may wait for their turn, on all streams together: 10,000. One more is
+    /// [`Busy`](crate::ports::CommandError::Busy).
+    pub waiting: usize,
+    /// How many commands may wait for their turn on one stream, or on one tag of a decision model: 1,000. Streams
+    /// share 1,024 queues, so that two may count together.
+    pub waiting_per_stream: usize,
+    /// How long a command without a deadline waits for projections (CB-09): 10 seconds.
+    pub catch_up: Duration,
+    /// How often a decision is made anew because others have changed what it depends on: 24 times.
+    pub conflicts: u32,
+}
+
+impl Default for BusOptions {
+    fn default() -> Self {
+        Self { waiting: 10_000, waiting_per_stream: 1_000, catch_up: Duration::from_secs(10), conflicts: 24 }
+    }
+}
+
+impl BusOptions {
+    /// The same, with room for this many waiting commands in all.
+    #[must_use]
+    pub fn with_waiting(self, waiting: usize) -> Self {
+        Self { waiting, ..self }
+    }
+
+    /// The same, with room for this many waiting commands on one stream.
+    #[must_use]
+    pub fn with_waiting_per_stream(self, waiting_per_stream: usize) -> Self {
+        Self { waiting_per_stream, ..self }
+    }
+
+    /// The same, with this much time for projections.
+    #[must_use]
+    pub fn with_catch_up(self, catch_up: Duration) -> Self {
+        Self { catch_up, ..self }
+    }
+
+    /// The same, deciding anew at most so often.
+    #[must_use]
+    pub fn with_conflicts(self, conflicts: u32) -> Self {
+        Self { conflicts, ..self }
+    }
+}

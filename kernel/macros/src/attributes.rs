@@ -4,6 +4,7 @@
 //! there is.
 
 use crate::names::hint;
+use proc_macro2::Span;
 use quote::quote;
 use syn::meta::ParseNestedMeta;
 use syn::spanned::Spanned;
@@ -22,7 +23,7 @@ pub(crate) fn read(
             let path = &meta.path;
             let key = quote!(#path).to_string();
             if !known.contains(&&*key) {
-                let hint = hint(&key, known.iter().copied(), "known are");
+                let hint = hint(&key, known.iter().copied(), "it takes");
                 return Err(meta.error(format!("`#[{name}({key})]` is not known{hint}")));
             }
             if seen.contains(&key) {
@@ -104,6 +105,6 @@ fn refuse_generics(input: &DeriveInput, what: &str) -> Result<()> {
 }
 
 /// Where the attribute is, if it is there.
-pub(crate) fn find<'a>(attributes: &'a [Attribute], name: &str) -> Option<&'a Attribute> {
-    attributes.iter().find(|attribute| attribute.path().is_ident(name))
+pub(crate) fn place(attributes: &[Attribute], name: &str) -> Option<Span> {
+    attributes.iter().find(|attribute| attribute.path().is_ident(name)).map(|attribute| attribute.path().span())
 }

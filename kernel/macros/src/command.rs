@@ -1,6 +1,6 @@
 //! `#[derive(Command)]`.
 
-use crate::attributes::{description, find, named_fields, read};
+use crate::attributes::{description, named_fields, place, read};
 use crate::names::{Named, hint, unraw};
 use crate::schema::inner_twin;
 use crate::serde_view;
@@ -19,9 +19,9 @@ struct Said {
 }
 
 fn said(input: &DeriveInput, fields: &FieldsNamed) -> Result<Said> {
-    let of_fields = fields.named.iter().flat_map(|field| &field.attrs);
-    let rule = input.attrs.iter().chain(of_fields).find(|attribute| attribute.path().is_ident("validate"));
-    let mut said = Said { name: None, stream: None, check: None, validate: rule.map(|rule| rule.path().span()) };
+    let of_fields = || fields.named.iter().find_map(|field| place(&field.attrs, "validate"));
+    let validate = place(&input.attrs, "validate").or_else(of_fields);
+    let mut said = Said { name: None, stream: None, check: None, validate };
     read(&input.attrs, "command", &["name", "stream", "check", "validate"], |key, meta| {
         match key {
             "name" => said.name = Some(Named::written(&meta.value()?.parse()?)?),
@@ -152,9 +152,4 @@ fn stream_command(
             }
         }
     })
-}
-
-/// Where the attribute `name` of the input is, or else its identifier.
-pub(crate) fn place_of(input: &DeriveInput, name: &str) -> Span {
-    find(&input.attrs, name).map_or(input.ident.span(), |attribute| attribute.path().span())
 }

@@ -1,7 +1,6 @@
 //! `#[derive(Event)]`.
 
-use crate::attributes::{read, variants};
-use crate::command::place_of;
+use crate::attributes::{place, read, variants};
 use crate::names::{Named, refuse_duplicates, unraw};
 use crate::serde_view;
 use crate::template::Template;
@@ -27,7 +26,7 @@ fn said(input: &DeriveInput, kernel: &Path) -> Result<Said> {
     let Some(category) = category else {
         let message = "the category is missing: what precedes the first `-` of the streams' names, such as \
                        `#[event(category = \"account\")]`";
-        return Err(Error::new(place_of(input, "event"), message));
+        return Err(Error::new(place(&input.attrs, "event").unwrap_or(input.ident.span()), message));
     };
     let text = Named::written(&category)?.text;
     if text.char_indices().any(|(at, c)| at > 0 && c == '-') {
@@ -47,7 +46,7 @@ pub(crate) fn derive(input: &DeriveInput, kernel: &Path) -> Result<TokenStream> 
         names.push((&variant.ident, stored_name(variant, &category)?));
         tags.extend(tags_of(variant, kernel)?);
     }
-    refuse_duplicates(&names, "are stored as", "`#[event(name = \"…\")]`")?;
+    refuse_duplicates(&names, "are both stored as", "`#[event(name = \"…\")]`")?;
 
     let ident = &input.ident;
     let arms = names.iter().map(|(variant, name)| {

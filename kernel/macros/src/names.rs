@@ -40,14 +40,14 @@ pub(crate) fn refuse_duplicates(names: &[(&Ident, Named)], what: &str, mend: &st
     for (n, (second, name)) in names.iter().enumerate() {
         if let Some((first, _)) = names[..n].iter().find(|(_, earlier)| earlier.text == name.text) {
             let text = &name.text;
-            let message = format!("`{first}` and `{second}` both {what} `{text}`; give one of them another: {mend}");
+            let message = format!("`{first}` and `{second}` {what} `{text}`; give one of them another: {mend}");
             return Err(Error::new(name.span, message));
         }
     }
     Ok(())
 }
 
-/// What was probably meant, or else what there is: `did you mean …?`, `known are …`.
+/// What was probably meant, or else what there is: `did you mean …?`, `it takes …`.
 pub(crate) fn hint<'a>(written: &str, known: impl IntoIterator<Item = &'a str>, these_are: &str) -> String {
     let known: Vec<_> = known.into_iter().collect();
     let near = known.iter().map(|name| (strsim::jaro_winkler(written, name), name));
@@ -80,8 +80,8 @@ mod tests {
 
     #[test]
     fn hints() {
-        assert_eq!(hint("catgory", ["category", "codec"], "known are"), "; did you mean `category`?");
-        assert_eq!(hint("zzz", ["category", "codec"], "known are"), "; known are `category`, `codec`");
-        assert_eq!(hint("zzz", [], "known are"), "");
+        assert_eq!(hint("catgory", ["category", "codec"], "it takes"), "; did you mean `category`?");
+        assert_eq!(hint("zzz", ["category", "codec"], "it takes"), "; it takes `category`, `codec`");
+        assert_eq!(hint("zzz", [], "it takes"), "");
     }
 }

@@ -1,7 +1,7 @@
 //! `#[derive(Query)]`.
 
-use crate::attributes::{named_fields, read};
-use crate::command::{description_const, place_of, schema_fn};
+use crate::attributes::{named_fields, place, read};
+use crate::command::{description_const, schema_fn};
 use crate::names::Named;
 use crate::serde_view;
 use proc_macro2::TokenStream;
@@ -22,7 +22,7 @@ pub(crate) fn derive(input: &DeriveInput, kernel: &Path) -> Result<TokenStream> 
     })?;
     let Some(answer) = answer else {
         let message = "the type of the answer is missing, such as `#[query(answer = AccountView)]`";
-        return Err(Error::new(place_of(input, "query"), message));
+        return Err(Error::new(place(&input.attrs, "query").unwrap_or(input.ident.span()), message));
     };
     let ident = &input.ident;
     let name = name.unwrap_or_else(|| Named::kebab(ident)).text;

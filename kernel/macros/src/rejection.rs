@@ -16,7 +16,7 @@ pub(crate) fn derive(input: &DeriveInput, kernel: &Path) -> Result<TokenStream> 
     for variant in &data.variants {
         codes.push((&variant.ident, code(variant)?));
     }
-    refuse_duplicates(&codes, "have the code", "`#[rejection(code = \"…\")]`")?;
+    refuse_duplicates(&codes, "both have the code", "`#[rejection(code = \"…\")]`")?;
 
     let ident = &input.ident;
     let arms = codes.iter().map(|(variant, code)| {

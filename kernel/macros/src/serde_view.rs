@@ -7,7 +7,7 @@ use serde_derive_internals::{Ctxt, Derive};
 use syn::spanned::Spanned;
 use syn::{DeriveInput, Error, Ident, Result};
 
-use crate::attributes::find;
+use crate::attributes::place;
 
 /// Serde's view, or nothing when an attribute is wrong: then serde's own derive says what.
 fn view(input: &DeriveInput) -> Option<Container<'_>> {
@@ -46,7 +46,7 @@ pub(crate) fn refuse_flatten(input: &DeriveInput) -> Result<()> {
         Some(field) => {
             let message = "a flattened field hides unknown fields, which are refused; give it a name of its own on the \
                            wire, or write its fields out";
-            Err(Error::new(find(&field.original.attrs, "serde").map_or(field.ty.span(), Spanned::span), message))
+            Err(Error::new(place(&field.original.attrs, "serde").unwrap_or(field.ty.span()), message))
         }
     }
 }
@@ -54,7 +54,7 @@ pub(crate) fn refuse_flatten(input: &DeriveInput) -> Result<()> {
 /// Refuses what would put a name or something else beside a variant's own fields, or take a variant out.
 pub(crate) fn refuse_other_forms(input: &DeriveInput, what: &str) -> Result<()> {
     let Some(Container { attrs, data: Data::Enum(variants), .. }) = view(input) else { return Ok(()) };
-    let here = || find(&input.attrs, "serde").map_or(input.ident.span(), Spanned::span);
+    let here = || place(&input.attrs, "serde").unwrap_or(input.ident.span());
     if !matches!(attrs.tag(), TagType::External) {
         let message = format!(
             "the name of {what} stands beside its fields, not among them; leave `tag`, `content` and `untagged` out"
@@ -69,7 +69,7 @@ pub(crate) fn refuse_other_forms(input: &DeriveInput, what: &str) -> Result<()> 
         let attrs = &variant.attrs;
         if attrs.skip_deserializing() || attrs.skip_serializing() || attrs.untagged() || attrs.other() {
             let message = format!("every variant of {what} is written and read; take it out of the enum instead");
-            let span = find(&variant.original.attrs, "serde").map_or(variant.ident.span(), Spanned::span);
+            let span = place(&variant.original.attrs, "serde").unwrap_or(variant.ident.span());
             return Err(Error::new(span, message));
         }
     }

@@ -10,6 +10,17 @@ use alloc::vec::Vec;
 use serde_json::Value;
 use validator::{Validate, ValidationError, ValidationErrors, ValidationErrorsKind};
 
+/// What has rules: whatever derives `Validate`. It stands here for what the compiler says of a type that does not.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no rules",
+    label = "there are rules, and nothing that applies them",
+    note = "add `validator::Validate` to its derives"
+)]
+pub trait Rules: Validate {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Validate + ?Sized> Rules for T {}
+
 /// Everything that is wrong with the value, by its rules.
 ///
 /// `fields` are its fields in their order, each with its name in Rust and on the wire: violations come in that order
@@ -38,7 +49,7 @@ use validator::{Validate, ValidationError, ValidationErrors, ValidationErrorsKin
 /// When a wrong value has no JSON form, such as a `u128` past `u64::MAX`: validator keeps it as JSON. Judge such fields
 /// by hand.
 #[must_use]
-pub fn violations<T: Validate + ?Sized>(value: &T, fields: &[(&str, &str)]) -> Vec<Violation> {
+pub fn violations<T: Rules + ?Sized>(value: &T, fields: &[(&str, &str)]) -> Vec<Violation> {
     let mut found = Vec::new();
     if let Err(errors) = value.validate() {
         collect(&errors, "", fields, &mut found);

@@ -37,4 +37,17 @@ pub mod __private {
     pub use alloc::{borrow::Cow, format, vec, vec::Vec};
     pub use schemars;
     pub use serde_json::Value;
+
+    /// Any error. It is here for what the compiler says of a type that is none.
+    #[diagnostic::on_unimplemented(
+        message = "`{Self}` has no message: a rejection is an error",
+        label = "this is no `core::error::Error`",
+        note = "add `thiserror::Error` to its derives, and `#[error(\"…\")]` to each variant"
+    )]
+    pub trait Message {}
+
+    #[diagnostic::do_not_recommend]
+    impl<E: core::error::Error> Message for E {}
+
+    pub const fn has_a_message<E: Message>() {}
 }

@@ -24,9 +24,11 @@ pub(crate) fn derive(input: &DeriveInput, kernel: &Path) -> Result<TokenStream> 
         quote!(Self::#variant { .. } => #code,)
     });
     let texts = codes.iter().map(|(_, code)| &code.text);
-    // What is missing for the trait is said at the type's name.
+    // What is missing is said at the type's name.
     let rejection = quote_spanned!(ident.span()=> Rejection);
     Ok(quote! {
+        const _: () = #kernel::__private::has_a_message::<#ident>();
+
         #[automatically_derived]
         impl #kernel::domain::#rejection for #ident {
             fn code(&self) -> &'static str {

@@ -27,7 +27,7 @@ pub use context::{Context, IdSeed};
 pub use decision_model::DecisionModel;
 pub use digest::digest;
 pub use event::{EncodeError, Event, EventError, RecordedAs, new_event};
-pub use rejection::{Message, Rejection};
+pub use rejection::Rejection;
 pub use upcasting::{DecodeError, DecodeReason, MAX_HOPS, Upcasters, decode_recorded};
 
 #[cfg(feature = "macros")]

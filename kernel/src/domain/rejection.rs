@@ -7,17 +7,6 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-/// What can be told to a person: any error. It stands here for what the compiler says of a type that is none.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` has no message: a rejection is an error",
-    label = "this is no `core::error::Error`",
-    note = "add `thiserror::Error` to its derives, and `#[error(\"…\")]` to each variant"
-)]
-pub trait Message: core::error::Error {}
-
-#[diagnostic::do_not_recommend]
-impl<E: core::error::Error + ?Sized> Message for E {}
-
 /// The reasons of one aggregate to refuse: an enum whose variants are stable codes with fields.
 ///
 /// With the feature `macros` there is a derive of the same name. By hand, the provided methods take the code from serde's name of the variant (so give the enum
@@ -39,7 +28,7 @@ impl<E: core::error::Error + ?Sized> Message for E {}
 /// assert_eq!(no.code(), "insufficient-funds");
 /// assert_eq!(Refused::of(&no.to_error()), Some(no));
 /// ```
-pub trait Rejection: Message + Serialize + DeserializeOwned + Send + Sync + 'static {
+pub trait Rejection: core::error::Error + Serialize + DeserializeOwned + Send + Sync + 'static {
     /// A stable code in kebab case.
     fn code(&self) -> &'static str {
         variant::name(self)

@@ -30,14 +30,16 @@ fn said(input: &DeriveInput, kernel: &Path) -> Result<Said> {
     };
     let text = Named::written(&category)?.text;
     if text.char_indices().any(|(at, c)| at > 0 && c == '-') {
-        let message = "a category has no `-` after its first character: it ends before the first `-` of a stream's name";
+        let message =
+            "a category has no `-` after its first character: it ends before the first `-` of a stream's name";
         return Err(Error::new(category.span(), message));
     }
     Ok(Said { category, codec: codec.unwrap_or_else(|| parse_quote!(#kernel::domain::Json)) })
 }
 
 pub(crate) fn derive(input: &DeriveInput, kernel: &Path) -> Result<TokenStream> {
-    let data = variants(input, "an event type", "a stored type, such as `enum AccountEvent { Opened { owner: String } }`")?;
+    let data =
+        variants(input, "an event type", "a stored type, such as `enum AccountEvent { Opened { owner: String } }`")?;
     serde_view::refuse_other_forms(input, "an event")?;
     let Said { category, codec } = said(input, kernel)?;
     let mut names = Vec::new();

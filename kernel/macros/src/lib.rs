@@ -103,7 +103,7 @@ fn expand(input: TokenStream, derive: Derive) -> TokenStream {
 /// The doc comment is the description. The JSON Schema is that of the fields, with their documentation and with what
 /// `#[serde(…)]`, `#[validate(…)]` and `#[schemars(…)]` say; the types of fields need a [`JsonSchema`]. Unknown fields
 /// are refused, without `#[serde(deny_unknown_fields)]`; `#[serde(flatten)]` would hide them, and is refused here.
-#[proc_macro_derive(Command, attributes(command))]
+#[proc_macro_derive(Command, attributes(command, schemars))]
 pub fn derive_command(input: TokenStream) -> TokenStream {
     expand(input, command::derive)
 }
@@ -191,7 +191,7 @@ pub fn derive_rejection(input: TokenStream) -> TokenStream {
 ///
 /// `#[query(…)]` takes `answer = Type`, which there has to be, and `name = "…"`; else the name is the type's in kebab
 /// case. Description and schemas are as with [`Command`]; unknown parameters are refused as well.
-#[proc_macro_derive(Query, attributes(query))]
+#[proc_macro_derive(Query, attributes(query, schemars))]
 pub fn derive_query(input: TokenStream) -> TokenStream {
     expand(input, query::derive)
 }

@@ -224,5 +224,7 @@ pub(crate) struct OrderView {
 pub(crate) enum State {
     /// Not paid yet.
     Placed,
-    Paid { by: String },
+    Paid {
+        by: String,
+    },
 }

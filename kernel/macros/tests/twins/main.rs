@@ -52,11 +52,9 @@ macro_rules! both {
 #[test]
 fn commands() {
     let line = |amount| (amount, Some("blue".to_string()));
-    for (buyer, code, lines) in [
-        ("Ann", "AB-1", vec![line(1), line(3)]),
-        ("", "?", vec![]),
-        (" \t", "AB-1", vec![line(1), line(0), (0, None)]),
-    ] {
+    for (buyer, code, lines) in
+        [("Ann", "AB-1", vec![line(1), line(3)]), ("", "?", vec![]), (" \t", "AB-1", vec![line(1), line(0), (0, None)])]
+    {
         let (derived, by_hand) = both!(PlaceOrder {
             order_id: "o-1".into(),
             buyer: buyer.into(),

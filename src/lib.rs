@@ -22,10 +22,12 @@ pub mod prelude {
         Rejection, SnapshotPolicy, StreamCommand, variant,
     };
     pub use portolan_kernel::drivers::{
-        CommandBusExt, Delivery, EventStoreExt, QueryBusExt, QueryContext, Question, Reply, Subscription,
+        Authorization, BusOptions, CommandBusExt, Deadline, Delivery, EventStoreExt, Hooks, Middleware, MiddlewareBus,
+        Next, Policy, QueryBusExt, QueryContext, Question, Reply, Retry, Subscription,
     };
     pub use portolan_kernel::ports::{
-        CommandBus, CommandError, EventStore, QueryBus, QueryError, RawEvent, Receipt, Upcaster, Violation,
+        CommandBus, CommandEnvelope, CommandError, EventStore, QueryBus, QueryError, RawEvent, Receipt, Upcaster,
+        Violation,
     };
     pub use portolan_kernel::values::{InvalidName, Metadata, Name, Position, Query, Revision, StreamId, Tag};
 
@@ -40,6 +42,8 @@ pub mod prelude {
     pub use portolan_sqlite::SqliteStore;
     #[cfg(feature = "tokio")]
     pub use portolan_tokio::TokioRuntime;
+    #[cfg(feature = "tracing")]
+    pub use portolan_tracing::Tracing;
 }
 
 #[cfg(feature = "http")]
@@ -50,3 +54,5 @@ pub use portolan_memory as memory;
 pub use portolan_sqlite as sqlite;
 #[cfg(feature = "tokio")]
 pub use portolan_tokio as tokio;
+#[cfg(feature = "tracing")]
+pub use portolan_tracing as tracing;

@@ -5,8 +5,8 @@
 //!
 //! 1. [`values`]: what crosses a port: names, events, metadata, queries, appends, reads.
 //! 2. [`ports`]: a trait a file, its errors and its laws. Nothing runs here.
-//! 3. [`domain`]: codecs, upcasting and aggregates. Pure and synchronous.
-//! 4. [`drivers`]: subscriptions, execution of decisions, buses. They wait, retry and write, over ports alone.
+//! 3. [`domain`]: codecs, upcasting, aggregates and decision models. Pure and synchronous.
+//! 4. [`drivers`]: subscriptions, execution of decisions, buses and their middleware. They wait, retry and write, over ports alone.
 //! 5. [`application`]: registration and composition, the only place that sees all of it.
 //!
 //! The kernel knows no I/O, no clock, no runtime and no randomness; each is a port. It builds without

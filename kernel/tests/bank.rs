@@ -151,12 +151,13 @@ async fn a_decision_sees_its_context() {
     let store = TestStore::new();
     let ports = bank_on(&store).await.ports();
     let issue = || Issue { stream: "ticket-1".into(), aside: "as it was sent".into() };
-    ports.commands.send(issue()).actor("eve").await.unwrap();
+    ports.commands.send(issue()).actor("eve").tenant("acme").await.unwrap();
     let issued = store.events().remove(0);
     assert_eq!((issued.version, &*issued.tags), (3, &[Tag::new("by:eve").unwrap()][..]));
-    let TicketEvent::Issued { numbers, by, at, aside } =
+    let TicketEvent::Issued { numbers, by, tenant, at, aside } =
         decode_recorded::<TicketEvent>(&Upcasters::new(), &issued).unwrap().remove(0);
     assert_eq!((by.as_deref(), at, &*aside), (Some("eve"), NOW.as_micros(), "as it was sent"));
+    assert_eq!(tenant.as_deref(), Some("acme"));
     assert_ne!(numbers[0], numbers[1]);
 
     // Ids are the command's: equal on a retry and in another life, others for another command.
@@ -171,7 +172,7 @@ async fn a_decision_sees_its_context() {
     assert_ne!(one.payload, issued.payload);
 }
 
-const RIVAL: &str = r#"{"numbers":["1","2"],"by":null,"at":0,"aside":""}"#;
+const RIVAL: &str = r#"{"numbers":["1","2"],"by":null,"tenant":null,"at":0,"aside":""}"#;
 
 /// Events of version 1 called the owner `name`.
 struct OwnerFromName;

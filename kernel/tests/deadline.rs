@@ -302,7 +302,10 @@ async fn a_stopped_projection_is_not_waited_for() {
     let (_, bus, projections, _) = bank_with(Standing::default()).await;
     projections.put("stopped", None);
     projections.put("slow", Some(0));
-    let (_, waiting) = not_caught_up(opening(&bus, &["slow", "stopped"], None).await.await.unwrap());
+    projections.put("fast", Some(10));
+    projections.put("too-fast", Some(10));
+    let waits = ["fast", "slow", "stopped", "too-fast"];
+    let (_, waiting) = not_caught_up(opening(&bus, &waits, None).await.await.unwrap());
     assert_eq!(waiting, ["slow", "stopped"]);
 }
 

@@ -174,6 +174,58 @@ async fn a_repetition_returns_the_original_receipt() {
     assert_ne!(elsewhere.events, tenant.events);
 }
 
+/// A repetition says what the first one was correlated by, whatever it says of itself.
+#[rstest]
+#[case::given(Some("c-1"), Some("c-1"))]
+#[case::then_not_given(Some("c-1"), None)]
+#[case::then_another(Some("c-1"), Some("c-2"))]
+#[case::never_given(None, None)]
+#[case::given_too_late(None, Some("c-2"))]
+#[tokio::test]
+async fn every_receipt_is_correlated_as_its_events_are(#[case] first: Option<&str>, #[case] then: Option<&str>) {
+    let store = TestStore::new();
+    let ports = bank_on(&store).await.ports();
+    let send = async |correlation: Option<&str>| {
+        let metadata = Metadata { correlation: correlation.map(String::from), ..Metadata::default() };
+        ports.commands.send(open("ann")).id("k-1").metadata(metadata).await.unwrap()
+    };
+    let (one, two) = (send(first).await, send(then).await);
+    let of_event = Metadata::decode(&store.events()[0].metadata).correlation;
+    assert!(!one.repeated && two.repeated && of_event.is_some());
+    assert_eq!((&one.correlation, &two.correlation), (&of_event, &of_event));
+    if first.is_some() {
+        assert_eq!(of_event.as_deref(), first);
+    }
+    // One without events has a correlation too, with an id and without.
+    let touch = || Touch { account_id: "ann".into() };
+    let touched = ports.commands.send(touch()).id("k-2").await.unwrap().correlation;
+    assert!(touched.is_some());
+    assert_eq!(ports.commands.send(touch()).id("k-2").await.unwrap().correlation, touched);
+    assert!(ports.commands.send(touch()).await.unwrap().correlation.is_some());
+    assert_eq!(ports.commands.send(touch()).correlation("c-3").await.unwrap().correlation.as_deref(), Some("c-3"));
+}
+
+#[rstest]
+#[case::as_it_is_encoded(r#"{"account_id":"ann","owner":"Ann"}"#)]
+#[case::fields_in_another_order(r#"{"owner":"Ann","account_id":"ann"}"#)]
+#[case::white_space("\n{ \"account_id\" :\t\"ann\", \"owner\": \"Ann\" }\r\n")]
+#[case::escaped(r#"{"account_id":"\u0061nn","\u006fwner":"\u0041nn"}"#)]
+#[tokio::test]
+async fn a_command_is_the_same_in_every_form(#[case] json: &'static str) {
+    let store = TestStore::new();
+    let ports = bank_on(&store).await.ports();
+    ports.commands.send(open("ann")).id("k-1").await.unwrap();
+    let encoded = |json: &'static str| {
+        let command =
+            CommandEnvelope::new(Name::new("open-account").unwrap(), Body::Encoded(json.into(), Format::Json));
+        ports.commands.dispatch(command.with_id(Name::new("k-1").unwrap()))
+    };
+    assert!(encoded(json).await.unwrap().repeated);
+    // Another command it is by one letter's case.
+    let other = encoded(r#"{"account_id":"ann","owner":"ann"}"#).await.unwrap_err();
+    assert!(matches!(other, CommandError::KeyReused), "{other}");
+}
+
 #[tokio::test]
 async fn rejections_are_not_recorded() {
     let store = TestStore::new();

@@ -13,6 +13,7 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
+use core::time::Duration;
 
 /// An application: aggregates and queries over a storage, on a runtime.
 #[derive(Debug, Clone)]
@@ -128,7 +129,15 @@ impl Application {
         self.ports.clone()
     }
 
-    /// Refuses new commands from now on, and waits until all accepted ones are finished. Queries and reads go on.
+    /// How long the id of a command makes its repetition harmless (CB-04), as the store keeps its keys; `None`: as long
+    /// as the store.
+    #[must_use]
+    pub fn key_retention(&self) -> Option<Duration> {
+        self.ports.events.capabilities().key_retention
+    }
+
+    /// Refuses new commands from now on, and waits until all accepted ones are finished, their
+    /// middleware and their waits for projections included (CB-12). Queries and reads go on.
     ///
     /// # Cancellation
     ///
@@ -206,7 +215,7 @@ impl ApplicationBuilder {
             loader.clone(),
             runtime.clock,
             runtime.ids,
-            runtime.sleep,
+            runtime.sleep.clone(),
             runtime.spawn.clone(),
             self.options,
         );
@@ -220,7 +229,7 @@ impl ApplicationBuilder {
             registration.check(has_guards)?;
             (registration.register)(&mut handlers).map_err(BuildError::Command)?;
         }
-        let mut queries = LocalQueryBus::new(loader);
+        let mut queries = LocalQueryBus::new(loader, runtime.sleep, &self.options);
         for register in self.queries {
             register(&mut queries).map_err(BuildError::Query)?;
         }

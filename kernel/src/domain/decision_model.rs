@@ -11,6 +11,18 @@ use alloc::vec::Vec;
 /// the decision anew: an invariant over several streams holds without a lock and without a stream that all
 /// writers would meet at. Everything here is pure and synchronous, as in an [`Aggregate`](super::Aggregate).
 ///
+/// # A model or an aggregate?
+///
+/// Take an aggregate where one thing decides about itself, as an account about its balance: its stream is read from
+/// the last snapshot on, and its commands conflict with nothing else. Take a model where a rule spans things, as when
+/// a course has so many places and a student so many courses: the query names exactly what the rule depends on, by
+/// tags that the events carry. A model has no snapshots, so keep its query narrow: all that it chooses is folded
+/// for each command. It needs a store that takes guards.
+///
+/// Both can write the same category, and then see each other's events. An aggregate's expectation does not look at
+/// tags, and a model's guard does: a rule that a model keeps is kept only as long as every event that matters to it
+/// is decided by a model with that query, or by an aggregate for which it cannot matter.
+///
 /// The idea is the dynamic consistency boundary of Sara Pellegrini and Milan Savić (dcb.events).
 pub trait DecisionModel: Send + Sync + Sized + 'static {
     /// The command it decides.

@@ -2,8 +2,9 @@
 //!
 //! An application writes four things by hand, and nothing else: its events ([`Event`]), its commands
 //! ([`Command`]), its reasons to refuse ([`Rejection`]), and the fold and decisions that tie them together
-//! ([`Aggregate`], [`Decide`]). Serde does the rest: [`variant`] turns an enum into named payloads and back. With the
-//! feature `macros` there is a derive of the same name for each of the first three.
+//! ([`Aggregate`], [`Decide`]; or a [`DecisionModel`] where a rule spans several streams). Serde does the rest:
+//! [`variant`] turns an enum into named payloads and back. With the feature `macros` there is a derive of the same
+//! name for each of the first three.
 
 mod aggregate;
 mod codec;

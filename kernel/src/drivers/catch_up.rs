@@ -11,6 +11,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::pin::pin;
 use core::time::Duration;
+use futures::FutureExt;
 use futures::future::{Either, select};
 use futures::stream::{FuturesUnordered, StreamExt};
 
@@ -62,6 +63,10 @@ impl CatchUp {
         let all = async {
             while let Some((name, outcome)) = waits.next().await {
                 if outcome.is_err() {
+                    // One will not come; who has come already is not said to be missing.
+                    while let Some(Some((name, outcome))) = waits.next().now_or_never() {
+                        waiting.retain(|other| outcome.is_err() || *other != name);
+                    }
                     return false;
                 }
                 waiting.retain(|other| *other != name);

@@ -6,6 +6,7 @@
 //! pleasant to call ([`CommandBusExt`], [`QueryBusExt`]).
 
 mod appending;
+mod ask;
 mod backoff;
 mod catch_up;
 mod command_bus;
@@ -20,11 +21,13 @@ mod options;
 mod order;
 mod progress;
 mod query_bus;
+mod question;
 mod reading;
 mod send;
 mod subscription;
 mod turns;
 
+pub use ask::{Asking, QueryBusExt};
 pub use command_bus::LocalCommandBus;
 pub use execution::Execution;
 pub use handlers::{CommandHandlers, RegisterError, command_in};
@@ -32,7 +35,8 @@ pub use key::command_scope;
 pub use loading::{LoadError, Loaded, Loader};
 pub use middleware::{Authorization, Deadline, Failure, Hooked, Hooks, Middleware, MiddlewareBus, Next, Policy, Retry};
 pub use options::BusOptions;
-pub use query_bus::{LocalQueryBus, QueryBusExt, QueryContext, QueryHandler, Question, Reply};
+pub use query_bus::LocalQueryBus;
+pub use question::{QueryContext, QueryHandler, Question, Reply};
 pub use reading::EventStoreExt;
 pub use send::{CommandBusExt, Sending};
 pub use subscription::{Delivery, From, SubscribeError, Subscription, Subscriptions};

@@ -1,10 +1,12 @@
 //! The query bus of an application in its own process.
 
 use super::handlers::RegisterError;
-use super::loading::{LoadError, Loaded, Loader};
-use crate::domain::{Aggregate, Codec, CodecError, Event, Json, RecordedAs};
-use crate::ports::{Answer, EventStore, QueryBus, QueryEnvelope, QueryError, QueryInfo, Source};
-use crate::values::{Metadata, Name, Recorded, Revision, StreamId};
+use super::loading::{LoadError, Loader};
+use super::options::BusOptions;
+use super::question::{QueryContext, QueryHandler, Question};
+use crate::domain::{Codec, CodecError, Json};
+use crate::ports::{Answer, QueryBus, QueryEnvelope, QueryError, QueryInfo, Sleep, Source};
+use crate::values::{Name, Position, Query, Read};
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::string::ToString;
@@ -14,138 +16,19 @@ use async_trait::async_trait;
 use core::any::type_name;
 use core::fmt;
 use core::marker::PhantomData;
-use futures::future::BoxFuture;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-use serde_json::Value;
-
-/// One thing to ask: its parameters, its wire name, and what the answer is.
-///
-/// The parameters cross a bus as a JSON object. Over HTTP they come from a query string, where every value is a
-/// string: so for now parameters are strings (or `Option`s of them), parsed by the handler.
-///
-/// ```
-/// use portolan_kernel::drivers::Question;
-/// # use serde::{Deserialize, Serialize};
-///
-/// #[derive(Serialize, Deserialize)]
-/// #[serde(deny_unknown_fields)]
-/// struct AccountQuery { account_id: String }
-///
-/// #[derive(Serialize, Deserialize)]
-/// struct AccountView { owner: String, balance: u64 }
-///
-/// impl Question for AccountQuery {
-///     const NAME: &'static str = "account";
-///     type Answer = AccountView;
-/// }
-/// ```
-pub trait Question: DeserializeOwned + Send + 'static {
-    /// The wire name, in kebab case.
-    const NAME: &'static str;
-
-    /// What it answers, for a person.
-    const DESCRIPTION: &'static str = "";
-
-    /// What it is answered with.
-    type Answer: Serialize + Send;
-
-    /// The JSON Schema (2020-12) of its parameters, for whoever asks from outside; `None`: none is published.
-    #[must_use]
-    fn schema() -> Option<Value> {
-        None
-    }
-
-    /// The JSON Schema (2020-12) of its answer; `None`: none is published.
-    #[must_use]
-    fn answer_schema() -> Option<Value> {
-        None
-    }
-}
-
-/// An answer, and the revision of the stream it was made from, if it was one stream.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Reply<T> {
-    /// The answer.
-    pub answer: T,
-    /// The stream's last revision.
-    pub revision: Option<Revision>,
-}
-
-impl<T> Reply<T> {
-    /// An answer made from more than one stream.
-    #[must_use]
-    pub fn new(answer: T) -> Self {
-        Self { answer, revision: None }
-    }
-
-    /// The same answer, made from one stream at this revision.
-    #[must_use]
-    pub fn at(self, revision: Option<Revision>) -> Self {
-        Self { revision, ..self }
-    }
-}
-
-/// What a query handler answers from. A clone is the same.
-#[derive(Debug, Clone)]
-pub struct QueryContext {
-    loader: Loader,
-    metadata: Metadata,
-}
-
-impl QueryContext {
-    /// The state of the stream now, folded from its events.
-    ///
-    /// # Errors
-    ///
-    /// [`LoadError`], which `?` turns into a [`QueryError`].
-    pub async fn load<A: Aggregate>(&self, stream: StreamId) -> Result<Loaded<A>, LoadError> {
-        self.loader.load(stream).await
-    }
-
-    /// The typed events in a recorded one of the log, upcast like every other.
-    ///
-    /// # Errors
-    ///
-    /// [`LoadError`], which `?` turns into a [`QueryError`].
-    pub fn decode<E: Event>(&self, recorded: &Arc<Recorded>) -> Result<Vec<RecordedAs<E>>, LoadError> {
-        self.loader.decode(recorded)
-    }
-
-    /// The log. [`EventStoreExt`](super::EventStoreExt) reads it page after page.
-    #[must_use]
-    pub fn events(&self) -> &Arc<dyn EventStore> {
-        self.loader.events()
-    }
-
-    /// Who asks, in which trace.
-    #[must_use]
-    pub fn metadata(&self) -> &Metadata {
-        &self.metadata
-    }
-}
-
-/// Answers one kind of question: any `async fn(Q, QueryContext) -> Result<Reply<Q::Answer>, QueryError>`.
-pub trait QueryHandler<Q: Question>: Send + Sync + 'static {
-    /// The answer.
-    fn answer(&self, question: Q, context: QueryContext) -> BoxFuture<'static, Result<Reply<Q::Answer>, QueryError>>;
-}
-
-impl<Q, F, Fut> QueryHandler<Q> for F
-where
-    Q: Question,
-    F: Fn(Q, QueryContext) -> Fut + Send + Sync + 'static,
-    Fut: Future<Output = Result<Reply<Q::Answer>, QueryError>> + Send + 'static,
-{
-    fn answer(&self, question: Q, context: QueryContext) -> BoxFuture<'static, Result<Reply<Q::Answer>, QueryError>> {
-        Box::pin(self(question, context))
-    }
-}
+use core::pin::pin;
+use core::time::Duration;
+use futures::future::{Either, select};
 
 /// Finds the handler by name, and has it answer.
+///
+/// Handlers fold the log itself, so that an answer is as new as the log at the time; a question that must not be older
+/// than a position waits until the store shows it. Without a deadline of its own such a wait ends after 10 seconds,
+/// or as [`BusOptions::catch_up`](super::BusOptions::catch_up) says.
 pub struct LocalQueryBus {
     loader: Loader,
+    sleep: Arc<dyn Sleep>,
+    catch_up: Duration,
     handlers: BTreeMap<Name, Registered>,
 }
 
@@ -164,8 +47,8 @@ impl fmt::Debug for LocalQueryBus {
 impl LocalQueryBus {
     /// A bus without handlers.
     #[must_use]
-    pub fn new(loader: Loader) -> Self {
-        Self { loader, handlers: BTreeMap::new() }
+    pub fn new(loader: Loader, sleep: Arc<dyn Sleep>, options: &BusOptions) -> Self {
+        Self { loader, sleep, catch_up: options.catch_up, handlers: BTreeMap::new() }
     }
 
     /// Lets the handler answer such questions.
@@ -187,12 +70,55 @@ impl LocalQueryBus {
     }
 }
 
+const NOT_REACHED: &str = "the log has not come to the position that the answer must not be older than";
+
+/// The work, unless the time ends before.
+async fn in_time<T>(
+    work: impl Future<Output = Result<T, QueryError>>,
+    time: impl Future<Output = ()>,
+    otherwise: &'static str,
+) -> Result<T, QueryError> {
+    match select(pin!(work), pin!(time)).await {
+        Either::Left((outcome, _)) => outcome,
+        Either::Right(_) => Err(QueryError::Busy(Source::new(otherwise))),
+    }
+}
+
+impl LocalQueryBus {
+    /// Returns once the log shows this position.
+    async fn reached(&self, position: Position) -> Result<(), QueryError> {
+        let events = self.loader.events();
+        let all = Query::all().with_system();
+        loop {
+            let newest = Read::log(all.clone()).backward().limit(1);
+            let frontier = events.read(newest).await.map_err(LoadError::Read)?.frontier;
+            if frontier >= Some(position) {
+                return Ok(());
+            }
+            events.changed(all.clone(), frontier).await.map_err(LoadError::Read)?;
+        }
+    }
+}
+
 #[async_trait]
 impl QueryBus for LocalQueryBus {
     async fn ask(&self, query: QueryEnvelope) -> Result<Answer, QueryError> {
-        match self.handlers.get(&query.name) {
-            Some(registered) => registered.handler.handle(self.loader.clone(), query).await,
-            None => Err(QueryError::UnknownQuery(query.name)),
+        let registered = self.handlers.get(&query.name).ok_or_else(|| QueryError::UnknownQuery(query.name.clone()))?;
+        let (within, at_least) = (query.within, query.at_least);
+        let answer = async {
+            if let Some(position) = at_least {
+                let reached = self.reached(position);
+                // The whole has a deadline, or this part of it has.
+                match within {
+                    Some(_) => reached.await?,
+                    None => in_time(reached, self.sleep.sleep(self.catch_up), NOT_REACHED).await?,
+                }
+            }
+            registered.handler.handle(self.loader.clone(), query).await
+        };
+        match within {
+            Some(within) => in_time(answer, self.sleep.sleep(within), "the deadline passed").await,
+            None => answer.await,
         }
     }
 
@@ -220,32 +146,9 @@ impl<Q: Question, H: QueryHandler<Q>> Handler for Answered<Q, H> {
             Err(CodecError::Malformed(reason)) => QueryError::Malformed(reason),
             Err(other) => QueryError::Malformed(other.to_string()),
         })?;
-        let context = QueryContext { loader, metadata: query.metadata };
+        let context = QueryContext::new(loader, query.metadata);
         let reply = self.handler.answer(question, context).await?;
         let body = Json::encode(&reply.answer).map_err(|error| QueryError::Other(Source::new(error)))?;
         Ok(Answer::json(body).with_revision(reply.revision))
     }
 }
-
-/// Comfort on any query bus.
-#[async_trait]
-pub trait QueryBusExt: QueryBus {
-    /// Asks a typed question.
-    ///
-    /// # Errors
-    ///
-    /// [`QueryError`]; a question can always be repeated.
-    async fn query<Q>(&self, question: Q) -> Result<Reply<Q::Answer>, QueryError>
-    where
-        Q: Question + Serialize + Sync,
-        Q::Answer: DeserializeOwned,
-    {
-        let name = Name::new(Q::NAME).map_err(|error| QueryError::Other(Source::new(error)))?;
-        let parameters = Json::encode(&question).map_err(|error| QueryError::Other(Source::new(error)))?;
-        let answer = self.ask(QueryEnvelope::new(name, parameters)).await?;
-        let body = Json::decode(&answer.body).map_err(|error| QueryError::Other(Source::new(error)))?;
-        Ok(Reply { answer: body, revision: answer.revision })
-    }
-}
-
-impl<B: QueryBus + ?Sized> QueryBusExt for B {}

@@ -296,13 +296,19 @@ impl CommandInfo {
 /// - **CB-12** Shutdown drains: accepted commands finish, new ones are [`CommandError::ShuttingDown`]. A full queue
 ///   is [`CommandError::Busy`].
 /// - **CB-13** All of this holds through a transport.
+///
+/// # How long an id is remembered
+///
+/// As long as the store keeps its keys: [`Capabilities::key_retention`](super::Capabilities::key_retention) of the
+/// store that the events are in, `None` for good. After that the id is new again. The bus itself remembers none, so
+/// that its memory does not grow with ids or streams.
 #[async_trait]
 pub trait CommandBus: Send + Sync {
     /// Carries the command out.
     ///
     /// # Errors
     ///
-    /// [`CommandError`]; except after `Unknown`, the command had no effect.
+    /// [`CommandError`]; except after `Unknown` and `NotCaughtUp`, the command had no effect.
     ///
     /// # Cancellation
     ///

@@ -1,12 +1,13 @@
 //! The port `QueryBus`: questions in, answers out.
 
 use super::{Source, Violation};
-use crate::values::{Format, Metadata, Name, Revision};
+use crate::values::{Format, Metadata, Name, Position, Revision};
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use async_trait::async_trait;
 use bytes::Bytes;
+use core::time::Duration;
 use serde_json::Value;
 
 /// A question on its way.
@@ -19,19 +20,38 @@ pub struct QueryEnvelope {
     pub parameters: Bytes,
     /// Who asks, in which trace.
     pub metadata: Metadata,
+    /// How long the caller waits for the answer; `None`: as long as it takes. Past it the question is
+    /// [`QueryError::Busy`].
+    pub within: Option<Duration>,
+    /// The answer must not be older than this position, such as that of a receipt: whoever answers waits until it
+    /// sees the log up to there. A position that is not reached in time is [`QueryError::Busy`].
+    pub at_least: Option<Position>,
 }
 
 impl QueryEnvelope {
     /// A question with these parameters, a JSON object.
     #[must_use]
     pub fn new(name: Name, parameters: impl Into<Bytes>) -> Self {
-        Self { name, parameters: parameters.into(), metadata: Metadata::default() }
+        let metadata = Metadata::default();
+        Self { name, parameters: parameters.into(), metadata, within: None, at_least: None }
     }
 
     /// The same question with this metadata.
     #[must_use]
     pub fn with_metadata(self, metadata: Metadata) -> Self {
         Self { metadata, ..self }
+    }
+
+    /// The same question, to be answered within this time.
+    #[must_use]
+    pub fn within(self, within: Duration) -> Self {
+        Self { within: Some(within), ..self }
+    }
+
+    /// The same question, to be answered by nothing older than this position.
+    #[must_use]
+    pub fn at_least(self, position: Position) -> Self {
+        Self { at_least: Some(position), ..self }
     }
 }
 
@@ -120,6 +140,8 @@ impl QueryInfo {
 }
 
 /// Answers questions. Asking changes nothing.
+///
+/// An answer is never older than [`QueryEnvelope::at_least`], and never later than [`QueryEnvelope::within`].
 #[async_trait]
 pub trait QueryBus: Send + Sync {
     /// Answers.

@@ -4,6 +4,7 @@
 #![allow(dead_code, unreachable_pub)]
 
 pub mod bank;
+pub mod seats;
 pub mod store;
 pub mod tickets;
 

@@ -53,6 +53,7 @@ pub struct TestStore {
     log: Mutex<Log>,
     /// How many events a page holds at most; 0: as many as are asked for.
     page: usize,
+    changed: event_listener::Event,
 }
 
 impl TestStore {
@@ -100,7 +101,9 @@ impl TestStore {
 
     /// What another process writes.
     pub fn write(&self, append: Append) -> Appended {
-        append_to(&mut self.log(), append).expect("the rival's append is in order")
+        let appended = append_to(&mut self.log(), append).expect("the rival's append is in order");
+        self.changed.notify(usize::MAX);
+        appended
     }
 
     pub fn write_event(&self, stream: &str, event_type: &str, payload: &'static str) {
@@ -228,6 +231,7 @@ impl EventStore for TestStore {
         self.log().appends += 1;
         self.unless_stalled(Stall::Append).await;
         let outcome = self.judge(append);
+        self.changed.notify(usize::MAX);
         self.unless_stalled(Stall::Answer).await;
         outcome
     }
@@ -264,8 +268,15 @@ impl EventStore for TestStore {
         Ok(CheckpointState::new(self.capabilities().identity, None, Token(0)))
     }
 
-    async fn changed(&self, _: Query, _: Option<Position>) -> Result<(), ReadError> {
-        core::future::pending().await
+    async fn changed(&self, query: Query, after: Option<Position>) -> Result<(), ReadError> {
+        loop {
+            let changed = self.changed.listen();
+            let new = |event: &Arc<Recorded>| Some(event.position) > after && query.matches(event);
+            if self.events().iter().any(new) {
+                return Ok(());
+            }
+            changed.await;
+        }
     }
 
     fn capabilities(&self) -> Capabilities {

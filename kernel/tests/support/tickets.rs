@@ -31,7 +31,7 @@ impl StreamCommand for Issue {
 #[derive(Serialize, Deserialize, Debug, PartialEq)]
 pub enum TicketEvent {
     #[serde(rename = "ticket.issued")]
-    Issued { numbers: [String; 2], by: Option<String>, at: u64, aside: String },
+    Issued { numbers: [String; 2], by: Option<String>, tenant: Option<String>, at: u64, aside: String },
 }
 
 impl Event for TicketEvent {
@@ -70,6 +70,7 @@ impl Decide<Issue> for Tickets {
         Ok(vec![TicketEvent::Issued {
             numbers: [context.new_id().to_string(), context.new_id().to_string()],
             by: context.actor().map(String::from),
+            tenant: context.tenant().map(String::from),
             at: context.now().as_micros(),
             aside: command.aside.clone(),
         }])

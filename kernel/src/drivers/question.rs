@@ -17,14 +17,16 @@ use serde_json::Value;
 /// One thing to ask: its parameters, its wire name, and what the answer is.
 ///
 /// The parameters cross a bus as a JSON object. Over HTTP they come from a query string, where every value is a
-/// string: so for now parameters are strings (or `Option`s of them), parsed by the handler.
+/// string: so for now parameters are strings (or `Option`s of them), parsed by the handler. One that it does not have is
+/// refused.
+///
+/// With the feature `macros` there is a derive, `Query`. By hand it is:
 ///
 /// ```
 /// use portolan_kernel::drivers::Question;
 /// # use serde::{Deserialize, Serialize};
 ///
 /// #[derive(Serialize, Deserialize)]
-/// #[serde(deny_unknown_fields)]
 /// struct AccountQuery { account_id: String }
 ///
 /// #[derive(Serialize, Deserialize)]

@@ -50,7 +50,7 @@ macro_rules! both {
 }
 
 #[test]
-fn commands() {
+fn derived_commands_are_those_by_hand() {
     let line = |amount| (amount, Some("blue".to_string()));
     for (buyer, code, lines) in
         [("Ann", "AB-1", vec![line(1), line(3)]), ("", "?", vec![]), (" \t", "AB-1", vec![line(1), line(0), (0, None)])]
@@ -91,7 +91,7 @@ fn what_is_wrong_comes_in_the_order_of_the_fields() {
 }
 
 #[test]
-fn events() {
+fn derived_events_are_those_by_hand() {
     let mut types = Vec::new();
     for (derived, by_hand) in [
         both!(OrderEvent::Placed { order_id: "o-1".into(), buyer: "Ann".into(), total: 3 }),
@@ -125,7 +125,7 @@ fn tags_that_are_no_names_are_errors() {
 }
 
 #[test]
-fn rejections() {
+fn derived_rejections_are_those_by_hand() {
     for (derived, by_hand) in [
         both!(Refused::AlreadyPlaced),
         both!(Refused::TooDear { limit: 2, total: 3 }),
@@ -141,7 +141,7 @@ fn rejections() {
 }
 
 #[test]
-fn queries() {
+fn derived_queries_are_those_by_hand() {
     fn query<Q: Question>() -> (&'static str, &'static str, Option<Value>, Option<Value>) {
         (Q::NAME, Q::DESCRIPTION, Q::schema(), Q::answer_schema())
     }

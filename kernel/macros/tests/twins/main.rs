@@ -1,5 +1,7 @@
 //! A small domain twice, by derives and by hand: to stores and wires they are one.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 mod by_hand;
 mod derived;
 

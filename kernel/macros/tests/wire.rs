@@ -2,7 +2,6 @@
 
 use portolan_kernel::domain::{CodecError, Command, Event, Json, JsonSchema};
 use portolan_kernel::values::EventType;
-use rstest::rstest;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -41,22 +40,24 @@ struct PackBoxes {
     within: Vec<PackBoxes>,
 }
 
-#[rstest]
-#[case::empty(json!({}), Ok(()))]
-#[case::full(json!({"parcelTo": {"street": "x"}, "notes": {"a": "Fragile", "b": {"Say": {}}}}), Ok(()))]
-#[case::unknown(json!({"parcelto": {"street": "x"}}), Err("parcelto"))]
-#[case::nested(json!({"parcelTo": {"street": "x", "twon": "y"}}), Err("parcelTo.twon"))]
-#[case::in_a_map(json!({"notes": {"b": {"Say": {"word": "x"}}}}), Err("notes.b.word"))]
-fn unknown_fields_are_refused_and_the_schema_says_so(#[case] body: Value, #[case] expected: Result<(), &str>) {
-    let decoded = Json::decode_object::<ShipParcel>(body.to_string().as_bytes());
-    match (decoded, expected) {
-        (Ok(_), Ok(())) => {}
-        (Err(CodecError::Shape { path, code: "unknown-field", .. }), Err(place)) => assert_eq!(path, place),
-        other => panic!("{other:?}"),
-    }
+#[test]
+fn unknown_fields_are_refused_and_the_schema_says_so() {
     let schema = ShipParcel::schema().expect("derived commands have one");
     let validator = jsonschema::validator_for(&schema).expect("it is a schema");
-    assert_eq!(validator.is_valid(&body), expected.is_ok(), "{schema:#}");
+    for (body, unknown) in [
+        (json!({}), None),
+        (json!({"parcelTo": {"street": "x"}, "notes": {"a": "Fragile", "b": {"Say": {}}}}), None),
+        (json!({"parcelto": {"street": "x"}}), Some("parcelto")),
+        (json!({"parcelTo": {"street": "x", "twon": "y"}}), Some("parcelTo.twon")),
+        (json!({"notes": {"b": {"Say": {"word": "x"}}}}), Some("notes.b.word")),
+    ] {
+        match (Json::decode_object::<ShipParcel>(body.to_string().as_bytes()), unknown) {
+            (Ok(_), None) => {}
+            (Err(CodecError::Shape { path, code: "unknown-field", .. }), Some(field)) => assert_eq!(path, field),
+            other => panic!("{body}: {other:?}"),
+        }
+        assert_eq!(validator.is_valid(&body), unknown.is_none(), "{body}: {schema:#}");
+    }
 }
 
 #[test]

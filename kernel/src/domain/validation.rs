@@ -83,7 +83,7 @@ fn collect(errors: &ValidationErrors, parent: &str, fields: &[(&str, &str)], int
 
 fn violation(path: &str, error: &ValidationError) -> Violation {
     let message = error.message.as_ref().map_or_else(|| message(error), ToString::to_string);
-    Violation::new(path, error.code.replace('_', "-"), message)
+    Violation::new(path, error.code.replace('_', "-").to_ascii_lowercase(), message)
 }
 
 /// What to say of a rule that says nothing itself.

@@ -170,6 +170,67 @@ async fn a_middleware_can_shorten_the_time_and_not_lengthen_it() {
     }
 }
 
+/// Gives every command this much time, whatever it asks for.
+struct Gives(Option<Duration>);
+
+#[async_trait]
+impl Middleware for Gives {
+    async fn handle(&self, mut command: CommandEnvelope, next: Next) -> Result<Receipt, CommandError> {
+        command.within = self.0;
+        next.run(command).await
+    }
+}
+
+#[rstest]
+#[case::more(Some(FIVE * 2))]
+#[case::no_end(None)]
+#[tokio::test]
+async fn what_a_caller_asked_for_is_kept(#[case] given: Option<Duration>) {
+    let store = TestStore::new();
+    let (app, time) = builder_in_time(&store);
+    let bus = app.aggregate::<Account>().middleware(Gives(given)).build().await.unwrap().ports().commands;
+    store.stall(Stall::Read);
+    let sent = send_within_five(&bus, 1, None).await;
+    time.pass(FIVE);
+    settle().await;
+    assert!(sent.is_finished(), "it was given more time than its caller has");
+    assert!(matches!(sent.await.unwrap(), Err(CommandError::DeadlinePassed)));
+}
+
+/// Sends again what failed, and remembers nothing.
+struct SendsAgain;
+
+#[async_trait]
+impl Middleware for SendsAgain {
+    async fn handle(&self, command: CommandEnvelope, next: Next) -> Result<Receipt, CommandError> {
+        match next.clone().run(command.clone()).await {
+            Err(_) => next.run(command).await,
+            done => done,
+        }
+    }
+}
+
+/// An attempt of unknown outcome is not forgotten over a later one that does not come to its append.
+#[tokio::test]
+async fn what_was_unknown_before_a_retry_stays_so() {
+    let store = TestStore::new();
+    let (app, time) = builder_in_time(&store);
+    let bus = app.aggregate::<Account>().middleware(SendsAgain).build().await.unwrap().ports().commands;
+    bus.send(open("ann")).await.unwrap();
+    // Execution repeats an append of unknown outcome six times; then the middleware sends the command again.
+    store.fail_with([Fault::LostRequest; 7]);
+    (0..6).for_each(|_| store.before_append(|_| {}));
+    store.before_append(|store| store.stall(Stall::Read));
+    let sent = send_within_five(&bus, 1, Some("k-1")).await;
+    store.reads();
+    while store.appends() < 8 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    settle().await;
+    time.pass(FIVE);
+    assert!(matches!(sent.await.unwrap(), Err(CommandError::Unknown(_))));
+}
+
 /// Projections that stand where they are put.
 #[derive(Default)]
 struct Standing {

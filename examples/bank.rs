@@ -15,149 +15,80 @@ use portolan::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use validator::{Validate, ValidationError};
 
 // What happens. One enum for all streams `account-…`; a stored type never changes its name again.
 
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[derive(Event, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[event(category = "account")]
 enum AccountEvent {
-    #[serde(rename = "account.opened")]
     Opened { owner: String, currency: String },
-    #[serde(rename = "account.deposited")]
     Deposited { amount: u64 },
-    #[serde(rename = "account.withdrawn")]
     Withdrawn { amount: u64 },
-    #[serde(rename = "account.closed")]
     Closed,
-}
-
-impl Event for AccountEvent {
-    const CATEGORY: &'static str = "account";
-
-    fn event_type(&self) -> &'static str {
-        variant::name(self)
-    }
-
-    fn encode(&self) -> Result<portolan::Bytes, CodecError> {
-        variant::encode(self)
-    }
-
-    fn decode(raw: &RawEvent) -> Result<Self, EventError> {
-        variant::decode(&raw.event_type, &raw.payload)
-    }
 }
 
 // What can be asked for. Fields are judged before anything is read; each wrong one is listed.
 
-#[derive(Serialize, Deserialize, Clone, Debug)]
-#[serde(deny_unknown_fields)]
+/// Opens an account for good: an account that was closed is not opened again.
+#[derive(Command, Validate, Serialize, Deserialize, Clone, Debug)]
+#[command(stream = "account-{account_id}")]
 struct OpenAccount {
+    #[validate(custom(function = not_blank))]
     account_id: String,
+    #[validate(custom(function = not_blank))]
     owner: String,
+    /// Three capital letters, such as EUR.
+    #[validate(custom(function = three_capitals))]
     currency: String,
 }
 
-#[derive(Serialize, Deserialize, Clone, Debug)]
-#[serde(deny_unknown_fields)]
+/// Pays in.
+#[derive(Command, Validate, Serialize, Deserialize, Clone, Debug)]
+#[command(stream = "account-{account_id}")]
 struct Deposit {
+    #[validate(custom(function = not_blank))]
     account_id: String,
+    /// In whole cents.
+    #[validate(range(min = 1, code = "zero", message = "it must be above zero, in whole cents"))]
     amount: u64,
 }
 
-#[derive(Serialize, Deserialize, Clone, Debug)]
-#[serde(deny_unknown_fields)]
+/// Pays out what is there.
+#[derive(Command, Validate, Serialize, Deserialize, Clone, Debug)]
+#[command(stream = "account-{account_id}")]
 struct Withdraw {
+    #[validate(custom(function = not_blank))]
     account_id: String,
+    /// In whole cents.
+    #[validate(range(min = 1, code = "zero", message = "it must be above zero, in whole cents"))]
     amount: u64,
 }
 
-#[derive(Serialize, Deserialize, Clone, Debug)]
-#[serde(deny_unknown_fields)]
+/// Closes an account that is empty.
+#[derive(Command, Validate, Serialize, Deserialize, Clone, Debug)]
+#[command(stream = "account-{account_id}")]
 struct CloseAccount {
+    #[validate(custom(function = not_blank))]
     account_id: String,
 }
 
-impl Command for OpenAccount {
-    const NAME: &'static str = "open-account";
-
-    fn validate(&self) -> Vec<Violation> {
-        let three_capitals = self.currency.len() == 3 && self.currency.bytes().all(|byte| byte.is_ascii_uppercase());
-        [
-            not_blank("account_id", &self.account_id),
-            not_blank("owner", &self.owner),
-            must(three_capitals, "currency", "no-currency", "a currency is three capital letters, such as EUR"),
-        ]
-        .concat()
-    }
+fn not_blank(text: &str) -> Result<(), ValidationError> {
+    must(!text.trim().is_empty(), "blank", "it must not be blank")
 }
 
-impl StreamCommand for OpenAccount {
-    fn stream(&self) -> Result<StreamId, InvalidName> {
-        account(&self.account_id)
-    }
+fn three_capitals(text: &str) -> Result<(), ValidationError> {
+    let holds = text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_uppercase());
+    must(holds, "no-currency", "a currency is three capital letters, such as EUR")
 }
 
-impl Command for Deposit {
-    const NAME: &'static str = "deposit";
-
-    fn validate(&self) -> Vec<Violation> {
-        [not_blank("account_id", &self.account_id), above_zero("amount", self.amount)].concat()
-    }
-}
-
-impl StreamCommand for Deposit {
-    fn stream(&self) -> Result<StreamId, InvalidName> {
-        account(&self.account_id)
-    }
-}
-
-impl Command for Withdraw {
-    const NAME: &'static str = "withdraw";
-
-    fn validate(&self) -> Vec<Violation> {
-        [not_blank("account_id", &self.account_id), above_zero("amount", self.amount)].concat()
-    }
-}
-
-impl StreamCommand for Withdraw {
-    fn stream(&self) -> Result<StreamId, InvalidName> {
-        account(&self.account_id)
-    }
-}
-
-impl Command for CloseAccount {
-    const NAME: &'static str = "close-account";
-
-    fn validate(&self) -> Vec<Violation> {
-        not_blank("account_id", &self.account_id)
-    }
-}
-
-impl StreamCommand for CloseAccount {
-    fn stream(&self) -> Result<StreamId, InvalidName> {
-        account(&self.account_id)
-    }
-}
-
-fn account(id: &str) -> Result<StreamId, InvalidName> {
-    StreamId::new(format!("account-{id}"))
-}
-
-fn not_blank(path: &str, text: &str) -> Vec<Violation> {
-    must(!text.trim().is_empty(), path, "blank", "it must not be blank")
-}
-
-fn above_zero(path: &str, amount: u64) -> Vec<Violation> {
-    must(amount > 0, path, "zero", "it must be above zero, in whole cents")
-}
-
-fn must(hold: bool, path: &str, code: &str, message: &str) -> Vec<Violation> {
-    if hold { Vec::new() } else { vec![Violation::new(path, code, message)] }
+fn must(hold: bool, code: &'static str, message: &'static str) -> Result<(), ValidationError> {
+    if hold { Ok(()) } else { Err(ValidationError::new(code).with_message(message.into())) }
 }
 
 // Why it is refused. On every wire: the code `insufficient-funds`, the message, and the fields.
 
-#[derive(thiserror::Error, Serialize, Deserialize, Clone, Debug, PartialEq)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Rejection, thiserror::Error, Serialize, Deserialize, Clone, Debug, PartialEq)]
 enum Refused {
     #[error("the account is open already")]
     AlreadyOpen,
@@ -173,8 +104,6 @@ enum Refused {
     NotEmpty { balance: u64 },
 }
 
-impl Rejection for Refused {}
-
 // Who decides: a state folded from the events of one account, and a decision a command. No I/O, no clock.
 
 #[derive(Serialize, Deserialize, Clone, Default, Debug, PartialEq)]
@@ -185,7 +114,7 @@ struct Account {
     balance: u64,
 }
 
-#[derive(Serialize, Deserialize, Clone, Copy, Default, Debug, PartialEq)]
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Default, Debug, PartialEq)]
 #[serde(rename_all = "kebab-case")]
 enum Status {
     #[default]
@@ -270,13 +199,14 @@ impl Decide<CloseAccount> for Account {
 
 // What can be looked up: `GET /queries/account?account_id=ann`.
 
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// An account as it stands.
+#[derive(Query, Serialize, Deserialize)]
+#[query(name = "account", answer = AccountView)]
 struct AccountQuery {
     account_id: String,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(JsonSchema, Serialize, Deserialize)]
 struct AccountView {
     owner: String,
     currency: String,
@@ -285,14 +215,9 @@ struct AccountView {
     revision: u64,
 }
 
-impl Question for AccountQuery {
-    const NAME: &'static str = "account";
-    type Answer = AccountView;
-}
-
 async fn look_up(query: AccountQuery, context: QueryContext) -> Result<Reply<AccountView>, QueryError> {
     let id = query.account_id;
-    let stream = account(&id)
+    let stream = StreamId::new(format!("account-{id}"))
         .map_err(|error| QueryError::Invalid(vec![Violation::new("account_id", "invalid-name", error.to_string())]))?;
     let loaded = context.load::<Account>(stream).await?;
     let Some(revision) = loaded.revision else {
@@ -440,10 +365,12 @@ mod tests {
     #[test]
     fn every_wrong_field_is_named() {
         let wrong = OpenAccount { account_id: " ".into(), owner: String::new(), currency: "eur".into() };
-        let paths: Vec<String> = wrong.validate().into_iter().map(|violation| violation.path).collect();
-        assert_eq!(paths, ["account_id", "owner", "currency"]);
-        assert_eq!(deposit(0).validate().len(), 1);
-        assert_eq!(open().validate(), []);
+        let wrong: Vec<_> = Command::validate(&wrong).into_iter().map(|wrong| (wrong.path, wrong.code)).collect();
+        let expected = [("account_id", "blank"), ("owner", "blank"), ("currency", "no-currency")];
+        assert_eq!(wrong, expected.map(|(path, code)| (path.to_owned(), code.to_owned())));
+        assert_eq!(Command::validate(&deposit(0)), Command::validate(&withdraw(0)));
+        assert_eq!(Command::validate(&deposit(0))[0].code, "zero");
+        assert_eq!(Command::validate(&open()), []);
     }
 
     #[test]

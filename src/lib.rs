@@ -3,9 +3,16 @@
 //! An application takes everything it writes with from the [`prelude`]; the same names stand at the root.
 //! Whoever needs more, such as an author of middleware, finds the kernel's floors here: [`values`], [`ports`],
 //! [`domain`], [`drivers`] and [`application`]. `examples/bank.rs` is a whole application.
+//!
+//! The feature `macros` (on by default) has the derives `Command`, `Event`, `Rejection`, `Query` and `JsonSchema`; the
+//! first three share their names with the traits.
 
 pub use portolan_kernel::{Bytes, application, domain, drivers, ports, values};
 pub use prelude::*;
+
+#[cfg(feature = "macros")]
+#[doc(hidden)]
+pub use portolan_kernel::__private;
 
 /// What an application is written with: `use portolan::prelude::*;`.
 pub mod prelude {
@@ -23,6 +30,9 @@ pub mod prelude {
         Violation,
     };
     pub use portolan_kernel::values::{InvalidName, Metadata, Name, Position, Query, Revision, StreamId, Tag};
+
+    #[cfg(feature = "macros")]
+    pub use portolan_kernel::{domain::JsonSchema, drivers::Query};
 
     #[cfg(feature = "http")]
     pub use portolan_http::{HttpClient, HttpServer, shutdown_signal};

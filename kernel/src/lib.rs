@@ -12,6 +12,9 @@
 //! The kernel knows no I/O, no clock, no runtime and no randomness; each is a port. It builds without
 //! `std` for any target with `alloc` and compare-and-swap.
 //!
+//! Features: `macros` has the derives, and JSON Schemas with them; `validator` takes the rules of `#[validate(…)]`
+//! attributes, and needs `std`.
+//!
 //! Which part is yours? Writing an application: start at [`domain`] and [`application`]. Writing an adapter:
 //! start at [`ports`], then run `portolan-conformance` on what you wrote.
 #![no_std]
@@ -26,3 +29,25 @@ pub mod ports;
 pub mod values;
 
 pub use bytes::Bytes;
+
+/// What derived code names. No part of the interface.
+#[cfg(feature = "macros")]
+#[doc(hidden)]
+pub mod __private {
+    pub use alloc::{borrow::Cow, format, vec, vec::Vec};
+    pub use schemars;
+    pub use serde_json::Value;
+
+    /// Any error. It is here for what the compiler says of a type that is none.
+    #[diagnostic::on_unimplemented(
+        message = "`{Self}` has no message: a rejection is an error",
+        label = "this is no `core::error::Error`",
+        note = "add `thiserror::Error` to its derives, and `#[error(\"…\")]` to each variant"
+    )]
+    pub trait Message {}
+
+    #[diagnostic::do_not_recommend]
+    impl<E: core::error::Error> Message for E {}
+
+    pub const fn has_a_message<E: Message>() {}
+}

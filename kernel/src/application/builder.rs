@@ -50,7 +50,8 @@ impl fmt::Debug for ApplicationBuilder {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
-    /// Two commands have one name, or a command's name is none.
+    /// Two commands have one name, a command's name is none, or its streams are of another category than what
+    /// decides on it.
     #[error("commands: {0}")]
     Command(#[source] RegisterError),
     /// Two queries have one name, or a query's name is none.

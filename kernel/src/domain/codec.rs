@@ -4,10 +4,14 @@ use crate::ports::Violation;
 use crate::values::Format;
 use alloc::string::{String, ToString};
 use bytes::Bytes;
+use core::marker::PhantomData;
 use serde::Serialize;
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, IgnoredAny};
+use serde_ignored::Path;
 
 /// A way to write values as bytes. An event type names its codec at compile time.
+///
+/// Its format describes itself, as JSON, CBOR and MessagePack do: bytes can be read without knowing what is to come.
 pub trait Codec {
     /// What the bytes are.
     const FORMAT: Format;
@@ -19,13 +23,22 @@ pub trait Codec {
     /// [`CodecError::Encode`] when the value has no such form.
     fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Bytes, CodecError>;
 
-    /// The value in these bytes.
+    /// What the seed makes of these bytes. A codec may ask a clone of the seed once more, to say where an error is.
     ///
     /// # Errors
     ///
     /// [`CodecError::Malformed`] when the bytes are not of the format, [`CodecError::Shape`] when they are and
     /// hold something else.
-    fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError>;
+    fn decode_seed<'de, S: DeserializeSeed<'de> + Clone>(seed: S, bytes: &'de [u8]) -> Result<S::Value, CodecError>;
+
+    /// The value in these bytes.
+    ///
+    /// # Errors
+    ///
+    /// As [`decode_seed`](Self::decode_seed).
+    fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
+        Self::decode_seed(PhantomData::<T>, bytes)
+    }
 }
 
 /// Why bytes and value do not meet.
@@ -85,18 +98,23 @@ impl Codec for Json {
         serde_json::to_vec(value).map(Bytes::from).map_err(|error| CodecError::Encode(error.to_string()))
     }
 
-    fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
+    fn decode_seed<'de, S: DeserializeSeed<'de> + Clone>(seed: S, bytes: &'de [u8]) -> Result<S::Value, CodecError> {
         // Paths cost a little on the way; the good way does not pay for them.
-        match core::str::from_utf8(bytes).map(serde_json::from_str) {
+        match core::str::from_utf8(bytes).map(|text| read(seed.clone(), text)) {
             Ok(Ok(value)) => Ok(value),
-            _ => Self::decode_with_paths(bytes),
+            _ => decode_with_paths(seed, bytes),
         }
     }
 }
 
 impl Json {
-    /// The value in these bytes, which are one JSON object. A struct would otherwise also be read from an array
-    /// of its fields.
+    /// The value in these bytes, which are one JSON object with fields of the value's alone: what somebody outside
+    /// has sent. A struct would otherwise also be read from an array of its fields, and a misspelt field be passed
+    /// over.
+    ///
+    /// Unknown fields are refused at every depth, with or without `#[serde(deny_unknown_fields)]`. What serde itself
+    /// takes in before it looks (`flatten`, enums with `tag` or `untagged`) is not seen here; there that attribute
+    /// is needed.
     ///
     /// ```
     /// # use portolan_kernel::domain::{CodecError, Json};
@@ -104,6 +122,8 @@ impl Json {
     /// # struct Deposit { amount: u64 }
     /// let wrong = Json::decode_object::<Deposit>(br#"{"amount":"5"}"#).unwrap_err();
     /// assert!(matches!(wrong, CodecError::Shape { path, .. } if path == "amount"));
+    /// let unknown = Json::decode_object::<Deposit>(br#"{"amount":5,"amuont":6}"#).unwrap_err();
+    /// assert!(matches!(unknown, CodecError::Shape { path, code: "unknown-field", .. } if path == "amuont"));
     /// let broken = Json::decode_object::<Deposit>(br#"{"amount":5}}"#).unwrap_err();
     /// assert!(matches!(broken, CodecError::Malformed(_)));
     /// ```
@@ -113,28 +133,76 @@ impl Json {
     /// As [`Codec::decode`].
     pub fn decode_object<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
         let is_object = bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
-        if is_object {
-            return Self::decode(bytes);
+        if !is_object {
+            check_syntax(bytes)?;
+            return Err(CodecError::shape("expected a JSON object"));
         }
-        check_syntax(bytes)?;
-        Err(CodecError::shape("expected a JSON object"))
-    }
-
-    fn decode_with_paths<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
-        check_syntax(bytes)?;
-        let mut json = serde_json::Deserializer::from_slice(bytes);
-        serde_path_to_error::deserialize(&mut json).map_err(shape)
+        let (value, unknown) = Self::decode_seed(Strict(PhantomData), bytes)?;
+        match unknown {
+            None => Ok(value),
+            Some(path) => Err(CodecError::Shape { path, code: "unknown-field", message: "unknown field".into() }),
+        }
     }
 }
 
+/// A value, and the path of the first field that is none of its own.
+struct Strict<T>(PhantomData<fn() -> T>);
+
+impl<T> Clone for Strict<T> {
+    fn clone(&self) -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<'de, T: DeserializeOwned> DeserializeSeed<'de> for Strict<T> {
+    type Value = (T, Option<String>);
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        let mut unknown = None;
+        let mut found = |path: Path<'_>| {
+            unknown.get_or_insert_with(|| dotted(&path));
+        };
+        let value = T::deserialize(serde_ignored::Deserializer::new(deserializer, &mut found))?;
+        Ok((value, unknown))
+    }
+}
+
+fn dotted(path: &Path<'_>) -> String {
+    match path {
+        Path::Root => String::new(),
+        Path::Map { parent, key } => match dotted(parent) {
+            parent if parent.is_empty() => key.clone(),
+            parent => [&parent, ".", key].concat(),
+        },
+        Path::Seq { parent, index } => alloc::format!("{}[{index}]", dotted(parent)),
+        Path::Some { parent } | Path::NewtypeStruct { parent } | Path::NewtypeVariant { parent } => dotted(parent),
+    }
+}
+
+/// What the seed makes of a text that is all its own.
+fn read<'de, S: DeserializeSeed<'de>>(seed: S, text: &'de str) -> Result<S::Value, serde_json::Error> {
+    let mut json = serde_json::Deserializer::from_str(text);
+    let value = seed.deserialize(&mut json)?;
+    json.end()?;
+    Ok(value)
+}
+
+fn decode_with_paths<'de, S: DeserializeSeed<'de>>(seed: S, bytes: &'de [u8]) -> Result<S::Value, CodecError> {
+    check_syntax(bytes)?;
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let mut track = serde_path_to_error::Track::new();
+    let value = seed.deserialize(serde_path_to_error::Deserializer::new(&mut json, &mut track));
+    value.map_err(|error| shape(serde_path_to_error::Error::new(track.path(), error)))
+}
+
 /// Whether the bytes are one JSON text: a wrong field before broken syntax must not hide that it is broken.
-pub(super) fn check_syntax(bytes: &[u8]) -> Result<(), CodecError> {
+fn check_syntax(bytes: &[u8]) -> Result<(), CodecError> {
     let text = core::str::from_utf8(bytes).map_err(|error| CodecError::Malformed(error.to_string()))?;
     serde_json::from_str::<IgnoredAny>(text).map_err(|error| CodecError::Malformed(error.to_string()))?;
     Ok(())
 }
 
-pub(super) fn shape(error: serde_path_to_error::Error<serde_json::Error>) -> CodecError {
+fn shape(error: serde_path_to_error::Error<serde_json::Error>) -> CodecError {
     let path = error.path().to_string();
     let message = error.inner().to_string();
     let mut path = if path == "." { String::new() } else { path };
@@ -193,6 +261,29 @@ mod tests {
     #[case::not_utf8_in_an_unknown_field(b"{\"id\":\"a\",\"lines\":[],\"x\":\"\xff\"}")]
     fn malformed(#[case] bytes: &[u8]) {
         assert!(matches!(Json::decode_object::<Order>(bytes), Err(CodecError::Malformed(_))));
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[allow(dead_code)]
+    struct Open {
+        id: Option<String>,
+        lines: Vec<Option<OpenLine>>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[allow(dead_code)]
+    struct OpenLine {
+        amount: u64,
+    }
+
+    #[rstest]
+    #[case::top(r#"{"ids":"a","lines":[]}"#, "ids")]
+    #[case::first_of_two(r#"{"lines":[],"x":1,"y":1}"#, "x")]
+    #[case::deep(r#"{"lines":[null,{"amount":1,"x":{"z":1}}]}"#, "lines[1].x")]
+    fn unknown_fields_are_refused_without_an_attribute(#[case] text: &str, #[case] path: &str) {
+        let violation = Json::decode_object::<Open>(text.as_bytes()).unwrap_err().into_violation().unwrap();
+        assert_eq!((&*violation.path, &*violation.code), (path, "unknown-field"));
+        assert!(Json::decode::<Open>(text.as_bytes()).is_ok(), "only what comes from outside is judged so");
     }
 
     #[rstest]

@@ -11,9 +11,11 @@ use serde_json::Value;
 
 /// One thing to ask for: a struct and its wire name.
 ///
-/// On a wire it is a JSON object of its fields (so a command without fields is written `struct Ping {}`). Give it
-/// `#[serde(deny_unknown_fields)]`, so that a misspelt field is an error. Its fields have one order: sets and
+/// On a wire it is a JSON object of its fields (so a command without fields is written `struct Ping {}`). A field it
+/// does not have is refused there, at every depth (see [`Json::decode_object`]). Its fields have one order: sets and
 /// maps in it are `BTreeSet`s and `BTreeMap`s, because equal commands must be equal as JSON (CB-4).
+///
+/// With the feature `macros` there is a derive of the same name. By hand it is:
 ///
 /// ```
 /// use portolan_kernel::domain::{Command, StreamCommand};
@@ -22,7 +24,6 @@ use serde_json::Value;
 /// # use serde::{Deserialize, Serialize};
 ///
 /// #[derive(Serialize, Deserialize, Clone)]
-/// #[serde(deny_unknown_fields)]
 /// struct Deposit { account_id: String, amount: u64 }
 ///
 /// impl Command for Deposit {
@@ -59,6 +60,10 @@ pub trait Command: Serialize + DeserializeOwned + Send + Sync + 'static {
 /// A command that one stream decides: an [`Aggregate`](super::Aggregate) does. One that depends on more than a
 /// stream has a [`DecisionModel`](super::DecisionModel) instead.
 pub trait StreamCommand: Command {
+    /// The category of its streams, where that is the same for all of them; `None`: nobody said. An application whose
+    /// aggregate is of another category is not built.
+    const CATEGORY: Option<&'static str> = None;
+
     /// The stream whose state decides, and which the events join.
     ///
     /// # Errors

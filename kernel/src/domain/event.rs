@@ -11,7 +11,8 @@ use core::ops::Deref;
 
 /// The facts of one category of streams, as one type: usually an enum with a variant a stored type.
 ///
-/// By hand it is four lines over [`variant`](super::variant):
+/// With the feature `macros` there is a derive of the same name. By hand it is four lines over
+/// [`variant`](super::variant):
 ///
 /// ```
 /// use portolan_kernel::Bytes;

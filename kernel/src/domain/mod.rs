@@ -2,7 +2,9 @@
 //!
 //! An application writes four things by hand, and nothing else: its events ([`Event`]), its commands
 //! ([`Command`]), its reasons to refuse ([`Rejection`]), and the fold and decisions that tie them together
-//! ([`Aggregate`], [`Decide`]; or a [`DecisionModel`] where a rule spans several streams). Serde does the rest: [`variant`] turns an enum into named payloads and back.
+//! ([`Aggregate`], [`Decide`]; or a [`DecisionModel`] where a rule spans several streams). Serde does the rest:
+//! [`variant`] turns an enum into named payloads and back. With the feature `macros` there is a derive of the same
+//! name for each of the first three.
 
 mod aggregate;
 mod codec;
@@ -14,7 +16,11 @@ mod event;
 mod projection;
 mod rejection;
 mod row;
+#[cfg(feature = "macros")]
+pub mod schema;
 mod upcasting;
+#[cfg(feature = "validator")]
+pub mod validation;
 pub mod variant;
 
 pub use aggregate::{Aggregate, CommandVisitor, Commands, Decide, Decision, SnapshotPolicy};
@@ -28,3 +34,9 @@ pub use projection::{EventSet, OnFailure, Projection, query_of};
 pub use rejection::Rejection;
 pub use row::{CellValue, Row, RowColumn, RowIndex, RowValueError, collection_of, row_cells};
 pub use upcasting::{DecodeError, DecodeReason, MAX_HOPS, Upcasters, decode_recorded};
+
+#[cfg(feature = "macros")]
+pub use portolan_macros::{Command, Event, JsonSchema, Rejection};
+/// The trait. Its derive is ours, which needs no dependency on schemars; the glob is what lets one name have both.
+#[cfg(feature = "macros")]
+pub use schema::trait_alone::*;

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 /// The reasons of one aggregate to refuse: an enum whose variants are stable codes with fields.
 ///
-/// The provided methods take the code from serde's name of the variant (so give the enum
+/// With the feature `macros` there is a derive of the same name. By hand, the provided methods take the code from serde's name of the variant (so give the enum
 /// `rename_all = "kebab-case"`) and the fields from its fields.
 ///
 /// ```

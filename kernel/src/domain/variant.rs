@@ -22,14 +22,16 @@
 //! ```
 
 mod de;
+mod fields;
 mod ser;
 
-use super::codec::{Codec, CodecError, Json, check_syntax, shape};
+use super::codec::{Codec, CodecError, Json};
 use super::event::EventError;
 use bytes::Bytes;
 use core::cell::Cell;
-use de::Tagged;
-use ser::{Kind, NameOf};
+use de::{Variant, Which};
+use fields::Fields;
+use ser::NameOf;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -37,7 +39,7 @@ use serde_json::Value;
 /// The variant's name; empty when the value is neither an enum nor a struct.
 #[must_use]
 pub fn name<T: Serialize + ?Sized>(value: &T) -> &'static str {
-    value.serialize(NameOf).map_or("", |(name, _)| name)
+    value.serialize(NameOf).unwrap_or("")
 }
 
 /// The variant's fields as a JSON payload. A variant without fields gives `{}`.
@@ -46,17 +48,16 @@ pub fn name<T: Serialize + ?Sized>(value: &T) -> &'static str {
 ///
 /// [`CodecError::Encode`] when a field has no JSON form, or the value is neither an enum nor a struct.
 pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Bytes, CodecError> {
-    let (name, kind) = value.serialize(NameOf).map_err(|error| CodecError::Encode(error.0))?;
-    match kind {
-        Kind::Empty => Ok(Bytes::from_static(b"{}")),
-        Kind::Struct => Json::encode(value),
-        Kind::Variant => {
-            // Serde writes `{"name":fields}`; the fields are cut out of it.
-            let whole = Json::encode(value)?;
-            let head = Json::encode(name)?.len() + 2;
-            Ok(whole.slice(head..whole.len() - 1))
-        }
-    }
+    encode_as::<Json, T>(value)
+}
+
+/// The variant's fields as a payload of this codec.
+///
+/// # Errors
+///
+/// As [`encode`].
+pub fn encode_as<C: Codec, T: Serialize + ?Sized>(value: &T) -> Result<Bytes, CodecError> {
+    C::encode(&Fields(value))
 }
 
 /// The value whose variant has this name and this JSON payload. The payload of a variant without fields may be
@@ -68,23 +69,31 @@ pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Bytes, CodecError> {
 /// fit it.
 pub fn decode<T: DeserializeOwned>(name: &str, payload: &[u8]) -> Result<T, EventError> {
     let unknown = Cell::new(false);
-    let mut json = serde_json::Deserializer::from_slice(payload);
-    let plain = T::deserialize(Tagged::new(name, &unknown, &mut json)).and_then(|value| json.end().map(|()| value));
-    match plain {
-        Ok(value) => Ok(value),
-        Err(_) if unknown.get() => Err(EventError::UnknownType(name.into())),
-        Err(error) => {
-            check_syntax(payload)?;
-            // Once more, for the path.
-            let mut json = serde_json::Deserializer::from_slice(payload);
-            let mut track = serde_path_to_error::Track::new();
-            let tracked = serde_path_to_error::Deserializer::new(&mut json, &mut track);
-            match T::deserialize(Tagged::new(name, &unknown, tracked)) {
-                Ok(_) => Err(CodecError::Malformed(alloc::string::ToString::to_string(&error)).into()),
-                Err(error) => Err(shape(serde_path_to_error::Error::new(track.path(), error)).into()),
-            }
-        }
-    }
+    let decoded = Json::decode_seed(Variant::<T>::new(Which::Named(name, &unknown)), payload);
+    if unknown.get() { Err(EventError::UnknownType(name.into())) } else { Ok(decoded?) }
+}
+
+/// The value with this name, among `names`, and this payload of a codec: the first name is that of the enum's first
+/// variant, and so on. Serde's own names of the variants do not matter; a variant that serde skips has no place.
+///
+/// ```
+/// # use portolan_kernel::domain::{Json, variant};
+/// # #[derive(serde::Serialize, serde::Deserialize, PartialEq, Debug)]
+/// enum Light { Switched { on: bool }, Broken }
+///
+/// let names = ["light.switched", "light.broken"];
+/// let event = variant::decode_as::<Json, Light>(&names, "light.switched", br#"{"on":true}"#).unwrap();
+/// assert_eq!(event, Light::Switched { on: true });
+/// ```
+///
+/// # Errors
+///
+/// [`EventError::UnknownType`] when the name is none of them, [`EventError::Payload`] when the payload does not fit
+/// it.
+pub fn decode_as<C: Codec, T: DeserializeOwned>(names: &[&str], name: &str, payload: &[u8]) -> Result<T, EventError> {
+    let unknown = || EventError::UnknownType(name.into());
+    let at = names.iter().position(|known| *known == name).and_then(|at| u32::try_from(at).ok()).ok_or_else(unknown)?;
+    Ok(C::decode_seed(Variant::<T>::new(Which::At(at)), payload)?)
 }
 
 /// The variant's fields as a JSON value; a variant without fields gives an empty object, a value without JSON
@@ -92,6 +101,13 @@ pub fn decode<T: DeserializeOwned>(name: &str, payload: &[u8]) -> Result<T, Even
 #[must_use]
 pub fn fields<T: Serialize + ?Sized>(value: &T) -> Value {
     encode(value).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
+}
+
+/// The value with this code, among `codes` as in [`decode_as`], and these fields, if there is one.
+#[must_use]
+pub fn from_parts<T: DeserializeOwned>(codes: &[&str], code: &str, fields: &Value) -> Option<T> {
+    let payload = Json::encode(fields).ok()?;
+    decode_as::<Json, T>(codes, code, &payload).ok()
 }
 
 #[cfg(test)]
@@ -145,6 +161,34 @@ mod tests {
     {
         assert_eq!((name(&value), encode(&value).unwrap()), (expected_name, payload.into()));
         assert_eq!(decode::<T>(expected_name, payload.as_bytes()).unwrap(), value);
+    }
+
+    /// By place, the same payloads are read, whatever serde calls the variants.
+    #[rstest]
+    #[case(Any::Unit, 0)]
+    #[case(Any::Fields { a: 1, list: alloc::vec![2, 3] }, 2)]
+    #[case(Any::One("x".into()), 3)]
+    #[case(Any::Two(1, true), 5)]
+    #[case(Struct { a: 1 }, 0)]
+    #[case(Nothing, 0)]
+    fn there_and_back_by_place<T>(#[case] value: T, #[case] place: usize)
+    where
+        T: Serialize + DeserializeOwned + Debug + PartialEq,
+    {
+        let names = ["a", "b", "c", "d", "e", "f"];
+        let payload = encode(&value).unwrap();
+        assert_eq!(decode_as::<Json, T>(&names, names[place], &payload).unwrap(), value);
+        assert_eq!(decode_as::<Json, T>(&names, "g", &payload), Err(EventError::UnknownType("g".into())));
+    }
+
+    #[test]
+    fn places_without_a_variant_are_errors() {
+        let names = ["unit", "struct"];
+        assert!(matches!(decode_as::<Json, Struct>(&names, "struct", br#"{"a":1}"#), Err(EventError::Payload(_))));
+        let beyond = decode_as::<Json, Inner>(&names, "struct", br#"{"x":1}"#);
+        assert!(matches!(beyond, Err(EventError::Payload(_))));
+        let wrong = decode_as::<Json, Any>(&["u", "n", "f"], "f", br#"{"a":1,"list":[2,"3"]}"#);
+        assert!(matches!(wrong, Err(EventError::Payload(CodecError::Shape { path, .. })) if path == "list[1]"));
     }
 
     #[test]

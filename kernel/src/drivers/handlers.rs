@@ -58,6 +58,21 @@ pub enum RegisterError {
         /// What was registered.
         of: &'static str,
     },
+    /// A command's streams are of another category than the aggregate that decides on it.
+    #[error(
+        "{command} is for streams of category {category}, and {aggregate}, which is to decide on it, is of category \
+         {expected}; correct the command's stream, or let another aggregate decide"
+    )]
+    OtherCategory {
+        /// The command.
+        command: &'static str,
+        /// The category of its streams.
+        category: &'static str,
+        /// What is to decide on it.
+        aggregate: &'static str,
+        /// The category of that.
+        expected: &'static str,
+    },
     /// The name is none.
     #[error("{of} has no usable name: {source}")]
     InvalidName {
@@ -85,7 +100,7 @@ impl CommandHandlers {
     ///
     /// # Errors
     ///
-    /// [`RegisterError`] when one of them has a handler already.
+    /// [`RegisterError`] when one of them has a handler already, or is for streams of another category.
     pub fn register<A: Aggregate>(&mut self) -> Result<(), RegisterError> {
         let mut registration = Registration { handlers: self, outcome: Ok(()) };
         A::Commands::visit::<Registration<'_>>(&mut registration);
@@ -132,8 +147,21 @@ impl<A: Aggregate> CommandVisitor<A> for Registration<'_> {
         A: Decide<C>,
     {
         if self.outcome.is_ok() {
-            self.outcome = self.handlers.add::<C>(type_name::<A>(), Box::new(ByAggregate::<A, C>(PhantomData)));
+            self.outcome = check_category::<A, C>()
+                .and_then(|()| self.handlers.add::<C>(type_name::<A>(), Box::new(ByAggregate::<A, C>(PhantomData))));
         }
+    }
+}
+
+fn check_category<A: Aggregate, C: StreamCommand>() -> Result<(), RegisterError> {
+    match C::CATEGORY {
+        Some(category) if category != A::CATEGORY => Err(RegisterError::OtherCategory {
+            command: type_name::<C>(),
+            category,
+            aggregate: type_name::<A>(),
+            expected: A::CATEGORY,
+        }),
+        _ => Ok(()),
     }
 }
 

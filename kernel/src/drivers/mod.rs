@@ -40,3 +40,6 @@ pub use question::{QueryContext, QueryHandler, Question, Reply};
 pub use reading::EventStoreExt;
 pub use send::{CommandBusExt, Sending};
 pub use subscription::{Delivery, From, SubscribeError, Subscription, Subscriptions};
+
+#[cfg(feature = "macros")]
+pub use portolan_macros::Query;

@@ -18,14 +18,16 @@ use serde_json::Value;
 ///
 /// The parameters cross a bus as a JSON object. Over HTTP they may come from a query string, where every value is
 /// text: a question with fields of other types tells them by its [`schema`](Self::schema), and without one has
-/// strings (or `Option`s of them) alone.
+/// strings (or `Option`s of them) alone. A field that it does not have is
+/// refused.
+///
+/// With the feature `macros` there is a derive, `Query`. By hand it is:
 ///
 /// ```
 /// use portolan_kernel::drivers::Question;
 /// # use serde::{Deserialize, Serialize};
 ///
 /// #[derive(Serialize, Deserialize)]
-/// #[serde(deny_unknown_fields)]
 /// struct AccountQuery { account_id: String }
 ///
 /// #[derive(Serialize, Deserialize)]

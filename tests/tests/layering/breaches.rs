@@ -1,6 +1,6 @@
 //! Each rule, seen red.
 
-use super::rules::{self, CONFORMANCE, FACADE, KERNEL};
+use super::rules::{self, CONFORMANCE, FACADE, KERNEL, MACROS};
 use super::{floors, manifests, metadata};
 use serde_json::{Value, json};
 
@@ -66,6 +66,23 @@ fn a_kernel_that_takes_default_features() {
 fn a_kernel_that_asks_for_std() {
     let sentence = one_breach(KERNEL, dependency("serde", "normal", json!({"features": ["alloc", "std"]})));
     says(&sentence, &["Rule 1", "serde", "feature std"]);
+}
+
+#[test]
+fn a_kernel_that_always_validates() {
+    let sentence = one_breach(KERNEL, dependency("validator", "normal", json!({})));
+    says(&sentence, &["Rule 1", "always has the dependency validator", "optional"]);
+    let optional = dependency("validator", "normal", json!({"optional": true}));
+    assert_eq!(broken_by(|metadata| depends(metadata, KERNEL, optional)), [""; 0]);
+}
+
+#[test]
+fn derives_that_know_the_kernel() {
+    let sentence = one_breach(MACROS, dependency(KERNEL, "normal", json!({})));
+    says(&sentence, &["Rule 4", "portolan-macros has the dependency portolan-kernel", "dev-dependency"]);
+    let found = broken_by(|metadata| depends(metadata, MACROS, dependency(FACADE, "dev", json!({}))));
+    assert_eq!(found.len(), 1, "{found:#?}");
+    says(&found[0], &["Rule 4", "portolan-macros has the dev-dependency portolan"]);
 }
 
 #[test]
@@ -171,10 +188,21 @@ fn a_facade_that_tests_with_more_than_the_bank_uses() {
 #[test]
 fn a_member_with_features_of_its_own() {
     let breach = |line: &str| manifests::own_dependencies("x/Cargo.toml", &format!("[dependencies]\n{line}\n"));
-    for good in ["a.workspace = true", "a = { workspace = true, optional = true }", "# a = \"1\"", ""] {
+    for good in [
+        "a.workspace = true",
+        "a = { workspace = true, optional = true }",
+        "portolan-kernel = { workspace = true, features = [\"macros\", \"validator\"] }",
+        "# a = \"1\"",
+        "",
+    ] {
         assert_eq!(breach(good), [""; 0], "{good}");
     }
-    for bad in ["a = \"1\"", "a = { workspace = true, features = [\"std\"] }", "a = { path = \"../a\" }"] {
+    for bad in [
+        "a = \"1\"",
+        "a = { workspace = true, features = [\"std\"] }",
+        "a = { path = \"../a\" }",
+        "portolan-kernel = { path = \"../kernel\", features = [] }",
+    ] {
         says(&breach(bad).join("\n"), &["Rule 6", bad, "x/Cargo.toml", "workspace = true"]);
     }
     let table = manifests::own_dependencies("x/Cargo.toml", "[dev-dependencies.a]\nversion = \"1\"\n");

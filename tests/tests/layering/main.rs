@@ -50,6 +50,11 @@ fn conformance_knows_the_kernel_alone() {
 }
 
 #[test]
+fn derives_know_no_package_of_the_workspace() {
+    assert_none(&rules::derives_know_nothing_of_ours(&declared()));
+}
+
+#[test]
 fn only_facade_tests_and_examples_name_adapters() {
     assert_none(&rules::few_name_adapters(&declared()));
 }

@@ -1,4 +1,5 @@
-//! Dependencies of members are those of the workspace: version and features stand in one place.
+//! Dependencies of members are those of the workspace: version and features stand in one place. Only which features of
+//! a package of ours are taken may be said where it is taken.
 
 /// Lines of a member's manifest that say more of a dependency than that it is the workspace's.
 pub(crate) fn own_dependencies(path: &str, manifest: &str) -> Vec<String> {
@@ -23,7 +24,13 @@ pub(crate) fn own_dependencies(path: &str, manifest: &str) -> Vec<String> {
 fn is_inherited(line: &str) -> bool {
     let compact: String = line.chars().filter(|c| !c.is_whitespace()).collect();
     let Some((name, value)) = compact.split_once('=') else { return false };
+    let with_features = || {
+        let features = value.strip_prefix("{workspace=true,features=[").and_then(|rest| rest.strip_suffix("]}"));
+        features.is_some_and(|features| !features.contains(['[', '{']))
+    };
     (name.ends_with(".workspace") && value == "true")
+        // Our own packages are built anyway, and with what they have to offer.
+        || (name.starts_with("portolan") && with_features())
         || matches!(value, "{workspace=true}" | "{workspace=true,optional=true}" | "{optional=true,workspace=true}")
 }
 

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 pub(crate) const KERNEL: &str = "portolan-kernel";
 pub(crate) const CONFORMANCE: &str = "portolan-conformance";
 pub(crate) const FACADE: &str = "portolan";
+pub(crate) const MACROS: &str = "portolan-macros";
 
 /// What the kernel may stand on. Each builds without `std`; nothing here does I/O, tells time or runs tasks.
 const KERNEL_DEPENDENCIES: &[&str] = &[
@@ -15,7 +16,9 @@ const KERNEL_DEPENDENCIES: &[&str] = &[
     "bytes",
     "event-listener",
     "futures",
+    "schemars",
     "serde",
+    "serde_ignored",
     "serde_json",
     "serde_path_to_error",
     "sha2",
@@ -24,10 +27,13 @@ const KERNEL_DEPENDENCIES: &[&str] = &[
 ];
 
 /// Those without a feature `std` to turn off.
-const WITHOUT_STD_FEATURE: &[&str] = &["async-trait", "serde_path_to_error"];
+const WITHOUT_STD_FEATURE: &[&str] = &["async-trait", "serde_ignored", "serde_path_to_error"];
+
+/// Pure, but not without `std`: to be asked for by a feature.
+const ONLY_BY_FEATURE: &[&str] = &["validator"];
 
 /// Besides adapters: what the bank and the bench use.
-const FACADE_DEV_DEPENDENCIES: &[&str] = &["clap", "serde", "thiserror", "tokio"];
+const FACADE_DEV_DEPENDENCIES: &[&str] = &["clap", "serde", "thiserror", "tokio", "validator"];
 
 const FACADE_DEFAULT: &[&str] = &["memory", "sqlite", "http", "tokio", "macros"];
 
@@ -36,6 +42,7 @@ pub(crate) fn breaches(metadata: &Metadata) -> Vec<String> {
         kernel_stands_alone,
         adapters_know_no_adapter,
         conformance_knows_the_kernel_alone,
+        derives_know_nothing_of_ours,
         few_name_adapters,
         features_only_add,
         the_facade_builds_little,
@@ -67,7 +74,7 @@ fn place(metadata: &Metadata, package: &Package) -> Place {
         ["adapters", _] => Place::Adapter,
         ["conformance"] => Place::Conformance,
         ["examples", _] => Place::Example,
-        ["tests"] => Place::Tests,
+        ["tests"] | ["tests", _] => Place::Tests,
         _ => Place::Unknown,
     }
 }
@@ -122,6 +129,11 @@ pub(crate) fn kernel_stands_alone(metadata: &Metadata) -> Vec<String> {
                  kernel, or make it a port."
             )),
             None if dependency.kind == DependencyKind::Development => {}
+            None if ONLY_BY_FEATURE.contains(&name) && dependency.optional => {}
+            None if ONLY_BY_FEATURE.contains(&name) => breaches.push(format!(
+                "{rule} {KERNEL} always has the {kind} {name}, which needs std. Make it optional, behind a feature of its \
+                 name."
+            )),
             None if !KERNEL_DEPENDENCIES.contains(&name) => breaches.push(format!(
                 "{rule} {KERNEL} has the {kind} {name}, which is not among the few it may have. Make what it does a port \
                  that an adapter implements; or, if it is pure and builds without std, add it to \
@@ -159,7 +171,7 @@ pub(crate) fn adapters_know_no_adapter(metadata: &Metadata) -> Vec<String> {
                 )),
                 // Derives may be a dependency, test helpers not.
                 Some(Place::Conformance | Place::BesideKernel)
-                    if dependency.kind == DependencyKind::Normal && other != "portolan-macros" =>
+                    if dependency.kind == DependencyKind::Normal && other != MACROS =>
                 {
                     breaches.push(format!(
                         "Rule 4, test helpers are dev-dependencies: {name} has the {kind} {other}. Move it to \
@@ -193,6 +205,26 @@ pub(crate) fn conformance_knows_the_kernel_alone(metadata: &Metadata) -> Vec<Str
         }
     }
     breaches
+}
+
+/// Rule 4, for what a kernel with derives is built from.
+pub(crate) fn derives_know_nothing_of_ours(metadata: &Metadata) -> Vec<String> {
+    let house = House::of(metadata);
+    let Some(macros) = house.at(Place::BesideKernel).find(|package| package.name.as_str() == MACROS) else {
+        return vec![format!("There is no {MACROS} in kernel/; the layering test is lost.")];
+    };
+    let built_with = macros.dependencies.iter().filter(|d| d.kind != DependencyKind::Development);
+    built_with
+        .filter(|dependency| house.place_of(dependency).is_some())
+        .map(|dependency| {
+            format!(
+                "Rule 4, derives write code that names the kernel and know no package of the workspace: {MACROS} has the \
+                 {} {}. Let what they write call it instead; a test of theirs takes it as a dev-dependency.",
+                kind(dependency),
+                dependency.name
+            )
+        })
+        .collect()
 }
 
 /// Rule 5.
@@ -252,10 +284,14 @@ pub(crate) fn features_only_add(metadata: &Metadata) -> Vec<String> {
     }
     let known: BTreeSet<_> = facade.features.keys().map(String::as_str).collect();
     for (feature, turns_on) in facade.features.iter().filter(|(name, _)| *name != "default") {
-        for on in turns_on.iter().filter(|on| !on.starts_with("dep:") && !known.contains(on.as_str())) {
+        // The kernel is always there, and a feature of it is a feature of the facade.
+        let of_others = |on: &&String| {
+            !on.starts_with("dep:") && !known.contains(on.as_str()) && !on.starts_with("portolan-kernel/")
+        };
+        for on in turns_on.iter().filter(of_others) {
             breaches.push(format!(
                 "{rule} the feature {feature} of {FACADE} turns on {on}, a feature of a dependency. Let it turn on \
-                 `dep:…` alone; features of dependencies stand in workspace.dependencies."
+                 `dep:…` and features of {KERNEL} alone; features of dependencies stand in workspace.dependencies."
             ));
         }
     }

@@ -1,44 +1,32 @@
 //! A serializer that writes nothing and tells a variant's name.
 
-use alloc::string::{String, ToString};
 use core::fmt;
 use serde::ser::{self, Impossible, Serialize, Serializer};
-
-/// What the named thing is, and so how its fields are found in serde's output.
-#[derive(Clone, Copy)]
-pub(super) enum Kind {
-    /// A variant with fields.
-    Variant,
-    /// A struct.
-    Struct,
-    /// A variant or struct without fields.
-    Empty,
-}
 
 pub(super) struct NameOf;
 
 /// The value has no name.
 #[derive(Debug)]
-pub(super) struct Nameless(pub(super) String);
+pub(super) struct Nameless;
 
 impl fmt::Display for Nameless {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str("it is neither an enum nor a struct, and so has no name")
     }
 }
 
 impl core::error::Error for Nameless {}
 
 impl ser::Error for Nameless {
-    fn custom<T: fmt::Display>(message: T) -> Self {
-        Self(message.to_string())
+    fn custom<T: fmt::Display>(_: T) -> Self {
+        Self
     }
 }
 
-type Named = (&'static str, Kind);
+type Named = &'static str;
 
 fn nameless<T>() -> Result<T, Nameless> {
-    Err(Nameless("it is neither an enum nor a struct, and so has no name".to_string()))
+    Err(Nameless)
 }
 
 macro_rules! nameless {
@@ -84,15 +72,15 @@ impl Serializer for NameOf {
     }
 
     fn serialize_unit_struct(self, name: &'static str) -> Result<Named, Nameless> {
-        Ok((name, Kind::Empty))
+        Ok(name)
     }
 
     fn serialize_unit_variant(self, _: &'static str, _: u32, name: &'static str) -> Result<Named, Nameless> {
-        Ok((name, Kind::Empty))
+        Ok(name)
     }
 
     fn serialize_newtype_struct<T: Serialize + ?Sized>(self, name: &'static str, _: &T) -> Result<Named, Nameless> {
-        Ok((name, Kind::Struct))
+        Ok(name)
     }
 
     fn serialize_newtype_variant<T: Serialize + ?Sized>(
@@ -102,15 +90,15 @@ impl Serializer for NameOf {
         name: &'static str,
         _: &T,
     ) -> Result<Named, Nameless> {
-        Ok((name, Kind::Variant))
+        Ok(name)
     }
 
     fn serialize_tuple_struct(self, name: &'static str, _: usize) -> Result<Fields, Nameless> {
-        Ok(Fields(name, Kind::Struct))
+        Ok(Fields(name))
     }
 
     fn serialize_struct(self, name: &'static str, _: usize) -> Result<Fields, Nameless> {
-        Ok(Fields(name, Kind::Struct))
+        Ok(Fields(name))
     }
 
     fn serialize_tuple_variant(
@@ -120,7 +108,7 @@ impl Serializer for NameOf {
         name: &'static str,
         _: usize,
     ) -> Result<Fields, Nameless> {
-        Ok(Fields(name, Kind::Variant))
+        Ok(Fields(name))
     }
 
     fn serialize_struct_variant(
@@ -130,12 +118,12 @@ impl Serializer for NameOf {
         name: &'static str,
         _: usize,
     ) -> Result<Fields, Nameless> {
-        Ok(Fields(name, Kind::Variant))
+        Ok(Fields(name))
     }
 }
 
 /// Passes over the fields.
-pub(super) struct Fields(&'static str, Kind);
+pub(super) struct Fields(&'static str);
 
 macro_rules! passes_over {
     ($($of:ident::$method:ident($($key:ty)?);)*) => {$(
@@ -148,7 +136,7 @@ macro_rules! passes_over {
             }
 
             fn end(self) -> Result<Named, Nameless> {
-                Ok((self.0, self.1))
+                Ok(self.0)
             }
         }
     )*};

@@ -1,0 +1,168 @@
+//! `#[derive(Event)]`.
+
+use crate::attributes::{place, read, variants};
+use crate::names::{Named, refuse_duplicates, unraw};
+use crate::serde_view;
+use crate::template::Template;
+use proc_macro2::TokenStream;
+use quote::{format_ident, quote, quote_spanned};
+use syn::spanned::Spanned;
+use syn::{Attribute, DeriveInput, Error, Field, LitStr, Member, Meta, Path, Result, Variant, parse_quote};
+
+struct Said {
+    category: LitStr,
+    codec: Path,
+}
+
+fn said(input: &DeriveInput, kernel: &Path) -> Result<Said> {
+    let (mut category, mut codec) = (None, None);
+    read(&input.attrs, "event", &["category", "codec"], |key, meta| {
+        match key {
+            "category" => category = Some(meta.value()?.parse()?),
+            _ => codec = Some(meta.value()?.parse()?),
+        }
+        Ok(())
+    })?;
+    let Some(category) = category else {
+        let message = "the category is missing: what precedes the first `-` of the streams' names, such as \
+                       `#[event(category = \"account\")]`";
+        return Err(Error::new(place(&input.attrs, "event").unwrap_or(input.ident.span()), message));
+    };
+    let text = Named::written(&category)?.text;
+    if text.char_indices().any(|(at, c)| at > 0 && c == '-') {
+        let message =
+            "a category has no `-` after its first character: it ends before the first `-` of a stream's name";
+        return Err(Error::new(category.span(), message));
+    }
+    Ok(Said { category, codec: codec.unwrap_or_else(|| parse_quote!(#kernel::domain::Json)) })
+}
+
+pub(crate) fn derive(input: &DeriveInput, kernel: &Path) -> Result<TokenStream> {
+    let data =
+        variants(input, "an event type", "a stored type, such as `enum AccountEvent { Opened { owner: String } }`")?;
+    serde_view::refuse_other_forms(input, "an event")?;
+    let Said { category, codec } = said(input, kernel)?;
+    let mut names = Vec::new();
+    let mut tags = Vec::new();
+    for variant in &data.variants {
+        names.push((&variant.ident, stored_name(variant, &category)?));
+        tags.extend(tags_of(variant, kernel)?);
+    }
+    refuse_duplicates(&names, "are both stored as", "`#[event(name = \"…\")]`")?;
+
+    let ident = &input.ident;
+    let arms = names.iter().map(|(variant, name)| {
+        let name = &name.text;
+        quote!(Self::#variant { .. } => #name,)
+    });
+    let texts = names.iter().map(|(_, name)| &name.text);
+    let tags = tags_fn(&tags, data.variants.len(), kernel);
+    Ok(quote! {
+        #[automatically_derived]
+        impl #kernel::domain::Event for #ident {
+            const CATEGORY: &'static str = #category;
+            const FORMAT: #kernel::values::Format = <#codec as #kernel::domain::Codec>::FORMAT;
+
+            fn event_type(&self) -> &'static str {
+                match self {
+                    #(#arms)*
+                }
+            }
+
+            #tags
+
+            fn encode(&self) -> ::core::result::Result<#kernel::Bytes, #kernel::domain::CodecError> {
+                #kernel::domain::variant::encode_as::<#codec, Self>(self)
+            }
+
+            fn decode(
+                raw: &#kernel::ports::RawEvent,
+            ) -> ::core::result::Result<Self, #kernel::domain::EventError> {
+                let names = [#(#texts),*];
+                #kernel::domain::variant::decode_as::<#codec, Self>(&names, &raw.event_type, &raw.payload)
+            }
+        }
+    })
+}
+
+/// The category and the variant's name in kebab case, or what its attribute says.
+fn stored_name(variant: &Variant, category: &LitStr) -> Result<Named> {
+    let mut name = None;
+    read(&variant.attrs, "event", &["name"], |_, meta| {
+        name = Some(Named::written(&meta.value()?.parse()?)?);
+        Ok(())
+    })?;
+    Ok(name.unwrap_or_else(|| {
+        let Named { text, span } = Named::kebab(&variant.ident);
+        Named { text: format!("{}.{text}", category.value()), span }
+    }))
+}
+
+/// The tags of one variant: a pattern that binds the fields, and an expression a tag.
+struct Tags {
+    pattern: TokenStream,
+    each: Vec<TokenStream>,
+}
+
+fn tags_of(variant: &Variant, kernel: &Path) -> Result<Option<Tags>> {
+    let (mut bindings, mut each) = (Vec::new(), Vec::new());
+    for (n, field) in variant.fields.iter().enumerate() {
+        read(&field.attrs, "event", &[], |_, _| Ok(()))?;
+        let binding = field.ident.clone().unwrap_or_else(|| format_ident!("field"));
+        let mut is_tag = false;
+        for attribute in field.attrs.iter().filter(|attribute| attribute.path().is_ident("tag")) {
+            is_tag = true;
+            let format = tag_format(attribute, field)?;
+            // Errors about its type point to its type.
+            let value = quote_spanned!(field.ty.span()=> #binding);
+            each.push(quote!(#kernel::values::Tag::new(#kernel::__private::format!(#format, #value))?));
+        }
+        if is_tag {
+            let member = field.ident.clone().map_or_else(|| Member::from(n), Member::from);
+            bindings.push(if field.ident.is_some() { quote!(#binding) } else { quote!(#member: #binding) });
+        }
+    }
+    let ident = &variant.ident;
+    let pattern = match variant.fields.len() > bindings.len() {
+        true => quote!(Self::#ident { #(#bindings,)* .. }),
+        false => quote!(Self::#ident { #(#bindings),* }),
+    };
+    Ok((!each.is_empty()).then_some(Tags { pattern, each }))
+}
+
+/// `account_id:{}`, or what the attribute says.
+fn tag_format(attribute: &Attribute, field: &Field) -> Result<String> {
+    let literal: LitStr = match (&attribute.meta, &field.ident) {
+        (Meta::Path(_), Some(ident)) => return Ok(format!("{}:{{}}", unraw(ident))),
+        (Meta::Path(path), None) => {
+            return Err(Error::new(path.span(), "the field has no name; give the tag one: `#[tag(\"account:{}\")]`"));
+        }
+        (meta, _) => meta.require_list().and_then(|list| list.parse_args()).map_err(|error| {
+            let message = "a tag is `#[tag]`, for the field's name and value, or a template: `#[tag(\"account:{}\")]`";
+            Error::new(error.span(), message)
+        })?,
+    };
+    let template = Template::read(&literal)?;
+    match &template.fields[..] {
+        [field] if field.is_empty() => Ok(template.format),
+        _ => Err(Error::new(literal.span(), "a tag's template has one `{}`, for the field's value")),
+    }
+}
+
+fn tags_fn(tags: &[Tags], variants: usize, kernel: &Path) -> TokenStream {
+    if tags.is_empty() {
+        return TokenStream::new();
+    }
+    let arms = tags.iter().map(|Tags { pattern, each }| quote!(#pattern => #kernel::__private::vec![#(#each),*],));
+    let others = (tags.len() < variants).then(|| quote!(_ => #kernel::__private::Vec::new(),));
+    quote! {
+        fn tags(
+            &self,
+        ) -> ::core::result::Result<#kernel::__private::Vec<#kernel::values::Tag>, #kernel::values::InvalidName> {
+            ::core::result::Result::Ok(match self {
+                #(#arms)*
+                #others
+            })
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! Under which name the kernel is to be had where a derive stands.
+
+use proc_macro_crate::{FoundCrate, crate_name};
+use proc_macro2::Span;
+use syn::{Error, Ident, Path, Result, parse_quote};
+
+/// `::portolan` or `::portolan_kernel`, or whatever `Cargo.toml` calls them; both have the same modules.
+pub(crate) fn path() -> Result<Path> {
+    for package in ["portolan", "portolan-kernel"] {
+        if let Ok(found) = crate_name(package) {
+            let name = match found {
+                // An example or a doctest of the package itself: it names the library as anybody does.
+                FoundCrate::Itself => package.replace('-', "_"),
+                FoundCrate::Name(name) => name,
+            };
+            let name = Ident::new(&name, Span::call_site());
+            return Ok(parse_quote!(::#name));
+        }
+    }
+    let message = "this derive needs `portolan`, or `portolan-kernel` with its feature `macros`, among the dependencies \
+                   in Cargo.toml";
+    Err(Error::new(Span::call_site(), message))
+}

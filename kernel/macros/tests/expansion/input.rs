@@ -1,0 +1,31 @@
+/// Pays into an account.
+#[derive(Command, Validate, Serialize, Deserialize)]
+#[command(stream = "account-{account_id}")]
+struct Deposit {
+    account_id: String,
+    #[validate(range(min = 1))]
+    amount: u64,
+}
+
+#[derive(Event, Serialize, Deserialize)]
+#[event(category = "account")]
+enum AccountEvent {
+    Opened {
+        #[tag]
+        owner: String,
+    },
+    Closed,
+}
+
+#[derive(Rejection, thiserror::Error, Serialize, Deserialize)]
+enum Refused {
+    #[error("{missing} cents short")]
+    InsufficientFunds { missing: u64 },
+}
+
+/// An account as it stands.
+#[derive(Query, Serialize, Deserialize)]
+#[query(name = "account", answer = AccountView)]
+struct AccountQuery {
+    account_id: String,
+}

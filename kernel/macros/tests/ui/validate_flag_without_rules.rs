@@ -1,0 +1,10 @@
+use portolan_kernel::domain::Command;
+use serde::{Deserialize, Serialize};
+
+#[derive(Command, Serialize, Deserialize)]
+#[command(validate)]
+struct Deposit {
+    amount: u64,
+}
+
+fn main() {}

@@ -14,7 +14,7 @@ use rstest::rstest;
 use std::sync::Mutex;
 use support::bank::*;
 use support::store::{Fault, Stall, TestStore};
-use support::{TestRuntime, builder_in_time, settle};
+use support::{TestRuntime, builder_in_time, now, settle};
 use tokio::task::JoinHandle;
 
 const FIVE: Duration = Duration::from_secs(5);
@@ -56,7 +56,7 @@ async fn a_deadline_tells_what_has_happened(#[case] stall: Stall, #[case] told: 
     settle().await;
     assert!(!sent.is_finished(), "there was time left");
     time.pass(Duration::from_millis(1));
-    match (sent.await.unwrap().unwrap_err(), told) {
+    match (now(sent).await.unwrap_err(), told) {
         (CommandError::DeadlinePassed, "nothing") => {}
         (CommandError::Unknown(source), "unknown") => assert!(source.to_string().contains("the same id"), "{source}"),
         (error, _) => panic!("{error}"),
@@ -94,7 +94,7 @@ async fn an_append_that_was_refused_is_no_effect() {
     // The pause between attempts is a real one.
     tokio::time::sleep(Duration::from_millis(20)).await;
     time.pass(FIVE);
-    assert!(matches!(sent.await.unwrap(), Err(CommandError::DeadlinePassed)));
+    assert!(matches!(now(sent).await, Err(CommandError::DeadlinePassed)));
 }
 
 #[tokio::test]
@@ -110,7 +110,7 @@ async fn what_was_unknown_stays_so() {
         tokio::task::yield_now().await;
     }
     time.pass(FIVE);
-    assert!(matches!(sent.await.unwrap(), Err(CommandError::Unknown(_))));
+    assert!(matches!(now(sent).await, Err(CommandError::Unknown(_))));
 }
 
 #[tokio::test]
@@ -135,7 +135,7 @@ async fn a_deadline_takes_a_command_out_of_the_queue() {
     other.abort();
     time.pass(FIVE);
     for sent in waiting {
-        assert!(matches!(sent.await.unwrap(), Err(CommandError::DeadlinePassed)));
+        assert!(matches!(now(sent).await, Err(CommandError::DeadlinePassed)));
     }
     let next = send_within_five(&bus, 80, None).await;
     assert!(!next.is_finished(), "there is room again");
@@ -166,7 +166,7 @@ async fn a_middleware_can_shorten_the_time_and_not_lengthen_it() {
         settle().await;
         assert!(!sent.is_finished(), "{asked:?}");
         time.pass(Duration::from_millis(1));
-        assert!(matches!(sent.await.unwrap(), Err(CommandError::DeadlinePassed)), "{asked:?}");
+        assert!(matches!(now(sent).await, Err(CommandError::DeadlinePassed)), "{asked:?}");
     }
 }
 
@@ -228,7 +228,7 @@ async fn what_was_unknown_before_a_retry_stays_so() {
     }
     settle().await;
     time.pass(FIVE);
-    assert!(matches!(sent.await.unwrap(), Err(CommandError::Unknown(_))));
+    assert!(matches!(now(sent).await, Err(CommandError::Unknown(_))));
 }
 
 /// Projections that stand where they are put.
@@ -348,7 +348,7 @@ async fn a_wait_ends_and_says_committed(#[case] within: Option<Duration>, #[case
     settle().await;
     assert!(!sent.is_finished());
     time.pass(Duration::from_millis(1));
-    let (receipt, waiting) = not_caught_up(sent.await.unwrap());
+    let (receipt, waiting) = not_caught_up(now(sent).await);
     assert_eq!((receipt.position, waiting), (Position::new(10), vec!["slow".to_string()]));
     assert_eq!(receipt.events, [store.events()[0].id]);
     // The same again waits for the original position, whatever has been written since.
@@ -366,7 +366,7 @@ async fn a_stopped_projection_is_not_waited_for() {
     projections.put("fast", Some(10));
     projections.put("too-fast", Some(10));
     let waits = ["fast", "slow", "stopped", "too-fast"];
-    let (_, waiting) = not_caught_up(opening(&bus, &waits, None).await.await.unwrap());
+    let (_, waiting) = not_caught_up(now(opening(&bus, &waits, None).await).await);
     assert_eq!(waiting, ["slow", "stopped"]);
 }
 

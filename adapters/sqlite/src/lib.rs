@@ -24,10 +24,11 @@
 //! One thread owns the connection that writes. It takes all that waits and commits it in one transaction, so
 //! that many writers share one sync; nobody is answered before that. A bounded queue stands before it.
 //!
-//! Reads run **on the calling thread**, on read-only connections of their own, and never wait for the writer:
-//! handing a short read to another thread would cost more than the read. A page is at most 4 MiB and looks at
-//! no more than 20,000 events, so a read keeps its thread for some milliseconds at most, when the disk is quick.
-//! Where that is too long, run reads where blocking is welcome.
+//! Reads have read-only connections of their own and never wait for the writer. Short ones, such as loading an
+//! aggregate, run **on the calling thread**: handing them to another would cost more than the read. One that may
+//! look at more than 256 events goes to a small pool of threads, for a long page keeps its thread for
+//! milliseconds: with a hundred readers of long pages on the calling threads of an async runtime, that runtime, and
+//! so every append that waits in it, came to a turn hundreds of times later than with the pool.
 //!
 //! # The file
 //!
@@ -71,6 +72,7 @@ mod keys;
 mod leases;
 mod lists;
 mod names;
+mod pool;
 mod query;
 mod queue;
 mod read;
@@ -89,6 +91,7 @@ pub use error::OpenError;
 use crate::changed::Changes;
 use crate::error::{Fault, lease_refused, rows_refused};
 use crate::leases::LeaseChange;
+use crate::pool::Pool;
 use crate::queue::Refused;
 use crate::readers::Readers;
 use crate::writer::{Answer, Done, Handle, Job, Jobs};
@@ -126,6 +129,7 @@ struct Inner {
     jobs: Arc<Jobs>,
     writer: Option<JoinHandle<()>>,
     readers: Arc<Readers>,
+    pool: Arc<Pool>,
     changes: Arc<Changes>,
 }
 
@@ -182,7 +186,9 @@ impl SqliteStore {
         let capabilities =
             Capabilities::new(identity).with_key_retention(retention).with_hint_latency(changed::LATENCY);
         let writer = Some(thread);
-        Ok(Self { inner: Arc::new(Inner { path, capabilities, clock, retention, jobs, writer, readers, changes }) })
+        let pool = Arc::new(Pool::new());
+        let inner = Inner { path, capabilities, clock, retention, jobs, writer, readers, pool, changes };
+        Ok(Self { inner: Arc::new(inner) })
     }
 }
 
@@ -204,6 +210,7 @@ impl Inner {
 impl Drop for Inner {
     fn drop(&mut self) {
         self.changes.close();
+        self.pool.close();
         // The writer's connection is to be the last one: then closing it moves all of the log into the file.
         self.readers.close();
         self.jobs.close();
@@ -229,7 +236,14 @@ impl EventStore for SqliteStore {
     async fn read(&self, read: Read) -> Result<Page, ReadError> {
         self.inner.capabilities.check_read(&read)?;
         let page_events = self.inner.capabilities.limits.page_events;
-        self.inner.read(|reader| read::page(reader, &read, page_events))
+        if let Some(page) = self.inner.read(|reader| read::page(reader, &read, page_events, read::SHORT))? {
+            return Ok(page);
+        }
+        let readers = self.inner.readers.clone();
+        let page = self.inner.pool.run(move || readers.read(|reader| read::page(reader, &read, page_events, i64::MAX)));
+        let page = page.await.map_err(|_| ReadError::Other(Source::new("the reading thread died")))?;
+        let page = page.map_err(|fault| fault.refuses_read(&self.inner.path))?;
+        page.ok_or_else(|| ReadError::Other(Source::new("the page has more events than there are numbers")))
     }
 
     async fn recall(&self, scope: Name, id: Name) -> Result<Option<Recalled>, ReadError> {

@@ -10,15 +10,18 @@ use crate::rows::{self, select_events};
 use crate::schema;
 use portolan_kernel::values::{Direction, Page, Position, Query, Read, Revision, Start, StreamId};
 
-/// Answers a read that `check_read` has passed.
-pub(crate) fn page(reader: &mut Reader, read: &Read, page_events: u32) -> Result<Page, Fault> {
+/// So many events are looked at faster than another thread is asked to.
+pub(crate) const SHORT: i64 = 256;
+
+/// Answers a read that `check_read` has passed, unless it may look at more events than that.
+pub(crate) fn page(reader: &mut Reader, read: &Read, page_events: u32, most: i64) -> Result<Option<Page>, Fault> {
     // The counter is committed with the events it counts, so in one snapshot it is the frontier.
     let stored = schema::load_store(&reader.conn)?.last_position;
     let frontier = read.until.map_or(stored, |until| number(until.get()).min(stored));
     let limit = usize::try_from(read.limit.min(page_events)).unwrap_or(usize::MAX);
     match &read.from {
-        Start::Stream(stream, after) => stream_page(reader, read, stream, *after, (frontier, stored), limit),
-        Start::Log(query, after) => log_page(reader, read, query, *after, frontier, limit),
+        Start::Stream(stream, after) => stream_page(reader, read, stream, *after, (frontier, stored), (limit, most)),
+        Start::Log(query, after) => log_page(reader, read, query, *after, frontier, (limit, most)),
     }
 }
 
@@ -36,13 +39,18 @@ fn log_page(
     query: &Query,
     after: Option<Position>,
     frontier: i64,
-    limit: usize,
-) -> Result<Page, Fault> {
+    (limit, most): (usize, i64),
+) -> Result<Option<Page>, Fault> {
     let after = after.map(|after| number(after.get()));
     let range = match read.direction {
         Direction::Forward => Range { low: after.map_or(1, |after| after.saturating_add(1)), high: frontier },
         Direction::Backward => Range { low: 1, high: after.map_or(frontier, |after| frontier.min(after - 1)) },
     };
+    // How many events a query looks at until it has found as many as are asked for, nobody knows before.
+    let looks = if query.any_of.is_empty() { range.count().min(number(limit as u64)) } else { range.count() };
+    if looks > most {
+        return Ok(None);
+    }
     let scan = Scan { query, direction: read.direction, limit };
     let Found { events, examined } = scan.page(&reader.conn, &mut reader.names, range)?;
     let next = examined.map(|examined| {
@@ -50,7 +58,7 @@ fn log_page(
         next.direction = read.direction;
         next
     });
-    Ok(Page::new(events, position(frontier), next, None))
+    Ok(Some(Page::new(events, position(frontier), next, None)))
 }
 
 fn stream_page(
@@ -59,8 +67,8 @@ fn stream_page(
     stream: &StreamId,
     after: Option<Revision>,
     (frontier, stored): (i64, i64),
-    limit: usize,
-) -> Result<Page, Fault> {
+    (limit, most): (usize, i64),
+) -> Result<Option<Page>, Fault> {
     let Reader { conn, names } = reader;
     let list = lists::named(conn, Table::Streams, Sort::Stream, stream)?;
     let last = match &list {
@@ -69,7 +77,7 @@ fn stream_page(
         list => list.as_ref().map(|list| list.last),
     };
     let (Some(list), Some(last)) = (list, last) else {
-        return Ok(Page::new(Vec::new(), position(frontier), None, None));
+        return Ok(Some(Page::new(Vec::new(), position(frontier), None, None)));
     };
     names.keep_stream(list.number, stream.clone());
     let after = after.map(|after| number(after.get()));
@@ -83,6 +91,9 @@ fn stream_page(
             select_events!("WHERE stream = ?1 AND revision BETWEEN ?2 AND ?3 ORDER BY revision DESC"),
         ),
     };
+    if range.count().min(number(limit as u64)) > most {
+        return Ok(None);
+    }
     let mut expected = match read.direction {
         Direction::Forward => range.low,
         Direction::Backward => range.high,
@@ -105,5 +116,5 @@ fn stream_page(
         .last()
         .filter(|_| range.holds(expected))
         .map(|event| read.clone().after(event).until(position(frontier)));
-    Ok(Page::new(events, position(frontier), next, Some(Revision::new(last.cast_unsigned()))))
+    Ok(Some(Page::new(events, position(frontier), next, Some(Revision::new(last.cast_unsigned())))))
 }

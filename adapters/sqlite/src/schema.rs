@@ -394,6 +394,12 @@ pub(crate) fn load_store(conn: &Connection) -> Result<StoreRow, Fault> {
     Ok(StoreRow { identity: StoreId::from_bytes(bytes), last_position })
 }
 
+/// Changes nothing, and writes a page: to see whether that can be done. A row that is given the values it has would
+/// not be written.
+pub(crate) fn write_anything(conn: &Connection) -> Result<(), Fault> {
+    Ok(conn.pragma_update(None, "user_version", VERSION)?)
+}
+
 pub(crate) fn save_last_position(conn: &Connection, identity: StoreId, last_position: i64) -> Result<(), Fault> {
     let checksum = store_checksum(identity.as_bytes(), last_position);
     conn.prepare_cached("UPDATE store SET last_position = ?1, checksum = ?2")?.execute([last_position, checksum])?;

@@ -332,8 +332,10 @@ impl Writer {
 
     fn close_books(&mut self, before: i64, keys: usize) -> Result<(), Fault> {
         self.ledger.save_heads(&self.conn)?;
-        if self.ledger.last_position != before || self.has_failed {
+        if self.ledger.last_position != before {
             schema::save_last_position(&self.conn, self.ledger.identity, self.ledger.last_position)?;
+        } else if self.has_failed {
+            schema::write_anything(&self.conn)?;
         }
         if let Some(retention) = self.ledger.retention
             && keys > 0

@@ -2,11 +2,11 @@
 
 use crate::ask::{Ask, Store, event, key, name, one};
 use crate::bus::{Crossing, World, add, sent};
-use crate::{Broken, Trial, Verdict, expect, expect_eq, expect_is};
 use crate::rows::{AskRows, account, accounts, named};
+use crate::{Broken, Trial, Verdict, expect, expect_eq, expect_is};
 use portolan_kernel::ports::{
-    AppendError, Capability, CommandBus, CommandError, EventStore, LeaseStore, ReadModelStore, Snapshot,
-    SnapshotError, SnapshotStore,
+    AppendError, Capability, CommandBus, CommandError, EventStore, LeaseStore, ReadModelStore, Snapshot, SnapshotError,
+    SnapshotStore,
 };
 use portolan_kernel::values::{
     Append, Checkpoint, Expected, Find, Guard, Move, Name, Query, Revision, Timestamp, Token,

@@ -13,8 +13,8 @@ use portolan_kernel::ports::{
     QueryBus, QueryEnvelope, QueryError, QueryInfo, ReadError, Receipt, Source, Spawn, Violation,
 };
 use portolan_kernel::values::{
-    Append, Appended, CheckpointState, EventId, Name, NewEvent, Page, Position, Query, Read, Recalled, Revision, StreamId,
-    Timestamp,
+    Append, Appended, CheckpointState, EventId, Name, NewEvent, Page, Position, Query, Read, Recalled, Revision,
+    StreamId, Timestamp,
 };
 use serde_json::{Value, json};
 use std::net::SocketAddr;

@@ -100,6 +100,33 @@ async fn dropping_a_store_lets_those_who_wait_go() {
     assert!(!folder.path().join("log.db-wal").exists(), "the last connection to close clears the log away");
 }
 
+/// Long pages would keep the threads of an async runtime from everybody else.
+#[tokio::test]
+async fn long_reads_leave_the_calling_thread_and_short_ones_do_not() {
+    let folder = Folder::new();
+    let store = folder.store().await;
+    for _ in 0..5 {
+        store.append(Append::new(vec![event("long-1", "{}"); 1_000])).await.unwrap();
+    }
+    store.append(Append::new(vec![event("short-1", "{}"); 100])).await.unwrap();
+    let is_answered_at_once =
+        |read: Read| store.read(read).as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready();
+    let rare = Query::of(Item::new().tag(name("rare")));
+    for long in [Read::log(Query::all()), Read::stream(name("long-1")), Read::log(rare.clone())] {
+        assert!(!is_answered_at_once(long.clone().limit(long.limit.max(1_000))), "{long:?}");
+    }
+    for short in [
+        Read::stream(name("short-1")),
+        Read::stream(name("long-1")).backward().limit(10),
+        Read::log(Query::all()).limit(100),
+        Read::log_after(rare, Position::new(5_000)),
+    ] {
+        assert!(is_answered_at_once(short.clone()), "{short:?}");
+    }
+    let all = futures::future::join_all((0..50).map(|_| store.read(Read::log(Query::all()).limit(5_000)))).await;
+    assert!(all.into_iter().all(|page| page.unwrap().events.len() == 5_000));
+}
+
 struct Turned(AtomicU64);
 
 impl Clock for Turned {

@@ -16,6 +16,7 @@ pub struct Fixture<P: Port + ?Sized> {
     open: Hook<Arc<P>>,
     lacks: BTreeMap<Capability, &'static str>,
     damage: Option<Hook<()>>,
+    remote: Option<&'static str>,
 }
 
 impl<P: Port + ?Sized> fmt::Debug for Fixture<P> {
@@ -44,7 +45,7 @@ impl Fixture<dyn SnapshotStore> {
 
 impl<P: Port + ?Sized> Fixture<P> {
     fn new(open: Hook<Arc<P>>) -> Self {
-        Self { open, lacks: BTreeMap::new(), damage: None }
+        Self { open, lacks: BTreeMap::new(), damage: None, remote: None }
     }
 
     /// The same, for a store that lacks a capability, and why.
@@ -58,6 +59,19 @@ impl<P: Port + ?Sized> Fixture<P> {
     #[must_use]
     pub fn damage<E: fmt::Display>(self, damage: impl AsyncFn(&Place) -> Result<(), E> + 'static) -> Self {
         Self { damage: Some(hook(damage, |()| ())), ..self }
+    }
+
+    /// The same, for a store that keeps nothing in the place's folder, and where it keeps it.
+    ///
+    /// A durable store of files is held to a simulated power cut there (ES-24). One that says this has to leave the
+    /// folder empty.
+    #[must_use]
+    pub fn remote(self, reason: &'static str) -> Self {
+        Self { remote: Some(reason), ..self }
+    }
+
+    pub(crate) fn remote_because(&self) -> Option<&'static str> {
+        self.remote
     }
 
     pub(crate) async fn open(&self, place: &Place) -> Result<Arc<P>, String> {

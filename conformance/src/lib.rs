@@ -49,6 +49,7 @@ pub mod laws;
 mod macros;
 mod place;
 mod port;
+mod power;
 mod reference;
 mod report;
 mod run;

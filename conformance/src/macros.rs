@@ -6,7 +6,8 @@ macro_rules! event_store_laws {
     (
         open: $open:expr
         $(, lacks: { $($lack:ident: $why:expr),* $(,)? })?
-        $(, damage: $damage:expr)? $(,)?
+        $(, damage: $damage:expr)?
+        $(, remote: $remote:expr)? $(,)?
     ) => {
         #[cfg(test)]
         mod event_store {
@@ -17,6 +18,7 @@ macro_rules! event_store_laws {
                 $crate::Fixture::event_store($open)
                     $($(.lacks($crate::Capability::$lack, $why))*)?
                     $(.damage($damage))?
+                    $(.remote($remote))?
             }
 
             $crate::__event_store_list! { $crate::__laws_as_tests }

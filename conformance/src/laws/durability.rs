@@ -9,7 +9,7 @@ use portolan_kernel::values::{
 };
 use std::sync::Arc;
 
-use super::kill::{append_until_killed, survives_being_killed};
+use super::kill::{append_until_killed, survives_a_power_cut, survives_being_killed};
 
 law! {
     dyn EventStore, es_24_durability, "ES-24",
@@ -19,6 +19,7 @@ law! {
         all_is_there_after_reopening if [Durability],
         refused_is_not_there_after_reopening if [Durability],
         survives_being_killed if [Durability],
+        survives_a_power_cut if [Durability],
     ],
     roles: [append_until_killed],
 }

@@ -2,6 +2,7 @@
 
 use crate::ask::{Ask, Store, event, key, name};
 use crate::child::tell;
+use crate::power::{Disk, Loss, NO_FILES, NOT_LOADED, UNSEEN, files_under};
 use crate::{Broken, Trial, Verdict, expect, expect_eq};
 use core::time::Duration;
 use futures::future::join_all;
@@ -156,6 +157,54 @@ pub(super) async fn survives_being_killed(trial: &Trial<dyn EventStore>) -> Verd
         check_survival(&trial.open().await?, kinds, &acknowledged).await?;
     }
     Ok(())
+}
+
+/// The same with the power cut at an acknowledgement: what was not synced by then is lost.
+pub(super) async fn survives_a_power_cut(trial: &Trial<dyn EventStore>) -> Verdict {
+    if let Some(reason) = trial.remote() {
+        trial.open().await?.wrote(Append::new([event("a-1", 0)])).await?;
+        let files = files_under(trial.place().dir()).map_err(broken_disk)?;
+        expect!(files.is_empty(), "no file in the place's folder, as {reason}; there is {files:?}");
+        return Ok(());
+    }
+    let disk = match Disk::under(trial.place()) {
+        Ok(disk) => disk,
+        Err(why) => return Ok(trial.not_run(why)),
+    };
+    let (kinds, mut acknowledged) = (Kinds::of(trial), BTreeMap::new());
+    for round in 0..trial.rounds(12).max(4) {
+        disk.settle().map_err(broken_disk)?;
+        let cut_at = fastrand::usize(1..=[3, 50][round % 2]);
+        let mut child = trial.child_in("append_until_killed", disk.environment(Some(cut_at)))?;
+        let mut told = 0;
+        while let Some(line) = child.next() {
+            note(&mut acknowledged, &line)?;
+            told += 1;
+            if told > cut_at {
+                return Ok(trial.not_run(NOT_LOADED));
+            }
+        }
+        child.kill();
+        expect_eq!(told, cut_at, "acknowledgements of a child whose power is cut; its own words are above");
+        let files = disk.files().map_err(broken_disk)?;
+        if files.is_empty() || !disk.has_seen() {
+            return Ok(trial.not_run(if files.is_empty() { NO_FILES } else { UNSEEN }));
+        }
+        disk.cut(if round % 2 == 0 { Loss::All } else { Loss::Some }).map_err(broken_disk)?;
+        let again = trial.open().await.map_err(|broken| Broken {
+            what: format!("opening the store after a power cut at acknowledgement {cut_at}"),
+            ..broken
+        });
+        check_survival(&again?, kinds, &acknowledged).await.map_err(|broken| Broken {
+            what: format!("{} (what was not synced is lost by a power cut at an acknowledgement)", broken.what),
+            ..broken
+        })?;
+    }
+    Ok(())
+}
+
+fn broken_disk(error: std::io::Error) -> Broken {
+    Broken::new("the files in the place's folder", "files that can be copied and put back", error.to_string())
 }
 
 /// The payload of an event, which holds its number.

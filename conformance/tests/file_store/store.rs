@@ -48,6 +48,18 @@ pub(crate) enum Flaw {
     JudgesByAnOldView,
     /// Only what this handle wrote is hinted at.
     HintsAtItsOwnOnly,
+    /// Nothing is synced.
+    NeverSyncs,
+    /// The sync is begun once the append is acknowledged.
+    SyncsAfterAcknowledging,
+    /// The first append of each life is synced, the others are not.
+    SyncsTheFirstAppendAlone,
+    /// A file beside the journal is synced.
+    SyncsAnotherFile,
+    /// The sync comes before the write.
+    SyncsBeforeWriting,
+    /// Only large appends are synced.
+    SyncsLargeAppendsAlone,
 }
 
 pub(crate) struct FileStore {
@@ -65,6 +77,11 @@ struct State {
     late: Vec<u8>,
     /// Where the file is damaged.
     damage: Option<String>,
+    flaw: Flaw,
+    /// For the flaw that syncs the wrong file.
+    beside: File,
+    /// Appends of this life.
+    written: u32,
 }
 
 /// The path of the journal at a place.
@@ -89,7 +106,8 @@ impl FileStore {
             file.sync_all()?;
         }
         let model = Model::new(Capabilities::new(StoreId::from_bytes([0; 16])).with_limits(limits()));
-        let mut state = State { file, read: 0, model, late: Vec::new(), damage: None };
+        let beside = OpenOptions::new().append(true).create(true).open(place.dir().join("beside"))?;
+        let mut state = State { file, beside, read: 0, model, late: Vec::new(), damage: None, flaw, written: 0 };
         if flaw == Flaw::ForgetsTheLastOnRestart {
             state.forget_the_last()?;
         }
@@ -234,10 +252,30 @@ impl State {
     fn put(&mut self, record: &[u8]) -> io::Result<()> {
         self.file.set_len(self.read)?;
         self.file.seek(SeekFrom::Start(self.read))?;
+        self.sync_if(self.flaw == Flaw::SyncsBeforeWriting)?;
         self.file.write_all(record)?;
-        self.file.sync_data()?;
+        self.written += 1;
+        self.sync_if(match self.flaw {
+            Flaw::NeverSyncs | Flaw::SyncsBeforeWriting => false,
+            Flaw::SyncsTheFirstAppendAlone => self.written == 1,
+            Flaw::SyncsLargeAppendsAlone => record.len() > 600,
+            Flaw::SyncsAnotherFile => {
+                self.beside.sync_data()?;
+                false
+            }
+            Flaw::SyncsAfterAcknowledging => {
+                let file = self.file.try_clone()?;
+                std::thread::spawn(move || file.sync_data());
+                false
+            }
+            _ => true,
+        })?;
         self.read += record.len() as u64;
         Ok(())
+    }
+
+    fn sync_if(&self, wanted: bool) -> io::Result<()> {
+        if wanted { self.file.sync_data() } else { Ok(()) }
     }
 
     fn write_late(&mut self) -> io::Result<()> {

@@ -151,11 +151,7 @@ impl<P: Port + ?Sized> Trial<P> {
     }
 
     /// A child with more variables in its environment.
-    pub(crate) fn child_in(
-        &self,
-        role: &'static str,
-        environment: Vec<(&'static str, OsString)>,
-    ) -> Verdict<Child> {
+    pub(crate) fn child_in(&self, role: &'static str, environment: Vec<(&'static str, OsString)>) -> Verdict<Child> {
         let entry = self.entry.as_deref().ok_or_else(|| {
             Broken::new("starting a child process", "a law that runs as a test of its own", "it does not")
         })?;

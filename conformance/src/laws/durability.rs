@@ -9,7 +9,8 @@ use portolan_kernel::values::{
 };
 use std::sync::Arc;
 
-use super::kill::{append_until_killed, survives_a_power_cut, survives_being_killed};
+use super::kill::{append_until_killed, survives_being_killed};
+use super::power_cuts::{append_while_syncs_fail, nothing_is_acknowledged_while_syncs_fail, survives_a_power_cut};
 
 law! {
     dyn EventStore, es_24_durability, "ES-24",
@@ -20,8 +21,9 @@ law! {
         refused_is_not_there_after_reopening if [Durability],
         survives_being_killed if [Durability],
         survives_a_power_cut if [Durability],
+        nothing_is_acknowledged_while_syncs_fail if [Durability],
     ],
-    roles: [append_until_killed],
+    roles: [append_until_killed, append_while_syncs_fail],
 }
 
 law! {

@@ -2,7 +2,6 @@
 
 use crate::ask::{Ask, Store, event, key, name};
 use crate::child::tell;
-use crate::power::{Disk, Loss, NO_FILES, NOT_LOADED, UNSEEN, files_under};
 use crate::{Broken, Trial, Verdict, expect, expect_eq};
 use core::time::Duration;
 use futures::future::join_all;
@@ -18,14 +17,14 @@ const WRITERS: u32 = 4;
 
 /// What a store can do decides what the child asks of it.
 #[derive(Clone, Copy)]
-struct Kinds {
+pub(super) struct Kinds {
     keys: bool,
     checkpoints: bool,
     several_streams: bool,
 }
 
 impl Kinds {
-    fn of(trial: &Trial<dyn EventStore>) -> Self {
+    pub(super) fn of(trial: &Trial<dyn EventStore>) -> Self {
         Self {
             keys: trial.has(Capability::Keys),
             checkpoints: trial.has(Capability::Checkpoints),
@@ -159,61 +158,13 @@ pub(super) async fn survives_being_killed(trial: &Trial<dyn EventStore>) -> Verd
     Ok(())
 }
 
-/// The same with the power cut at an acknowledgement: what was not synced by then is lost.
-pub(super) async fn survives_a_power_cut(trial: &Trial<dyn EventStore>) -> Verdict {
-    if let Some(reason) = trial.remote() {
-        trial.open().await?.wrote(Append::new([event("a-1", 0)])).await?;
-        let files = files_under(trial.place().dir()).map_err(broken_disk)?;
-        expect!(files.is_empty(), "no file in the place's folder, as {reason}; there is {files:?}");
-        return Ok(());
-    }
-    let disk = match Disk::under(trial.place()) {
-        Ok(disk) => disk,
-        Err(why) => return Ok(trial.not_run(why)),
-    };
-    let (kinds, mut acknowledged) = (Kinds::of(trial), BTreeMap::new());
-    for round in 0..trial.rounds(12).max(4) {
-        disk.settle().map_err(broken_disk)?;
-        let cut_at = fastrand::usize(1..=[3, 50][round % 2]);
-        let mut child = trial.child_in("append_until_killed", disk.environment(Some(cut_at)))?;
-        let mut told = 0;
-        while let Some(line) = child.next() {
-            note(&mut acknowledged, &line)?;
-            told += 1;
-            if told > cut_at {
-                return Ok(trial.not_run(NOT_LOADED));
-            }
-        }
-        child.kill();
-        expect_eq!(told, cut_at, "acknowledgements of a child whose power is cut; its own words are above");
-        let files = disk.files().map_err(broken_disk)?;
-        if files.is_empty() || !disk.has_seen() {
-            return Ok(trial.not_run(if files.is_empty() { NO_FILES } else { UNSEEN }));
-        }
-        disk.cut(if round % 2 == 0 { Loss::All } else { Loss::Some }).map_err(broken_disk)?;
-        let again = trial.open().await.map_err(|broken| Broken {
-            what: format!("opening the store after a power cut at acknowledgement {cut_at}"),
-            ..broken
-        });
-        check_survival(&again?, kinds, &acknowledged).await.map_err(|broken| Broken {
-            what: format!("{} (what was not synced is lost by a power cut at an acknowledgement)", broken.what),
-            ..broken
-        })?;
-    }
-    Ok(())
-}
-
-fn broken_disk(error: std::io::Error) -> Broken {
-    Broken::new("the files in the place's folder", "files that can be copied and put back", error.to_string())
-}
-
 /// The payload of an event, which holds its number.
 type EventNumber = Vec<u8>;
 
 /// Writer and number of an append, and the positions of its first and last event.
-type Acknowledged = BTreeMap<(u32, u32), (u64, u64)>;
+pub(super) type Acknowledged = BTreeMap<(u32, u32), (u64, u64)>;
 
-fn note(acknowledged: &mut Acknowledged, line: &str) -> Verdict {
+pub(super) fn note(acknowledged: &mut Acknowledged, line: &str) -> Verdict {
     let numbers: Vec<u64> = line.split(' ').filter_map(|number| number.parse().ok()).collect();
     // A line that the kill cut off acknowledges nothing.
     if let [writer, n, first, last] = numbers[..]
@@ -225,7 +176,7 @@ fn note(acknowledged: &mut Acknowledged, line: &str) -> Verdict {
     Ok(())
 }
 
-async fn check_survival(store: &Store, kinds: Kinds, acknowledged: &Acknowledged) -> Verdict {
+pub(super) async fn check_survival(store: &Store, kinds: Kinds, acknowledged: &Acknowledged) -> Verdict {
     let log = store.log().await?;
     let rising = log.windows(2).all(|two| two[0].position < two[1].position);
     expect!(rising, "positions that rise strictly, after a kill");

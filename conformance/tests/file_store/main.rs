@@ -91,7 +91,7 @@ macro_rules! flaws {
 
 flaws! {
     acknowledging_before_writing: AcknowledgesBeforeWriting breaks ["ES-23", "ES-24", "ES-25"];
-    tearing_appends: TearsAppends breaks ["ES-24"];
+    tearing_appends: TearsAppends breaks ["ES-11", "ES-24", "ES-25"];
     losing_keys_on_restart: LosesKeysOnRestart breaks ["ES-09", "ES-24", "ES-model"];
     losing_checkpoints_on_restart: LosesCheckpointsOnRestart breaks ["ES-13", "ES-24", "ES-model"];
     forgetting_the_last_on_restart: ForgetsTheLastOnRestart breaks ["ES-01", "ES-02", "ES-13", "ES-14", "ES-15", "ES-24", "ES-25", "ES-26", "ES-model"];
@@ -110,6 +110,9 @@ flaws! {
     syncing_another_file: SyncsAnotherFile breaks ["ES-24"] by "survives_a_power_cut";
     syncing_before_writing: SyncsBeforeWriting breaks ["ES-24"] by "survives_a_power_cut";
     syncing_large_appends_alone: SyncsLargeAppendsAlone breaks ["ES-24"] by "survives_a_power_cut";
+    ignoring_failed_syncs: IgnoresFailedSyncs breaks ["ES-24"] by "nothing_is_acknowledged_while_syncs_fail";
+    refusing_what_it_wrote: RefusesWhatItWrote breaks ["ES-11"] by "a_failed_sync_is_told_truly";
+    taking_back_what_it_showed: TakesBackWhatItShowed breaks ["ES-25"] by "a_reader_beside_killed_writers";
     hinting_at_its_own_only: HintsAtItsOwnOnly breaks ["ES-23", "ES-25"];
 }
 

@@ -48,6 +48,8 @@ pub(crate) enum Flaw {
     JudgesByAnOldView,
     /// Only what this handle wrote is hinted at.
     HintsAtItsOwnOnly,
+    /// Appends are written event by event; readers see what is there, and whoever writes next cuts off a part.
+    TakesBackWhatItShowed,
     /// Nothing is synced.
     NeverSyncs,
     /// The sync is begun once the append is acknowledged.
@@ -58,6 +60,10 @@ pub(crate) enum Flaw {
     SyncsAnotherFile,
     /// The sync comes before the write.
     SyncsBeforeWriting,
+    /// A sync that fails is taken for one that succeeds.
+    IgnoresFailedSyncs,
+    /// A sync that fails is a refusal, though the append is written.
+    RefusesWhatItWrote,
     /// Only large appends are synced.
     SyncsLargeAppendsAlone,
 }
@@ -77,9 +83,13 @@ struct State {
     late: Vec<u8>,
     /// Where the file is damaged.
     damage: Option<String>,
+    /// A sync has failed: what was written is there, or not.
+    in_doubt: bool,
     flaw: Flaw,
     /// For the flaw that syncs the wrong file.
     beside: File,
+    /// Where a part was found that nobody goes on with: at the start, before anything was read.
+    dead_part: u64,
     /// Appends of this life.
     written: u32,
 }
@@ -107,7 +117,18 @@ impl FileStore {
         }
         let model = Model::new(Capabilities::new(StoreId::from_bytes([0; 16])).with_limits(limits()));
         let beside = OpenOptions::new().append(true).create(true).open(place.dir().join("beside"))?;
-        let mut state = State { file, beside, read: 0, model, late: Vec::new(), damage: None, flaw, written: 0 };
+        let mut state = State {
+            file,
+            beside,
+            read: 0,
+            model,
+            late: Vec::new(),
+            damage: None,
+            in_doubt: false,
+            flaw,
+            dead_part: 0,
+            written: 0,
+        };
         if flaw == Flaw::ForgetsTheLastOnRestart {
             state.forget_the_last()?;
         }
@@ -147,7 +168,7 @@ impl FileStore {
     fn append_locked(&self, state: &mut State, append: &Append) -> Result<Appended, AppendError> {
         let other = |error| AppendError::Other(Source::new(error));
         if self.flaw != Flaw::JudgesByAnOldView {
-            state.catch_up(self.flaw).map_err(other)?;
+            state.catch_up_as(self.flaw, true).map_err(other)?;
         }
         if let Some(place) = &state.damage {
             return Err(AppendError::Corrupt { place: place.clone() });
@@ -160,7 +181,11 @@ impl FileStore {
         match state.model.judge(&append, now)? {
             Judgment::Repeat(appended) => Ok(appended),
             Judgment::Write => {
-                state.write(&append, now, self.flaw).map_err(other)?;
+                if let Err(error) = state.write(&append, now, self.flaw) {
+                    let in_doubt = state.in_doubt && self.flaw != Flaw::RefusesWhatItWrote;
+                    let error = Source::new(error);
+                    return Err(if in_doubt { AppendError::Unknown(error) } else { AppendError::Other(error) });
+                }
                 Ok(state.model.write(&append, now))
             }
         }
@@ -170,11 +195,16 @@ impl FileStore {
 impl State {
     /// Replays what has been written since the last time.
     fn catch_up(&mut self, flaw: Flaw) -> io::Result<()> {
+        self.catch_up_as(flaw, false)
+    }
+
+    fn catch_up_as(&mut self, flaw: Flaw, is_writer: bool) -> io::Result<()> {
         self.file.seek(SeekFrom::Start(self.read))?;
         let mut bytes = Vec::new();
         self.file.read_to_end(&mut bytes)?;
         let mut rest = &bytes[..];
         let mut parts: Option<(Append, Timestamp)> = None;
+        let mut whole = self.read;
         loop {
             let from = self.read + (bytes.len() - rest.len()) as u64;
             let content = match journal::next(&mut rest, flaw == Flaw::IgnoresChecksums) {
@@ -195,6 +225,7 @@ impl State {
                 Some(journal::Content::Append(append, at)) => {
                     join(&mut parts, append, at);
                     self.replay(parts.take());
+                    whole = self.read + (bytes.len() - rest.len()) as u64;
                 }
                 None => {
                     self.damage = Some(format!("byte {from} of the journal"));
@@ -202,7 +233,12 @@ impl State {
                 }
             }
         }
+        let before = self.read;
         self.read += (bytes.len() - rest.len()) as u64;
+        if flaw == Flaw::TakesBackWhatItShowed && parts.is_some() && (is_writer || before == self.dead_part) {
+            (self.read, self.dead_part) = (whole, whole);
+            return Ok(());
+        }
         self.replay(parts);
         Ok(())
     }
@@ -223,7 +259,7 @@ impl State {
                 self.late.extend(journal::record(&journal::append(append, at)));
                 if self.late.len() > 20_000 { self.write_late() } else { Ok(()) }
             }
-            Flaw::TearsAppends => {
+            Flaw::TearsAppends | Flaw::TakesBackWhatItShowed => {
                 let (last, parts) =
                     append.events.split_last().map_or((None, &[][..]), |(last, rest)| (Some(last), rest));
                 for event in parts {
@@ -255,12 +291,12 @@ impl State {
         self.sync_if(self.flaw == Flaw::SyncsBeforeWriting)?;
         self.file.write_all(record)?;
         self.written += 1;
-        self.sync_if(match self.flaw {
+        let wanted = match self.flaw {
             Flaw::NeverSyncs | Flaw::SyncsBeforeWriting => false,
             Flaw::SyncsTheFirstAppendAlone => self.written == 1,
             Flaw::SyncsLargeAppendsAlone => record.len() > 600,
             Flaw::SyncsAnotherFile => {
-                self.beside.sync_data()?;
+                self.in_doubt |= self.beside.sync_data().is_err();
                 false
             }
             Flaw::SyncsAfterAcknowledging => {
@@ -269,13 +305,19 @@ impl State {
                 false
             }
             _ => true,
-        })?;
+        };
+        self.sync_if(wanted)?;
         self.read += record.len() as u64;
         Ok(())
     }
 
-    fn sync_if(&self, wanted: bool) -> io::Result<()> {
-        if wanted { self.file.sync_data() } else { Ok(()) }
+    fn sync_if(&mut self, wanted: bool) -> io::Result<()> {
+        if !wanted {
+            return Ok(());
+        }
+        let synced = self.file.sync_data();
+        self.in_doubt |= synced.is_err();
+        if self.flaw == Flaw::IgnoresFailedSyncs { Ok(()) } else { synced }
     }
 
     fn write_late(&mut self) -> io::Result<()> {

@@ -11,12 +11,25 @@ use std::sync::Arc;
 
 type Hook<T> = Box<dyn for<'a> Fn(&'a Place) -> LocalBoxFuture<'a, Result<T, String>>>;
 
+/// Damage to the files of a closed store, wherever in them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Damage {
+    /// A bit of any byte is flipped.
+    Bytes,
+    /// A block of 512 bytes holds zeros.
+    Zeros,
+    /// A file ends too early.
+    Tail,
+}
+
 /// How to open a store at a place, what it lacks, and how to damage it.
 pub struct Fixture<P: Port + ?Sized> {
     open: Hook<Arc<P>>,
     lacks: BTreeMap<Capability, &'static str>,
     damage: Option<Hook<()>>,
     remote: Option<&'static str>,
+    blind_to: BTreeMap<Damage, &'static str>,
 }
 
 impl<P: Port + ?Sized> fmt::Debug for Fixture<P> {
@@ -45,7 +58,7 @@ impl Fixture<dyn SnapshotStore> {
 
 impl<P: Port + ?Sized> Fixture<P> {
     fn new(open: Hook<Arc<P>>) -> Self {
-        Self { open, lacks: BTreeMap::new(), damage: None, remote: None }
+        Self { open, lacks: BTreeMap::new(), damage: None, remote: None, blind_to: BTreeMap::new() }
     }
 
     /// The same, for a store that lacks a capability, and why.
@@ -68,6 +81,21 @@ impl<P: Port + ?Sized> Fixture<P> {
     #[must_use]
     pub fn remote(self, reason: &'static str) -> Self {
         Self { remote: Some(reason), ..self }
+    }
+
+    /// The same, for a store that cannot notice this damage to its files, and why.
+    ///
+    /// Every other store answers as before the damage, or with an error (ES-26). One that says this may lose events to
+    /// it without a word, and still changes none. A log whose end is written nowhere else is blind to a lost
+    /// [`Tail`](Damage::Tail): it looks like an append that was never acknowledged.
+    #[must_use]
+    pub fn blind_to(mut self, damage: Damage, reason: &'static str) -> Self {
+        self.blind_to.insert(damage, reason);
+        self
+    }
+
+    pub(crate) fn blindness(&self) -> &BTreeMap<Damage, &'static str> {
+        &self.blind_to
     }
 
     pub(crate) fn remote_because(&self) -> Option<&'static str> {

@@ -55,7 +55,7 @@ mod report;
 mod run;
 mod trial;
 
-pub use fixture::Fixture;
+pub use fixture::{Damage, Fixture};
 pub use law::{Broken, Check, Law, RunCheck, Verdict};
 pub use laws::least_limits;
 pub use laws::model::{CASES, SEED};

@@ -1,6 +1,7 @@
 //! A trial: one check on one fresh place.
 
 use crate::child::Child;
+use crate::fixture::Damage;
 use crate::{Broken, Fixture, Place, Port, TestClock, Verdict};
 use core::fmt;
 use core::time::Duration;
@@ -134,6 +135,11 @@ impl<P: Port + ?Sized> Trial<P> {
     /// Why the store keeps no files in the place's folder, if its author says so.
     pub(crate) fn remote(&self) -> Option<&'static str> {
         self.fixture.remote_because()
+    }
+
+    /// Whether the author says that the store cannot notice such damage.
+    pub(crate) fn is_blind_to(&self, damage: Damage) -> bool {
+        self.fixture.blindness().contains_key(&damage)
     }
 
     /// Marks the check as one that could not be made, and why: nothing is left out silently.

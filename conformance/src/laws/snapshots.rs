@@ -296,7 +296,7 @@ async fn damage_is_never_served(trial: &Trial<dyn SnapshotStore>) -> Verdict {
         }
         drop(store);
         if !trial.damage_at(&place, "account").await? {
-            trial.not_run(super::durability::NOTHING_TO_DAMAGE);
+            trial.not_run(super::damage::NOTHING_TO_DAMAGE);
             return Ok(());
         }
         // A store that finds its files damaged may refuse to open.

@@ -7,6 +7,10 @@ event_store_laws! {
     open: async |place: &Place| SqliteStore::builder(place.dir().join("log.db")).clock(place.clock()).open().await,
     lacks: {},
     damage: async |place: &Place| flip_a_payload(place).map(drop),
+    blind_to: {
+        Bytes: "SQLite has no checksums of its pages: names and indexes, by which our rows are found, can lose entries",
+        Zeros: "as above: a page without its cells reads like one that never had them",
+    },
 }
 
 snapshot_store_laws! {

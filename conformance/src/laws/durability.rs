@@ -4,9 +4,7 @@ use crate::ask::{Ask, Store, event, key, name, nothing, one, some};
 use crate::law::law;
 use crate::{Trial, Verdict, expect_eq, expect_is};
 use portolan_kernel::ports::{AppendError, Capability, EventStore, StoreId};
-use portolan_kernel::values::{
-    Checkpoint, CheckpointState, Expected, Move, Position, Read, Recalled, Recorded, Token,
-};
+use portolan_kernel::values::{Checkpoint, CheckpointState, Expected, Move, Position, Read, Recalled, Recorded, Token};
 use std::sync::Arc;
 
 use super::kill::{append_until_killed, survives_being_killed};

@@ -101,6 +101,7 @@ flaws! {
     counting_positions_anew: PositionsStartAnew breaks ["ES-01", "ES-02", "ES-24", "ES-model"];
     ignoring_checksums: IgnoresChecksums breaks ["ES-26"];
     ending_at_damage: EndsAtDamage breaks ["ES-26"];
+    ending_at_zeros: EndsAtZeros breaks ["ES-26"] by "zeroed_blocks_are_noticed";
     skipping_damage: SkipsDamage breaks ["ES-26"];
     a_new_identity_at_each_opening: NewIdentityAtEachOpening breaks ["ES-24", "ES-25", "ES-27", "ES-model"];
     one_identity_for_all: OneIdentityForAll breaks ["ES-27"];

@@ -34,6 +34,8 @@ pub(crate) enum Flaw {
     IgnoresChecksums,
     /// The log ends before a damaged record.
     EndsAtDamage,
+    /// The log ends where a block of zeros is, as if nothing had been written there.
+    EndsAtZeros,
     /// A damaged record is left out.
     SkipsDamage,
     /// Each handle makes up an identity.
@@ -212,6 +214,7 @@ impl State {
                 Found::Whole(content) => content,
                 Found::Damaged if flaw == Flaw::SkipsDamage => continue,
                 Found::Damaged if flaw == Flaw::EndsAtDamage => break,
+                Found::Damaged if flaw == Flaw::EndsAtZeros && bytes.windows(64).any(|some| *some == [0; 64]) => break,
                 Found::Damaged => {
                     self.damage = Some(format!("byte {from} of the journal"));
                     return Ok(());

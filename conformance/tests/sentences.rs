@@ -15,6 +15,12 @@ fn each_law_says_what_its_port_says() {
         + &plain(include_str!("../../kernel/src/drivers/subscription/mod.rs"));
     let laws = laws::event_store().into_iter().filter(|law| law.id.starts_with("ES-") && law.id != "ES-model");
     let said = laws.map(|law| format!("{} {}", law.id, law.sentence));
+    let of_snapshots = plain(include_str!("../../kernel/src/ports/snapshot_store.rs"));
+    // What drivers do with SN-04 is said beside it.
+    for law in laws::snapshot_store() {
+        let said = format!("{} {}", law.id, law.sentence.replace('`', ""));
+        assert!(of_snapshots.contains(&said), "the port does not say: {said}");
+    }
     let unsaid: Vec<_> = said.filter(|said| !port.contains(said)).collect();
     assert!(unsaid.is_empty(), "the ports do not say: {unsaid:#?}");
 }

@@ -24,6 +24,7 @@ mod reads;
 mod refusals;
 mod revisions;
 mod snapshots;
+mod snapshots_beside;
 mod subscriptions;
 mod world;
 
@@ -111,6 +112,7 @@ macro_rules! __snapshot_store_list {
             sn_03_equals_replay,
             sn_04_bytes,
             sn_06_durability,
+            sn_07_side_by_side,
         }
     };
 }

@@ -21,7 +21,7 @@ pub(super) async fn survives_a_power_cut(trial: &Trial<dyn EventStore>) -> Verdi
     }
     let disk = match Disk::under(trial.place()) {
         Ok(disk) => disk,
-        Err(why) => return Ok(trial.not_run(why)),
+        Err(why) => return left_out(trial, why),
     };
     let (kinds, mut acknowledged) = (Kinds::of(trial), BTreeMap::new());
     for round in 0..trial.rounds(12).max(4) {
@@ -33,14 +33,14 @@ pub(super) async fn survives_a_power_cut(trial: &Trial<dyn EventStore>) -> Verdi
             note(&mut acknowledged, &line)?;
             told += 1;
             if told > cut_at {
-                return Ok(trial.not_run(NOT_LOADED));
+                return left_out(trial, NOT_LOADED);
             }
         }
         child.kill();
         expect_eq!(told, cut_at, "acknowledgements of a child whose power is cut; its own words are above");
         let files = disk.files().map_err(broken_disk)?;
         if files.is_empty() || !disk.has_seen() {
-            return Ok(trial.not_run(if files.is_empty() { NO_FILES } else { UNSEEN }));
+            return left_out(trial, if files.is_empty() { NO_FILES } else { UNSEEN });
         }
         disk.cut(if round % 2 == 0 { Loss::All } else { Loss::Some }).map_err(broken_disk)?;
         let again = trial.open().await.map_err(|broken| Broken {
@@ -52,6 +52,12 @@ pub(super) async fn survives_a_power_cut(trial: &Trial<dyn EventStore>) -> Verdi
             ..broken
         })?;
     }
+    Ok(())
+}
+
+/// The check could not be made, and the run says so.
+fn left_out(trial: &Trial<dyn EventStore>, why: &'static str) -> Verdict {
+    trial.not_run(why);
     Ok(())
 }
 

@@ -30,9 +30,10 @@ const KEPT: u64 = 3;
 /// One saver, beside loaders of the latest and of what is at or below a revision, and two who delete what is old.
 pub(super) async fn savers_beside_loaders_and_deleters(trial: &Trial<dyn SnapshotStore>) -> Verdict {
     let store = trial.open().await?;
-    let (last, over) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
-    let rounds = trial.rounds(120).max(40) as u64;
-    save(&store, snapshot("a-1", "account", 0, 1)).await?;
+    // All of as many digits: an order by text is SN-01's to find.
+    let (first, rounds) = (100, trial.rounds(120).max(40) as u64);
+    let (last, over) = (Arc::new(AtomicU64::new(first)), Arc::new(AtomicBool::new(false)));
+    save(&store, snapshot("a-1", "account", first, 1)).await?;
     let loaders = (0..3).map(|_| {
         let (store, last, over) = (store.clone(), last.clone(), over.clone());
         tokio::spawn(async move {
@@ -64,7 +65,7 @@ pub(super) async fn savers_beside_loaders_and_deleters(trial: &Trial<dyn Snapsho
         })
     }));
     let saved = async {
-        for revision in 1..rounds {
+        for revision in first + 1..first + rounds {
             save(&store, snapshot("a-1", "account", revision, 1)).await?;
             last.store(revision, Ordering::SeqCst);
             tokio::task::yield_now().await;
@@ -75,8 +76,9 @@ pub(super) async fn savers_beside_loaders_and_deleters(trial: &Trial<dyn Snapsho
     over.store(true, Ordering::SeqCst);
     all_of(beside).await?;
     saved?;
-    delete(&store, "a-1", "account", Some(rounds - 1 - KEPT)).await?;
-    let left: Vec<_> = (rounds - 1 - KEPT..rounds).collect();
+    let oldest = first + rounds - 1 - KEPT;
+    delete(&store, "a-1", "account", Some(oldest)).await?;
+    let left: Vec<_> = (oldest..first + rounds).collect();
     expect_eq!(revisions(&store, "a-1", "account").await?, left, "what is left of {rounds} snapshots");
     Ok(())
 }

@@ -13,6 +13,8 @@ mod expectations;
 mod guards;
 #[path = "mutants/keys.rs"]
 mod keys;
+#[path = "mutants/narrow.rs"]
+mod narrow;
 #[path = "mutants/reads.rs"]
 mod reads;
 #[path = "mutants/right.rs"]
@@ -36,6 +38,7 @@ fn mutants() -> Vec<Mutant> {
         expectations::MUTANTS,
         guards::MUTANTS,
         keys::MUTANTS,
+        narrow::MUTANTS,
         checkpoints::MUTANTS,
         reads::MUTANTS,
         subscriptions::MUTANTS,

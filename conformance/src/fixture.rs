@@ -23,6 +23,18 @@ pub enum Damage {
     Tail,
 }
 
+impl Damage {
+    /// What it is in few words, as reports write it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Bytes => "flipped bytes",
+            Self::Zeros => "zeroed blocks",
+            Self::Tail => "a lost tail",
+        }
+    }
+}
+
 /// How to open a store at a place, what it lacks, and how to damage it.
 pub struct Fixture<P: Port + ?Sized> {
     open: Hook<Arc<P>>,

@@ -1,6 +1,6 @@
 //! Results for machines, and the capability matrix made of them.
 
-use crate::Outcome;
+use crate::{Damage, Outcome};
 use portolan_kernel::ports::Capability;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,6 +17,7 @@ pub(crate) struct Report<'a> {
     pub(crate) test: &'a str,
     pub(crate) law: &'a str,
     pub(crate) outcome: &'a Outcome,
+    pub(crate) blind: &'a BTreeMap<Damage, &'static str>,
 }
 
 impl Report<'_> {
@@ -44,8 +45,9 @@ impl Report<'_> {
             Outcome::Broken { .. } => ("broken", 0, json!({})),
             Outcome::Unreachable(_) => ("unreachable", 0, json!({})),
         };
+        let blind: BTreeMap<_, _> = self.blind.iter().map(|(damage, why)| (damage.as_str(), *why)).collect();
         json!({
-            "port": self.port, "package": self.package, "test": self.test,
+            "blind": blind, "port": self.port, "package": self.package, "test": self.test,
             "law": self.law, "verdict": verdict, "checks": checks, "lacks": lacked,
         })
     }
@@ -82,6 +84,7 @@ struct Store {
     // By test: a later run takes the place of an earlier one.
     verdicts: BTreeMap<String, String>,
     lacks: BTreeMap<String, String>,
+    blind: BTreeMap<String, String>,
 }
 
 impl Store {
@@ -90,6 +93,9 @@ impl Store {
         self.verdicts.insert(test.to_string(), line["verdict"].as_str().unwrap_or_default().to_string());
         for (lack, why) in line["lacks"].as_object().into_iter().flatten() {
             self.lacks.insert(lack.clone(), why.as_str().unwrap_or_default().to_string());
+        }
+        for (damage, why) in line["blind"].as_object().into_iter().flatten() {
+            self.blind.insert(damage.clone(), why.as_str().unwrap_or_default().to_string());
         }
     }
 
@@ -115,7 +121,12 @@ fn table(stores: &BTreeMap<String, Store>) -> String {
     }
     let reasons: BTreeSet<String> = stores
         .iter()
-        .flat_map(|(store, of)| of.lacks.iter().map(move |(lack, why)| format!("- {store} lacks {lack}: {why}\n")))
+        .flat_map(|(store, of)| {
+            let lacks = of.lacks.iter().map(move |(lack, why)| format!("- {store} lacks {lack}: {why}\n"));
+            let blind =
+                of.blind.iter().map(move |(damage, why)| format!("- {store} does not notice {damage}: {why}\n"));
+            lacks.chain(blind)
+        })
         .collect();
     text + "\n" + &reasons.into_iter().collect::<String>()
 }

@@ -118,7 +118,7 @@ async fn table_of_two_streams(trial: &Trial<dyn EventStore>) -> Verdict {
 async fn one_of_many_fails(trial: &Trial<dyn EventStore>) -> Verdict {
     let store = trial.open().await?;
     let streams: Vec<String> = (0..20).map(|n| if n % 3 == 0 { format!("$e-{n}") } else { format!("e-{n}") }).collect();
-    let there = |n: usize| n % 2 == 0;
+    let there = |n: usize| n.is_multiple_of(2);
     for n in (0..streams.len()).filter(|n| there(*n)) {
         store.wrote(some(&streams[n], 0..2)).await?;
     }

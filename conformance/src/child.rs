@@ -5,6 +5,7 @@
 
 use crate::Place;
 use portolan_kernel::values::Timestamp;
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{ChildStdin, ChildStdout, Command, Stdio};
 
@@ -24,7 +25,13 @@ pub struct Child {
 }
 
 impl Child {
-    pub(crate) fn start(entry: &str, law: &str, role: &str, place: &Place) -> std::io::Result<Self> {
+    pub(crate) fn start(
+        entry: &str,
+        law: &str,
+        role: &str,
+        place: &Place,
+        environment: Vec<(&'static str, OsString)>,
+    ) -> std::io::Result<Self> {
         let mut process = Command::new(std::env::current_exe()?)
             .args(["--exact", entry, "--nocapture", "--test-threads", "1"])
             .env(LAW, law)
@@ -32,6 +39,7 @@ impl Child {
             .env(DIR, place.dir())
             .env(NAME, place.name())
             .env(NOW, place.clock().now().as_micros().to_string())
+            .envs(environment)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;

@@ -12,11 +12,37 @@ use std::sync::Arc;
 
 type Hook<S, T> = Box<dyn for<'a> Fn(&'a S) -> LocalBoxFuture<'a, Result<T, String>>>;
 
+/// Damage to the files of a closed store, wherever in them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Damage {
+    /// A bit of any byte is flipped.
+    Bytes,
+    /// A block of 512 bytes holds zeros.
+    Zeros,
+    /// A file ends too early.
+    Tail,
+}
+
+impl Damage {
+    /// What it is in few words, as reports write it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Bytes => "flipped bytes",
+            Self::Zeros => "zeroed blocks",
+            Self::Tail => "a lost tail",
+        }
+    }
+}
+
 /// How to open what is on trial, what it lacks, and how to damage it.
 pub struct Fixture<P: Port + ?Sized> {
     open: Hook<P::Site, Arc<P>>,
     lacks: BTreeMap<P::Lack, &'static str>,
     damage: Option<Hook<Place, ()>>,
+    remote: Option<&'static str>,
+    blind_to: BTreeMap<Damage, &'static str>,
 }
 
 impl<P: Port + ?Sized> fmt::Debug for Fixture<P> {
@@ -72,7 +98,7 @@ impl Fixture<dyn CommandBus> {
 
 impl<P: Port + ?Sized> Fixture<P> {
     fn new(open: Hook<P::Site, Arc<P>>) -> Self {
-        Self { open, lacks: BTreeMap::new(), damage: None }
+        Self { open, lacks: BTreeMap::new(), damage: None, remote: None, blind_to: BTreeMap::new() }
     }
 
     /// The same, for an implementation that lacks something, and why.
@@ -86,6 +112,34 @@ impl<P: Port + ?Sized> Fixture<P> {
     #[must_use]
     pub fn damage<E: fmt::Display>(self, damage: impl AsyncFn(&Place) -> Result<(), E> + 'static) -> Self {
         Self { damage: Some(hook(damage, |()| ())), ..self }
+    }
+
+    /// The same, for a store that keeps nothing in the place's folder, and where it keeps it.
+    ///
+    /// A durable store of files is held to a simulated power cut there (ES-24). One that says this has to leave the
+    /// folder empty.
+    #[must_use]
+    pub fn remote(self, reason: &'static str) -> Self {
+        Self { remote: Some(reason), ..self }
+    }
+
+    /// The same, for a store that cannot notice this damage to its files, and why.
+    ///
+    /// Every other store answers as before the damage, or with an error (ES-26). One that says this may lose events to
+    /// it without a word, and still changes none. A log whose end is written nowhere else is blind to a lost
+    /// [`Tail`](Damage::Tail): it looks like an append that was never acknowledged.
+    #[must_use]
+    pub fn blind_to(mut self, damage: Damage, reason: &'static str) -> Self {
+        self.blind_to.insert(damage, reason);
+        self
+    }
+
+    pub(crate) fn blindness(&self) -> &BTreeMap<Damage, &'static str> {
+        &self.blind_to
+    }
+
+    pub(crate) fn remote_because(&self) -> Option<&'static str> {
+        self.remote
     }
 
     pub(crate) async fn open(&self, site: &P::Site) -> Result<Arc<P>, String> {

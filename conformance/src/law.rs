@@ -77,10 +77,25 @@ impl Broken {
 
 impl fmt::Display for Broken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "  looked at: {}", self.what)?;
-        writeln!(f, "  expected:  {}", self.expected)?;
-        writeln!(f, "  happened:  {}", self.actual)?;
+        writeln!(f, "  looked at: {}", Short(&self.what))?;
+        writeln!(f, "  expected:  {}", Short(&self.expected))?;
+        writeln!(f, "  happened:  {}", Short(&self.actual))?;
         write!(f, "  check:     {}:{}", self.at.file(), self.at.line())
+    }
+}
+
+/// A text that is cut in its middle where it is so long that nobody would read it.
+struct Short<'a>(&'a str);
+
+impl fmt::Display for Short<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const PART: usize = 3_000;
+        let (from, to) = (self.0.floor_char_boundary(PART), self.0.len().saturating_sub(PART));
+        if to <= from {
+            return f.write_str(self.0);
+        }
+        let to = self.0.ceil_char_boundary(to);
+        write!(f, "{} […{} bytes…] {}", &self.0[..from], to - from, &self.0[to..])
     }
 }
 

@@ -21,7 +21,11 @@
 //!   displayed. A store that lets keys expire takes its time from [`Place::clock`].
 //! - `lacks` (optional) names each [`Capability`] that the store is without, and why. It has to agree with
 //!   the store's `capabilities()`, and turns the checks that need it round: the operation must be refused.
-//! - `damage` (optional) spoils bytes of a closed store at a place, for the law about damage (ES-26).
+//! - `damage` (optional) spoils bytes of a closed store at a place, for the law about damage (ES-26). Without it the
+//!   suite flips bits wherever a file of the place holds what was written.
+//! - `remote` (optional) says where a store is kept that has no files in the place's folder. A durable store with files
+//!   there is held to power cuts (ES-24), to syncs that fail (ES-11) and to damage anywhere in them (ES-26).
+//! - `blind_to` (optional) names each [`Damage`] to its files that the store cannot notice, and why.
 //!
 //! [`snapshot_store_laws!`] and [`command_bus_laws!`] do the same for their ports. What carries commands has no place
 //! of its own: its `open` is given the ports of an application ([`Served`]), and what it may lack is a [`Crossing`].
@@ -54,6 +58,7 @@ pub mod laws;
 mod macros;
 mod place;
 mod port;
+mod power;
 mod reference;
 mod report;
 mod rows;
@@ -61,7 +66,7 @@ mod run;
 mod trial;
 
 pub use bus::{Composition, Crossing, Served};
-pub use fixture::Fixture;
+pub use fixture::{Damage, Fixture};
 pub use law::{Broken, Check, Law, RunCheck, Verdict};
 pub use laws::least_limits;
 pub use laws::model::{CASES, SEED};

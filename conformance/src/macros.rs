@@ -6,7 +6,9 @@ macro_rules! event_store_laws {
     (
         open: $open:expr
         $(, lacks: { $($lack:ident: $why:expr),* $(,)? })?
-        $(, damage: $damage:expr)? $(,)?
+        $(, damage: $damage:expr)?
+        $(, remote: $remote:expr)?
+        $(, blind_to: { $($blind:ident: $because:expr),* $(,)? })? $(,)?
     ) => {
         #[cfg(test)]
         mod event_store {
@@ -17,6 +19,8 @@ macro_rules! event_store_laws {
                 $crate::Fixture::event_store($open)
                     $($(.lacks($crate::Capability::$lack, $why))*)?
                     $(.damage($damage))?
+                    $(.remote($remote))?
+                    $($(.blind_to($crate::Damage::$blind, $because))*)?
             }
 
             $crate::__event_store_list! { $crate::__laws_as_tests }

@@ -1,6 +1,6 @@
 //! Results for machines, and the capability matrix made of them.
 
-use crate::{Crossing, Lack, Outcome};
+use crate::{Crossing, Damage, Lack, Outcome};
 use portolan_kernel::ports::Capability;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -17,6 +17,7 @@ pub(crate) struct Report<'a> {
     pub(crate) test: &'a str,
     pub(crate) law: &'a str,
     pub(crate) outcome: &'a Outcome,
+    pub(crate) blind: &'a BTreeMap<Damage, &'static str>,
 }
 
 impl Report<'_> {
@@ -41,8 +42,9 @@ impl Report<'_> {
             Outcome::Broken { .. } => ("broken", 0, json!({})),
             Outcome::Unreachable(_) => ("unreachable", 0, json!({})),
         };
+        let blind: BTreeMap<_, _> = self.blind.iter().map(|(damage, why)| (damage.as_str(), *why)).collect();
         json!({
-            "port": self.port, "package": self.package, "test": self.test,
+            "blind": blind, "port": self.port, "package": self.package, "test": self.test,
             "law": self.law, "verdict": verdict, "checks": checks, "lacks": lacked,
         })
     }
@@ -79,6 +81,7 @@ struct Store {
     // By test: a later run takes the place of an earlier one.
     verdicts: BTreeMap<String, String>,
     lacks: BTreeMap<String, String>,
+    blind: BTreeMap<String, String>,
 }
 
 impl Store {
@@ -87,6 +90,20 @@ impl Store {
         self.verdicts.insert(test.to_string(), line["verdict"].as_str().unwrap_or_default().to_string());
         for (lack, why) in line["lacks"].as_object().into_iter().flatten() {
             self.lacks.insert(lack.clone(), why.as_str().unwrap_or_default().to_string());
+        }
+        for (damage, why) in line["blind"].as_object().into_iter().flatten() {
+            self.blind.insert(damage.clone(), why.as_str().unwrap_or_default().to_string());
+        }
+    }
+
+    /// Whether the port has laws about it.
+    fn asks(&self, lack: &str) -> bool {
+        match self.port.as_str() {
+            "snapshot_store" => lack == Capability::Durability.as_str(),
+            "read_model_store" | "lease_store" => {
+                [Capability::Durability, Capability::SeveralProcesses].iter().any(|asked| asked.as_str() == lack)
+            }
+            _ => true,
         }
     }
 
@@ -101,11 +118,14 @@ impl Store {
 /// A table for stores and one for buses, each if there is one; then the reasons.
 fn table(stores: &BTreeMap<String, Store>) -> String {
     let of_ports = |ports: &[&str]| stores.iter().filter(|(_, of)| ports.contains(&of.port.as_str())).collect();
-    let mut text = rows::<Capability>(of_ports(&["event_store", "snapshot_store"]));
+    let mut text = rows::<Capability>(of_ports(&["event_store", "snapshot_store", "read_model_store", "lease_store"]));
     text += &rows::<Crossing>(of_ports(&["command_bus"]));
     for (store, of) in stores {
         for (lack, why) in &of.lacks {
             text += &format!("- {store} lacks {lack}: {why}\n");
+        }
+        for (damage, why) in &of.blind {
+            text += &format!("- {store} does not notice {damage}: {why}\n");
         }
     }
     text
@@ -120,8 +140,7 @@ fn rows<L: Lack>(stores: Vec<(&String, &Store)>) -> String {
     for (store, of) in stores {
         let has = names.iter().map(|name| match of.lacks.contains_key(*name) {
             true => "no",
-            // Of a snapshot store nothing else is asked.
-            false if of.port == "snapshot_store" && *name != Capability::Durability.as_str() => "–",
+            false if !of.asks(name) => "–",
             false => "yes",
         });
         let has: Vec<_> = has.collect();

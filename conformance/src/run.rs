@@ -214,8 +214,14 @@ pub fn run<P: Port + ?Sized>(law: &Law<P>, fixture: fn() -> Fixture<P>, package:
     if let Some(played) = runner.played(law) {
         return played.unwrap_or_else(|broken| panic!("in a child process:\n{broken}"));
     }
+    let fixture = fixture();
+    let blind = if law.id == "ES-26" { fixture.blindness().clone() } else { BTreeMap::new() };
+    // Past the test harness, which would swallow it: what is held less strictly is not left unsaid.
+    for (damage, reason) in &blind {
+        let _ = std::io::stderr().write_all(format!("{test}: BLIND TO {damage:?}: {reason}\n").as_bytes());
+    }
     let outcome = runner.judge(law);
-    Report { port: P::NAME, package, test, law: law.id, outcome: &outcome }.write();
+    Report { port: P::NAME, package, test, law: law.id, outcome: &outcome, blind: &blind }.write();
     match outcome {
         Outcome::Kept { checks: 0, .. } => panic!("{}: no check ran, so nothing is proven", law.id),
         Outcome::Kept { .. } => {}
@@ -234,5 +240,5 @@ pub fn run<P: Port + ?Sized>(law: &Law<P>, fixture: fn() -> Fixture<P>, package:
 }
 
 fn sentence<P: Port + ?Sized>(law: &Law<P>, check: &str, broken: &Broken) -> String {
-    format!("\n{} is broken: {}\n{broken} ({check})\n", law.id, law.sentence)
+    format!("\n{} ({}) is broken: {}\n{broken} ({check})\n", law.id, law.name, law.sentence)
 }

@@ -1,9 +1,11 @@
 //! A trial: one check on one fresh place.
 
 use crate::child::Child;
+use crate::fixture::Damage;
 use crate::{Broken, Fixture, Place, Port, TestClock, Verdict};
 use core::fmt;
 use core::time::Duration;
+use std::ffi::OsString;
 use std::panic::Location;
 use std::path::Path;
 use std::sync::Arc;
@@ -134,6 +136,16 @@ impl<P: Port + ?Sized> Trial<P> {
         }
     }
 
+    /// Why the store keeps no files in the place's folder, if its author says so.
+    pub(crate) fn remote(&self) -> Option<&'static str> {
+        self.fixture.remote_because()
+    }
+
+    /// Whether the author says that the store cannot notice such damage.
+    pub(crate) fn is_blind_to(&self, damage: Damage) -> bool {
+        self.fixture.blindness().contains_key(&damage)
+    }
+
     /// Marks the check as one that could not be made, and why: nothing is left out silently.
     pub(crate) fn not_run(&self, why: &'static str) {
         self.not_run.set(Some(why));
@@ -145,10 +157,15 @@ impl<P: Port + ?Sized> Trial<P> {
     ///
     /// When the law does not run as a test of its own, or the process cannot be started.
     pub fn child(&self, role: &'static str) -> Verdict<Child> {
+        self.child_in(role, Vec::new())
+    }
+
+    /// A child with more variables in its environment.
+    pub(crate) fn child_in(&self, role: &'static str, environment: Vec<(&'static str, OsString)>) -> Verdict<Child> {
         let entry = self.entry.as_deref().ok_or_else(|| {
             Broken::new("starting a child process", "a law that runs as a test of its own", "it does not")
         })?;
-        Child::start(entry, self.law, role, &self.place)
+        Child::start(entry, self.law, role, &self.place, environment)
             .map_err(|error| Broken::new("starting a child process", "a running child", error.to_string()))
     }
 }

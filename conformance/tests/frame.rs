@@ -87,6 +87,22 @@ fn damage_that_cannot_be_made_is_not_kept() {
 }
 
 #[test]
+fn a_failure_names_the_law_and_says_it() {
+    let asked = Law { checks: vec![Check { name: "odd", needs: &[], run: odd }], ..laws::es_08_guards() };
+    fn odd(_: &Trial<dyn EventStore>) -> LocalBoxFuture<'_, Verdict> {
+        Box::pin(async { Err(Broken::new("a thing", "an even number", "3".repeat(20_000))) })
+    }
+    fn fixture() -> Fixture<dyn EventStore> {
+        Fixture::event_store(async |place: &Place| Ok::<_, String>(in_memory(place)))
+    }
+    let run = std::panic::catch_unwind(|| portolan_conformance::run(&asked, fixture, "here", "frame::none"));
+    let words = *run.unwrap_err().downcast::<String>().unwrap();
+    let said = ["ES-08", "es_08_guards", asked.sentence, "a thing", "an even number", "333", "frame.rs", "(odd)"];
+    assert!(said.iter().all(|part| words.contains(part)), "{words}");
+    assert!(words.len() < 8_000, "nobody reads {} bytes", words.len());
+}
+
+#[test]
 fn a_law_without_checks_proves_nothing() {
     let empty = Law { checks: vec![], ..laws::es_01_revisions() };
     fn fixture() -> Fixture<dyn EventStore> {

@@ -15,6 +15,8 @@ mod guards;
 mod judging;
 #[path = "mutants/keys.rs"]
 mod keys;
+#[path = "mutants/narrow.rs"]
+mod narrow;
 #[path = "mutants/reads.rs"]
 mod reads;
 #[path = "mutants/right.rs"]
@@ -37,6 +39,7 @@ fn mutants() -> Vec<Mutant> {
         expectations::MUTANTS,
         guards::MUTANTS,
         keys::MUTANTS,
+        narrow::MUTANTS,
         checkpoints::MUTANTS,
         reads::MUTANTS,
         subscriptions::MUTANTS,

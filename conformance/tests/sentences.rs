@@ -5,14 +5,19 @@ use portolan_conformance::{Law, Port, laws};
 /// The documentation of a port as plain text: no links, no code marks, one space between words.
 fn plain(source: &str) -> String {
     let lines = source.lines().filter_map(|line| line.trim().strip_prefix("///"));
-    let text = lines.collect::<Vec<_>>().join(" ").replace(['`', '[', ']', '*'], "").replace("(super::Clock)", "");
+    let text = lines
+        .collect::<Vec<_>>()
+        .join(" ")
+        .replace(['`', '[', ']', '*'], "")
+        .replace("(super::Clock)", "")
+        .replace("(super::EventStore)", "");
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// A law as its port should say it.
 fn said<P: Port + ?Sized>(laws: Vec<Law<P>>) -> Vec<String> {
     let named = laws.into_iter().filter(|law| law.id.contains('-') && !law.id.ends_with("-model"));
-    named.map(|law| format!("{} {}", law.id, law.sentence)).collect()
+    named.map(|law| format!("{} {}", law.id, law.sentence.replace('`', ""))).collect()
 }
 
 fn unsaid(said: Vec<String>, port: &str) -> Vec<String> {
@@ -21,14 +26,21 @@ fn unsaid(said: Vec<String>, port: &str) -> Vec<String> {
 
 #[test]
 fn each_law_says_what_its_port_says() {
-    let port = plain(include_str!("../../kernel/src/ports/event_store.rs"))
+    let events = plain(include_str!("../../kernel/src/ports/event_store.rs"))
         + &plain(include_str!("../../kernel/src/drivers/subscription/mod.rs"));
-    let stores = said(laws::event_store());
-    let buses = said(laws::command_bus());
-    assert_eq!((stores.len(), buses.len()), (27, 13));
-    let bus = plain(include_str!("../../kernel/src/ports/command_bus.rs"));
-    let unsaid = [unsaid(stores, &port), unsaid(buses, &bus)].concat();
-    assert!(unsaid.is_empty(), "the ports do not say: {unsaid:#?}");
+    let ports = [
+        (said(laws::event_store()), 27, events),
+        (said(laws::snapshot_store()), 6, plain(include_str!("../../kernel/src/ports/snapshot_store.rs"))),
+        (said(laws::read_model_store()), 7, plain(include_str!("../../kernel/src/ports/read_model_store.rs"))),
+        (said(laws::lease_store()), 5, plain(include_str!("../../kernel/src/ports/lease_store.rs"))),
+        (said(laws::command_bus()), 13, plain(include_str!("../../kernel/src/ports/command_bus.rs"))),
+    ];
+    let mut missing = Vec::new();
+    for (said, laws, port) in ports {
+        assert_eq!(said.len(), laws, "{said:#?}");
+        missing.extend(unsaid(said, &port));
+    }
+    assert!(missing.is_empty(), "the ports do not say: {missing:#?}");
 }
 
 fn check_names<P: Port + ?Sized>(laws: Vec<Law<P>>) {
@@ -42,5 +54,7 @@ fn check_names<P: Port + ?Sized>(laws: Vec<Law<P>>) {
 fn ids_and_names_agree() {
     check_names(laws::event_store());
     check_names(laws::snapshot_store());
+    check_names(laws::read_model_store());
+    check_names(laws::lease_store());
     check_names(laws::command_bus());
 }

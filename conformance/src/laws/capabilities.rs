@@ -1,15 +1,22 @@
 //! What a store says of itself.
 
-use crate::ask::{Ask, one};
+use crate::ask::{Ask, name, one, some};
 use crate::law::law;
 use crate::{Trial, Verdict, expect, expect_eq};
+use core::time::Duration;
 use portolan_kernel::ports::{Capability, EventStore, Limits};
+use portolan_kernel::values::Expected;
 
 law! {
     dyn EventStore, capabilities, "capabilities",
     "What the author declares lacking is what the store says it lacks, both ways; a store says the same of itself at \
      all times; its limits are wide enough for the suite.",
-    checks: [declared_is_said, said_is_constant, limits_are_wide_enough],
+    checks: [
+        declared_is_said,
+        said_is_constant,
+        said_again_in_each_life if [Durability],
+        limits_are_wide_enough,
+    ],
 }
 
 /// The narrowest limits with which a store can be judged: the checks write appends and ask queries of this size.
@@ -41,6 +48,26 @@ async fn said_is_constant(trial: &Trial<dyn EventStore>) -> Verdict {
     let before = store.capabilities();
     store.wrote(one("a-1", 0)).await?;
     expect_eq!(store.capabilities(), before, "capabilities() after an append");
+    // Whether it is refused is for ES-05 to say.
+    let _ = store.try_append(one("a-1", 1).expect(name("a-1"), Expected::NoStream)).await;
+    expect_eq!(store.capabilities(), before, "capabilities() after a refusal");
+    for round in 1..4 {
+        store.wrote(some("a-1", round * 100..round * 100 + 100)).await?;
+    }
+    trial.clock().advance(Duration::from_secs(3600 * 24 * 400));
+    store.wrote(one("a-1", 400)).await?;
+    expect_eq!(store.capabilities(), before, "capabilities() after 302 events and more than a year");
+    Ok(())
+}
+
+/// What a store is cannot hang on how often it was opened: its callers have built on it.
+async fn said_again_in_each_life(trial: &Trial<dyn EventStore>) -> Verdict {
+    let before = trial.open().await?.capabilities();
+    for life in 2..5 {
+        let store = trial.open().await?;
+        expect_eq!(store.capabilities(), before, "capabilities() in life {life}");
+        store.wrote(one("a-1", life)).await?;
+    }
     Ok(())
 }
 

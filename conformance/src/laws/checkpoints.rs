@@ -2,7 +2,7 @@
 
 use super::concurrency::race;
 use super::many::among_many_names;
-use crate::ask::{Ask, Store, key, name, nothing, one, some};
+use crate::ask::{Ask, Store, event, key, name, nothing, one, some};
 use crate::law::law;
 use crate::{Model, Place, Trial, Verdict, expect, expect_eq, expect_is};
 use portolan_kernel::ports::{AppendError, Capability, EventStore, StoreId};
@@ -33,6 +33,8 @@ law! {
         every_move_from_every_state if [Checkpoints],
         past_the_frontier_is_invalid if [Checkpoints],
         moves_only_with_its_append if [Checkpoints],
+        beside_every_other_part if [Checkpoints],
+        tokens_of_every_size if [Checkpoints],
         names_are_apart if [Checkpoints],
         stands_after_reopening if [Checkpoints, Durability],
         one_racer_moves_it if [Checkpoints],
@@ -230,10 +232,75 @@ async fn moves_only_with_its_append(trial: &Trial<dyn EventStore>) -> Verdict {
     expect_stands(&store, "c", None, 4).await
 }
 
+/// A move that fails is refused whatever else the append carries, and then nothing of it is kept.
+async fn beside_every_other_part(trial: &Trial<dyn EventStore>) -> Verdict {
+    let store = trial.open().await?;
+    let first = store.wrote(one("a-1", 0)).await?.last;
+    store.wrote(one("a-1", 1).checkpoint(moved(&store, "c", 3, Move::Reset(first)).await?)).await?;
+    let last = store.log().await?.last().map(|event| event.position);
+    let mut appends = vec![
+        one("b-1", 0),
+        nothing(),
+        one("b-1", 0).expect(name("b-1"), Expected::NoStream),
+        nothing().expect(name("a-1"), Expected::StreamExists),
+        some("b-1", 0..120),
+    ];
+    if trial.has(Capability::Guard) {
+        appends.push(one("b-1", 0).guard(Guard::new(Query::all(), last)));
+        appends.push(nothing().guard(Guard::new(Query::stream(name("b-1")), None)));
+    }
+    if trial.has(Capability::Keys) {
+        appends.push(one("b-1", 0).key(key("k", 1)));
+    }
+    if trial.has(Capability::SeveralStreams) {
+        appends.push(Append::new([event("b-1", 0), event("c-1", 0)]));
+    }
+    for append in appends {
+        let stands = store.stands("c").await?;
+        let elsewhere = CheckpointState::new(stands.store, last, stands.token);
+        for (from, token, to) in [
+            (elsewhere, 3, Move::Claim),
+            (elsewhere, 9, Move::Reset(last)),
+            (stands, 2, Move::Claim),
+            (stands, 2, Move::Reset(None)),
+        ] {
+            let bad = append.clone().checkpoint(Checkpoint::new(name("c"), from, Token(token), to));
+            let refusal = store.refused(bad).await?;
+            expect_is!(refusal, AppendError::CheckpointMoved { .. }, "{to:?} under {token}, of {append:.300?}");
+        }
+        expect_eq!(store.log().await?.len(), 2, "events after the refusals");
+        expect_stands(&store, "c", first, 3).await?;
+    }
+    Ok(())
+}
+
+async fn tokens_of_every_size(trial: &Trial<dyn EventStore>) -> Verdict {
+    let store = trial.open().await?;
+    let signed = i64::MAX as u64;
+    let tokens = [1, 255, 256, 65_536, (1 << 31) + 1, (1 << 32) + 2, (1 << 53) + 1, signed, signed + 1, u64::MAX];
+    let mut before = 0;
+    for token in tokens {
+        let refusal = match before {
+            0 => None,
+            token => {
+                Some(store.refused(nothing().checkpoint(moved(&store, "c", token - 1, Move::Claim).await?)).await?)
+            }
+        };
+        if let Some(refusal) = refusal {
+            expect_is!(refusal, AppendError::CheckpointMoved { .. }, "a claim under a token one below {before}");
+        }
+        store.wrote(nothing().checkpoint(moved(&store, "c", token, Move::Claim).await?)).await?;
+        expect_stands(&store, "c", None, token).await?;
+        before = token;
+    }
+    Ok(())
+}
+
 async fn names_are_apart(trial: &Trial<dyn EventStore>) -> Verdict {
     let store = trial.open().await?;
     let first = store.wrote(one("a-1", 0)).await?.last;
-    let names = ["c", "C", "c ", " c", "c/d", "\u{e9}", "e\u{301}", "%", "_"];
+    let (long, longer) = ("x".repeat(512), format!("{}y", "x".repeat(511)));
+    let names = ["c", "C", "c ", " c", "c/d", "\u{e9}", "e\u{301}", "%", "_", &long, &longer];
     for (checkpoint, token) in names.into_iter().zip(1..) {
         expect_stands(&store, checkpoint, None, 0).await?;
         store.wrote(nothing().checkpoint(moved(&store, checkpoint, token, Move::Reset(first)).await?)).await?;
@@ -308,9 +375,17 @@ async fn one_over_all_handles(trial: &Trial<dyn EventStore>) -> Verdict {
 async fn another_store_is_refused(trial: &Trial<dyn EventStore>) -> Verdict {
     let store = trial.open().await?;
     let first = store.wrote(one("a-1", 0)).await?.last;
-    let (identity, other) = (store.capabilities().identity, StoreId::from_bytes([0xab; 16]));
+    let identity = store.capabilities().identity;
     expect_eq!(store.stands("c").await?.store, identity, "the store that a checkpoint is of");
-    for to in [Move::Claim, Move::Reset(first), Move::Reset(None)] {
+    // Unlike it in every byte, and in one.
+    let unlike = |byte: usize| {
+        let mut bytes = *identity.as_bytes();
+        bytes[byte] ^= 1;
+        StoreId::from_bytes(bytes)
+    };
+    let others = [StoreId::from_bytes([0xab; 16]), unlike(0), unlike(7), unlike(15)];
+    let moves = [Move::Claim, Move::Reset(first), Move::Reset(None)];
+    for (other, to) in others.into_iter().flat_map(|other| moves.map(|to| (other, to))) {
         let state = CheckpointState::new(other, None, Token(0));
         let append = one("a-1", 1).checkpoint(Checkpoint::new(name("c"), state, Token(1), to));
         let refusal = store.refused(append).await?;

@@ -1,5 +1,6 @@
 //! ES-07 and ES-11: racing appends, and what their refusals are told apart by.
 
+use super::power_cuts::{a_failed_sync_is_told_truly, append_while_syncs_fail};
 use crate::ask::{Ask, Store, all_of, event, name, one};
 use crate::law::law;
 use crate::{Trial, Verdict, expect, expect_eq, expect_is};
@@ -24,13 +25,14 @@ law! {
     ],
 }
 
-// `Unknown` has no check: nothing makes every store lose an answer. Nor does a burst fill a queue of thousands; a
-// store with a short queue, run beside the usual one, shows its `Busy`.
+// Nothing makes every store lose an answer. One that keeps files can be made to: their syncs fail. Nor does a burst
+// fill a queue of thousands; a store with a short queue, run beside the usual one, shows its `Busy`.
 law! {
     dyn EventStore, es_11_failures, "ES-11",
     "A caller can tell Conflict (decide again), Busy (nothing written, retry) and Unknown (settle it by the key) \
      apart. A bounded queue that is full answers Busy.",
-    checks: [a_burst_is_taken_or_busy, a_conflict_is_never_busy],
+    checks: [a_burst_is_taken_or_busy, a_conflict_is_never_busy, a_failed_sync_is_told_truly if [Durability]],
+    roles: [append_while_syncs_fail],
 }
 
 /// Lets `racers` append at the same time. `Busy` is tried again.

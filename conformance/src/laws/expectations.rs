@@ -17,6 +17,7 @@ law! {
         table_without_events,
         no_expectation_is_any,
         two_of_one_stream_are_invalid,
+        one_of_many_fails if [SeveralStreams],
         among_many_streams,
     ],
 }
@@ -107,6 +108,29 @@ async fn table_of_two_streams(trial: &Trial<dyn EventStore>) -> Verdict {
                     }
                 }
             }
+        }
+    }
+    Ok(())
+}
+
+/// As many expectations as the suite asks of a store, of streams that are written and not, the system's too: all
+/// hold but one, wherever it stands.
+async fn one_of_many_fails(trial: &Trial<dyn EventStore>) -> Verdict {
+    let store = trial.open().await?;
+    let streams: Vec<String> = (0..20).map(|n| if n % 3 == 0 { format!("$e-{n}") } else { format!("e-{n}") }).collect();
+    let there = |n: usize| n.is_multiple_of(2);
+    for n in (0..streams.len()).filter(|n| there(*n)) {
+        store.wrote(some(&streams[n], 0..2)).await?;
+    }
+    let table: Vec<_> = (0..streams.len()).map(|n| (streams[n].as_str(), there(n).then_some(1))).collect();
+    for wrong in 0..streams.len() {
+        for mut append in [Append::new([event("other-1", 0)]), Append::new([event(&streams[wrong], 9)]), nothing()] {
+            for (n, stream) in streams.iter().enumerate() {
+                let right = if there(n) { Expected::Exact(Revision::new(1)) } else { Expected::NoStream };
+                let other = if there(n) { Expected::NoStream } else { Expected::StreamExists };
+                append = append.expect(name(stream), if n == wrong { other } else { right });
+            }
+            judged_rightly(&store, append, &table).await?;
         }
     }
     Ok(())

@@ -43,6 +43,7 @@ law! {
         stream_readers_see_all_of_an_append_or_none,
         readers_of_two_streams_see_both_or_none if [SeveralStreams],
         frontiers_beside_writers_end_an_append,
+        a_large_append_is_seen_whole,
     ],
 }
 
@@ -327,6 +328,35 @@ async fn readers_of_two_streams_see_both_or_none(trial: &Trial<dyn EventStore>) 
         Ok(())
     })
     .await
+}
+
+/// As many events as every store takes in one append.
+const LARGE: u32 = 120;
+
+async fn a_large_append_is_seen_whole(trial: &Trial<dyn EventStore>) -> Verdict {
+    let store = trial.open().await?;
+    let rounds = u32::try_from(trial.rounds(20).max(6)).unwrap_or(6);
+    let writer = tokio::spawn({
+        let store = store.clone();
+        async move {
+            for round in 0..rounds {
+                store.wrote(Append::new((0..LARGE).map(|_| event("w-1", round)))).await?;
+                tokio::task::yield_now().await;
+            }
+            Verdict::Ok(())
+        }
+    });
+    loop {
+        let done = writer.is_finished();
+        for read in [Read::log(Query::all()), Read::stream(name("w-1")), Read::log(Query::all()).backward()] {
+            let count = store.all(read.clone().limit(500)).await?.len();
+            expect!(count % LARGE as usize == 0, "appends of {LARGE} events, not {count} of them, by {read:?}");
+        }
+        if done {
+            return all_of([writer]).await.map(|_| ());
+        }
+        tokio::task::yield_now().await;
+    }
 }
 
 async fn frontiers_beside_writers_end_an_append(trial: &Trial<dyn EventStore>) -> Verdict {

@@ -2,12 +2,14 @@
 
 use super::many::{a_guard_of_many_terms, far_from_its_position};
 use super::world;
-use crate::ask::{Ask, Store, event, name, nothing, one, tagged};
+use crate::ask::{Ask, Store, event, key, name, nothing, one, some, tagged};
 use crate::law::law;
 use crate::laws::concurrency::race;
 use crate::{Broken, Trial, Verdict, expect, expect_eq, expect_is};
-use portolan_kernel::ports::{AppendError, EventStore};
-use portolan_kernel::values::{Append, Guard, Item, Position, Query, Read, Recorded};
+use portolan_kernel::ports::{AppendError, Capability, EventStore};
+use portolan_kernel::values::{
+    Append, Checkpoint, Expected, Guard, Item, Move, Position, Query, Read, Recorded, Token,
+};
 use std::sync::Arc;
 
 law! {
@@ -23,6 +25,7 @@ law! {
         one_racer_wins if [Guard],
         racers_by_type_in_streams_of_their_own if [Guard],
         writers_without_a_guard if [Guard],
+        beside_every_other_part if [Guard],
         far_from_its_position if [Guard],
         a_guard_of_many_terms if [Guard],
         holds_after_reopening if [Guard, Durability],
@@ -143,6 +146,49 @@ async fn one_racer_wins(trial: &Trial<dyn EventStore>) -> Verdict {
             Append::new([tagged(&format!("r-{racer}"), number, &["seat"])]).guard(Guard::new(about("seat"), after))
         };
         after = winner(race(&store, 6, append).await?)?;
+    }
+    Ok(())
+}
+
+/// A guard that fails is asked whatever else the append carries, and then nothing of it is kept.
+async fn beside_every_other_part(trial: &Trial<dyn EventStore>) -> Verdict {
+    let store = trial.open().await?;
+    let last = store.wrote(Append::new([tagged("a-1", 0, &["t"])])).await?.last;
+    let mut appends = vec![
+        one("b-1", 0),
+        nothing(),
+        one("b-1", 0).expect(name("b-1"), Expected::NoStream),
+        one("a-1", 1).expect(name("a-1"), Expected::StreamExists),
+        nothing().expect(name("b-1"), Expected::NoStream),
+        some("b-1", 0..120),
+        Append::new([tagged("$s-1", 0, &["t"])]),
+    ];
+    if trial.has(Capability::SeveralStreams) {
+        appends.push(Append::new([event("b-1", 0), event("c-1", 0)]));
+        appends.push(one("b-1", 0).expect(name("a-1"), Expected::StreamExists).expect(name("c-1"), Expected::NoStream));
+    }
+    if trial.has(Capability::Keys) {
+        appends.push(one("b-1", 0).key(key("k", 1).with_note("note")));
+    }
+    if trial.has(Capability::Checkpoints) {
+        let state = store.stands("c").await?;
+        appends.push(one("b-1", 0).checkpoint(Checkpoint::new(name("c"), state, Token(1), Move::Claim)));
+        appends.push(nothing().checkpoint(Checkpoint::new(name("c"), state, Token(1), Move::Reset(last))));
+    }
+    let log = store.log().await?;
+    for append in &appends {
+        for query in [about("t"), Query::stream(name("a-1")), Query::all(), Query::all().with_system()] {
+            let refusal = store.refused(append.clone().guard(Guard::new(query, None))).await?;
+            expect_is!(
+                refusal,
+                AppendError::GuardFailed { .. },
+                "the refusal of {append:.300?} under a guard that fails"
+            );
+        }
+        expect_eq!(store.log().await?, log, "the log after refusals");
+    }
+    for append in appends.into_iter().take(2) {
+        store.wrote(append.guard(Guard::new(about("t"), last))).await?;
     }
     Ok(())
 }

@@ -191,6 +191,8 @@ async fn survive_reopening(trial: &Trial<dyn EventStore>) -> Verdict {
 async fn expire_at_the_stated_moment(trial: &Trial<dyn EventStore>) -> Verdict {
     const TICK: Duration = Duration::from_micros(1);
     let store = trial.open().await?;
+    // Not at a whole second, nor at a whole millisecond.
+    trial.clock().advance(Duration::from_micros(700_700));
     let append = one("a-1", 0).key(key("k", 1));
     let original = store.wrote(append.clone()).await?;
     let Some(retention) = store.capabilities().key_retention else {
@@ -204,6 +206,8 @@ async fn expire_at_the_stated_moment(trial: &Trial<dyn EventStore>) -> Verdict {
     };
     expect!(retention > TICK, "a retention that is longer than a tick of the clock");
     trial.clock().advance(retention - TICK);
+    // Neither a repetition nor a refusal makes it last longer.
+    store.refused(append.clone().key(key("k", 3))).await?;
     expect_eq!(store.wrote(append.clone()).await?, original.as_repeated(), "a repetition just before the key expires");
     expect!(store.recalled("k").await?.is_some(), "the key recalled just before it expires");
     trial.clock().advance(TICK);

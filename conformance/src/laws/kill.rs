@@ -17,14 +17,14 @@ const WRITERS: u32 = 4;
 
 /// What a store can do decides what the child asks of it.
 #[derive(Clone, Copy)]
-struct Kinds {
+pub(super) struct Kinds {
     keys: bool,
     checkpoints: bool,
     several_streams: bool,
 }
 
 impl Kinds {
-    fn of(trial: &Trial<dyn EventStore>) -> Self {
+    pub(super) fn of(trial: &Trial<dyn EventStore>) -> Self {
         Self {
             keys: trial.has(Capability::Keys),
             checkpoints: trial.has(Capability::Checkpoints),
@@ -162,9 +162,9 @@ pub(super) async fn survives_being_killed(trial: &Trial<dyn EventStore>) -> Verd
 type EventNumber = Vec<u8>;
 
 /// Writer and number of an append, and the positions of its first and last event.
-type Acknowledged = BTreeMap<(u32, u32), (u64, u64)>;
+pub(super) type Acknowledged = BTreeMap<(u32, u32), (u64, u64)>;
 
-fn note(acknowledged: &mut Acknowledged, line: &str) -> Verdict {
+pub(super) fn note(acknowledged: &mut Acknowledged, line: &str) -> Verdict {
     let numbers: Vec<u64> = line.split(' ').filter_map(|number| number.parse().ok()).collect();
     // A line that the kill cut off acknowledges nothing.
     if let [writer, n, first, last] = numbers[..]
@@ -176,7 +176,7 @@ fn note(acknowledged: &mut Acknowledged, line: &str) -> Verdict {
     Ok(())
 }
 
-async fn check_survival(store: &Store, kinds: Kinds, acknowledged: &Acknowledged) -> Verdict {
+pub(super) async fn check_survival(store: &Store, kinds: Kinds, acknowledged: &Acknowledged) -> Verdict {
     let log = store.log().await?;
     let rising = log.windows(2).all(|two| two[0].position < two[1].position);
     expect!(rising, "positions that rise strictly, after a kill");

@@ -34,7 +34,7 @@ law! {
 
 law! {
     dyn LeaseStore, ls_04_answers, "LS-04",
-    "`Held` tells by whom, for how long and under which token; a former holder is `Lost`.",
+    "`LeaseError::Held` tells by whom, for how long and under which token; a former holder is `LeaseError::Lost`.",
     checks: [held_tells_the_record, a_former_holder_has_lost],
 }
 

@@ -5,6 +5,7 @@ mod capabilities;
 mod checkpoints;
 mod commands;
 mod concurrency;
+mod damage;
 mod durability;
 mod durable_rows;
 mod expectations;
@@ -14,18 +15,21 @@ mod guards;
 mod hints;
 mod keys;
 mod kill;
+mod killed_writers;
 pub(crate) mod lacks;
 mod leases;
 mod many;
 pub(crate) mod model;
 mod pages;
 mod payloads;
+mod power_cuts;
 mod processes;
 mod read_models;
 mod reads;
 mod refusals;
 mod revisions;
 mod snapshots;
+mod snapshots_beside;
 mod subscriptions;
 mod world;
 
@@ -37,6 +41,7 @@ pub use capabilities::*;
 pub use checkpoints::*;
 pub use commands::*;
 pub use concurrency::*;
+pub use damage::*;
 pub use durability::*;
 pub use durable_rows::*;
 pub use expectations::*;
@@ -117,6 +122,7 @@ macro_rules! __snapshot_store_list {
             sn_03_equals_replay,
             sn_04_bytes,
             sn_06_durability,
+            sn_07_side_by_side,
         }
     };
 }

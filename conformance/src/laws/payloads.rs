@@ -16,6 +16,7 @@ law! {
     checks: [
         payloads_and_metadata,
         large_payloads,
+        every_event_of_a_large_append,
         ids_and_versions,
         tags_in_their_order,
         names_of_every_kind,
@@ -63,6 +64,8 @@ const BYTES: &[&[u8]] = &[
     b"text",
     b"\0",
     b"a\0b",
+    b"a\0\0",
+    b"\0a",
     b"\xff\xfe\0\x80",
     b"\xef\xbb\xbf{}",
     b"\r\n",
@@ -105,11 +108,41 @@ async fn large_payloads(trial: &Trial<dyn EventStore>) -> Verdict {
     let noise: Vec<u8> = (0..(1u32 << 20) + 3).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
     let sizes =
         [255, 256, 4_095, 4_096, 65_535, 65_536, 70_000, 400 << 10, (1 << 20) + 3].map(|size: usize| size.min(limit));
-    let events = sizes
-        .into_iter()
-        .zip(0..)
-        .map(|(size, number)| carrying("a-1", number, Bytes::copy_from_slice(&noise[..size]), Format::Binary));
+    let part = |size: usize| Bytes::copy_from_slice(&noise[..size]);
+    let events = sizes.into_iter().zip(0..).flat_map(|(size, number)| {
+        let payload = carrying("a-1", number, part(size), Format::Binary);
+        let metadata = tagged("a-1", number, &["t", "u"]).with_metadata(part(size));
+        // And both, as far as the limit allows.
+        let both = carrying("a-1", number, part(size / 2), Format::Binary).with_metadata(part(size / 2));
+        [payload, metadata, both.with_tags([name("t")])]
+    });
     comes_back(&store, events.collect()).await
+}
+
+async fn every_event_of_a_large_append(trial: &Trial<dyn EventStore>) -> Verdict {
+    let store = trial.open().await?;
+    let events = (0..120).map(|number| {
+        let mut event = tagged("a-1", number, &["t", &format!("t{number}")]).with_version(number + 1);
+        event.event_type = name(&format!("k{number}"));
+        event.with_metadata(format!("of {number}")).with_format(if number % 2 == 0 {
+            Format::Json
+        } else {
+            Format::Binary
+        })
+    });
+    let events: Vec<_> = events.collect();
+    store.wrote(Append::new(events.clone())).await?;
+    expect_eq!(given(&store.all(Read::stream(name("a-1"))).await?), events, "the 120 events of one append");
+    let tagged = store.all(Read::log(Query::of(Item::new().tag(name("t"))))).await?;
+    expect_eq!(given(&tagged), events, "the 120 events of one append, by their tag");
+    for number in [0, 63, 64, 99, 100, 119] {
+        let (tag, kind) = (name(&format!("t{number}")), name(&format!("k{number}")));
+        for item in [Item::new().tag(tag), Item::new().event_type(kind)] {
+            let found = store.all(Read::log(Query::of(item.clone()))).await?;
+            expect_eq!(given(&found), events[number..=number], "one of 120 events, by {item:?}");
+        }
+    }
+    Ok(())
 }
 
 async fn ids_and_versions(trial: &Trial<dyn EventStore>) -> Verdict {
@@ -273,7 +306,10 @@ async fn past_a_limit_is_too_large(trial: &Trial<dyn EventStore>) -> Verdict {
         let names = "a-1".len() + "t".len();
         let payload = Bytes::from(vec![b'x'; size + 1 - names]);
         let event = NewEvent::new(name("a-1"), name("t"), payload).with_format(Format::Binary);
-        too_large(&store, Append::new([event]), limits.event_bytes, "bytes of an event").await?;
+        too_large(&store, Append::new([event.clone()]), limits.event_bytes, "bytes of an event").await?;
+        let mut event = event.clone().with_metadata(event.payload);
+        event.payload = Bytes::new();
+        too_large(&store, Append::new([event]), limits.event_bytes, "bytes of an event's metadata").await?;
     }
     let most = limits.append_bytes.div_ceil(limits.event_bytes / 2);
     if limits.append_bytes <= MOST_BYTES && most < limits.append_events.into() {
@@ -291,6 +327,9 @@ async fn too_many_streams_are_too_large(trial: &Trial<dyn EventStore>) -> Verdic
         let of = |count: u32| Append::new((0..count).map(|n| event(&format!("s-{n}"), 0)));
         store.wrote(of(limits.append_streams)).await?;
         too_large(&store, of(limits.append_streams + 1), limits.append_streams.into(), "streams").await?;
+        let expected = (1..=limits.append_streams).map(|n| name(&format!("e-{n}")));
+        let expecting = expected.fold(one("s-0", 0), |append, stream| append.expect(stream, Expected::NoStream));
+        too_large(&store, expecting, limits.append_streams.into(), "streams, most of them only expected").await?;
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! ES-25: several handles and processes on one store.
 
+use super::killed_writers::{a_reader_beside_killed_writers, append_beside_a_reader};
 use crate::ask::{Ask, Store, event, key, name, nothing, one, tagged};
 use crate::child::{Child, asked, tell};
 use crate::law::law;
@@ -25,8 +26,16 @@ law! {
         processes_race_for_guards if [SeveralProcesses, Guard],
         processes_race_for_a_checkpoint if [SeveralProcesses, Checkpoints],
         the_hint_comes_from_another_process if [SeveralProcesses],
+        a_reader_beside_killed_writers if [SeveralProcesses, Durability],
     ],
-    roles: [race_for_revisions, run_keys, race_for_guards, race_for_a_checkpoint, append_when_asked],
+    roles: [
+        race_for_revisions,
+        run_keys,
+        race_for_guards,
+        race_for_a_checkpoint,
+        append_when_asked,
+        append_beside_a_reader,
+    ],
 }
 
 /// How many rounds processes race.
@@ -156,7 +165,7 @@ async fn told_by_children(
 }
 
 /// A child's beginning: it is ready, and waits for its number.
-fn begin() -> Verdict<u32> {
+pub(super) fn begin() -> Verdict<u32> {
     tell("ready");
     let number = asked().and_then(|line| line.parse().ok());
     number.ok_or_else(|| Broken::new("a child's number", "a number from its parent", "none"))

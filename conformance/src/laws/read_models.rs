@@ -12,7 +12,7 @@ law! {
     dyn ReadModelStore, rm_01_batches, "RM-01",
     "Row changes, activation and checkpoint of a batch commit together or not at all. The checkpoint moves by \
      compare-and-set under a fencing token, as ES-13 says, but for the frontier, which this store does not know. A \
-     checkpoint belongs to the log that first moved it: another is `WrongStore`, until a `Reset` takes it over.",
+     checkpoint belongs to the log that first moved it: another is `RowError::WrongStore`, until a `Reset` takes it over.",
     checks: [
         rows_and_checkpoint_move_together, a_refused_batch_leaves_nothing, checkpoints_compare_and_set,
         tokens_fence, a_checkpoint_keeps_to_its_log, one_of_many_racers_wins,
@@ -29,8 +29,8 @@ law! {
 law! {
     dyn ReadModelStore, rm_04_versions, "RM-04",
     "Versions are defined, activated and removed. Defining the same again changes nothing; defining it otherwise is \
-     `DefinedOtherwise`. Activation is one atomic switch for all handles and processes. A cursor stays on its version, \
-     or fails as `Gone` once that is removed.",
+     `RowError::DefinedOtherwise`. Activation is one atomic switch for all handles and processes. A cursor stays on its version, \
+     or fails as `RowError::Gone` once that is removed.",
     checks: [
         definitions, versions_are_apart, activation_switches_readers, a_cursor_stays_on_its_version,
         removal, wrong_definitions_are_refused,
@@ -39,7 +39,7 @@ law! {
 
 law! {
     dyn ReadModelStore, rm_05_limits, "RM-05",
-    "Limits are stated and kept: what is larger is `TooLarge`, and nothing of it is written.",
+    "Limits are stated and kept: what is larger is `RowError::TooLarge`, and nothing of it is written.",
     checks: [limits_are_kept, pages_are_bounded, what_does_not_fit_is_invalid],
 }
 

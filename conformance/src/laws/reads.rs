@@ -64,10 +64,15 @@ async fn every_combination_of_a_query(trial: &Trial<dyn EventStore>) -> Verdict 
         Query::of(item().tag(name("a"))).or(item().event_type(name("deposited"))),
         Query::of(item().stream(name("account-ann"))),
         Query::of(item().event_type(name("missing"))),
+        Query::of(item().stream(name("account-bob")))
+            .or(item().tag(name("a")))
+            .or(item().category(name("$x")))
+            .with_system(),
     ];
     let bounds: Vec<Option<Position>> = [None]
         .into_iter()
         .chain([0, 4, 5, 10, 13, 17].into_iter().map(|at| log.get(at).map(|event| event.position)))
+        .chain([Some(Position::MAX)])
         .collect();
     for query in queries {
         for start in &bounds {
@@ -92,7 +97,8 @@ async fn every_combination_of_a_stream(trial: &Trial<dyn EventStore>) -> Verdict
     let log = store.log().await?;
     let untils = [None].into_iter().chain(log.iter().step_by(3).map(|event| Some(event.position)));
     for until in untils.chain([Position::new(Position::MAX.get())]) {
-        for start in [None, Some(0), Some(1), Some(5), Some(10), Some(11), Some(12), Some(1_000)] {
+        let past = [12, 1_000, (1 << 32) + 1, i64::MAX as u64, u64::MAX].map(Some);
+        for start in [None, Some(0), Some(1), Some(5), Some(10), Some(11)].into_iter().chain(past) {
             for limit in [1, 5, 12, u32::MAX] {
                 let read = Read::stream_after(name("a-1"), start.map(Revision::new)).until(until).limit(limit);
                 reads_rightly(&store, &log, read.clone()).await?;

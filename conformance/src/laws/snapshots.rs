@@ -1,14 +1,20 @@
-//! SN-01 to SN-06: snapshots.
+//! SN-01 to SN-07: snapshots.
 
+use super::snapshots_beside::{
+    save_until_killed, savers_beside_loaders_and_deleters, savers_of_one_revision, savers_of_streams_of_their_own,
+    survive_being_killed,
+};
 use crate::ask::name;
 use crate::law::law;
 use crate::{Broken, Place, Trial, Verdict, expect, expect_eq, expect_is};
 use core::panic::Location;
+use core::time::Duration;
+use futures::future::BoxFuture;
 use portolan_kernel::ports::{Snapshot, SnapshotError, SnapshotStore};
 use portolan_kernel::values::{Format, Revision, Timestamp};
 use std::sync::Arc;
 
-type Store = Arc<dyn SnapshotStore>;
+pub(super) type Store = Arc<dyn SnapshotStore>;
 
 law! {
     dyn SnapshotStore, sn_01_latest, "SN-01",
@@ -32,15 +38,28 @@ law! {
 
 law! {
     dyn SnapshotStore, sn_04_bytes, "SN-04",
-    "A snapshot that cannot be read is `Corrupt`, never damaged bytes; bytes, version and format come back as they were \
-     saved.",
+    "A snapshot that cannot be read is `SnapshotError::Corrupt`, never damaged bytes; bytes, version and format come back \
+     as they were saved.",
     checks: [come_back_as_they_were, damage_is_never_served if [Durability]],
 }
 
 law! {
     dyn SnapshotStore, sn_06_durability, "SN-06",
-    "A saved snapshot is there after reopening, on a store that is durable.",
-    checks: [are_there_after_reopening if [Durability], stay_deleted_after_reopening if [Durability]],
+    "A saved snapshot is there after reopening, also after SIGKILL at any moment, and a deleted one is not; never half \
+     of one; on a store that is durable.",
+    checks: [
+        are_there_after_reopening if [Durability],
+        stay_deleted_after_reopening if [Durability],
+        survive_being_killed if [Durability],
+    ],
+    roles: [save_until_killed],
+}
+
+law! {
+    dyn SnapshotStore, sn_07_side_by_side, "SN-07",
+    "Saves, loads and deletes at the same time each happen wholly: a load gives a snapshot as it was saved, and the \
+     latest is never older than one whose saving was done before.",
+    checks: [savers_beside_loaders_and_deleters, savers_of_one_revision, savers_of_streams_of_their_own],
 }
 
 /// A snapshot at this revision, with a state that tells it from all others.
@@ -50,16 +69,17 @@ fn snapshot(stream: &str, kind: &str, revision: u64) -> Snapshot {
 }
 
 #[track_caller]
-fn save(store: &Store, snapshot: Snapshot) -> impl Future<Output = Verdict> {
+pub(super) fn save(store: &Store, snapshot: Snapshot) -> impl Future<Output = Verdict> {
     let at = Location::caller();
     async move {
         let what = format!("saving {snapshot:.200?}");
-        store.save(snapshot).await.map_err(|error| Broken::new(what, "it is kept", error.to_string()).at(at))
+        let saved = unless_busy(|| store.save(snapshot.clone())).await;
+        saved.map_err(|error| Broken::new(what, "it is kept", error.to_string()).at(at))
     }
 }
 
 #[track_caller]
-fn load(
+pub(super) fn load(
     store: &Store,
     stream: &str,
     kind: &str,
@@ -67,7 +87,8 @@ fn load(
 ) -> impl Future<Output = Verdict<Option<Snapshot>>> {
     let at = Location::caller();
     async move {
-        let loaded = store.load(name(stream), name(kind), at_most.map(Revision::new)).await;
+        let bound = at_most.map(Revision::new);
+        let loaded = unless_busy(|| store.load(name(stream), name(kind), bound)).await;
         loaded.map_err(|error| {
             let what = format!("loading {stream}, {kind}, at most {at_most:?}");
             Broken::new(what, "an answer", error.to_string()).at(at)
@@ -76,18 +97,30 @@ fn load(
 }
 
 #[track_caller]
-fn delete(store: &Store, stream: &str, kind: &str, below: Option<u64>) -> impl Future<Output = Verdict> {
+pub(super) fn delete(store: &Store, stream: &str, kind: &str, below: Option<u64>) -> impl Future<Output = Verdict> {
     let at = Location::caller();
     async move {
-        let deleted = store.delete(name(stream), name(kind), below.map(Revision::new)).await;
+        let bound = below.map(Revision::new);
+        let deleted = unless_busy(|| store.delete(name(stream), name(kind), bound)).await;
         deleted.map_err(|error| {
             Broken::new(format!("deleting {stream}, {kind}, below {below:?}"), "no error", error.to_string()).at(at)
         })
     }
 }
 
+/// The answer; `Busy` is tried again for a while.
+async fn unless_busy<'s, T>(ask: impl Fn() -> BoxFuture<'s, Result<T, SnapshotError>>) -> Result<T, SnapshotError> {
+    for pause in 0..200 {
+        match ask().await {
+            Err(SnapshotError::Busy(_)) => tokio::time::sleep(Duration::from_millis(pause.min(20))).await,
+            answer => return answer,
+        }
+    }
+    ask().await
+}
+
 /// The revisions that a stream and kind has snapshots of, found by asking downward.
-async fn revisions(store: &Store, stream: &str, kind: &str) -> Verdict<Vec<u64>> {
+pub(super) async fn revisions(store: &Store, stream: &str, kind: &str) -> Verdict<Vec<u64>> {
     let (mut found, mut at_most) = (Vec::new(), None);
     while let Some(loaded) = load(store, stream, kind, at_most).await? {
         let revision = loaded.revision.get();
@@ -296,7 +329,7 @@ async fn damage_is_never_served(trial: &Trial<dyn SnapshotStore>) -> Verdict {
         }
         drop(store);
         if !trial.damage_at(&place, "account").await? {
-            trial.not_run(super::durability::NOTHING_TO_DAMAGE);
+            trial.not_run(super::damage::NOTHING_TO_DAMAGE);
             return Ok(());
         }
         // A store that finds its files damaged may refuse to open.

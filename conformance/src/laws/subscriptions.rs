@@ -53,7 +53,7 @@ impl Spawn for Tasks {
 
 /// Subscriptions whose deliveries come within a time or never.
 #[derive(Clone)]
-struct Watches {
+pub(super) struct Watches {
     subscriptions: Subscriptions,
     patience: Duration,
 }
@@ -68,7 +68,7 @@ struct Watch {
 const MOST: usize = 5_000;
 
 impl Watches {
-    fn of(trial: &Trial<dyn EventStore>, store: &Store) -> Self {
+    pub(super) fn of(trial: &Trial<dyn EventStore>, store: &Store) -> Self {
         Self::with_buffer(trial, store, Subscriptions::DEFAULT_BUFFER)
     }
 
@@ -262,7 +262,7 @@ async fn write_beside(store: &Store, writers: u32, appends: u32) -> Verdict<Opti
 
 /// Follows a query from the beginning until it has come to the end that it is told, resuming after every
 /// `patience` deliveries; the positions seen.
-async fn follow(
+pub(super) async fn follow(
     subscriptions: Watches,
     query: Query,
     mut end: watch::Receiver<Option<Position>>,

@@ -60,6 +60,10 @@ pub(super) fn queries() -> Vec<Query> {
         tag("a").tag(name("b")).tag(name("c")),
         tag("a").tag(name("missing")),
         tag("a").tag(name("a")),
+        tag("b").tag(name("b")).tag(name("b")),
+        stream("account-ann").stream(name("account-ann")),
+        category("account").category(name("account")),
+        kind("opened").event_type(name("opened")),
         stream("account-ann").stream(name("account-bob")),
         stream("account-bob").stream(name("account-ann")),
         category("account").category(name("x")),
@@ -88,6 +92,8 @@ pub(super) fn queries() -> Vec<Query> {
         Query::of(kind("opened")).with_system(),
         Query::of(tag("a").tag(name("b"))).or(tag("c")).with_system(),
         Query::of(tag("missing")).or(stream("missing")),
+        Query::of(kind("opened")).or(tag("c")).or(category("x")).or(stream("$system-1")),
+        Query::of(kind("opened")).or(tag("c")).or(category("x")).with_system(),
     ]);
     queries
 }

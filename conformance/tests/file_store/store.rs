@@ -34,6 +34,8 @@ pub(crate) enum Flaw {
     IgnoresChecksums,
     /// The log ends before a damaged record.
     EndsAtDamage,
+    /// The log ends where a block of zeros is, as if nothing had been written there.
+    EndsAtZeros,
     /// A damaged record is left out.
     SkipsDamage,
     /// Each handle makes up an identity.
@@ -48,6 +50,24 @@ pub(crate) enum Flaw {
     JudgesByAnOldView,
     /// Only what this handle wrote is hinted at.
     HintsAtItsOwnOnly,
+    /// Appends are written event by event; readers see what is there, and whoever writes next cuts off a part.
+    TakesBackWhatItShowed,
+    /// Nothing is synced.
+    NeverSyncs,
+    /// The sync is begun once the append is acknowledged.
+    SyncsAfterAcknowledging,
+    /// The first append of each life is synced, the others are not.
+    SyncsTheFirstAppendAlone,
+    /// A file beside the journal is synced.
+    SyncsAnotherFile,
+    /// The sync comes before the write.
+    SyncsBeforeWriting,
+    /// A sync that fails is taken for one that succeeds.
+    IgnoresFailedSyncs,
+    /// A sync that fails is a refusal, though the append is written.
+    RefusesWhatItWrote,
+    /// Only large appends are synced.
+    SyncsLargeAppendsAlone,
 }
 
 pub(crate) struct FileStore {
@@ -65,6 +85,15 @@ struct State {
     late: Vec<u8>,
     /// Where the file is damaged.
     damage: Option<String>,
+    /// A sync has failed: what was written is there, or not.
+    in_doubt: bool,
+    flaw: Flaw,
+    /// For the flaw that syncs the wrong file.
+    beside: File,
+    /// Where a part was found that nobody goes on with: at the start, before anything was read.
+    dead_part: u64,
+    /// Appends of this life.
+    written: u32,
 }
 
 /// The path of the journal at a place.
@@ -89,7 +118,19 @@ impl FileStore {
             file.sync_all()?;
         }
         let model = Model::new(Capabilities::new(StoreId::from_bytes([0; 16])).with_limits(limits()));
-        let mut state = State { file, read: 0, model, late: Vec::new(), damage: None };
+        let beside = OpenOptions::new().append(true).create(true).open(place.dir().join("beside"))?;
+        let mut state = State {
+            file,
+            beside,
+            read: 0,
+            model,
+            late: Vec::new(),
+            damage: None,
+            in_doubt: false,
+            flaw,
+            dead_part: 0,
+            written: 0,
+        };
         if flaw == Flaw::ForgetsTheLastOnRestart {
             state.forget_the_last()?;
         }
@@ -129,7 +170,7 @@ impl FileStore {
     fn append_locked(&self, state: &mut State, append: &Append) -> Result<Appended, AppendError> {
         let other = |error| AppendError::Other(Source::new(error));
         if self.flaw != Flaw::JudgesByAnOldView {
-            state.catch_up(self.flaw).map_err(other)?;
+            state.catch_up_as(self.flaw, true).map_err(other)?;
         }
         if let Some(place) = &state.damage {
             return Err(AppendError::Corrupt { place: place.clone() });
@@ -142,7 +183,11 @@ impl FileStore {
         match state.model.judge(&append, now)? {
             Judgment::Repeat(appended) => Ok(appended),
             Judgment::Write => {
-                state.write(&append, now, self.flaw).map_err(other)?;
+                if let Err(error) = state.write(&append, now, self.flaw) {
+                    let in_doubt = state.in_doubt && self.flaw != Flaw::RefusesWhatItWrote;
+                    let error = Source::new(error);
+                    return Err(if in_doubt { AppendError::Unknown(error) } else { AppendError::Other(error) });
+                }
                 Ok(state.model.write(&append, now))
             }
         }
@@ -152,11 +197,16 @@ impl FileStore {
 impl State {
     /// Replays what has been written since the last time.
     fn catch_up(&mut self, flaw: Flaw) -> io::Result<()> {
+        self.catch_up_as(flaw, false)
+    }
+
+    fn catch_up_as(&mut self, flaw: Flaw, is_writer: bool) -> io::Result<()> {
         self.file.seek(SeekFrom::Start(self.read))?;
         let mut bytes = Vec::new();
         self.file.read_to_end(&mut bytes)?;
         let mut rest = &bytes[..];
         let mut parts: Option<(Append, Timestamp)> = None;
+        let mut whole = self.read;
         loop {
             let from = self.read + (bytes.len() - rest.len()) as u64;
             let content = match journal::next(&mut rest, flaw == Flaw::IgnoresChecksums) {
@@ -164,6 +214,7 @@ impl State {
                 Found::Whole(content) => content,
                 Found::Damaged if flaw == Flaw::SkipsDamage => continue,
                 Found::Damaged if flaw == Flaw::EndsAtDamage => break,
+                Found::Damaged if flaw == Flaw::EndsAtZeros && bytes.windows(64).any(|some| *some == [0; 64]) => break,
                 Found::Damaged => {
                     self.damage = Some(format!("byte {from} of the journal"));
                     return Ok(());
@@ -177,6 +228,7 @@ impl State {
                 Some(journal::Content::Append(append, at)) => {
                     join(&mut parts, append, at);
                     self.replay(parts.take());
+                    whole = self.read + (bytes.len() - rest.len()) as u64;
                 }
                 None => {
                     self.damage = Some(format!("byte {from} of the journal"));
@@ -184,7 +236,12 @@ impl State {
                 }
             }
         }
+        let before = self.read;
         self.read += (bytes.len() - rest.len()) as u64;
+        if flaw == Flaw::TakesBackWhatItShowed && parts.is_some() && (is_writer || before == self.dead_part) {
+            (self.read, self.dead_part) = (whole, whole);
+            return Ok(());
+        }
         self.replay(parts);
         Ok(())
     }
@@ -205,7 +262,7 @@ impl State {
                 self.late.extend(journal::record(&journal::append(append, at)));
                 if self.late.len() > 20_000 { self.write_late() } else { Ok(()) }
             }
-            Flaw::TearsAppends => {
+            Flaw::TearsAppends | Flaw::TakesBackWhatItShowed => {
                 let (last, parts) =
                     append.events.split_last().map_or((None, &[][..]), |(last, rest)| (Some(last), rest));
                 for event in parts {
@@ -234,10 +291,36 @@ impl State {
     fn put(&mut self, record: &[u8]) -> io::Result<()> {
         self.file.set_len(self.read)?;
         self.file.seek(SeekFrom::Start(self.read))?;
+        self.sync_if(self.flaw == Flaw::SyncsBeforeWriting)?;
         self.file.write_all(record)?;
-        self.file.sync_data()?;
+        self.written += 1;
+        let wanted = match self.flaw {
+            Flaw::NeverSyncs | Flaw::SyncsBeforeWriting => false,
+            Flaw::SyncsTheFirstAppendAlone => self.written == 1,
+            Flaw::SyncsLargeAppendsAlone => record.len() > 600,
+            Flaw::SyncsAnotherFile => {
+                self.in_doubt |= self.beside.sync_data().is_err();
+                false
+            }
+            Flaw::SyncsAfterAcknowledging => {
+                let file = self.file.try_clone()?;
+                std::thread::spawn(move || file.sync_data());
+                false
+            }
+            _ => true,
+        };
+        self.sync_if(wanted)?;
         self.read += record.len() as u64;
         Ok(())
+    }
+
+    fn sync_if(&mut self, wanted: bool) -> io::Result<()> {
+        if !wanted {
+            return Ok(());
+        }
+        let synced = self.file.sync_data();
+        self.in_doubt |= synced.is_err();
+        if self.flaw == Flaw::IgnoresFailedSyncs { Ok(()) } else { synced }
     }
 
     fn write_late(&mut self) -> io::Result<()> {

@@ -38,7 +38,7 @@ fn guard_query(item: &Item, system: bool) -> Query {
 pub const MUTANTS: &[Mutant] = &[
     wrong("guards are not asked", &["ES-06", "ES-08", "ES-10", "ES-13", "ES-14", "ES-model"])
         .append(|state, append, now| expecting(state, append, now, |_, append| append.guard = None)),
-    wrong("a guard includes its position", &["ES-08", "ES-10", "ES-model"]).append(|state, append, now| {
+    wrong("a guard includes its position", &["ES-08", "ES-10", "ES-13", "ES-model"]).append(|state, append, now| {
         guarding(state, append, now, |state, guard| {
             let before = |position: Position| Position::new(position.get() - 1);
             if guard.after <= state.frontier() {
@@ -46,7 +46,7 @@ pub const MUTANTS: &[Mutant] = &[
             }
         })
     }),
-    wrong("a guard ignores its position", &["ES-08", "ES-10", "ES-model"]).append(|state, append, now| {
+    wrong("a guard ignores its position", &["ES-08", "ES-10", "ES-13", "ES-model"]).append(|state, append, now| {
         guarding(state, append, now, |state, guard| {
             if guard.after <= state.frontier() {
                 guard.after = None;
@@ -104,7 +104,7 @@ pub const MUTANTS: &[Mutant] = &[
             }
         })
     }),
-    wrong("a guard's streams are ignored", &["ES-08", "ES-14", "ES-model"])
+    wrong("a guard's streams are ignored", &["ES-08", "ES-13", "ES-14", "ES-model"])
         .append(|state, append, now| items(state, append, now, |item| item.streams.clear())),
     wrong("a guard's types are ignored", &["ES-08"])
         .append(|state, append, now| items(state, append, now, |item| item.types.clear())),

@@ -106,6 +106,7 @@ impl Mutant {
             }
             Ok(store.clone())
         })
+        .remote("it lives as long as its fixture")
     }
 }
 

@@ -6,4 +6,5 @@ use portolan_example_custom_backend::JournalStore;
 event_store_laws! {
     open: async |place: &Place| JournalStore::open(place.dir().join("log.journal")),
     lacks: { SeveralProcesses: "one handle at a time holds the lock file" },
+    blind_to: { Tail: "a torn last line is an append that nobody was told of" },
 }

@@ -89,7 +89,10 @@ pub enum SnapshotError {
 ///   every revision.
 /// - **SN-04** A snapshot that cannot be read is [`SnapshotError::Corrupt`], never damaged bytes; bytes,
 ///   version and format come back as they were saved. (Drivers ignore what they cannot use and replay.)
-/// - **SN-06** A saved snapshot is there after reopening, on a store that is durable.
+/// - **SN-06** A saved snapshot is there after reopening, also after SIGKILL at any moment, and a deleted one is
+///   not; never half of one; on a store that is durable.
+/// - **SN-07** Saves, loads and deletes at the same time each happen wholly: a load gives a snapshot as it was
+///   saved, and the latest is never older than one whose saving was done before.
 #[async_trait]
 pub trait SnapshotStore: Send + Sync {
     /// The snapshot with the largest revision at or below `at_most` (`None`: of all).

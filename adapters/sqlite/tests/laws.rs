@@ -56,8 +56,8 @@ fn less_durability_does_not_survive_a_power_cut() {
     }
     match runner.judge(&law) {
         Outcome::Broken { check: "survives_a_power_cut", .. } => {}
-        // A line of its own is printed where the power cannot be cut.
-        Outcome::NotRun { why, .. } => eprintln!("NOT RUN: {why}"),
+        // The law itself says on a line of its own that the power cannot be cut here.
+        Outcome::NotRun { .. } => {}
         other => panic!("{other:?}"),
     }
 }

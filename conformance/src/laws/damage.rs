@@ -82,7 +82,7 @@ async fn damaged_files_are_noticed(trial: &Trial<dyn EventStore>, damage: Damage
         // Its `damage` hook is all that reaches its bytes.
         return Ok(());
     }
-    for _ in 0..trial.rounds(30).max(15) {
+    for _ in 0..trial.rounds(30).max(8) {
         let (place, before) = closed_store(trial).await?;
         let failed = |error: std::io::Error| Broken::new("damaging a file", "a damaged file", error.to_string());
         let Some((what, reaches_the_end)) = damage_a_file(place.dir(), damage).map_err(failed)? else {

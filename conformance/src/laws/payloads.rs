@@ -114,7 +114,8 @@ async fn large_payloads(trial: &Trial<dyn EventStore>) -> Verdict {
         let metadata = tagged("a-1", number, &["t", "u"]).with_metadata(part(size));
         // And both, as far as the limit allows.
         let both = carrying("a-1", number, part(size / 2), Format::Binary).with_metadata(part(size / 2));
-        [payload, metadata, both.with_tags([name("t")])]
+        let others = [metadata, both.with_tags([name("t")])].into_iter().filter(move |_| number % 2 == 0);
+        [payload].into_iter().chain(others)
     });
     comes_back(&store, events.collect()).await
 }

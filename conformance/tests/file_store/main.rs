@@ -94,8 +94,8 @@ macro_rules! flaws {
 
 flaws! {
     acknowledging_before_writing: AcknowledgesBeforeWriting breaks ["ES-23", "ES-24", "ES-25"];
-    tearing_appends: TearsAppends breaks ["ES-11", "ES-24", "ES-25"];
-    losing_keys_on_restart: LosesKeysOnRestart breaks ["ES-09", "ES-24", "ES-model"];
+    tearing_appends: TearsAppends breaks ["ES-11", "ES-24", "ES-25", "ES-26"];
+    losing_keys_on_restart: LosesKeysOnRestart breaks ["ES-09", "ES-11", "ES-24", "ES-model"];
     losing_checkpoints_on_restart: LosesCheckpointsOnRestart breaks ["ES-13", "ES-24", "ES-model"];
     forgetting_the_last_on_restart: ForgetsTheLastOnRestart breaks ["ES-01", "ES-02", "ES-13", "ES-14", "ES-15", "ES-24", "ES-25", "ES-26", "ES-model"];
     counting_positions_anew: PositionsStartAnew breaks ["ES-01", "ES-02", "ES-24", "ES-model"];
@@ -103,11 +103,11 @@ flaws! {
     ending_at_damage: EndsAtDamage breaks ["ES-26"];
     ending_at_zeros: EndsAtZeros breaks ["ES-26"] by "zeroed_blocks_are_noticed";
     skipping_damage: SkipsDamage breaks ["ES-26"];
-    a_new_identity_at_each_opening: NewIdentityAtEachOpening breaks ["ES-24", "ES-25", "ES-27", "ES-model"];
+    a_new_identity_at_each_opening: NewIdentityAtEachOpening breaks ["ES-24", "ES-25", "ES-27", "ES-model", "capabilities"];
     one_identity_for_all: OneIdentityForAll breaks ["ES-27"];
     taking_checkpoints_of_others: TakesCheckpointsOfOthers breaks ["ES-06", "ES-27"];
     locking_nobody_out: LocksNobodyOut breaks ["ES-25"];
-    judging_by_an_old_view: JudgesByAnOldView breaks ["ES-25"];
+    judging_by_an_old_view: JudgesByAnOldView breaks ["ES-11", "ES-25"];
     never_syncing: NeverSyncs breaks ["ES-24"] by "survives_a_power_cut";
     syncing_after_acknowledging: SyncsAfterAcknowledging breaks ["ES-24"] by "survives_a_power_cut";
     syncing_the_first_append_alone: SyncsTheFirstAppendAlone breaks ["ES-24"] by "survives_a_power_cut";

@@ -177,7 +177,7 @@ pub const MUTANTS: &[Mutant] = &[
         .compose(|parts| stored(parts, Box::new(|inner, append| Box::pin(key_apart(inner, append))), true)),
     Mutant::new("writes in pieces", &["CB-04", "CB-06", "CB-08", "CB-09", "CB-10", "CB-11"])
         .compose(|parts| stored(parts, Box::new(|inner, append| Box::pin(in_pieces(inner, append))), true)),
-    Mutant::new("expects nothing", &["CB-03", "CB-04", "CB-05", "CB-08", "CB-10", "CB-11"])
+    Mutant::new("expects nothing", &["CB-03", "CB-04", "CB-05", "CB-08", "CB-10", "CB-11", "CB-model"])
         .compose(|parts| appending(parts, |append| append.expect.clear())),
     Mutant::new("guards nothing", &["CB-05", "CB-10"]).compose(|parts| appending(parts, |append| append.guard = None)),
     Mutant::new("writes events in reverse", &["CB-04", "CB-06", "CB-09", "CB-10", "CB-11", "CB-model"])

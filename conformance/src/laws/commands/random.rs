@@ -37,7 +37,7 @@ enum What {
 
 fn step() -> impl Strategy<Value = Step> {
     let what = prop_oneof![
-        5 => (0..2u8, prop::collection::vec(prop_oneof![1 => Just(0), 12 => 1..5u8], 1..3))
+        5 => (0..2u8, prop::collection::vec(prop_oneof![1 => Just(0), 6 => 1..5u8], 1..3))
             .prop_map(|(tally, amounts)| What::Add(tally, amounts)),
         2 => (0..2u8, 1..20u8).prop_map(|(tally, limit)| What::Limit(tally, limit)),
         1 => (0..2u8).prop_map(What::Close),
@@ -46,12 +46,12 @@ fn step() -> impl Strategy<Value = Step> {
     let sent =
         (what, prop::option::weighted(0.7, 0..3u8), prop::option::weighted(0.3, 0..2u8), any::<bool>(), any::<bool>());
     let sent = sent.prop_map(|(what, id, tenant, typed, to_second)| Step::Send { what, id, tenant, typed, to_second });
-    prop_oneof![12 => sent, 1 => Just(Step::Restart)]
+    prop_oneof![25 => sent, 1 => Just(Step::Restart)]
 }
 
 async fn random_commands(trial: &Trial<dyn CommandBus>) -> Verdict {
-    let history = prop::collection::vec(step(), 1..25);
-    play_random(trial, 40, history, async |steps| play(trial, steps).await).await
+    let history = prop::collection::vec(step(), 1..60);
+    play_random(trial, 60, history, async |steps| play(trial, steps).await).await
 }
 
 /// What a command should come to.

@@ -128,6 +128,9 @@ async fn rate(bank: &Ports, row: &str, clients: u64, account_of: fn(u64) -> u64,
                 let deposit = Deposit { account: account_of(client), amount: 1 };
                 commands.send(deposit).id(format!("{row}-{client}-{sent}")).await?;
                 sent += 1;
+                // As a client does that waits for its answer elsewhere: else two of them keep both threads, and no
+                // snapshot is ever taken.
+                tokio::task::yield_now().await;
             }
             Ok::<_, CommandError>(sent)
         });

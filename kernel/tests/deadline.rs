@@ -14,7 +14,7 @@ use rstest::rstest;
 use std::sync::Mutex;
 use support::bank::*;
 use support::store::{Fault, Stall, TestStore};
-use support::{TestRuntime, builder_in_time, settle};
+use support::{TestRuntime, builder_in_time, now, settle};
 use tokio::task::JoinHandle;
 
 const FIVE: Duration = Duration::from_secs(5);
@@ -56,7 +56,7 @@ async fn a_deadline_tells_what_has_happened(#[case] stall: Stall, #[case] told: 
     settle().await;
     assert!(!sent.is_finished(), "there was time left");
     time.pass(Duration::from_millis(1));
-    match (sent.await.unwrap().unwrap_err(), told) {
+    match (now(sent).await.unwrap_err(), told) {
         (CommandError::DeadlinePassed, "nothing") => {}
         (CommandError::Unknown(source), "unknown") => assert!(source.to_string().contains("the same id"), "{source}"),
         (error, _) => panic!("{error}"),
@@ -94,7 +94,7 @@ async fn an_append_that_was_refused_is_no_effect() {
     // The pause between attempts is a real one.
     tokio::time::sleep(Duration::from_millis(20)).await;
     time.pass(FIVE);
-    assert!(matches!(sent.await.unwrap(), Err(CommandError::DeadlinePassed)));
+    assert!(matches!(now(sent).await, Err(CommandError::DeadlinePassed)));
 }
 
 #[tokio::test]
@@ -110,7 +110,7 @@ async fn what_was_unknown_stays_so() {
         tokio::task::yield_now().await;
     }
     time.pass(FIVE);
-    assert!(matches!(sent.await.unwrap(), Err(CommandError::Unknown(_))));
+    assert!(matches!(now(sent).await, Err(CommandError::Unknown(_))));
 }
 
 #[tokio::test]
@@ -135,7 +135,7 @@ async fn a_deadline_takes_a_command_out_of_the_queue() {
     other.abort();
     time.pass(FIVE);
     for sent in waiting {
-        assert!(matches!(sent.await.unwrap(), Err(CommandError::DeadlinePassed)));
+        assert!(matches!(now(sent).await, Err(CommandError::DeadlinePassed)));
     }
     let next = send_within_five(&bus, 80, None).await;
     assert!(!next.is_finished(), "there is room again");
@@ -166,8 +166,69 @@ async fn a_middleware_can_shorten_the_time_and_not_lengthen_it() {
         settle().await;
         assert!(!sent.is_finished(), "{asked:?}");
         time.pass(Duration::from_millis(1));
-        assert!(matches!(sent.await.unwrap(), Err(CommandError::DeadlinePassed)), "{asked:?}");
+        assert!(matches!(now(sent).await, Err(CommandError::DeadlinePassed)), "{asked:?}");
     }
+}
+
+/// Gives every command this much time, whatever it asks for.
+struct Gives(Option<Duration>);
+
+#[async_trait]
+impl Middleware for Gives {
+    async fn handle(&self, mut command: CommandEnvelope, next: Next) -> Result<Receipt, CommandError> {
+        command.within = self.0;
+        next.run(command).await
+    }
+}
+
+#[rstest]
+#[case::more(Some(FIVE * 2))]
+#[case::no_end(None)]
+#[tokio::test]
+async fn what_a_caller_asked_for_is_kept(#[case] given: Option<Duration>) {
+    let store = TestStore::new();
+    let (app, time) = builder_in_time(&store);
+    let bus = app.aggregate::<Account>().middleware(Gives(given)).build().await.unwrap().ports().commands;
+    store.stall(Stall::Read);
+    let sent = send_within_five(&bus, 1, None).await;
+    time.pass(FIVE);
+    settle().await;
+    assert!(sent.is_finished(), "it was given more time than its caller has");
+    assert!(matches!(sent.await.unwrap(), Err(CommandError::DeadlinePassed)));
+}
+
+/// Sends again what failed, and remembers nothing.
+struct SendsAgain;
+
+#[async_trait]
+impl Middleware for SendsAgain {
+    async fn handle(&self, command: CommandEnvelope, next: Next) -> Result<Receipt, CommandError> {
+        match next.clone().run(command.clone()).await {
+            Err(_) => next.run(command).await,
+            done => done,
+        }
+    }
+}
+
+/// An attempt of unknown outcome is not forgotten over a later one that does not come to its append.
+#[tokio::test]
+async fn what_was_unknown_before_a_retry_stays_so() {
+    let store = TestStore::new();
+    let (app, time) = builder_in_time(&store);
+    let bus = app.aggregate::<Account>().middleware(SendsAgain).build().await.unwrap().ports().commands;
+    bus.send(open("ann")).await.unwrap();
+    // Execution repeats an append of unknown outcome six times; then the middleware sends the command again.
+    store.fail_with([Fault::LostRequest; 7]);
+    (0..6).for_each(|_| store.before_append(|_| {}));
+    store.before_append(|store| store.stall(Stall::Read));
+    let sent = send_within_five(&bus, 1, Some("k-1")).await;
+    store.reads();
+    while store.appends() < 8 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    settle().await;
+    time.pass(FIVE);
+    assert!(matches!(now(sent).await, Err(CommandError::Unknown(_))));
 }
 
 /// Projections that stand where they are put.
@@ -287,7 +348,7 @@ async fn a_wait_ends_and_says_committed(#[case] within: Option<Duration>, #[case
     settle().await;
     assert!(!sent.is_finished());
     time.pass(Duration::from_millis(1));
-    let (receipt, waiting) = not_caught_up(sent.await.unwrap());
+    let (receipt, waiting) = not_caught_up(now(sent).await);
     assert_eq!((receipt.position, waiting), (Position::new(10), vec!["slow".to_string()]));
     assert_eq!(receipt.events, [store.events()[0].id]);
     // The same again waits for the original position, whatever has been written since.
@@ -305,7 +366,7 @@ async fn a_stopped_projection_is_not_waited_for() {
     projections.put("fast", Some(10));
     projections.put("too-fast", Some(10));
     let waits = ["fast", "slow", "stopped", "too-fast"];
-    let (_, waiting) = not_caught_up(opening(&bus, &waits, None).await.await.unwrap());
+    let (_, waiting) = not_caught_up(now(opening(&bus, &waits, None).await).await);
     assert_eq!(waiting, ["slow", "stopped"]);
 }
 

@@ -94,6 +94,16 @@ async fn what_comes_in_between_is_read_and_decided_upon(
 }
 
 #[tokio::test]
+async fn what_came_in_between_is_counted_once() {
+    let store = TestStore::new();
+    let bus = seats(&store).await;
+    store.write(rival("z", "zoe"));
+    store.before_append(|store| drop(store.write(rival("a", "bob"))));
+    bus.send(take_seat("a", "ann")).await.unwrap();
+    assert_eq!((store.appends(), store.events().len()), (2, 3));
+}
+
+#[tokio::test]
 async fn a_guard_that_keeps_failing_is_given_up() {
     let store = TestStore::new();
     for _ in 0..1_000 {

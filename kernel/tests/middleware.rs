@@ -16,7 +16,7 @@ use rstest::rstest;
 use std::sync::Mutex;
 use support::bank::*;
 use support::store::{Fault, Stall, TestStore};
-use support::{TestRuntime, bank_on, builder, builder_in_time, settle};
+use support::{TestRuntime, bank_on, builder, builder_in_time, now, settle};
 
 type Log = Arc<Mutex<Vec<String>>>;
 
@@ -143,7 +143,7 @@ async fn a_deadline_also_ends_a_middleware_that_lingers() {
     let sending = tokio::spawn(async move { bus.send(open("ann")).deadline(Duration::from_secs(5)).await });
     settle().await;
     time.pass(Duration::from_secs(5));
-    assert!(matches!(sending.await.unwrap(), Err(CommandError::DeadlinePassed)));
+    assert!(matches!(now(sending).await, Err(CommandError::DeadlinePassed)));
     assert_eq!(take(&log), ["a before", "a dropped"]);
     app.shutdown().await;
 }
@@ -159,7 +159,7 @@ async fn shutdown_waits_for_middleware() {
     assert!(app.shutdown().now_or_never().is_none());
     time.pass(Duration::from_secs(5));
     app.shutdown().await;
-    sending.await.unwrap().unwrap_err();
+    now(sending).await.unwrap_err();
 }
 
 /// Answers by a list, and notes what it was sent.

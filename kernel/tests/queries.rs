@@ -13,7 +13,7 @@ use portolan_kernel::values::*;
 use serde::{Deserialize, Serialize};
 use support::bank::*;
 use support::store::{Stall, TestStore};
-use support::{TestRuntime, builder_in_time, settle};
+use support::{TestRuntime, builder_in_time, now, settle};
 
 /// What has come in, in all accounts.
 #[derive(Serialize, Deserialize)]
@@ -125,7 +125,7 @@ async fn an_answer_is_not_older_than_it_may_be() {
         settle().await;
         assert!(!asking.is_finished(), "{within:?}");
         time.pass(Duration::from_millis(1));
-        assert!(matches!(asking.await.unwrap(), Err(QueryError::Busy(_))), "{within:?}");
+        assert!(matches!(now(asking).await, Err(QueryError::Busy(_))), "{within:?}");
     }
 }
 
@@ -137,6 +137,6 @@ async fn a_deadline_ends_a_question() {
     let asking = tokio::spawn(async move { bus.query(Income {}).deadline(Duration::from_secs(5)).await });
     settle().await;
     time.pass(Duration::from_secs(5));
-    let error = asking.await.unwrap().unwrap_err();
+    let error = now(asking).await.unwrap_err();
     assert!(matches!(&error, QueryError::Busy(source) if source.to_string().contains("deadline")), "{error}");
 }

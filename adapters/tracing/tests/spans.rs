@@ -1,5 +1,7 @@
 //! What becomes of commands in a subscriber.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 extern crate alloc;
 
 use alloc::collections::BTreeMap;

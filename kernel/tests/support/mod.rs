@@ -108,6 +108,13 @@ pub fn builder_in_time(store: &Arc<TestStore>) -> (ApplicationBuilder, Arc<TestR
     (Application::builder(store.storage(), time.runtime()), time)
 }
 
+/// What a task has come to that has nothing left to wait for.
+pub async fn now<T>(task: tokio::task::JoinHandle<T>) -> T {
+    settle().await;
+    assert!(task.is_finished(), "it still waits");
+    task.await.expect("it does not panic")
+}
+
 /// Lets all tasks run as far as they can.
 pub async fn settle() {
     for _ in 0..20 {

@@ -50,6 +50,11 @@ fn conformance_knows_the_kernel_alone() {
 }
 
 #[test]
+fn backends_for_tests_know_no_workspace_crate() {
+    assert_none(&rules::backends_know_nothing(&declared()));
+}
+
+#[test]
 fn only_facade_tests_and_examples_name_adapters() {
     assert_none(&rules::few_name_adapters(&declared()));
 }

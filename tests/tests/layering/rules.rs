@@ -36,6 +36,7 @@ pub(crate) fn breaches(metadata: &Metadata) -> Vec<String> {
         kernel_stands_alone,
         adapters_know_no_adapter,
         conformance_knows_the_kernel_alone,
+        backends_know_nothing,
         few_name_adapters,
         features_only_add,
         the_facade_builds_little,
@@ -54,6 +55,8 @@ enum Place {
     Facade,
     Example,
     Tests,
+    /// `tests/<backend>`: what an adapter's tests run against.
+    Backend,
     Unknown,
 }
 
@@ -68,6 +71,7 @@ fn place(metadata: &Metadata, package: &Package) -> Place {
         ["conformance"] => Place::Conformance,
         ["examples", _] => Place::Example,
         ["tests"] => Place::Tests,
+        ["tests", _] => Place::Backend,
         _ => Place::Unknown,
     }
 }
@@ -158,7 +162,7 @@ pub(crate) fn adapters_know_no_adapter(metadata: &Metadata) -> Vec<String> {
                      together belongs in tests/."
                 )),
                 // Derives may be a dependency, test helpers not.
-                Some(Place::Conformance | Place::BesideKernel)
+                Some(Place::Conformance | Place::BesideKernel | Place::Backend)
                     if dependency.kind == DependencyKind::Normal && other != "portolan-macros" =>
                 {
                     breaches.push(format!(
@@ -186,6 +190,25 @@ pub(crate) fn conformance_knows_the_kernel_alone(metadata: &Metadata) -> Vec<Str
             breaches.push(format!(
                 "{rule} {} has the {} {}. Say what it needs in terms of the ports; a test of a concrete store belongs to \
                  that store.",
+                package.name,
+                kind(dependency),
+                dependency.name
+            ));
+        }
+    }
+    breaches
+}
+
+/// Rule 4, of what tests run against.
+pub(crate) fn backends_know_nothing(metadata: &Metadata) -> Vec<String> {
+    let house = House::of(metadata);
+    let rule = "Rule 4, a backend for tests depends on no workspace crate:";
+    let mut breaches = Vec::new();
+    for package in house.at(Place::Backend) {
+        for dependency in package.dependencies.iter().filter(|d| house.place_of(d).is_some()) {
+            breaches.push(format!(
+                "{rule} {} has the {} {}. Let it start the backend and say where it is; what opens a store there belongs \
+                 to the adapter's own tests.",
                 package.name,
                 kind(dependency),
                 dependency.name

@@ -24,6 +24,7 @@ impl Inner {
             since: self.tail.now(),
             until: Instant::now() + self.table.patience,
             guarded: None,
+            forbidden: None,
             guesses: true,
             moved: None,
         };
@@ -31,10 +32,9 @@ impl Inner {
         self.learn(&unknown).await.map_err(Fault::refuses_append)?;
         loop {
             if let (Some(guard), None) = (&append.guard, order.guarded) {
-                match guard::search(self, guard).await.map_err(Fault::refuses_append)? {
-                    Ok(checked) => order.guarded = Some(checked),
-                    Err(refusal) => return self.unless_kept(&append, refusal).await,
-                }
+                // Expectations are judged first, so a guard that fails is told to the writer.
+                let searched = guard::search(self, guard).await.map_err(Fault::refuses_append)?;
+                (order.guarded, order.forbidden) = (Some(searched.checked), searched.forbidden);
             }
             let until = order.until;
             let answer = self.writer.submit(order)?.await;

@@ -146,7 +146,7 @@ pub(crate) async fn connect(endpoint: Option<String>) -> Client {
         None => false,
     };
     if !has_credentials {
-        config = config.credentials_provider(Credentials::from_keys("emulator", "emulator", None));
+        config = config.credentials_provider(Credentials::new("emulator", "emulator", None, None, "emulator"));
     }
     Client::from_conf(config.build())
 }

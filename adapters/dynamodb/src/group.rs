@@ -47,8 +47,10 @@ pub(crate) struct Order {
     pub(crate) since: Moment,
     /// When it is given up for lack of room.
     pub(crate) until: Instant,
-    /// No event up to here fails its guard.
+    /// No event up to here fails its guard, beside `forbidden`.
     pub(crate) guarded: Option<u64>,
+    /// An event that fails its guard stands here.
+    pub(crate) forbidden: Option<Position>,
     /// Whether a stream that it expects to be missing is taken to be, where nothing is known of it.
     pub(crate) guesses: bool,
     /// Its checkpoint was found elsewhere: there.
@@ -265,6 +267,9 @@ impl Group {
             if guard.after.is_some_and(|after| after.get() > state.read) {
                 let end = state.read;
                 return refused(AppendError::Invalid(format!("the guard's position is past the frontier, {end}")));
+            }
+            if let Some(position) = job.forbidden {
+                return Verdict::Answer(Answer::Refused(AppendError::GuardFailed { position }));
             }
             let Some(since) = job.guarded.and_then(|checked| state.rows_after(checked)) else {
                 return Verdict::Needs(Need::Guard);

@@ -4,23 +4,29 @@
 use crate::Inner;
 use crate::error::Fault;
 use crate::read::Search;
-use portolan_kernel::ports::AppendError;
 use portolan_kernel::values::{Direction, Guard, Position};
 
-/// How far it has been searched in vain, or the refusal.
-pub(crate) async fn search(store: &Inner, guard: &Guard) -> Result<Result<u64, AppendError>, Fault> {
-    let whole = store.tail.state().whole;
+/// What a search came to.
+pub(crate) struct Searched {
+    /// How far it went.
+    pub(crate) checked: u64,
+    /// What it found first.
+    pub(crate) forbidden: Option<Position>,
+}
+
+pub(crate) async fn search(store: &Inner, guard: &Guard) -> Result<Searched, Fault> {
+    let checked = store.tail.state().whole;
     let mut over = guard.after.map_or(0, Position::get);
-    while over < whole {
-        let search = Search { query: &guard.none_of, over, to: whole, direction: Direction::Forward, limit: 1 };
+    while over < checked {
+        let search = Search { query: &guard.none_of, over, to: checked, direction: Direction::Forward, limit: 1 };
         let found = search.matches(store).await?;
-        if let Some(position) = found.matches.first().and_then(|found| Position::new(found.position)) {
-            return Ok(Err(AppendError::GuardFailed { position }));
+        if let Some(found) = found.matches.first() {
+            return Ok(Searched { checked, forbidden: Position::new(found.position) });
         }
         match found.edge {
             Some(edge) => over = edge,
             None => break,
         }
     }
-    Ok(Ok(whole))
+    Ok(Searched { checked, forbidden: None })
 }

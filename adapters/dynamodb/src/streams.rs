@@ -84,11 +84,6 @@ impl Streams<'_> {
         Ok(())
     }
 
-    /// The last record.
-    pub(crate) async fn last(&self, stream: &StreamId) -> Result<Option<Events>, Fault> {
-        self.at(stream, u64::MAX).await
-    }
-
     /// The record that holds this revision, or the last one if the stream ends before it.
     pub(crate) async fn at(&self, stream: &StreamId, revision: u64) -> Result<Option<Events>, Fault> {
         Ok(self.records(stream, 0, revision, true, Some(1)).await?.records.into_iter().next())

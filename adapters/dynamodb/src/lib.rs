@@ -1,1 +1,1 @@
-//! Storage on DynamoDB.
+//! x

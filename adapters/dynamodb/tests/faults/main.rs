@@ -3,6 +3,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+mod item_by_item;
+mod large;
 mod network;
+mod processes;
+mod requests;
 #[path = "../support/mod.rs"]
 mod support;

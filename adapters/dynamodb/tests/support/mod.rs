@@ -8,6 +8,7 @@
 
 mod capacity;
 mod faults;
+pub(crate) mod log;
 mod network;
 mod visibility;
 mod wire;

@@ -6,6 +6,7 @@
 mod item_by_item;
 mod large;
 mod network;
+mod page;
 mod processes;
 mod requests;
 #[path = "../support/mod.rs"]

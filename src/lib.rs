@@ -22,6 +22,8 @@ pub mod prelude {
     };
     pub use portolan_kernel::values::{InvalidName, Metadata, Name, Position, Query, Revision, StreamId, Tag};
 
+    #[cfg(feature = "dynamodb-plain")]
+    pub use portolan_dynamodb::DynamoStore;
     #[cfg(feature = "http")]
     pub use portolan_http::{HttpClient, HttpServer, shutdown_signal};
     #[cfg(feature = "memory")]
@@ -32,6 +34,8 @@ pub mod prelude {
     pub use portolan_tokio::TokioRuntime;
 }
 
+#[cfg(feature = "dynamodb-plain")]
+pub use portolan_dynamodb as dynamodb;
 #[cfg(feature = "http")]
 pub use portolan_http as http;
 #[cfg(feature = "memory")]

@@ -1,20 +1,14 @@
-//! The bank, attacked as it runs: real processes, real HTTP, real SIGKILL, one SQLite file.
+//! The bank, attacked as it runs: real processes, real HTTP, real SIGKILL, on one SQLite file and on one DynamoDB table.
 
 mod process;
 
-use process::{Bank, Client};
+use process::{Bank, Client, Place};
+use rstest::rstest;
 use serde_json::{Value, json};
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tempfile::TempDir;
-
-fn place() -> (TempDir, std::path::PathBuf) {
-    let dir = tempfile::tempdir().expect("a temporary folder");
-    let data = dir.path().join("bank.db");
-    (dir, data)
-}
 
 /// What the events say the balance is; it is never below zero on the way.
 fn fold(events: &[Value]) -> u64 {
@@ -29,10 +23,11 @@ fn fold(events: &[Value]) -> u64 {
     })
 }
 
-#[test]
-fn a_life_of_an_account_survives_sigkill() {
-    let (_dir, data) = place();
-    let bank = Bank::start(&data, &[]);
+#[rstest]
+#[case::sqlite(Place::sqlite())]
+#[case::dynamodb(Place::dynamodb())]
+fn a_life_of_an_account_survives_sigkill(#[case] place: Place) {
+    let bank = Bank::start(&place, &[]);
     let client = bank.client();
     let opened = client.open("ann");
     assert_eq!(opened.body["stream"], "account-ann");
@@ -52,7 +47,7 @@ fn a_life_of_an_account_survives_sigkill() {
     let events = client.events("account-ann");
     bank.kill();
 
-    let bank = Bank::start(&data, &[]);
+    let bank = Bank::start(&place, &[]);
     let client = bank.client();
     assert_eq!(client.account("ann"), before);
     assert_eq!(client.events("account-ann"), events);
@@ -65,10 +60,11 @@ fn a_life_of_an_account_survives_sigkill() {
     assert_eq!(client.account("ann"), before);
 }
 
-#[test]
-fn live_events_resume_after_the_last_one_seen() {
-    let (_dir, data) = place();
-    let bank = Bank::start(&data, &[]);
+#[rstest]
+#[case::sqlite(Place::sqlite())]
+#[case::dynamodb(Place::dynamodb())]
+fn live_events_resume_after_the_last_one_seen(#[case] place: Place) {
+    let bank = Bank::start(&place, &[]);
     let client = bank.client();
     client.open("ann");
     let second = client.done("deposit", None, &json!({"account_id": "ann", "amount": 1}));
@@ -83,10 +79,11 @@ fn live_events_resume_after_the_last_one_seen() {
     assert!(next.contains(r#""amount":3"#), "the one that came live: {next}");
 }
 
-#[test]
-fn one_key_runs_once_for_64_callers_and_after_a_restart() {
-    let (_dir, data) = place();
-    let bank = Bank::start(&data, &[]);
+#[rstest]
+#[case::sqlite(Place::sqlite())]
+#[case::dynamodb(Place::dynamodb())]
+fn one_key_runs_once_for_64_callers_and_after_a_restart(#[case] place: Place) {
+    let bank = Bank::start(&place, &[]);
     bank.client().open("ann");
     let deposit = json!({"account_id": "ann", "amount": 5});
     let receipts: Vec<_> = std::thread::scope(|scope| {
@@ -103,7 +100,7 @@ fn one_key_runs_once_for_64_callers_and_after_a_restart() {
     assert!(receipts.iter().all(|receipt| receipt["position"] == receipts[0]["position"]));
     bank.kill();
 
-    let bank = Bank::start(&data, &[]);
+    let bank = Bank::start(&place, &[]);
     assert_eq!(bank.client().done("deposit", Some("same"), &deposit).body["repeated"], true);
     assert_eq!(bank.client().account("ann")["balance"], 5);
 }
@@ -149,12 +146,13 @@ fn audit(client: &Client, acknowledged: &HashSet<String>) {
     assert!(acknowledged.len() > 20, "there was traffic: {}", acknowledged.len());
 }
 
-#[test]
-fn sixty_four_clients_and_sigkill_lose_nothing_acknowledged() {
-    let (_dir, data) = place();
+#[rstest]
+#[case::sqlite(Place::sqlite())]
+#[case::dynamodb(Place::dynamodb())]
+fn sixty_four_clients_and_sigkill_lose_nothing_acknowledged(#[case] place: Place) {
     let mut acknowledged = HashSet::new();
     for round in 0..3 {
-        let bank = Bank::start(&data, &[]);
+        let bank = Bank::start(&place, &[]);
         let client = bank.client();
         if round == 0 {
             client.open("ann");
@@ -172,14 +170,15 @@ fn sixty_four_clients_and_sigkill_lose_nothing_acknowledged() {
         stop.store(true, Ordering::Relaxed);
         acknowledged.extend(sender.join().expect("no client fails"));
     }
-    let bank = Bank::start(&data, &[]);
+    let bank = Bank::start(&place, &[]);
     audit(&bank.client(), &acknowledged);
 }
 
-#[test]
-fn two_banks_on_one_file_are_one_bank() {
-    let (_dir, data) = place();
-    let (left, right) = (Bank::start(&data, &[]), Bank::start(&data, &[]));
+#[rstest]
+#[case::sqlite(Place::sqlite())]
+#[case::dynamodb(Place::dynamodb())]
+fn two_banks_on_one_store_are_one_bank(#[case] place: Place) {
+    let (left, right) = (Bank::start(&place, &[]), Bank::start(&place, &[]));
     left.client().open("ann");
     let mut live = right.live("/events", None);
     let clients: Vec<_> = (0..32).map(|n| if n % 2 == 0 { left.client() } else { right.client() }).collect();
@@ -197,10 +196,11 @@ fn two_banks_on_one_file_are_one_bank() {
     audit(&right.client(), &acknowledged);
 }
 
-#[test]
-fn sigterm_finishes_what_was_accepted_and_exits_0() {
-    let (_dir, data) = place();
-    let bank = Bank::start(&data, &[]);
+#[rstest]
+#[case::sqlite(Place::sqlite())]
+#[case::dynamodb(Place::dynamodb())]
+fn sigterm_finishes_what_was_accepted_and_exits_0(#[case] place: Place) {
+    let bank = Bank::start(&place, &[]);
     bank.client().open("ann");
     let live = bank.live("/events", None);
     let clients: Vec<_> = (0..8).map(|_| bank.client()).collect();
@@ -214,24 +214,24 @@ fn sigterm_finishes_what_was_accepted_and_exits_0() {
     stop.store(true, Ordering::Relaxed);
     let acknowledged = sender.join().expect("no client fails");
     live.for_each(drop);
-    let bank = Bank::start(&data, &[]);
+    let bank = Bank::start(&place, &[]);
     audit(&bank.client(), &acknowledged);
 }
 
 #[test]
 fn raw_appends_are_off_unless_asked_for() {
-    let (_dir, data) = place();
+    let place = Place::sqlite();
     let body = json!({"events": [{"type": "account.opened", "data": {"owner": "Eve", "currency": "EUR"}}]});
     let post = |bank: &Bank| {
         let url = format!("http://{}/streams/account-eve", bank.address);
         let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
         agent.post(url).header("If-None-Match", "*").send_json(&body).expect("an answer").status().as_u16()
     };
-    let bank = Bank::start(&data, &[]);
+    let bank = Bank::start(&place, &[]);
     assert!(matches!(post(&bank), 403..=405));
     assert_eq!(bank.client().get("/streams/account-eve").expect("an answer").status, 404);
     bank.kill();
-    let bank = Bank::start(&data, &["--raw-appends"]);
+    let bank = Bank::start(&place, &["--raw-appends"]);
     assert!(matches!(post(&bank), 200 | 201));
     assert_eq!(post(&bank), 412, "the stream is there now");
     assert_eq!(bank.client().account("eve")["owner"], "Eve");
@@ -241,12 +241,12 @@ fn raw_appends_are_off_unless_asked_for() {
 
 #[test]
 fn two_lives_in_memory_are_two_banks() {
-    let (_dir, data) = place();
-    let bank = Bank::start(&data, &["--store", "memory"]);
+    let place = Place::memory();
+    let bank = Bank::start(&place, &[]);
     bank.client().open("ann");
     bank.kill();
-    assert!(!data.exists(), "memory leaves no file");
-    let bank = Bank::start(&data, &["--store", "memory"]);
+    assert_eq!(place.dir().read_dir().expect("it is there").count(), 0, "memory leaves no file");
+    let bank = Bank::start(&place, &[]);
     let missing = bank.client().get("/queries/account?account_id=ann").expect("an answer");
     assert_eq!(missing.status, 404, "{missing:?}");
     process::eventually("it is ready", || bank.client().get("/readyz").is_some_and(|answer| answer.status == 200));

@@ -29,6 +29,10 @@ const WITHOUT_STD_FEATURE: &[&str] = &["async-trait", "serde_path_to_error"];
 /// Besides adapters: what the bank and the bench use.
 const FACADE_DEV_DEPENDENCIES: &[&str] = &["clap", "serde", "thiserror", "tokio"];
 
+/// The one feature of a dependency that a feature of the facade turns on: TLS and the environment's configuration double
+/// what the SDK costs to build, and no test needs them.
+const FACADE_TURNS_ON: &str = "portolan-dynamodb/aws-config";
+
 const FACADE_DEFAULT: &[&str] = &["memory", "sqlite", "http", "tokio", "macros"];
 
 pub(crate) fn breaches(metadata: &Metadata) -> Vec<String> {
@@ -275,7 +279,8 @@ pub(crate) fn features_only_add(metadata: &Metadata) -> Vec<String> {
     }
     let known: BTreeSet<_> = facade.features.keys().map(String::as_str).collect();
     for (feature, turns_on) in facade.features.iter().filter(|(name, _)| *name != "default") {
-        for on in turns_on.iter().filter(|on| !on.starts_with("dep:") && !known.contains(on.as_str())) {
+        let known = |on: &str| on.starts_with("dep:") || known.contains(on) || on == FACADE_TURNS_ON;
+        for on in turns_on.iter().filter(|on| !known(on)) {
             breaches.push(format!(
                 "{rule} the feature {feature} of {FACADE} turns on {on}, a feature of a dependency. Let it turn on \
                  `dep:…` alone; features of dependencies stand in workspace.dependencies."

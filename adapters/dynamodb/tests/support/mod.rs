@@ -1,18 +1,23 @@
-//! A client of the emulator.
+//! What the adapter's tests run against: a DynamoDB, and a network between it and the store that does as it is told.
+//!
+//! [`Network`] is an HTTP client of the SDK. It delays, loses and forges answers ([`Fault`]), and lets the items of a
+//! committed transaction become visible one by one ([`Network::reveal_one_by_one`]), as DynamoDB does and no emulator
+//! shows.
 
-use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
+#![allow(dead_code, reason = "no test takes all of it")]
 
-/// Settings of a client of this endpoint, without TLS.
-pub fn config(endpoint: &str) -> aws_sdk_dynamodb::config::Builder {
-    aws_sdk_dynamodb::Config::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::from_static("us-east-1"))
-        .credentials_provider(Credentials::new("test", "test", None, None, "tests"))
-        .http_client(aws_smithy_http_client::Builder::new().build_http())
-        .endpoint_url(endpoint)
-}
+mod capacity;
+mod faults;
+pub(crate) mod log;
+mod network;
+mod visibility;
+mod wire;
 
-pub fn client(endpoint: &str) -> Client {
-    Client::from_conf(config(endpoint).build())
+pub(crate) use capacity::Capacity;
+pub(crate) use faults::{Fault, Rule};
+pub(crate) use network::Network;
+
+/// A name for a table or a log that nobody else has.
+pub(crate) fn fresh_name() -> String {
+    std::iter::repeat_with(fastrand::lowercase).take(20).collect()
 }

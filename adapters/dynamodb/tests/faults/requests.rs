@@ -1,0 +1,388 @@
+//! A fault at every request: whatever a single request does, an append is all or nothing, its error says which, and a
+//! repetition with its key settles it. A read is right or refused.
+
+use super::support::log::{all, event, fresh_log, key, log, name, recalled, wrote};
+use super::support::{Fault, Network, Rule};
+use futures::future::join_all;
+use portolan_dynamodb::{DynamoStore, OpenError};
+use portolan_kernel::ports::{AppendError, EventStore, ReadError, Snapshot, SnapshotError, SnapshotStore};
+use portolan_kernel::values::{
+    Append, Appended, Checkpoint, CheckpointState, Expected, Guard, Item, Move, Position, Query, Read, Recorded, Revision,
+    Timestamp, Token,
+};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Longer than any fault's delay: what was still on its way has come true.
+const ALL_CAME_TRUE: Duration = Duration::from_millis(120);
+
+/// An append of this many requests would be no append any more.
+const MOST_REQUESTS: usize = 60;
+
+/// A log with a past, and a network to it that is about to fail.
+#[derive(Clone)]
+struct Scene {
+    log: String,
+    /// Does no harm.
+    calm: Network,
+    network: Network,
+    past: Vec<Arc<Recorded>>,
+    checkpoint: CheckpointState,
+}
+
+/// How an append is asked for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Shape {
+    /// One event, on no condition.
+    Plain,
+    /// One event, under a key.
+    Keyed,
+    /// Everything at once.
+    Full,
+}
+
+impl Scene {
+    async fn new() -> Self {
+        let (log, calm) = (fresh_log(), Network::new());
+        let store = calm.store(&log).await;
+        wrote(&store, Append::new([event("a-1", 1), event("b-1", 2)])).await;
+        wrote(&store, Append::new([event("a-1", 3)])).await;
+        let state = store.checkpoint(name("c")).await.unwrap();
+        wrote(&store, Append::default().checkpoint(Checkpoint::new(name("c"), state, Token(1), Move::Claim))).await;
+        let checkpoint = store.checkpoint(name("c")).await.unwrap();
+        let past = super::support::log::log(&store).await;
+        Self { log, calm, network: Network::new(), past, checkpoint }
+    }
+
+    fn append(&self, shape: Shape) -> Append {
+        let tagged = event("d-1", 12).with_tags([name("red"), name("blue")]);
+        match shape {
+            Shape::Plain => Append::new([event("a-1", 10)]),
+            Shape::Keyed => Append::new([event("a-1", 10)]).key(key("k")),
+            Shape::Full => Append::new([event("a-1", 10), event("a-1", 11), tagged])
+                .expect(name("a-1"), Expected::Exact(Revision::new(1)))
+                .expect(name("b-1"), Expected::StreamExists)
+                .expect(name("d-1"), Expected::NoStream)
+                .guard(Guard::new(Query::of(Item::new().tag(name("red"))), self.past.last().map(|event| event.position)))
+                .checkpoint(Checkpoint::new(name("c"), self.checkpoint.clone(), Token(1), Move::At(self.past[1].position)))
+                .key(key("k")),
+        }
+    }
+
+    /// What is there of the append, time after time: each time the whole of it, with all that belongs to it.
+    async fn written(&self, append: &Append, what: &str) -> Vec<Vec<Arc<Recorded>>> {
+        let store = self.calm.store(&self.log).await;
+        let now = log(&store).await;
+        assert!(now.starts_with(&self.past), "{what}: the past has changed");
+        let found: Vec<_> = now[self.past.len()..].chunks(append.events.len()).map(<[_]>::to_vec).collect();
+        for events in &found {
+            let events: Vec<_> = events.iter().map(|event| event.event.clone()).collect();
+            assert_eq!(events, append.events, "{what}: no part of an append and nothing else");
+        }
+        let times = found.len();
+        if append.key.is_some() {
+            assert!(times <= 1, "{what}: written {times} times under one key");
+            let recalled = recalled(&store, "k").await;
+            assert_eq!(recalled.map(|done| done.last), (times == 1).then(|| now.last().map(|event| event.position)), "{what}");
+        }
+        if let Some(checkpoint) = &append.checkpoint
+            && let Move::At(to) = checkpoint.to
+        {
+            let stands = store.checkpoint(name("c")).await.unwrap().position;
+            assert_eq!(stands, (times == 1).then_some(to).or(self.checkpoint.position), "{what}: the checkpoint");
+        }
+        found
+    }
+}
+
+fn positions(done: &Appended) -> (Option<Position>, Option<Position>) {
+    (done.first, done.last)
+}
+
+/// Lets the `n`th request of an append fail, and judges what comes of it. Whether there was an `n`th request.
+async fn fail_one(shape: Shape, fault: Fault, n: usize, warm: bool) -> bool {
+    let what = format!("{shape:?}, {fault:?} at request {n}, {}", if warm { "warm" } else { "cold" });
+    let scene = Scene::new().await;
+    let store = scene.network.store(&scene.log).await;
+    if warm {
+        log(&store).await;
+        all(&store, Read::stream(name("a-1"))).await;
+    }
+    scene.network.reset();
+    scene.network.inject(Rule::new(fault).nth(n));
+    let append = scene.append(shape);
+    let outcome = store.append(append.clone()).await;
+    let befallen = scene.network.befallen() > 0;
+    scene.network.reset();
+    tokio::time::sleep(ALL_CAME_TRUE).await;
+
+    let found = scene.written(&append, &what).await;
+    let times = found.len();
+    match &outcome {
+        Ok(done) => {
+            assert_eq!(times, 1, "{what}: acknowledged");
+            let ends = [found[0].first(), found[0].last()].map(|event| event.map(|event| event.position));
+            assert_eq!([done.first, done.last], ends, "{what}");
+        }
+        Err(AppendError::Busy(_)) => assert_eq!(times, 0, "{what}: Busy, and yet written"),
+        Err(AppendError::Unknown(_)) => assert!(times <= 1, "{what}: written {times} times"),
+        Err(other) => panic!("{what}: nothing forbids the append, and yet: {other:?}"),
+    }
+    if append.key.is_some() {
+        // By the same handle, which knows what it sent, or by one that knows nothing.
+        let again = if n.is_multiple_of(2) { store } else { scene.calm.store(&scene.log).await };
+        let settled = again.append(append.clone()).await;
+        let settled = settled.unwrap_or_else(|error| panic!("{what}: its key does not settle it: {error:?}"));
+        assert_eq!(settled.repeated, times == 1, "{what}: {settled:?}");
+        if let Ok(done) = &outcome {
+            assert_eq!(positions(&settled), positions(done), "{what}");
+        }
+        assert_eq!(scene.written(&append, &what).await.len(), 1, "{what}: after its repetition");
+    } else if times == 0 {
+        let retried = store.append(append.clone()).await;
+        retried.unwrap_or_else(|error| panic!("{what}: it cannot be retried: {error:?}"));
+        assert_eq!(scene.written(&append, &what).await.len(), 1, "{what}: after its retry");
+    }
+    befallen
+}
+
+async fn fail_each(shape: Shape, warm: bool) {
+    let counted = join_all(Fault::ALL.map(|fault| async move {
+        for n in 1..MOST_REQUESTS {
+            if !fail_one(shape, fault, n, warm).await {
+                return n - 1;
+            }
+        }
+        panic!("{shape:?}, {fault:?}: no end of requests")
+    }));
+    let counted = counted.await;
+    assert!(counted.iter().all(|requests| *requests > 0), "no request was failed: {counted:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plain_append_is_all_or_nothing_whatever_request_fails() {
+    fail_each(Shape::Plain, false).await;
+    fail_each(Shape::Plain, true).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_append_with_a_key_is_settled_by_it_whatever_request_fails() {
+    fail_each(Shape::Keyed, false).await;
+    fail_each(Shape::Keyed, true).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_append_with_everything_is_all_or_nothing_whatever_request_fails() {
+    fail_each(Shape::Full, false).await;
+    fail_each(Shape::Full, true).await;
+}
+
+/// Two appends at once, which may share a request: the one that is to be refused takes the other along in nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_is_rightly_given_whatever_request_fails() {
+    join_all(Fault::ALL.map(|fault| async move {
+        for n in 1..MOST_REQUESTS {
+            let what = format!("{fault:?} at request {n}");
+            let scene = Scene::new().await;
+            let store = scene.network.store(&scene.log).await;
+            scene.network.reset();
+            scene.network.inject(Rule::new(fault).nth(n));
+            let wrong = Append::new([event("a-1", 20)]).expect(name("a-1"), Expected::NoStream);
+            let right = Append::new([event("b-1", 10)]).key(key("k"));
+            let (refused, outcome) = tokio::join!(store.append(wrong), store.append(right.clone()));
+            let befallen = scene.network.befallen() > 0;
+            tokio::time::sleep(ALL_CAME_TRUE).await;
+            match refused {
+                Err(AppendError::Conflict { actual, .. }) => assert_eq!(actual, Some(Revision::new(1)), "{what}"),
+                Err(AppendError::Busy(_) | AppendError::Unknown(_)) => {}
+                other => panic!("{what}: the stream is there, and yet: {other:?}"),
+            }
+            let times = scene.written(&right, &what).await.len();
+            match outcome {
+                Ok(_) => assert_eq!(times, 1, "{what}: acknowledged"),
+                Err(AppendError::Busy(_)) => assert_eq!(times, 0, "{what}: Busy, and yet written"),
+                Err(AppendError::Unknown(_)) => {}
+                Err(other) => panic!("{what}: nothing forbids the append, and yet: {other:?}"),
+            }
+            if !befallen {
+                return;
+            }
+        }
+        panic!("{fault:?}: no end of requests")
+    }))
+    .await;
+}
+
+/// A DynamoDB that fails every request for as long as it lasts: an error in the end, and all is well afterwards.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outage_ends_appends_with_an_error_and_is_survived() {
+    join_all(Fault::ALL.map(|fault| async move {
+        let what = format!("{fault:?} at every request");
+        let scene = Scene::new().await;
+        let store = scene.network.store(&scene.log).await;
+        scene.network.inject(Rule::new(fault).times(usize::MAX));
+        let append = scene.append(Shape::Full);
+        let outcome = store.append(append.clone()).await;
+        let read = store.read(Read::log(Query::all())).await;
+        scene.network.reset();
+        tokio::time::sleep(ALL_CAME_TRUE).await;
+        let times = scene.written(&append, &what).await.len();
+        match outcome {
+            Ok(_) => assert_eq!(times, 1, "{what}: acknowledged"),
+            Err(AppendError::Busy(_)) => assert_eq!(times, 0, "{what}: Busy, and yet written"),
+            Err(AppendError::Unknown(_)) => {}
+            Err(other) => panic!("{what}: {other:?}"),
+        }
+        match read {
+            Ok(_) => assert!(matches!(fault, Fault::Slow(_)), "{what}: read all the same"),
+            Err(ReadError::Busy(_)) => {}
+            Err(other) => panic!("{what}: {other:?}"),
+        }
+        let settled = store.append(append.clone()).await.unwrap_or_else(|error| panic!("{what}, over: {error:?}"));
+        assert_eq!(settled.repeated, times == 1, "{what}");
+        assert_eq!(scene.written(&append, &what).await.len(), 1, "{what}: after its repetition");
+    }))
+    .await;
+}
+
+/// Lets each request of an action fail in turn: it comes to the same, or is refused as busy; and undisturbed it comes to
+/// the same again.
+async fn each_request<T, F>(what: &str, scene: &Scene, act: impl Fn(DynamoStore) -> F)
+where
+    T: PartialEq + std::fmt::Debug,
+    F: Future<Output = Result<T, Refused>>,
+{
+    let right = act(scene.calm.store(&scene.log).await).await.expect("undisturbed");
+    for fault in Fault::ALL {
+        for n in 1..=MOST_REQUESTS {
+            assert!(n < MOST_REQUESTS, "{what}, {fault:?}: no end of requests");
+            let what = format!("{what}, {fault:?} at request {n}");
+            let store = scene.network.store(&scene.log).await;
+            scene.network.reset();
+            scene.network.inject(Rule::new(fault).nth(n));
+            let outcome = act(store.clone()).await;
+            let befallen = scene.network.befallen() > 0;
+            scene.network.reset();
+            match outcome {
+                Ok(outcome) => assert_eq!(outcome, right, "{what}"),
+                Err(Refused::Busy) => {}
+                Err(Refused::Otherwise(why)) => panic!("{what}: {why}"),
+            }
+            if matches!(fault, Fault::Late(_)) {
+                tokio::time::sleep(ALL_CAME_TRUE).await;
+            }
+            assert_eq!(act(store).await.expect("undisturbed"), right, "{what}, and once more");
+            if !befallen {
+                break;
+            }
+        }
+    }
+}
+
+/// Why a read or a snapshot's action was not answered.
+#[derive(Debug)]
+enum Refused {
+    Busy,
+    Otherwise(String),
+}
+
+impl From<ReadError> for Refused {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Busy(_) => Self::Busy,
+            other => Self::Otherwise(format!("{other:?}")),
+        }
+    }
+}
+
+impl From<SnapshotError> for Refused {
+    fn from(error: SnapshotError) -> Self {
+        match error {
+            SnapshotError::Busy(_) => Self::Busy,
+            other => Self::Otherwise(format!("{other:?}")),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_read_is_right_or_refused_whatever_request_fails() {
+    let scene = Scene::new().await;
+    let store = scene.calm.store(&scene.log).await;
+    wrote(&store, scene.append(Shape::Full)).await;
+    let scene = &scene;
+    let reads = [
+        Read::log(Query::all()),
+        Read::log(Query::all()).backward().limit(2),
+        Read::log(Query::of(Item::new().tag(name("red")))),
+        Read::log(Query::of(Item::new().category(name("a")))),
+        Read::stream(name("a-1")),
+        Read::stream(name("a-1")).backward().limit(1),
+        Read::stream(name("missing-1")),
+    ];
+    join_all(reads.into_iter().map(|read| async move {
+        let what = format!("{read:?}");
+        // Each read has a network of its own.
+        let scene = Scene { network: Network::new(), ..scene.clone() };
+        each_request(&what, &scene, |store| {
+            let read = read.clone();
+            async move {
+                let page = store.read(read).await?;
+                Ok((page.events, page.revision, page.next.is_some()))
+            }
+        })
+        .await;
+    }))
+    .await;
+    let others = Scene { network: Network::new(), ..scene.clone() };
+    each_request("recall", &others, async |store| Ok(store.recall(name("tests"), name("k")).await?.map(|r| r.appended)))
+        .await;
+    each_request("checkpoint", &others, async |store| Ok(store.checkpoint(name("c")).await?)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_is_saved_found_and_deleted_whatever_request_fails() {
+    let scene = Scene::new().await;
+    let state = vec![7; 900_000]; // more than one item holds
+    let snapshot = |revision| {
+        let at = Timestamp::from_micros(1);
+        Snapshot::new(name("a-1"), name("balance"), Revision::new(revision), 1, state.clone(), at)
+    };
+    let (first, second) = (&snapshot(0), &snapshot(1));
+    each_request("save and load", &scene, async |store| {
+        store.save(first.clone()).await?;
+        store.save(second.clone()).await?;
+        Ok(store.load(name("a-1"), name("balance"), None).await?)
+    })
+    .await;
+    each_request("delete and load", &scene, async |store| {
+        store.delete(name("a-1"), name("balance"), Some(Revision::new(1))).await?;
+        let left = store.load(name("a-1"), name("balance"), None).await?;
+        Ok((left, store.load(name("a-1"), name("balance"), Some(Revision::new(0))).await?))
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_opens_or_says_why_not_whatever_request_fails() {
+    join_all(Fault::ALL.map(|fault| async move {
+        for n in 1..=MOST_REQUESTS {
+            assert!(n < MOST_REQUESTS, "{fault:?}: no end of requests");
+            let (log, network) = (fresh_log(), Network::new());
+            network.inject(Rule::new(fault).nth(n));
+            let opened = network.try_store(&log).await;
+            let befallen = network.befallen() > 0;
+            network.reset();
+            tokio::time::sleep(ALL_CAME_TRUE).await;
+            let identity = network.store(&log).await.capabilities().identity;
+            match opened {
+                Ok(store) => assert_eq!(store.capabilities().identity, identity, "{fault:?} at request {n}"),
+                Err(OpenError::Busy { .. }) => {}
+                Err(other) => panic!("{fault:?} at request {n}: {other:?}"),
+            }
+            if !befallen {
+                break;
+            }
+        }
+    }))
+    .await;
+}

@@ -117,7 +117,8 @@ impl Table {
     {
         let (until, mut backoff) = (Instant::now() + self.patience, Backoff::default());
         loop {
-            match self.once(request()).await {
+            // The SDK's futures are large: on the heap they cost the callers' tasks nothing.
+            match self.once(Box::pin(request())).await {
                 Err(fault) if fault.is_passing() && Instant::now() < until => backoff.pause().await,
                 answer => return answer,
             }
@@ -132,23 +133,29 @@ impl Table {
         Ok(self.patiently(get).await?.item)
     }
 
-    /// One request's worth of a range.
-    pub(crate) async fn query(&self, range: &Range, start: Option<Item>) -> Result<Answer, Fault> {
-        let query = || {
-            let query = self.client.query().table_name(&self.name).consistent_read(true);
-            let query = query
-                .key_condition_expression("pk = :p AND sk BETWEEN :f AND :t")
-                .expression_attribute_values(":p", AttributeValue::S(range.partition.clone()))
-                .expression_attribute_values(":f", AttributeValue::S(range.from.clone()))
-                .expression_attribute_values(":t", AttributeValue::S(range.to.clone()))
-                .scan_index_forward(!range.backward)
-                .set_limit(range.limit)
-                .set_exclusive_start_key(start.clone());
-            if range.keys_only { query.projection_expression("pk, sk") } else { query }.send()
-        };
-        let output = self.patiently(query).await?;
-        let next = output.last_evaluated_key.filter(|key| !key.is_empty());
-        Ok(Answer { items: output.items.unwrap_or_default(), next })
+    /// One answer's worth of a range: at least one item, if there is one. An answer may be empty and go on all the same.
+    pub(crate) async fn query(&self, range: &Range, mut start: Option<Item>) -> Result<Answer, Fault> {
+        loop {
+            let query = || {
+                let query = self.client.query().table_name(&self.name).consistent_read(true);
+                let query = query
+                    .key_condition_expression("pk = :p AND sk BETWEEN :f AND :t")
+                    .expression_attribute_values(":p", AttributeValue::S(range.partition.clone()))
+                    .expression_attribute_values(":f", AttributeValue::S(range.from.clone()))
+                    .expression_attribute_values(":t", AttributeValue::S(range.to.clone()))
+                    .scan_index_forward(!range.backward)
+                    .set_limit(range.limit)
+                    .set_exclusive_start_key(start.clone());
+                if range.keys_only { query.projection_expression("pk, sk") } else { query }.send()
+            };
+            let output = self.patiently(query).await?;
+            let next = output.last_evaluated_key.filter(|key| !key.is_empty());
+            let items = output.items.unwrap_or_default();
+            if !items.is_empty() || next.is_none() {
+                return Ok(Answer { items, next });
+            }
+            start = next;
+        }
     }
 
     /// All of a range.
@@ -218,7 +225,7 @@ impl Table {
     /// One `TransactWriteItems` under a `ClientRequestToken`. Asked again under the same token, it is carried out once.
     pub(crate) async fn transact(&self, token: &str, items: Vec<TransactWriteItem>) -> Result<(), NotWritten> {
         let request = self.client.transact_write_items().client_request_token(token).set_transact_items(Some(items));
-        let answer = match tokio::time::timeout(self.request_timeout, request.send()).await {
+        let answer = match tokio::time::timeout(self.request_timeout, Box::pin(request.send())).await {
             Ok(answer) => answer,
             Err(_) => return Err(NotWritten::Fault(self.late())),
         };

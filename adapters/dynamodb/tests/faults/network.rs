@@ -108,8 +108,7 @@ async fn each_fault_shows_as_itself_and_leaves_what_it_says() {
             Fault::Late(_) => (Some("-"), false),
             Fault::ServerError => (Some("InternalServerError"), false),
             Fault::ServerErrorAfter => (Some("InternalServerError"), true),
-            Fault::Conflict => (Some("TransactionConflictException"), false),
-            Fault::InProgress => (Some("TransactionInProgressException"), false),
+            Fault::Conflict | Fault::InProgress => (Some("TransactionConflictException"), false),
             Fault::Throttled => (Some("ThrottlingException"), false),
             Fault::ThroughputExceeded => (Some("ProvisionedThroughputExceededException"), false),
             Fault::CancelledByThrottling => (Some("RequestLimitExceeded"), false),
@@ -135,6 +134,8 @@ async fn a_transaction_is_cancelled_with_a_reason_an_action() {
         assert_eq!(code, "TransactionCanceledException");
         assert_eq!(reasons, [reason, "None", "None"]);
     }
+    table.network.inject(Rule::new(Fault::InProgress));
+    assert_eq!(table.transact(&["a"], 1).await, Err(("TransactionInProgressException".to_string(), Vec::new())));
     assert_eq!(table.query().await, BTreeMap::new());
 }
 

@@ -3,7 +3,6 @@
 
 use super::support::log::{all, event, fresh_log, key, log, name, recalled, wrote};
 use super::support::{Fault, Network, Rule};
-use futures::future::join_all;
 use portolan_dynamodb::{DynamoStore, OpenError};
 use portolan_kernel::ports::{AppendError, EventStore, ReadError, Snapshot, SnapshotError, SnapshotStore};
 use portolan_kernel::values::{
@@ -12,9 +11,14 @@ use portolan_kernel::values::{
 };
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::task::JoinSet;
 
-/// Longer than any fault's delay: what was still on its way has come true.
-const ALL_CAME_TRUE: Duration = Duration::from_millis(120);
+/// Waits until what was still on its way has come true.
+async fn all_came_true(fault: Fault) {
+    if let Fault::Late(delay) = fault {
+        tokio::time::sleep(delay * 4).await;
+    }
+}
 
 /// An append of this many requests would be no append any more.
 const MOST_REQUESTS: usize = 60;
@@ -114,7 +118,7 @@ async fn fail_one(shape: Shape, fault: Fault, n: usize, warm: bool) -> bool {
     let outcome = store.append(append.clone()).await;
     let befallen = scene.network.befallen() > 0;
     scene.network.reset();
-    tokio::time::sleep(ALL_CAME_TRUE).await;
+    all_came_true(fault).await;
 
     let found = scene.written(&append, &what).await;
     let times = found.len();
@@ -146,17 +150,25 @@ async fn fail_one(shape: Shape, fault: Fault, n: usize, warm: bool) -> bool {
     befallen
 }
 
+/// Does all of this at once, each as a task.
+async fn at_once<F: Future<Output = ()> + Send + 'static>(tasks: impl Iterator<Item = F>) {
+    let mut tasks: JoinSet<()> = tasks.collect();
+    while let Some(done) = tasks.join_next().await {
+        done.unwrap();
+    }
+}
+
 async fn fail_each(shape: Shape, warm: bool) {
-    let counted = join_all(Fault::ALL.map(|fault| async move {
-        for n in 1..MOST_REQUESTS {
+    at_once(Fault::ALL.into_iter().map(|fault| async move {
+        for n in 1..=MOST_REQUESTS {
+            assert!(n < MOST_REQUESTS, "{shape:?}, {fault:?}: no end of requests");
             if !fail_one(shape, fault, n, warm).await {
-                return n - 1;
+                assert!(n > 1, "{shape:?}, {fault:?}: no request was failed");
+                return;
             }
         }
-        panic!("{shape:?}, {fault:?}: no end of requests")
-    }));
-    let counted = counted.await;
-    assert!(counted.iter().all(|requests| *requests > 0), "no request was failed: {counted:?}");
+    }))
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -180,7 +192,7 @@ async fn an_append_with_everything_is_all_or_nothing_whatever_request_fails() {
 /// Two appends at once, which may share a request: the one that is to be refused takes the other along in nothing.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refusal_is_rightly_given_whatever_request_fails() {
-    join_all(Fault::ALL.map(|fault| async move {
+    at_once(Fault::ALL.into_iter().map(|fault| async move {
         for n in 1..MOST_REQUESTS {
             let what = format!("{fault:?} at request {n}");
             let scene = Scene::new().await;
@@ -191,7 +203,7 @@ async fn a_refusal_is_rightly_given_whatever_request_fails() {
             let right = Append::new([event("b-1", 10)]).key(key("k"));
             let (refused, outcome) = tokio::join!(store.append(wrong), store.append(right.clone()));
             let befallen = scene.network.befallen() > 0;
-            tokio::time::sleep(ALL_CAME_TRUE).await;
+            all_came_true(fault).await;
             match refused {
                 Err(AppendError::Conflict { actual, .. }) => assert_eq!(actual, Some(Revision::new(1)), "{what}"),
                 Err(AppendError::Busy(_) | AppendError::Unknown(_)) => {}
@@ -216,16 +228,17 @@ async fn a_refusal_is_rightly_given_whatever_request_fails() {
 /// A DynamoDB that fails every request for as long as it lasts: an error in the end, and all is well afterwards.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_outage_ends_appends_with_an_error_and_is_survived() {
-    join_all(Fault::ALL.map(|fault| async move {
+    at_once(Fault::ALL.into_iter().map(|fault| async move {
         let what = format!("{fault:?} at every request");
         let scene = Scene::new().await;
-        let store = scene.network.store(&scene.log).await;
+        let builder = scene.network.builder(&scene.log).busy_timeout(Duration::from_secs(2));
+        let store = builder.open().await.unwrap();
         scene.network.inject(Rule::new(fault).times(usize::MAX));
         let append = scene.append(Shape::Full);
         let outcome = store.append(append.clone()).await;
         let read = store.read(Read::log(Query::all())).await;
         scene.network.reset();
-        tokio::time::sleep(ALL_CAME_TRUE).await;
+        all_came_true(fault).await;
         let times = scene.written(&append, &what).await.len();
         match outcome {
             Ok(_) => assert_eq!(times, 1, "{what}: acknowledged"),
@@ -268,9 +281,7 @@ where
                 Err(Refused::Busy) => {}
                 Err(Refused::Otherwise(why)) => panic!("{what}: {why}"),
             }
-            if matches!(fault, Fault::Late(_)) {
-                tokio::time::sleep(ALL_CAME_TRUE).await;
-            }
+            all_came_true(fault).await;
             assert_eq!(act(store).await.expect("undisturbed"), right, "{what}, and once more");
             if !befallen {
                 break;
@@ -309,7 +320,6 @@ async fn a_read_is_right_or_refused_whatever_request_fails() {
     let scene = Scene::new().await;
     let store = scene.calm.store(&scene.log).await;
     wrote(&store, scene.append(Shape::Full)).await;
-    let scene = &scene;
     let reads = [
         Read::log(Query::all()),
         Read::log(Query::all()).backward().limit(2),
@@ -319,10 +329,10 @@ async fn a_read_is_right_or_refused_whatever_request_fails() {
         Read::stream(name("a-1")).backward().limit(1),
         Read::stream(name("missing-1")),
     ];
-    join_all(reads.into_iter().map(|read| async move {
+    // Each with a network of its own.
+    let apart = || Scene { network: Network::new(), ..scene.clone() };
+    at_once(reads.into_iter().map(|read| (read, apart())).map(|(read, scene)| async move {
         let what = format!("{read:?}");
-        // Each read has a network of its own.
-        let scene = Scene { network: Network::new(), ..scene.clone() };
         each_request(&what, &scene, |store| {
             let read = read.clone();
             async move {
@@ -333,7 +343,7 @@ async fn a_read_is_right_or_refused_whatever_request_fails() {
         .await;
     }))
     .await;
-    let others = Scene { network: Network::new(), ..scene.clone() };
+    let others = apart();
     each_request("recall", &others, async |store| Ok(store.recall(name("tests"), name("k")).await?.map(|r| r.appended)))
         .await;
     each_request("checkpoint", &others, async |store| Ok(store.checkpoint(name("c")).await?)).await;
@@ -364,7 +374,7 @@ async fn a_snapshot_is_saved_found_and_deleted_whatever_request_fails() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_log_opens_or_says_why_not_whatever_request_fails() {
-    join_all(Fault::ALL.map(|fault| async move {
+    at_once(Fault::ALL.into_iter().map(|fault| async move {
         for n in 1..=MOST_REQUESTS {
             assert!(n < MOST_REQUESTS, "{fault:?}: no end of requests");
             let (log, network) = (fresh_log(), Network::new());
@@ -372,7 +382,7 @@ async fn a_log_opens_or_says_why_not_whatever_request_fails() {
             let opened = network.try_store(&log).await;
             let befallen = network.befallen() > 0;
             network.reset();
-            tokio::time::sleep(ALL_CAME_TRUE).await;
+            all_came_true(fault).await;
             let identity = network.store(&log).await.capabilities().identity;
             match opened {
                 Ok(store) => assert_eq!(store.capabilities().identity, identity, "{fault:?} at request {n}"),

@@ -23,7 +23,7 @@ pub(crate) enum Fault {
     ServerErrorAfter,
     /// Another transaction has the items.
     Conflict,
-    /// A transaction with the same token is under way.
+    /// A transaction with the same token is under way; what is no transaction meets another.
     InProgress,
     /// `ThrottlingException`.
     Throttled,
@@ -62,9 +62,11 @@ impl Fault {
                 wire::refusal(500, &dynamodb("InternalServerError"), "The request failed, as told", json!({}))
             }
             Self::Conflict if transaction => wire::cancelled(&reasons(request, "TransactionConflict")),
-            Self::Conflict => refused("TransactionConflictException", "Transaction is ongoing for the item"),
-            Self::InProgress => {
+            Self::InProgress if request.operation == "TransactWriteItems" => {
                 refused("TransactionInProgressException", "Transaction is already in progress with this token")
+            }
+            Self::Conflict | Self::InProgress => {
+                refused("TransactionConflictException", "Transaction is ongoing for the item")
             }
             Self::Throttled => wire::refusal(
                 400,

@@ -1,7 +1,7 @@
 //! A log under test, and short words for what is asked of it.
 
 use super::{Network, fresh_name};
-use portolan_dynamodb::DynamoStore;
+use portolan_dynamodb::{DynamoConfig, DynamoStore, OpenError};
 use portolan_kernel::ports::EventStore;
 use portolan_kernel::values::{
     Append, Appended, EventType, IdempotencyKey, InvalidName, Name, NewEvent, Query, Read, Recorded, StreamId,
@@ -17,8 +17,12 @@ impl Network {
         self.try_store(log).await.expect("a store over a network that does no harm")
     }
 
-    pub(crate) async fn try_store(&self, log: &str) -> Result<DynamoStore, portolan_dynamodb::OpenError> {
-        DynamoStore::builder(self.client(), TABLE).log(log).create_if_missing().open().await
+    pub(crate) async fn try_store(&self, log: &str) -> Result<DynamoStore, OpenError> {
+        self.builder(log).open().await
+    }
+
+    pub(crate) fn builder(&self, log: &str) -> DynamoConfig {
+        DynamoStore::builder(self.client(), TABLE).log(log).create_if_missing()
     }
 }
 

@@ -2,8 +2,8 @@
 //! refusal has to be looked at twice.
 
 use crate::error::Fault;
-use crate::group::{Answer, Need, Order};
-use crate::rows::Kept;
+use crate::job::{Answer, Need, Order};
+use crate::keys::Kept;
 use crate::streams::Streams;
 use crate::table::Backoff;
 use crate::{Inner, checkpoints, guard, keys};

@@ -10,13 +10,17 @@ use portolan_kernel::ports::{AppendError, ReadError, SnapshotError, Source};
 #[non_exhaustive]
 pub enum OpenError {
     /// There is no such table.
-    #[error("there is no table {table}; create it (partition key `pk` and sort key `sk`, both strings), or open it with `create_if_missing`")]
+    #[error(
+        "there is no table {table}; create it (partition key `pk` and sort key `sk`, both strings), or open it with `create_if_missing`"
+    )]
     NoTable {
         /// The table.
         table: String,
     },
     /// The table's keys are not those of a log.
-    #[error("table {table} is not made for a log: its keys have to be `pk` (partition) and `sk` (sort), both strings; name another table")]
+    #[error(
+        "table {table} is not made for a log: its keys have to be `pk` (partition) and `sk` (sort), both strings; name another table"
+    )]
     OtherTable {
         /// The table.
         table: String,
@@ -24,7 +28,9 @@ pub enum OpenError {
         source: Source,
     },
     /// The log was written by a newer version of this crate.
-    #[error("log {log} in table {table} has format version {found}, and this program knows versions up to {supported}; use a newer program")]
+    #[error(
+        "log {log} in table {table} has format version {found}, and this program knows versions up to {supported}; use a newer program"
+    )]
     NewerVersion {
         /// The table.
         table: String,

@@ -1,26 +1,22 @@
 //! The plan of a group: several appends as one transaction, each judged on what those before it will have written.
 
-use crate::keys;
+use crate::job::{Answer, Job, Need};
 use crate::pieces::{self, PIECE_BYTES};
-use crate::rows::{Entry, Events, Kept, Part, Record, Row, Token};
-use crate::schema::{POSITION, RECORDED, Space, TOKEN, TTL};
-use crate::table::{Item, Key};
-use crate::tail::{Moment, State};
+use crate::records::Events;
+use crate::request::Request;
+use crate::rows::{Entry, Part, Record, Row, Token};
+use crate::schema::Space;
+use crate::table::Key;
+use crate::tail::State;
 use alloc::sync::Arc;
-use aws_sdk_dynamodb::types::builders::{ConditionCheckBuilder, PutBuilder, UpdateBuilder};
-use aws_sdk_dynamodb::types::{
-    AttributeValue, ConditionCheck, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
-};
+use aws_sdk_dynamodb::types::TransactWriteItem;
 use bytes::Bytes;
 use core::time::Duration;
-use futures::channel::oneshot;
 use portolan_kernel::ports::{AppendError, Limits, StoreId, streams_of};
 use portolan_kernel::values::{
-    Append, Appended, Expected, IdempotencyKey, Move, Name, NewEvent, Position, Recalled, Revision, StreamId, Timestamp,
+    Append, Appended, Expected, Move, Name, NewEvent, Position, Query, Revision, StreamId, Timestamp,
 };
 use std::collections::{BTreeMap, BTreeSet};
-use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::Instant;
 
 /// What DynamoDB takes in one transaction, and how much of its 4 MiB is used.
 const TRANSACTION_ITEMS: usize = 100;
@@ -37,70 +33,6 @@ pub(crate) fn limits() -> Limits {
     (limits.append_events, limits.append_bytes, limits.append_streams) = (1_000, 1_536 << 10, 50);
     (limits.event_bytes, limits.page_events) = (1 << 20, 1_000);
     limits
-}
-
-/// An append, and what is known of it.
-#[derive(Debug)]
-pub(crate) struct Order {
-    pub(crate) append: Arc<Append>,
-    /// It is judged on what was observed later.
-    pub(crate) since: Moment,
-    /// When it is given up for lack of room.
-    pub(crate) until: Instant,
-    /// No event up to here fails its guard, beside `forbidden`.
-    pub(crate) guarded: Option<u64>,
-    /// An event that fails its guard stands here.
-    pub(crate) forbidden: Option<Position>,
-    /// Whether a stream that it expects to be missing is taken to be, where nothing is known of it.
-    pub(crate) guesses: bool,
-    /// Its checkpoint was found elsewhere: there.
-    pub(crate) moved: Option<AppendError>,
-}
-
-/// An order in the queue, and who waits for its answer.
-pub(crate) struct Job {
-    pub(crate) order: Order,
-    pub(crate) answer: oneshot::Sender<Answer>,
-    /// Its place in the queue.
-    pub(crate) _place: (OwnedSemaphorePermit, OwnedSemaphorePermit),
-}
-
-impl Job {
-    /// Answers it. Whoever asked may have stopped waiting (ES-12).
-    pub(crate) fn answer(self, answer: Answer) {
-        let _ = self.answer.send(answer);
-    }
-
-    /// Sends it back to be judged again when more is known.
-    pub(crate) fn again(self, need: Need) {
-        let _ = self.answer.send(Answer::Again(need, Box::new(self.order)));
-    }
-}
-
-/// What comes of a job.
-#[derive(Debug)]
-pub(crate) enum Answer {
-    Done(Appended),
-    /// Something is recorded under its key.
-    Kept(Box<Kept>),
-    /// Refused, unless something is recorded under its key.
-    Refused(AppendError),
-    /// Its checkpoint would go past the frontier, unless it has moved.
-    Beyond(AppendError),
-    Again(Need, Box<Order>),
-}
-
-/// What has to be known before a job is judged.
-#[derive(Debug)]
-pub(crate) enum Need {
-    /// The end of the log, as it is now.
-    End,
-    /// The last revisions of these streams.
-    Heads(Vec<StreamId>),
-    /// Whether the guard holds up to the end of the log.
-    Guard,
-    /// What is recorded under the key.
-    Key,
 }
 
 /// Whether a job joins the group.
@@ -352,8 +284,10 @@ impl Group {
             let last = lasts.entry(event.stream.clone()).or_default();
             let revision = last.map_or(0, |last| last + 1);
             *last = Some(revision);
-            let written = self.written.entry(event.stream.clone()).or_insert_with(|| {
-                Written { first: revision, events: Vec::new(), bytes: 0 }
+            let written = self.written.entry(event.stream.clone()).or_insert_with(|| Written {
+                first: revision,
+                events: Vec::new(),
+                bytes: 0,
             });
             written.events.push((number, at, first + at as u64));
             written.bytes += event_bytes(event);
@@ -384,7 +318,7 @@ impl Group {
 
     /// The request.
     pub(crate) fn seal(self, frame: &Frame<'_>, token: Token) -> Sealed {
-        let mut request = Request { frame, items: Vec::new(), owners: Vec::new() };
+        let mut request = Request::new(frame);
         let end = self.base + self.entries.len() as u64;
         let row = if self.entries.is_empty() {
             if self.guarded {
@@ -396,8 +330,7 @@ impl Group {
             Some(self.put_events(&mut request, token, end))
         };
         for (stream, revision) in &self.checked {
-            let absent = request.check(&frame.space.stream_at(stream, *revision)).condition_expression(ABSENT);
-            request.push_check(absent, Owner::Stream(stream.clone()));
+            request.check_absent(&frame.space.stream_at(stream, *revision), Owner::Stream(stream.clone()));
         }
         for (number, (job, outcome)) in self.jobs.iter().zip(&self.outcomes).enumerate() {
             if let Some(key) = &job.order.append.key {
@@ -475,7 +408,7 @@ impl Group {
 }
 
 /// The first event of the row after a position that matches.
-pub(crate) fn first_match(row: &Row, after: u64, query: &portolan_kernel::values::Query) -> Option<Position> {
+pub(crate) fn first_match(row: &Row, after: u64, query: &Query) -> Option<Position> {
     let entries = row.entries.iter().enumerate().map(|(at, entry)| (row.position(at), entry));
     let found = entries.filter(|(position, _)| *position > after).find(|(_, entry)| query.matches(&entry.names));
     found.and_then(|(position, _)| Position::new(position))
@@ -485,119 +418,5 @@ fn narrow(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
 
-const ABSENT: &str = "attribute_not_exists(pk)";
-
-/// A transaction under construction.
-struct Request<'a> {
-    frame: &'a Frame<'a>,
-    items: Vec<TransactWriteItem>,
-    owners: Vec<Owner>,
-}
-
-impl Request<'_> {
-    fn push(&mut self, item: TransactWriteItem, owner: Owner) {
-        self.items.push(item);
-        self.owners.push(owner);
-    }
-
-    fn put(&self, item: Item) -> PutBuilder {
-        Put::builder().table_name(self.frame.table).set_item(Some(item))
-    }
-
-    fn check(&self, key: &Key) -> ConditionCheckBuilder {
-        ConditionCheck::builder().table_name(self.frame.table).set_key(Some(key.item()))
-    }
-
-    fn push_put(&mut self, put: PutBuilder, owner: Owner) {
-        // Table and item are set, and nothing else is needed.
-        if let Ok(put) = put.build() {
-            self.push(TransactWriteItem::builder().put(put).build(), owner);
-        }
-    }
-
-    fn push_check(&mut self, check: ConditionCheckBuilder, owner: Owner) {
-        // Table, key and condition are set, and nothing else is needed.
-        if let Ok(check) = check.build() {
-            self.push(TransactWriteItem::builder().condition_check(check).build(), owner);
-        }
-    }
-
-    fn put_plain(&mut self, item: Item) {
-        self.push_put(self.put(item), Owner::Nobody);
-    }
-
-    /// A record that must not be there yet.
-    fn put_record(&mut self, key: &Key, sealed: &[u8], position: u64, owner: Owner) {
-        for (number, mut item) in pieces::cut(key, sealed).into_iter().enumerate() {
-            item.insert(POSITION.to_string(), AttributeValue::N(position.to_string()));
-            let put = self.put(item);
-            let put = if number == 0 { put.condition_expression(ABSENT) } else { put };
-            self.push_put(put, owner.clone());
-        }
-    }
-
-    fn move_head(&mut self, from: u64, to: u64) {
-        let update: UpdateBuilder = Update::builder()
-            .table_name(self.frame.table)
-            .set_key(Some(self.frame.space.head().item()))
-            .update_expression("SET p = :n")
-            .condition_expression("p = :p AND i = :i")
-            .expression_attribute_values(":n", AttributeValue::N(to.to_string()))
-            .expression_attribute_values(":p", AttributeValue::N(from.to_string()))
-            .expression_attribute_values(":i", self.identity());
-        // Table, key and expression are set, and nothing else is needed.
-        if let Ok(update) = update.build() {
-            self.push(TransactWriteItem::builder().update(update).build(), Owner::LogHead);
-        }
-    }
-
-    fn check_head(&mut self, at: u64) {
-        let check = self
-            .check(&self.frame.space.head())
-            .condition_expression("p = :p AND i = :i")
-            .expression_attribute_values(":p", AttributeValue::N(at.to_string()))
-            .expression_attribute_values(":i", self.identity());
-        self.push_check(check, Owner::LogHead);
-    }
-
-    fn identity(&self) -> AttributeValue {
-        AttributeValue::B(self.frame.identity.as_bytes().to_vec().into())
-    }
-
-    fn put_key(&mut self, key: &IdempotencyKey, outcome: &Appended, token: Token, at: Timestamp, job: usize) {
-        let item_key = self.frame.space.key(&key.scope, &key.id);
-        let recalled = Recalled::new(outcome.clone().as_repeated(), key.digest);
-        let sealed = Kept { token, recorded_at: at, recalled }.sealed(&item_key);
-        for mut item in pieces::cut(&item_key, &sealed) {
-            item.insert(RECORDED.to_string(), AttributeValue::N(at.as_micros().to_string()));
-            if let Some(retention) = self.frame.retention {
-                item.insert(TTL.to_string(), AttributeValue::N(keys::time_to_live(retention).to_string()));
-            }
-            let put = self.put(item).condition_expression(keys::FREE);
-            let put = put
-                .expression_attribute_values(":e", keys::expired_if_recorded_by(self.frame.retention, at))
-                .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-            self.push_put(put, Owner::Key(job));
-        }
-    }
-
-    fn put_checkpoint(&mut self, checkpoint: &portolan_kernel::values::Checkpoint, job: usize) {
-        let position = match checkpoint.to {
-            Move::Claim => checkpoint.from,
-            Move::At(to) => Some(to),
-            Move::Reset(to) => to,
-        };
-        let key = self.frame.space.checkpoint(&checkpoint.name);
-        let put = self.put(crate::checkpoints::item(&key, position, checkpoint.token));
-        let token = AttributeValue::N(checkpoint.token.0.to_string());
-        let put = put.expression_attribute_values(format!(":{TOKEN}"), token);
-        let put = match checkpoint.from {
-            None => put.condition_expression("attribute_not_exists(p) AND (attribute_not_exists(pk) OR t <= :t)"),
-            Some(from) => put
-                .condition_expression("p = :p AND t <= :t")
-                .expression_attribute_values(":p", AttributeValue::N(from.to_string())),
-        };
-        let put = put.return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        self.push_put(put, Owner::Checkpoint(job));
-    }
-}
+#[cfg(test)]
+mod tests;

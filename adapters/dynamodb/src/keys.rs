@@ -1,15 +1,73 @@
 //! Idempotency keys: one item each (ES-09).
 
+use crate::encoding::{Raw, decode, encode, position};
 use crate::error::{Fault, NotWritten};
-use crate::rows::Kept;
-use crate::table::{Backoff, Key, Table};
-use aws_sdk_dynamodb::types::{
-    AttributeValue, ConditionCheck, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
-};
+use crate::pieces;
+use crate::rows::Token;
+use crate::table::{Backoff, Item, Key, Table};
+use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, ReturnValuesOnConditionCheckFailure, TransactWriteItem};
+use bytes::Bytes;
 use core::time::Duration;
-use portolan_kernel::values::Timestamp;
+use portolan_kernel::ports::Source;
+use portolan_kernel::values::{Appended, Position, Recalled, Revision, StreamId, Timestamp};
+use serde::{Deserialize, Serialize};
 use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::time::Instant;
+
+#[derive(Serialize, Deserialize)]
+struct KeyRow<'a> {
+    token: Token,
+    recorded_at: u64,
+    digest: [u8; 32],
+    note: Raw<'a>,
+    first: Option<u64>,
+    last: Option<u64>,
+    #[serde(borrow)]
+    streams: Vec<(&'a str, Option<u64>)>,
+}
+
+/// What is recorded under an idempotency key.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Kept {
+    /// The transaction that recorded it.
+    pub(crate) token: Token,
+    pub(crate) recorded_at: Timestamp,
+    pub(crate) recalled: Recalled,
+}
+
+impl Kept {
+    pub(crate) fn sealed(&self, key: &Key) -> Vec<u8> {
+        let appended = &self.recalled.appended;
+        let row = KeyRow {
+            token: self.token,
+            recorded_at: self.recorded_at.as_micros(),
+            digest: self.recalled.digest,
+            note: Raw(&appended.note),
+            first: appended.first.map(Position::get),
+            last: appended.last.map(Position::get),
+            streams: appended.streams.iter().map(|(name, last)| (&**name, last.map(Revision::get))).collect(),
+        };
+        pieces::sealed(key, encode(&row))
+    }
+
+    pub(crate) fn decode(key: &Key, item: &Item) -> Result<Self, Fault> {
+        let damaged = || Fault::Damaged(key.place());
+        let bytes = pieces::joined(key, |asked| (asked == key).then_some(item)).ok_or_else(damaged)??;
+        let row: KeyRow<'_> = decode(key, &bytes)?;
+        let at = |number: Option<u64>| number.map_or(Some(None), |number| position(number).map(Some));
+        let stream = |(name, last): &(&str, Option<u64>)| Some((StreamId::new(*name).ok()?, last.map(Revision::new)));
+        let appended = (|| {
+            let streams = row.streams.iter().map(stream).collect::<Option<Vec<_>>>()?;
+            Some(Appended::new(at(row.first)?, at(row.last)?, streams))
+        })();
+        let appended = appended.ok_or_else(damaged)?.with_note(Bytes::copy_from_slice(row.note.0)).as_repeated();
+        Ok(Self {
+            token: row.token,
+            recorded_at: Timestamp::from_micros(row.recorded_at),
+            recalled: Recalled::new(appended, row.digest),
+        })
+    }
+}
 
 /// That nothing is recorded under the key, or only what has expired, deleted or not.
 pub(crate) const FREE: &str = "attribute_not_exists(pk) OR r <= :e";
@@ -61,7 +119,7 @@ pub(crate) async fn look_up(
         .expression_attribute_values(":e", expired_if_recorded_by(retention, now))
         .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
         .build()
-        .map_err(|error| Fault::Refused(portolan_kernel::ports::Source::new(error)))?;
+        .map_err(|error| Fault::Refused(Source::new(error)))?;
     let items = vec![TransactWriteItem::builder().condition_check(check).build()];
     let (until, mut backoff) = (Instant::now() + table.patience, Backoff::default());
     loop {
@@ -80,7 +138,7 @@ pub(crate) async fn look_up(
             };
         }
         if Instant::now() >= until {
-            let source = portolan_kernel::ports::Source::new("the key is busy in other transactions");
+            let source = Source::new("the key is busy in other transactions");
             return Err(Fault::Throttled(source));
         }
         backoff.pause().await;

@@ -3,7 +3,7 @@
 use crate::Inner;
 use crate::error::Fault;
 use crate::read::shown;
-use crate::rows::Events;
+use crate::records::Events;
 use crate::streams::{Records, Streams};
 use alloc::sync::Arc;
 use portolan_kernel::values::{Direction, Page, Position, Read, Recorded, Revision, Start, StreamId};

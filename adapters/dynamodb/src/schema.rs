@@ -184,9 +184,7 @@ async fn create_table(table: &Table) -> Result<(), Fault> {
     let keys = [part(PARTITION, KeyType::Hash).map_err(build)?, part(SORT, KeyType::Range).map_err(build)?];
     let create = || async {
         let create = table.client.create_table().table_name(&table.name).billing_mode(BillingMode::PayPerRequest);
-        let create = create
-            .set_attribute_definitions(Some(attributes.to_vec()))
-            .set_key_schema(Some(keys.to_vec()));
+        let create = create.set_attribute_definitions(Some(attributes.to_vec())).set_key_schema(Some(keys.to_vec()));
         match create.send().await {
             Err(error) if error.as_service_error().is_some_and(|e| e.is_resource_in_use_exception()) => Ok(()),
             answer => answer.map(drop),
@@ -209,7 +207,12 @@ async fn create_table(table: &Table) -> Result<(), Fault> {
         let update = table.client.update_time_to_live().table_name(&table.name);
         match update.time_to_live_specification(ttl.clone()).send().await {
             // Another process was first.
-            Err(error) if error.code() == Some("ValidationException") && error.message().is_some_and(|m| m.contains("enabled")) => Ok(()),
+            Err(error)
+                if error.code() == Some("ValidationException")
+                    && error.message().is_some_and(|m| m.contains("enabled")) =>
+            {
+                Ok(())
+            }
             answer => answer.map(drop),
         }
     };

@@ -1,14 +1,17 @@
 //! Snapshots: records beside the log, keyed by revision.
 
 use crate::Inner;
+use crate::encoding::{Raw, decode, encode, format_number, format_of};
 use crate::error::{Fault, NotWritten};
 use crate::pieces;
-use crate::rows::{decode_snapshot, is_piece, sealed_snapshot};
+use crate::rows::is_piece;
 use crate::schema::{sort, up_to};
 use crate::table::{Backoff, Key, Range};
 use aws_sdk_dynamodb::types::{DeleteRequest, Put, TransactWriteItem, WriteRequest};
+use bytes::Bytes;
 use portolan_kernel::ports::{Snapshot, Source};
-use portolan_kernel::values::{Name, Revision, StreamId};
+use portolan_kernel::values::{Name, Revision, StreamId, Timestamp};
+use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 /// The largest state that is kept: it is written as one transaction, of 4 MiB at most.
@@ -16,6 +19,38 @@ pub(crate) const MAX_STATE_BYTES: u64 = 3 << 20;
 
 /// How often a snapshot is read again that was being overwritten.
 const ATTEMPTS: u32 = 5;
+
+#[derive(Serialize, Deserialize)]
+struct SnapshotRow<'a> {
+    version: u32,
+    format: u8,
+    taken_at: u64,
+    #[serde(borrow)]
+    state: Raw<'a>,
+}
+
+fn sealed_snapshot(key: &Key, snapshot: &Snapshot) -> Vec<u8> {
+    let row = SnapshotRow {
+        version: snapshot.version,
+        format: format_number(snapshot.format),
+        taken_at: snapshot.taken_at.as_micros(),
+        state: Raw(&snapshot.state),
+    };
+    pieces::sealed(key, encode(&row))
+}
+
+fn decode_snapshot(
+    key: &Key,
+    stream: StreamId,
+    kind: Name,
+    revision: Revision,
+    bytes: &[u8],
+) -> Result<Snapshot, Fault> {
+    let row: SnapshotRow<'_> = decode(key, bytes)?;
+    let format = format_of(row.format).ok_or_else(|| Fault::Damaged(key.place()))?;
+    let (state, taken_at) = (Bytes::copy_from_slice(row.state.0), Timestamp::from_micros(row.taken_at));
+    Ok(Snapshot::new(stream, kind, revision, row.version, state, taken_at).with_format(format))
+}
 
 impl Inner {
     pub(crate) async fn load_snapshot(

@@ -2,7 +2,8 @@
 
 use crate::error::Fault;
 use crate::pieces;
-use crate::rows::{Events, is_piece};
+use crate::records::Events;
+use crate::rows::is_piece;
 use crate::schema::{POSITION, Space, sort, up_to};
 use crate::table::{Item, Key, Range, Table};
 use portolan_kernel::values::StreamId;
@@ -39,11 +40,15 @@ impl Streams<'_> {
         let range = Range { partition: self.space.stream(stream), from, to, backward, limit, keys_only: false };
         let answer = self.table.query(&range, None).await?;
         let mut more = answer.next.is_some();
-        let keyed: Vec<(Key, Item)> = answer.items.into_iter().filter_map(|item| Some((Key::of(&item)?, item))).collect();
+        let keyed: Vec<(Key, Item)> =
+            answer.items.into_iter().filter_map(|item| Some((Key::of(&item)?, item))).collect();
         // Further pieces come after their first, or before it when read backward; either may be cut off.
         let mut firsts: Vec<Key> = Vec::new();
         for (key, _) in &keyed {
-            let first = Key { partition: key.partition.clone(), sort: key.sort.split('.').next().unwrap_or_default().to_string() };
+            let first = Key {
+                partition: key.partition.clone(),
+                sort: key.sort.split('.').next().unwrap_or_default().to_string(),
+            };
             if firsts.last() != Some(&first) {
                 firsts.push(first);
             }
@@ -90,10 +95,7 @@ impl Streams<'_> {
     }
 
     /// These records, each by the key of its first item and the revision of its first event.
-    pub(crate) async fn fetch(
-        &self,
-        wanted: Vec<(Key, StreamId, u64, u32)>,
-    ) -> Result<HashMap<Key, Events>, Fault> {
+    pub(crate) async fn fetch(&self, wanted: Vec<(Key, StreamId, u64, u32)>) -> Result<HashMap<Key, Events>, Fault> {
         let keys = wanted.iter().flat_map(|(key, _, _, further)| pieces::keys(key, *further)).collect();
         let found = self.table.batch_get(keys, false).await?;
         let record = |(key, stream, first, _): (Key, StreamId, u64, u32)| {

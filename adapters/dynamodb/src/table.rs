@@ -205,8 +205,7 @@ impl Table {
     /// Deletes or puts items, one by one as far as readers are concerned.
     pub(crate) async fn batch_write(&self, writes: Vec<WriteRequest>) -> Result<(), Fault> {
         for batch in writes.chunks(BATCH_WRITES) {
-            let (mut batch, mut backoff, until) =
-                (batch.to_vec(), Backoff::default(), Instant::now() + self.patience);
+            let (mut batch, mut backoff, until) = (batch.to_vec(), Backoff::default(), Instant::now() + self.patience);
             while !batch.is_empty() {
                 let write = || self.client.batch_write_item().request_items(&self.name, batch.clone()).send();
                 let output = self.patiently(write).await?;

@@ -101,14 +101,8 @@ impl State {
 
 impl Tail {
     pub(crate) fn new(table: Arc<Table>, space: Space, cached_heads: usize) -> Self {
-        let state = State {
-            whole: 0,
-            read: 0,
-            rows: VecDeque::new(),
-            bytes: 0,
-            heads: Heads::new(cached_heads),
-            observed: 0,
-        };
+        let state =
+            State { whole: 0, read: 0, rows: VecDeque::new(), bytes: 0, heads: Heads::new(cached_heads), observed: 0 };
         Self { table, space, state: Mutex::new(state), moments: AtomicU64::new(0), grown: watch::Sender::new(0) }
     }
 
@@ -278,5 +272,28 @@ impl Tail {
         let parts = since.flat_map(|row| &row.parts).filter(|part| part.stream == *stream);
         let last = parts.map(|part| Some(part.last())).max().unwrap_or(None).max(found);
         state.heads.set(stream.clone(), last);
+    }
+}
+
+#[cfg(test)]
+mod for_tests {
+    use super::{Heads, Moment, State, Tail, VecDeque};
+
+    impl State {
+        /// A log that ends here, looked at between the two moments below.
+        pub(crate) fn for_tests(end: u64) -> Self {
+            let (rows, heads) = (VecDeque::new(), Heads::new(100));
+            Self { whole: end, read: end, rows, bytes: 0, heads, observed: 2 }
+        }
+    }
+
+    impl Tail {
+        pub(crate) fn moment_for_tests() -> Moment {
+            Moment(1)
+        }
+
+        pub(crate) fn later_moment_for_tests() -> Moment {
+            Moment(3)
+        }
     }
 }

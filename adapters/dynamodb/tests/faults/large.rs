@@ -94,5 +94,9 @@ async fn the_stated_limits_are_what_is_taken() {
     let twice = Append::new(heavy.events.iter().chain(&heavy.events).cloned());
     assert!(matches!(store.append(twice).await, Err(AppendError::TooLarge { .. })));
     let events = log(&store).await.len();
-    assert_eq!(events, limits.append_streams as usize + limits.append_events as usize + 4, "and nothing of the refused");
+    assert_eq!(
+        events,
+        limits.append_streams as usize + limits.append_events as usize + 4,
+        "and nothing of the refused"
+    );
 }

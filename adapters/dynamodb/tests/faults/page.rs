@@ -24,7 +24,10 @@ async fn use_all(store: &DynamoStore) {
     let guard = Guard::new(Query::of(Item::new().tag(name("blue"))), None);
     wrote(store, Append::new([event("a-2", 4)]).guard(guard.clone())).await;
     wrote(store, Append::default().guard(guard).expect(name("b-1"), Expected::NoStream).key(key("l"))).await;
-    store.append(Append::new([event("a-1", 5)]).expect(name("a-1"), Expected::NoStream).key(key("m"))).await.unwrap_err();
+    store
+        .append(Append::new([event("a-1", 5)]).expect(name("a-1"), Expected::NoStream).key(key("m")))
+        .await
+        .unwrap_err();
     log(store).await;
     all(store, Read::log(Query::of(Item::new().tag(name("red"))))).await;
     all(store, Read::stream(name("a-3"))).await;
@@ -58,7 +61,8 @@ fn needed(network: &Network) -> BTreeSet<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_page_names_the_rights_that_are_used() {
-    let policy = PAGE.split("```json\n").nth(1).and_then(|rest| rest.split("```").next()).expect("the page has a policy");
+    let policy =
+        PAGE.split("```json\n").nth(1).and_then(|rest| rest.split("```").next()).expect("the page has a policy");
     let policy: Value = serde_json::from_str(policy).expect("a policy is JSON");
     let actions = policy["Statement"][0]["Action"].as_array().unwrap();
     let actions: BTreeSet<String> = actions.iter().map(|action| action.as_str().unwrap().to_string()).collect();
@@ -79,6 +83,7 @@ async fn the_page_names_the_rights_that_are_used() {
     let more: BTreeSet<_> = needed(&network).difference(&actions).cloned().collect();
     let sentence = PAGE.split("`create_if_missing` needs").nth(1).expect("the page tells what making the table needs");
     let sentence = sentence.split("\n\n").next().unwrap();
-    let told: BTreeSet<_> = sentence.split('`').filter(|word| word.starts_with("dynamodb:")).map(str::to_string).collect();
+    let told: BTreeSet<_> =
+        sentence.split('`').filter(|word| word.starts_with("dynamodb:")).map(str::to_string).collect();
     assert_eq!(more, told, "what making the table needs besides");
 }

@@ -88,7 +88,8 @@ impl Shown {
     /// Reads the log from here on, and checks it against all that was shown before.
     async fn look(&mut self, store: &dyn EventStore, from_start: bool, acknowledged: u64) {
         let after = self.frontier.filter(|_| !from_start);
-        let (mut next, mut frontier, mut events) = (Some(Read::log_after(Query::all(), after).limit(50)), None, Vec::new());
+        let (mut next, mut frontier, mut events) =
+            (Some(Read::log_after(Query::all(), after).limit(50)), None, Vec::new());
         while let Some(read) = next {
             let page = store.read(read).await.expect("a page");
             if let Some(first) = frontier {
@@ -165,7 +166,8 @@ async fn sixteen_processes_append_at_once_and_no_frontier_is_broken() {
             (shown, looks)
         }
     });
-    let told = tokio::task::spawn_blocking(|| listening.into_iter().map(|thread| thread.join().unwrap()).collect::<Vec<_>>());
+    let told =
+        tokio::task::spawn_blocking(|| listening.into_iter().map(|thread| thread.join().unwrap()).collect::<Vec<_>>());
     let told = told.await.unwrap();
     over.store(true, Ordering::SeqCst);
     let (mut shown, looks) = reader.await.unwrap();

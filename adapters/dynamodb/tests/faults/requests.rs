@@ -6,8 +6,8 @@ use super::support::{Fault, Network, Rule};
 use portolan_dynamodb::{DynamoStore, OpenError};
 use portolan_kernel::ports::{AppendError, EventStore, ReadError, Snapshot, SnapshotError, SnapshotStore};
 use portolan_kernel::values::{
-    Append, Appended, Checkpoint, CheckpointState, Expected, Guard, Item, Move, Position, Query, Read, Recorded, Revision,
-    Timestamp, Token,
+    Append, Appended, Checkpoint, CheckpointState, Expected, Guard, Item, Move, Position, Query, Read, Recorded,
+    Revision, Timestamp, Token,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -67,8 +67,16 @@ impl Scene {
                 .expect(name("a-1"), Expected::Exact(Revision::new(1)))
                 .expect(name("b-1"), Expected::StreamExists)
                 .expect(name("d-1"), Expected::NoStream)
-                .guard(Guard::new(Query::of(Item::new().tag(name("red"))), self.past.last().map(|event| event.position)))
-                .checkpoint(Checkpoint::new(name("c"), self.checkpoint.clone(), Token(1), Move::At(self.past[1].position)))
+                .guard(Guard::new(
+                    Query::of(Item::new().tag(name("red"))),
+                    self.past.last().map(|event| event.position),
+                ))
+                .checkpoint(Checkpoint::new(
+                    name("c"),
+                    self.checkpoint.clone(),
+                    Token(1),
+                    Move::At(self.past[1].position),
+                ))
                 .key(key("k")),
         }
     }
@@ -87,7 +95,11 @@ impl Scene {
         if append.key.is_some() {
             assert!(times <= 1, "{what}: written {times} times under one key");
             let recalled = recalled(&store, "k").await;
-            assert_eq!(recalled.map(|done| done.last), (times == 1).then(|| now.last().map(|event| event.position)), "{what}");
+            assert_eq!(
+                recalled.map(|done| done.last),
+                (times == 1).then(|| now.last().map(|event| event.position)),
+                "{what}"
+            );
         }
         if let Some(checkpoint) = &append.checkpoint
             && let Move::At(to) = checkpoint.to
@@ -344,8 +356,10 @@ async fn a_read_is_right_or_refused_whatever_request_fails() {
     }))
     .await;
     let others = apart();
-    each_request("recall", &others, async |store| Ok(store.recall(name("tests"), name("k")).await?.map(|r| r.appended)))
-        .await;
+    each_request("recall", &others, async |store| {
+        Ok(store.recall(name("tests"), name("k")).await?.map(|r| r.appended))
+    })
+    .await;
     each_request("checkpoint", &others, async |store| Ok(store.checkpoint(name("c")).await?)).await;
 }
 

@@ -161,21 +161,65 @@ const THROTTLED: &[&str] = &[
     "ReplicatedWriteConflictException",
 ];
 
+/// Codes of answers that leave open whether it was carried out.
+const OPEN: &[&str] =
+    &["InternalServerError", "InternalFailure", "ServiceUnavailable", "TransactionInProgressException"];
+
+/// The SDK's error under one line of text: what DynamoDB said, or else what the SDK met.
+#[derive(Debug)]
+struct Told {
+    text: String,
+    error: Box<dyn Error + Send + Sync>,
+}
+
+impl Told {
+    fn new<E, R>(error: SdkError<E, R>) -> Self
+    where
+        E: ProvideErrorMetadata + Error + Send + Sync + 'static,
+        R: core::fmt::Debug + Send + Sync + 'static,
+    {
+        let text = match (error.code(), error.message()) {
+            (Some(code), Some(message)) => format!("{code}: {message}"),
+            (Some(code), None) => code.to_string(),
+            _ => {
+                let (mut text, mut source) = (error.to_string(), error.source());
+                while let Some(error) = source {
+                    text = format!("{text}: {error}");
+                    source = error.source();
+                }
+                text
+            }
+        };
+        Self { text, error: Box::new(error) }
+    }
+}
+
+impl core::fmt::Display for Told {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl Error for Told {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&*self.error)
+    }
+}
+
 /// What the failure of one request says.
 pub(crate) fn fault<E, R>(error: SdkError<E, R>) -> Fault
 where
     E: ProvideErrorMetadata + Error + Send + Sync + 'static,
     R: core::fmt::Debug + Send + Sync + 'static,
 {
-    let told = |error: SdkError<E, R>| Source::new(aws_sdk_dynamodb::error::DisplayErrorContext(error).to_string());
+    let told = |error: SdkError<E, R>| Source::new(Told::new(error));
     match &error {
         SdkError::ConstructionFailure(_) => Fault::Refused(told(error)),
         SdkError::ServiceError(context) => match context.err().code() {
             Some(code) if THROTTLED.contains(&code) => Fault::Throttled(told(error)),
             Some("ResourceNotFoundException") => Fault::NoTable(told(error)),
-            Some("InternalServerError" | "InternalFailure" | "ServiceUnavailable") | None => {
-                Fault::NoAnswer(told(error))
-            }
+            Some(code) if OPEN.contains(&code) => Fault::NoAnswer(told(error)),
+            None => Fault::NoAnswer(told(error)),
             Some(_) => Fault::Refused(told(error)),
         },
         _ => Fault::NoAnswer(told(error)),
@@ -199,7 +243,7 @@ mod tests {
         for code in THROTTLED {
             assert!(matches!(service_error(Some(code)), Fault::Throttled(_)), "{code}");
         }
-        for code in [Some("InternalServerError"), Some("ServiceUnavailable"), None] {
+        for code in OPEN.iter().map(|code| Some(*code)).chain([None]) {
             assert!(matches!(service_error(code), Fault::NoAnswer(_)), "{code:?}");
         }
         assert!(matches!(service_error(Some("ResourceNotFoundException")), Fault::NoTable(_)));

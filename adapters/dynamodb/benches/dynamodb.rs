@@ -76,9 +76,9 @@ async fn row(options: &Options, in_flight: u64) -> Result<(), Failure> {
     latencies.sort_unstable();
     let at = |percent: usize| latencies[(latencies.len() - 1) * percent / 100].as_secs_f64() * 1e3;
     let appends = latencies.len() as f64;
-    let (requests, units) = (network.requests().len() as f64 / appends, network.capacity().total / appends);
+    let (requests, units) = (network.requests().len() as f64 / appends, network.capacity().writes / appends);
     let (rate, p50, p99) = (appends / took, at(50), at(99));
-    say(&format!("| {in_flight:>9} | {rate:>9.0} | {p50:>6.1} | {p99:>6.1} | {requests:>17.2} | {units:>14.2} |"));
+    say(&format!("| {in_flight:>9} | {rate:>9.0} | {p50:>6.1} | {p99:>6.1} | {requests:>17.2} | {units:>10.2} |"));
     Ok(())
 }
 
@@ -86,8 +86,8 @@ fn main() -> Result<(), Failure> {
     let options = Options::parse();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     say(&format!("Answers come {} ms late.\n", options.latency));
-    say("| in flight | appends/s | p50 ms | p99 ms | requests/append | units/append |");
-    say("|----------:|----------:|-------:|-------:|------------------:|---------------:|");
+    say("| in flight | appends/s | p50 ms | p99 ms | requests/append | WCU/append |");
+    say("|----------:|----------:|-------:|-------:|------------------:|-----------:|");
     runtime.block_on(async {
         for in_flight in &options.in_flight {
             row(&options, *in_flight).await?;

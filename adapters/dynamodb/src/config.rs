@@ -14,7 +14,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 #[must_use = "nothing is opened before `open` is called"]
 pub struct DynamoConfig {
     pub(crate) client: Option<Client>,
-    #[cfg_attr(not(feature = "aws-config"), allow(dead_code, reason = "only `connect` takes one"))]
+    #[cfg_attr(not(feature = "connect"), allow(dead_code, reason = "only `connect` takes one"))]
     pub(crate) endpoint: Option<String>,
     pub(crate) table: String,
     pub(crate) log: String,
@@ -97,7 +97,7 @@ impl DynamoConfig {
 
     /// Another endpoint than the region's, such as an emulator's. Where the environment names no credentials or region,
     /// there are some that an emulator takes. Only for what [`DynamoStore::connect`] gave: a client has its endpoint.
-    #[cfg(feature = "aws-config")]
+    #[cfg(feature = "connect")]
     pub fn endpoint(self, url: impl Into<String>) -> Self {
         Self { endpoint: Some(url.into()), ..self }
     }
@@ -126,29 +126,6 @@ impl fmt::Debug for DynamoConfig {
             .field("busy_timeout", &self.busy_timeout)
             .finish_non_exhaustive()
     }
-}
-
-/// A client as the environment configures it.
-#[cfg(feature = "aws-config")]
-pub(crate) async fn connect(endpoint: Option<String>) -> Client {
-    use aws_config::BehaviorVersion;
-    use aws_sdk_dynamodb::config::{Credentials, ProvideCredentials, Region};
-    let Some(url) = endpoint else {
-        return Client::new(&aws_config::defaults(BehaviorVersion::latest()).load().await);
-    };
-    let loaded = aws_config::defaults(BehaviorVersion::latest()).endpoint_url(url).load().await;
-    let mut config = aws_sdk_dynamodb::config::Builder::from(&loaded);
-    if loaded.region().is_none() {
-        config = config.region(Region::from_static("us-east-1"));
-    }
-    let has_credentials = match loaded.credentials_provider() {
-        Some(provider) => provider.provide_credentials().await.is_ok(),
-        None => false,
-    };
-    if !has_credentials {
-        config = config.credentials_provider(Credentials::new("emulator", "emulator", None, None, "emulator"));
-    }
-    Client::from_conf(config.build())
 }
 
 struct SystemClock;

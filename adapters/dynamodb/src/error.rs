@@ -41,6 +41,17 @@ pub enum OpenError {
         /// The newest version that this program knows.
         supported: u64,
     },
+    /// The feature `aws-config` is missing for what was asked.
+    #[error(
+        "table {table} cannot be reached: this program was built without `aws-config` of portolan-dynamodb (`dynamodb` of \
+         portolan), so it needs an endpoint that begins with `http://`, and not {endpoint:?}"
+    )]
+    NoConfiguration {
+        /// The table.
+        table: String,
+        /// The endpoint, if one was named.
+        endpoint: Option<String>,
+    },
     /// The log's name is no name, or too long for DynamoDB's keys.
     #[error("{log:?} cannot name a log: {why}")]
     LogName {

@@ -144,6 +144,8 @@ mod append;
 mod changed;
 mod checkpoints;
 mod config;
+#[cfg(feature = "connect")]
+mod connect;
 mod encoding;
 mod error;
 mod group;
@@ -210,7 +212,10 @@ impl DynamoStore {
 
     /// Settings to open a log of this table with, by a client as the environment configures it: region, credentials,
     /// TLS.
-    #[cfg(feature = "aws-config")]
+    ///
+    /// Without the feature `aws-config` there is none of that but credentials and region in the usual variables, and an
+    /// [`endpoint`](DynamoConfig::endpoint) over plain HTTP has to be named.
+    #[cfg(feature = "connect")]
     pub fn connect(table: impl Into<String>) -> DynamoConfig {
         DynamoConfig::new(None, table.into())
     }
@@ -219,10 +224,10 @@ impl DynamoStore {
         let space = Space::new(&config.log)?;
         let client = match config.client {
             Some(client) => client,
-            #[cfg(feature = "aws-config")]
-            None => config::connect(config.endpoint).await,
-            #[cfg(not(feature = "aws-config"))]
-            None => unreachable!("without the feature `aws-config` every configuration begins with a client"),
+            #[cfg(feature = "connect")]
+            None => connect::client(&config.table, config.endpoint).await?,
+            #[cfg(not(feature = "connect"))]
+            None => unreachable!("without the feature `connect` every configuration begins with a client"),
         };
         let (name, request_timeout, patience) = (config.table, config.request_timeout, config.busy_timeout);
         let table = Arc::new(Table { client, name, request_timeout, patience });

@@ -110,6 +110,13 @@ impl Bank {
         Self { child, address }
     }
 
+    /// What a bank says that does not start with these arguments.
+    pub(crate) fn refused(arguments: &[&str]) -> String {
+        let ended = Command::new(binary()).args(arguments).output().expect("the bank starts");
+        assert!(!ended.status.success(), "it ends with an error");
+        String::from_utf8(ended.stderr).expect("in UTF-8")
+    }
+
     /// SIGKILL, and the end of it.
     pub(crate) fn kill(mut self) {
         self.child.kill().expect("it can be killed");

@@ -87,3 +87,88 @@ async fn the_page_names_the_rights_that_are_used() {
         sentence.split('`').filter(|word| word.starts_with("dynamodb:")).map(str::to_string).collect();
     assert_eq!(more, told, "what making the table needs besides");
 }
+
+/// A store of a process that has run for a while: all that was written is known to it.
+struct Bill {
+    network: Network,
+    store: DynamoStore,
+    rows: Vec<String>,
+}
+
+impl Bill {
+    /// What the action consumes, in units, and how many requests it makes; a line of the page's table.
+    async fn measure(&mut self, what: &str, act: impl AsyncFnOnce(&DynamoStore)) {
+        self.network.reset();
+        act(&self.store).await;
+        let requests = self.network.requests();
+        let (writes, reads) = (self.network.capacity().writes, self.network.capacity().reads);
+        self.rows.push(format!("| {what} | {} | {writes} | {reads} |", requests.len()));
+    }
+}
+
+fn small(stream: &str, number: u64) -> NewEvent {
+    let mut event = event(stream, number);
+    event.payload = format!("{{\"amount\":{number:0200}}}").into();
+    event
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_tells_what_each_action_costs() {
+    let (network, log_name) = (Network::new(), fresh_log());
+    let store = network.store(&log_name).await;
+    let mut bill = Bill { network, store, rows: Vec::new() };
+    wrote(&bill.store, Append::new([small("a-1", 0)])).await;
+    let exact = |revision| Expected::Exact(Revision::new(revision));
+    bill.measure("append one event", async |store| drop(wrote(store, Append::new([small("a-1", 1)])).await)).await;
+    bill.measure("the same, under a key", async |store| {
+        wrote(store, Append::new([small("a-1", 2)]).expect(name("a-1"), exact(1)).key(key("k"))).await;
+    })
+    .await;
+    bill.measure("the same, repeated", async |store| {
+        wrote(store, Append::new([small("a-1", 2)]).expect(name("a-1"), exact(1)).key(key("k"))).await;
+    })
+    .await;
+    bill.measure("append one event with two tags", async |store| {
+        wrote(store, Append::new([small("a-1", 3).with_tags([name("red"), name("blue")])])).await;
+    })
+    .await;
+    bill.measure("append 10 events to one stream", async |store| {
+        wrote(store, Append::new((0..10).map(|n| small("a-1", n)))).await;
+    })
+    .await;
+    bill.measure("append 10 events to 10 streams of one category", async |store| {
+        wrote(store, Append::new((0..10).map(|n| small(&format!("b-{n}"), n)))).await;
+    })
+    .await;
+    bill.measure("append one event that another stream allows", async |store| {
+        wrote(store, Append::new([small("a-1", 4)]).expect(name("b-1"), exact(0))).await;
+    })
+    .await;
+    bill.measure("a conflict", async |store| {
+        store.append(Append::new([small("a-1", 5)]).expect(name("a-1"), exact(0))).await.unwrap_err();
+    })
+    .await;
+    bill.measure("read a stream of 15 events", async |store| {
+        assert_eq!(all(store, Read::stream(name("a-1"))).await.len(), 15);
+    })
+    .await;
+    bill.measure("read its last event", async |store| {
+        store.read(Read::stream(name("a-1")).backward().limit(1)).await.unwrap();
+    })
+    .await;
+    let end = log(&bill.store).await.last().map(|event| event.position);
+    bill.measure("look for new events where there are none", async |store| {
+        store.read(Read::log_after(Query::all(), end)).await.unwrap();
+    })
+    .await;
+    bill.measure("read a log of 25 events", async |store| assert_eq!(log(store).await.len(), 25)).await;
+    bill.measure("find one of them by its tag", async |store| {
+        let red = Query::of(Item::new().tag(name("red")));
+        assert_eq!(all(store, Read::log(red)).await.len(), 1);
+    })
+    .await;
+    let network = bill.network.clone();
+    bill.measure("open the log in another process", async |_| drop(network.store(&log_name).await)).await;
+    let missing: Vec<_> = bill.rows.iter().filter(|row| !PAGE.contains(&***row)).collect();
+    assert!(missing.is_empty(), "the page's table says otherwise; these are its lines now: {missing:#?}");
+}

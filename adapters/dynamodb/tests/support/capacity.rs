@@ -13,17 +13,22 @@ use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::context::BeforeSerializationInterceptorContextMut;
 use serde_json::Value;
 
-/// Capacity units, in write requests and in read requests.
+/// Capacity units of writes and of reads.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(crate) struct Capacity {
-    pub(crate) total: f64,
+    pub(crate) writes: f64,
+    pub(crate) reads: f64,
 }
 
 impl Capacity {
     /// Adds what an answer says: one `ConsumedCapacity`, or a list of one a table.
-    pub(super) fn add(&mut self, consumed: &Value) {
+    pub(super) fn add(&mut self, operation: &str, consumed: &Value) {
         let tables = consumed.as_array().map_or_else(|| std::slice::from_ref(consumed), Vec::as_slice);
-        self.total += tables.iter().filter_map(|table| table["CapacityUnits"].as_f64()).sum::<f64>();
+        let units = tables.iter().filter_map(|table| table["CapacityUnits"].as_f64()).sum::<f64>();
+        match operation {
+            "BatchGetItem" | "GetItem" | "Query" | "Scan" | "TransactGetItems" => self.reads += units,
+            _ => self.writes += units,
+        }
     }
 }
 

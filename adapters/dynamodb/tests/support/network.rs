@@ -145,8 +145,9 @@ impl Network {
         request: HttpRequest,
         asked: Request,
     ) -> Result<HttpResponse, ConnectorError> {
+        let operation = asked.operation.clone();
         let (answer, body) = wire::read(self.visibility.clone().through(to, request, asked).await?).await?;
-        self.state().capacity.add(&body["ConsumedCapacity"]);
+        self.state().capacity.add(&operation, &body["ConsumedCapacity"]);
         Ok(answer)
     }
 }

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+mod glimpses;
 mod item_by_item;
 mod large;
 mod network;

@@ -9,6 +9,7 @@ mod large;
 mod network;
 mod page;
 mod processes;
+mod reads;
 mod requests;
 #[path = "../support/mod.rs"]
 mod support;

@@ -1,42 +1,41 @@
 //! A fault at every request: whatever a single request does, an append is all or nothing, its error says which, and a
-//! repetition with its key settles it. A read is right or refused.
+//! repetition with its key settles it.
 
 use super::support::log::{all, event, fresh_log, key, log, name, recalled, wrote};
 use super::support::{Fault, Network, Rule};
-use portolan_dynamodb::{DynamoStore, OpenError};
-use portolan_kernel::ports::{AppendError, EventStore, ReadError, Snapshot, SnapshotError, SnapshotStore};
+use portolan_kernel::ports::{AppendError, EventStore, ReadError};
 use portolan_kernel::values::{
     Append, Appended, Checkpoint, CheckpointState, Expected, Guard, Item, Move, Position, Query, Read, Recorded,
-    Revision, Timestamp, Token,
+    Revision, Token,
 };
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
 
 /// Waits until what was still on its way has come true.
-async fn all_came_true(fault: Fault) {
+pub(super) async fn all_came_true(fault: Fault) {
     if let Fault::Late(delay) = fault {
         tokio::time::sleep(delay * 4).await;
     }
 }
 
 /// An append of this many requests would be no append any more.
-const MOST_REQUESTS: usize = 60;
+pub(super) const MOST_REQUESTS: usize = 60;
 
 /// A log with a past, and a network to it that is about to fail.
 #[derive(Clone)]
-struct Scene {
-    log: String,
+pub(super) struct Scene {
+    pub(super) log: String,
     /// Does no harm.
-    calm: Network,
-    network: Network,
+    pub(super) calm: Network,
+    pub(super) network: Network,
     past: Vec<Arc<Recorded>>,
     checkpoint: CheckpointState,
 }
 
 /// How an append is asked for.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Shape {
+pub(super) enum Shape {
     /// One event, on no condition.
     Plain,
     /// One event, under a key.
@@ -46,7 +45,12 @@ enum Shape {
 }
 
 impl Scene {
-    async fn new() -> Self {
+    /// The same log, over a network of its own.
+    pub(super) fn apart(&self) -> Self {
+        Self { network: Network::new(), ..self.clone() }
+    }
+
+    pub(super) async fn new() -> Self {
         let (log, calm) = (fresh_log(), Network::new());
         let store = calm.store(&log).await;
         wrote(&store, Append::new([event("a-1", 1), event("b-1", 2)])).await;
@@ -58,7 +62,7 @@ impl Scene {
         Self { log, calm, network: Network::new(), past, checkpoint }
     }
 
-    fn append(&self, shape: Shape) -> Append {
+    pub(super) fn append(&self, shape: Shape) -> Append {
         let tagged = event("d-1", 12).with_tags([name("red"), name("blue")]);
         match shape {
             Shape::Plain => Append::new([event("a-1", 10)]),
@@ -163,7 +167,7 @@ async fn fail_one(shape: Shape, fault: Fault, n: usize, warm: bool) -> bool {
 }
 
 /// Does all of this at once, each as a task.
-async fn at_once<F: Future<Output = ()> + Send + 'static>(tasks: impl Iterator<Item = F>) {
+pub(super) async fn at_once<F: Future<Output = ()> + Send + 'static>(tasks: impl Iterator<Item = F>) {
     let mut tasks: JoinSet<()> = tasks.collect();
     while let Some(done) = tasks.join_next().await {
         done.unwrap();
@@ -266,147 +270,6 @@ async fn an_outage_ends_appends_with_an_error_and_is_survived() {
         let settled = store.append(append.clone()).await.unwrap_or_else(|error| panic!("{what}, over: {error:?}"));
         assert_eq!(settled.repeated, times == 1, "{what}");
         assert_eq!(scene.written(&append, &what).await.len(), 1, "{what}: after its repetition");
-    }))
-    .await;
-}
-
-/// Lets each request of an action fail in turn: it comes to the same, or is refused as busy; and undisturbed it comes to
-/// the same again.
-async fn each_request<T, F>(what: &str, scene: &Scene, act: impl Fn(DynamoStore) -> F)
-where
-    T: PartialEq + std::fmt::Debug,
-    F: Future<Output = Result<T, Refused>>,
-{
-    let right = act(scene.calm.store(&scene.log).await).await.expect("undisturbed");
-    for fault in Fault::ALL {
-        for n in 1..=MOST_REQUESTS {
-            assert!(n < MOST_REQUESTS, "{what}, {fault:?}: no end of requests");
-            let what = format!("{what}, {fault:?} at request {n}");
-            let store = scene.network.store(&scene.log).await;
-            scene.network.reset();
-            scene.network.inject(Rule::new(fault).nth(n));
-            let outcome = act(store.clone()).await;
-            let befallen = scene.network.befallen() > 0;
-            scene.network.reset();
-            match outcome {
-                Ok(outcome) => assert_eq!(outcome, right, "{what}"),
-                Err(Refused::Busy) => {}
-                Err(Refused::Otherwise(why)) => panic!("{what}: {why}"),
-            }
-            all_came_true(fault).await;
-            assert_eq!(act(store).await.expect("undisturbed"), right, "{what}, and once more");
-            if !befallen {
-                break;
-            }
-        }
-    }
-}
-
-/// Why a read or a snapshot's action was not answered.
-#[derive(Debug)]
-enum Refused {
-    Busy,
-    Otherwise(String),
-}
-
-impl From<ReadError> for Refused {
-    fn from(error: ReadError) -> Self {
-        match error {
-            ReadError::Busy(_) => Self::Busy,
-            other => Self::Otherwise(format!("{other:?}")),
-        }
-    }
-}
-
-impl From<SnapshotError> for Refused {
-    fn from(error: SnapshotError) -> Self {
-        match error {
-            SnapshotError::Busy(_) => Self::Busy,
-            other => Self::Otherwise(format!("{other:?}")),
-        }
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_read_is_right_or_refused_whatever_request_fails() {
-    let scene = Scene::new().await;
-    let store = scene.calm.store(&scene.log).await;
-    wrote(&store, scene.append(Shape::Full)).await;
-    let reads = [
-        Read::log(Query::all()),
-        Read::log(Query::all()).backward().limit(2),
-        Read::log(Query::of(Item::new().tag(name("red")))),
-        Read::log(Query::of(Item::new().category(name("a")))),
-        Read::stream(name("a-1")),
-        Read::stream(name("a-1")).backward().limit(1),
-        Read::stream(name("missing-1")),
-    ];
-    // Each with a network of its own.
-    let apart = || Scene { network: Network::new(), ..scene.clone() };
-    at_once(reads.into_iter().map(|read| (read, apart())).map(|(read, scene)| async move {
-        let what = format!("{read:?}");
-        each_request(&what, &scene, |store| {
-            let read = read.clone();
-            async move {
-                let page = store.read(read).await?;
-                Ok((page.events, page.revision, page.next.is_some()))
-            }
-        })
-        .await;
-    }))
-    .await;
-    let others = apart();
-    each_request("recall", &others, async |store| {
-        Ok(store.recall(name("tests"), name("k")).await?.map(|r| r.appended))
-    })
-    .await;
-    each_request("checkpoint", &others, async |store| Ok(store.checkpoint(name("c")).await?)).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_snapshot_is_saved_found_and_deleted_whatever_request_fails() {
-    let scene = Scene::new().await;
-    let state = vec![7; 900_000]; // more than one item holds
-    let snapshot = |revision| {
-        let at = Timestamp::from_micros(1);
-        Snapshot::new(name("a-1"), name("balance"), Revision::new(revision), 1, state.clone(), at)
-    };
-    let (first, second) = (&snapshot(0), &snapshot(1));
-    each_request("save and load", &scene, async |store| {
-        store.save(first.clone()).await?;
-        store.save(second.clone()).await?;
-        Ok(store.load(name("a-1"), name("balance"), None).await?)
-    })
-    .await;
-    each_request("delete and load", &scene, async |store| {
-        store.delete(name("a-1"), name("balance"), Some(Revision::new(1))).await?;
-        let left = store.load(name("a-1"), name("balance"), None).await?;
-        Ok((left, store.load(name("a-1"), name("balance"), Some(Revision::new(0))).await?))
-    })
-    .await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_log_opens_or_says_why_not_whatever_request_fails() {
-    at_once(Fault::ALL.into_iter().map(|fault| async move {
-        for n in 1..=MOST_REQUESTS {
-            assert!(n < MOST_REQUESTS, "{fault:?}: no end of requests");
-            let (log, network) = (fresh_log(), Network::new());
-            network.inject(Rule::new(fault).nth(n));
-            let opened = network.try_store(&log).await;
-            let befallen = network.befallen() > 0;
-            network.reset();
-            all_came_true(fault).await;
-            let identity = network.store(&log).await.capabilities().identity;
-            match opened {
-                Ok(store) => assert_eq!(store.capabilities().identity, identity, "{fault:?} at request {n}"),
-                Err(OpenError::Busy { .. }) => {}
-                Err(other) => panic!("{fault:?} at request {n}: {other:?}"),
-            }
-            if !befallen {
-                break;
-            }
-        }
     }))
     .await;
 }

@@ -242,6 +242,12 @@ struct Flags {
     /// Where to store; what is in memory is gone when the bank stops
     #[arg(long, value_enum, default_value_t = Store::Sqlite)]
     store: Store,
+    /// The DynamoDB table that holds everything; it is made where there is none
+    #[arg(long, value_name = "NAME", default_value = "bank")]
+    table: String,
+    /// Where DynamoDB is, such as an emulator; without it the environment says so
+    #[arg(long, value_name = "URL")]
+    endpoint: Option<String>,
     /// Let callers append events directly, past all decisions
     #[arg(long)]
     raw_appends: bool,
@@ -251,6 +257,7 @@ struct Flags {
 enum Store {
     Memory,
     Sqlite,
+    Dynamodb,
 }
 
 #[tokio::main]
@@ -268,10 +275,30 @@ async fn bank(storage: impl Into<Storage>, runtime: Runtime) -> Result<Applicati
     Application::builder(storage, runtime).aggregate::<Account>().query(look_up).build().await
 }
 
+#[cfg(feature = "dynamodb-plain")]
+async fn dynamodb(flags: &Flags) -> Result<Storage, Box<dyn Error>> {
+    let mut store = DynamoStore::connect(&flags.table).create_if_missing();
+    if let Some(url) = &flags.endpoint {
+        store = store.endpoint(url);
+    }
+    Ok(store.open().await?.into())
+}
+
+#[cfg(not(feature = "dynamodb-plain"))]
+async fn dynamodb(Flags { table, endpoint, .. }: &Flags) -> Result<Storage, Box<dyn Error>> {
+    let endpoint = endpoint.iter().map(|url| format!(" --endpoint {url}")).collect::<String>();
+    Err(format!(
+        "it was built without DynamoDB, which is a feature: `cargo run --example bank --features dynamodb -- --store \
+         dynamodb --table {table}{endpoint}` builds it in"
+    )
+    .into())
+}
+
 async fn run(flags: Flags) -> Result<(), Box<dyn Error>> {
     let storage: Storage = match flags.store {
         Store::Memory => MemoryStore::new().into(),
         Store::Sqlite => SqliteStore::open(&flags.data).await?.into(),
+        Store::Dynamodb => dynamodb(&flags).await?,
     };
     let bank = bank(storage, Runtime::tokio()).await?;
     let server = HttpServer::new(bank.ports()).with_raw_appends(flags.raw_appends).bind(flags.listen).await?;
@@ -397,6 +424,16 @@ mod tests {
         ];
         let codes = others.map(|refused| refused.code());
         assert_eq!(codes, ["already-open", "not-open", "closed", "balance-too-large", "not-empty"]);
+    }
+
+    #[cfg(not(feature = "dynamodb-plain"))]
+    #[tokio::test]
+    async fn without_dynamodb_it_says_how_to_get_it() {
+        let flags = Flags::parse_from(["bank", "--store", "dynamodb", "--endpoint", "http://127.0.0.1:8000"]);
+        let said = run(flags).await.expect_err("it is not built in").to_string();
+        let command =
+            "cargo run --example bank --features dynamodb -- --store dynamodb --table bank --endpoint http://";
+        assert!(said.contains(command), "{said}");
     }
 
     #[tokio::test]

@@ -31,11 +31,12 @@ pub mod prelude {
     };
     pub use portolan_kernel::values::{InvalidName, Metadata, Name, Position, Query, Revision, StreamId, Tag};
 
-    #[cfg(feature = "macros")]
-    pub use portolan_kernel::{domain::JsonSchema, drivers::Query};
-
+    #[cfg(feature = "dynamodb-plain")]
+    pub use portolan_dynamodb::DynamoStore;
     #[cfg(feature = "http")]
     pub use portolan_http::{HttpClient, HttpServer, shutdown_signal};
+    #[cfg(feature = "macros")]
+    pub use portolan_kernel::{domain::JsonSchema, drivers::Query};
     #[cfg(feature = "memory")]
     pub use portolan_memory::MemoryStore;
     #[cfg(feature = "sqlite")]
@@ -46,6 +47,8 @@ pub mod prelude {
     pub use portolan_tracing::Tracing;
 }
 
+#[cfg(feature = "dynamodb-plain")]
+pub use portolan_dynamodb as dynamodb;
 #[cfg(feature = "http")]
 pub use portolan_http as http;
 #[cfg(feature = "memory")]

@@ -199,7 +199,10 @@ fn is_test(name: &str, sources: &BTreeMap<PathBuf, String>) -> bool {
     sources.iter().any(|(path, text)| {
         text.match_indices(&format!("fn {name}(")).any(|(at, _)| {
             let before = &text[..at];
-            before.rsplit("}\n").next().is_some_and(|between| between.contains("#[test]") || between.contains("::test"))
+            before
+                .rsplit("}\n")
+                .next()
+                .is_some_and(|between| ["#[test]", "::test", "#[rstest]"].iter().any(|mark| between.contains(mark)))
         }) || is_law(path) && words(text).contains(name)
     })
 }

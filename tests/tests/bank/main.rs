@@ -1,20 +1,15 @@
-//! The bank, attacked as it runs: real processes, real HTTP, real SIGKILL, one SQLite file.
+//! The bank, attacked as it runs: real processes, real HTTP, real SIGKILL, on one SQLite file and on one DynamoDB table.
 
 mod process;
 
-use process::{Bank, Client};
+use process::{Bank, Client, Place};
+use rstest::rstest;
 use serde_json::{Value, json};
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::Duration;
-use tempfile::TempDir;
-
-fn place() -> (TempDir, std::path::PathBuf) {
-    let dir = tempfile::tempdir().expect("a temporary folder");
-    let data = dir.path().join("bank.db");
-    (dir, data)
-}
 
 /// What the events say the balance is; it is never below zero on the way.
 fn fold(events: &[Value]) -> u64 {
@@ -29,10 +24,11 @@ fn fold(events: &[Value]) -> u64 {
     })
 }
 
-#[test]
-fn a_life_of_an_account_survives_sigkill() {
-    let (_dir, data) = place();
-    let bank = Bank::start(&data, &[]);
+#[rstest]
+#[case::sqlite(Place::sqlite())]
+#[case::dynamodb(Place::dynamodb())]
+fn a_life_of_an_account_survives_sigkill(#[case] place: Place) {
+    let bank = Bank::start(&place, &[]);
     let client = bank.client();
     let opened = client.open("ann");
     assert_eq!(opened.body["stream"], "account-ann");
@@ -52,7 +48,7 @@ fn a_life_of_an_account_survives_sigkill() {
     let events = client.events("account-ann");
     bank.kill();
 
-    let bank = Bank::start(&data, &[]);
+    let bank = Bank::start(&place, &[]);
     let client = bank.client();
     assert_eq!(client.account("ann"), before);
     assert_eq!(client.events("account-ann"), events);
@@ -65,10 +61,11 @@ fn a_life_of_an_account_survives_sigkill() {
     assert_eq!(client.account("ann"), before);
 }
 
-#[test]
-fn live_events_resume_after_the_last_one_seen() {
-    let (_dir, data) = place();
-    let bank = Bank::start(&data, &[]);
+#[rstest]
+#[case::sqlite(Place::sqlite())]
+#[case::dynamodb(Place::dynamodb())]
+fn live_events_resume_after_the_last_one_seen(#[case] place: Place) {
+    let bank = Bank::start(&place, &[]);
     let client = bank.client();
     client.open("ann");
     let second = client.done("deposit", None, &json!({"account_id": "ann", "amount": 1}));
@@ -83,10 +80,11 @@ fn live_events_resume_after_the_last_one_seen() {
     assert!(next.contains(r#""amount":3"#), "the one that came live: {next}");
 }
 
-#[test]
-fn one_key_runs_once_for_64_callers_and_after_a_restart() {
-    let (_dir, data) = place();
-    let bank = Bank::start(&data, &[]);
+#[rstest]
+#[case::sqlite(Place::sqlite())]
+#[case::dynamodb(Place::dynamodb())]
+fn one_key_runs_once_for_64_callers_and_after_a_restart(#[case] place: Place) {
+    let bank = Bank::start(&place, &[]);
     bank.client().open("ann");
     let deposit = json!({"account_id": "ann", "amount": 5});
     let receipts: Vec<_> = std::thread::scope(|scope| {
@@ -103,40 +101,69 @@ fn one_key_runs_once_for_64_callers_and_after_a_restart() {
     assert!(receipts.iter().all(|receipt| receipt["position"] == receipts[0]["position"]));
     bank.kill();
 
-    let bank = Bank::start(&data, &[]);
+    let bank = Bank::start(&place, &[]);
     assert_eq!(bank.client().done("deposit", Some("same"), &deposit).body["repeated"], true);
     assert_eq!(bank.client().account("ann")["balance"], 5);
 }
 
-/// Moves money on one account from many threads until told to stop; every acknowledged event id is kept.
-fn traffic(clients: Vec<Client>, stop: &AtomicBool, round: usize) -> HashSet<String> {
-    let acknowledged = Mutex::new(HashSet::new());
-    std::thread::scope(|scope| {
-        for (n, client) in clients.into_iter().enumerate() {
-            let acknowledged = &acknowledged;
-            scope.spawn(move || {
-                for turn in 0.. {
-                    if stop.load(Ordering::Relaxed) {
-                        return;
-                    }
-                    let name = if (n + turn) % 2 == 0 { "deposit" } else { "withdraw" };
-                    let key = format!("{round}-{n}-{turn}");
-                    let body = json!({"account_id": "ann", "amount": 1 + n % 7});
-                    let Some(answer) = client.command(name, Some(&key), &body) else { return };
-                    match answer.status {
-                        200 | 201 => {
-                            let ids = answer.body["events"].as_array().expect("a receipt has events").clone();
-                            let ids = ids.into_iter().map(|id| id.as_str().expect("ids are strings").to_owned());
-                            acknowledged.lock().expect("no one panicked").extend(ids);
+/// Money that moves on one account.
+#[derive(Default)]
+struct Traffic {
+    stop: AtomicBool,
+    acknowledged: AtomicUsize,
+}
+
+impl Traffic {
+    /// Moves money from many threads until told to stop; every acknowledged event id is kept.
+    fn start(clients: Vec<Client>, round: usize) -> (Arc<Self>, JoinHandle<HashSet<String>>) {
+        let traffic = Arc::new(Self::default());
+        let moving = std::thread::spawn({
+            let traffic = traffic.clone();
+            move || traffic.flow(clients, round)
+        });
+        (traffic, moving)
+    }
+
+    /// Lets it flow for a while, and for as long as it takes until something has come of it.
+    fn wait(&self, at_least: Duration) {
+        std::thread::sleep(at_least);
+        process::eventually("there is traffic", || self.acknowledged.load(Ordering::Relaxed) > 20);
+    }
+
+    fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+
+    fn flow(&self, clients: Vec<Client>, round: usize) -> HashSet<String> {
+        let acknowledged = Mutex::new(HashSet::new());
+        std::thread::scope(|scope| {
+            for (n, client) in clients.into_iter().enumerate() {
+                let acknowledged = &acknowledged;
+                scope.spawn(move || {
+                    for turn in 0.. {
+                        if self.stop.load(Ordering::Relaxed) {
+                            return;
                         }
-                        409 | 422 | 503 => {}
-                        _ => panic!("unexpected: {answer:?}"),
+                        let name = if (n + turn) % 2 == 0 { "deposit" } else { "withdraw" };
+                        let key = format!("{round}-{n}-{turn}");
+                        let body = json!({"account_id": "ann", "amount": 1 + n % 7});
+                        let Some(answer) = client.command(name, Some(&key), &body) else { return };
+                        match answer.status {
+                            200 | 201 => {
+                                let ids = answer.body["events"].as_array().expect("a receipt has events").clone();
+                                let ids = ids.into_iter().map(|id| id.as_str().expect("ids are strings").to_owned());
+                                acknowledged.lock().expect("no one panicked").extend(ids);
+                                self.acknowledged.fetch_add(1, Ordering::Relaxed);
+                            }
+                            409 | 422 | 503 => {}
+                            _ => panic!("unexpected: {answer:?}"),
+                        }
                     }
-                }
-            });
-        }
-    });
-    acknowledged.into_inner().expect("no one panicked")
+                });
+            }
+        });
+        acknowledged.into_inner().expect("no one panicked")
+    }
 }
 
 fn audit(client: &Client, acknowledged: &HashSet<String>) {
@@ -149,12 +176,13 @@ fn audit(client: &Client, acknowledged: &HashSet<String>) {
     assert!(acknowledged.len() > 20, "there was traffic: {}", acknowledged.len());
 }
 
-#[test]
-fn sixty_four_clients_and_sigkill_lose_nothing_acknowledged() {
-    let (_dir, data) = place();
+#[rstest]
+#[case::sqlite(Place::sqlite())]
+#[case::dynamodb(Place::dynamodb())]
+fn sixty_four_clients_and_sigkill_lose_nothing_acknowledged(#[case] place: Place) {
     let mut acknowledged = HashSet::new();
     for round in 0..3 {
-        let bank = Bank::start(&data, &[]);
+        let bank = Bank::start(&place, &[]);
         let client = bank.client();
         if round == 0 {
             client.open("ann");
@@ -162,76 +190,66 @@ fn sixty_four_clients_and_sigkill_lose_nothing_acknowledged() {
             audit(&client, &acknowledged);
         }
         let clients: Vec<_> = (0..64).map(|_| bank.client()).collect();
-        let stop = Arc::new(AtomicBool::new(false));
-        let sender = std::thread::spawn({
-            let stop = stop.clone();
-            move || traffic(clients, &stop, round)
-        });
-        std::thread::sleep(Duration::from_millis(1500));
+        let (traffic, sender) = Traffic::start(clients, round);
+        traffic.wait(Duration::from_millis(1500));
         bank.kill();
-        stop.store(true, Ordering::Relaxed);
+        traffic.stop();
         acknowledged.extend(sender.join().expect("no client fails"));
     }
-    let bank = Bank::start(&data, &[]);
+    let bank = Bank::start(&place, &[]);
     audit(&bank.client(), &acknowledged);
 }
 
-#[test]
-fn two_banks_on_one_file_are_one_bank() {
-    let (_dir, data) = place();
-    let (left, right) = (Bank::start(&data, &[]), Bank::start(&data, &[]));
+#[rstest]
+#[case::sqlite(Place::sqlite())]
+#[case::dynamodb(Place::dynamodb())]
+fn two_banks_on_one_store_are_one_bank(#[case] place: Place) {
+    let (left, right) = (Bank::start(&place, &[]), Bank::start(&place, &[]));
     left.client().open("ann");
     let mut live = right.live("/events", None);
     let clients: Vec<_> = (0..32).map(|n| if n % 2 == 0 { left.client() } else { right.client() }).collect();
-    let stop = Arc::new(AtomicBool::new(false));
-    let sender = std::thread::spawn({
-        let stop = stop.clone();
-        move || traffic(clients, &stop, 0)
-    });
+    let (traffic, sender) = Traffic::start(clients, 0);
     assert!(live.any(|line| line.starts_with("data:") && line.contains("account.opened")), "seen from the other");
-    std::thread::sleep(Duration::from_millis(1000));
+    traffic.wait(Duration::from_millis(1000));
     left.kill();
     std::thread::sleep(Duration::from_millis(500));
-    stop.store(true, Ordering::Relaxed);
+    traffic.stop();
     let acknowledged = sender.join().expect("no client fails");
     audit(&right.client(), &acknowledged);
 }
 
-#[test]
-fn sigterm_finishes_what_was_accepted_and_exits_0() {
-    let (_dir, data) = place();
-    let bank = Bank::start(&data, &[]);
+#[rstest]
+#[case::sqlite(Place::sqlite())]
+#[case::dynamodb(Place::dynamodb())]
+fn sigterm_finishes_what_was_accepted_and_exits_0(#[case] place: Place) {
+    let bank = Bank::start(&place, &[]);
     bank.client().open("ann");
     let live = bank.live("/events", None);
     let clients: Vec<_> = (0..8).map(|_| bank.client()).collect();
-    let stop = Arc::new(AtomicBool::new(false));
-    let sender = std::thread::spawn({
-        let stop = stop.clone();
-        move || traffic(clients, &stop, 0)
-    });
-    std::thread::sleep(Duration::from_millis(500));
+    let (traffic, sender) = Traffic::start(clients, 0);
+    traffic.wait(Duration::from_millis(500));
     assert!(bank.terminate().success(), "it exits with 0");
-    stop.store(true, Ordering::Relaxed);
+    traffic.stop();
     let acknowledged = sender.join().expect("no client fails");
     live.for_each(drop);
-    let bank = Bank::start(&data, &[]);
+    let bank = Bank::start(&place, &[]);
     audit(&bank.client(), &acknowledged);
 }
 
 #[test]
 fn raw_appends_are_off_unless_asked_for() {
-    let (_dir, data) = place();
+    let place = Place::sqlite();
     let body = json!({"events": [{"type": "account.opened", "data": {"owner": "Eve", "currency": "EUR"}}]});
     let post = |bank: &Bank| {
         let url = format!("http://{}/streams/account-eve", bank.address);
         let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
         agent.post(url).header("If-None-Match", "*").send_json(&body).expect("an answer").status().as_u16()
     };
-    let bank = Bank::start(&data, &[]);
+    let bank = Bank::start(&place, &[]);
     assert!(matches!(post(&bank), 403..=405));
     assert_eq!(bank.client().get("/streams/account-eve").expect("an answer").status, 404);
     bank.kill();
-    let bank = Bank::start(&data, &["--raw-appends"]);
+    let bank = Bank::start(&place, &["--raw-appends"]);
     assert!(matches!(post(&bank), 200 | 201));
     assert_eq!(post(&bank), 412, "the stream is there now");
     assert_eq!(bank.client().account("eve")["owner"], "Eve");
@@ -241,8 +259,9 @@ fn raw_appends_are_off_unless_asked_for() {
 
 #[test]
 fn where_the_file_is_damaged_is_told_to_the_operator_alone() {
-    let (_dir, data) = place();
-    let bank = Bank::start(&data, &[]);
+    let place = Place::sqlite();
+    let data = place.dir().join("bank.db");
+    let bank = Bank::start(&place, &[]);
     let client = bank.client();
     client.open("ann");
     client.done("deposit", None, &json!({"account_id": "ann", "amount": 987_654_321}));
@@ -252,7 +271,7 @@ fn where_the_file_is_damaged_is_told_to_the_operator_alone() {
     bytes[payload] ^= 1;
     std::fs::write(&data, bytes).expect("the file can be written");
 
-    let bank = Bank::start(&data, &[]);
+    let bank = Bank::start(&place, &[]);
     let client = bank.client();
     let path = data.to_str().expect("a path in UTF-8");
     let answers = [
@@ -272,13 +291,21 @@ fn where_the_file_is_damaged_is_told_to_the_operator_alone() {
 }
 
 #[test]
+fn without_tls_dynamodb_needs_an_endpoint_over_plain_http() {
+    for endpoint in [&[][..], &["--endpoint", "https://127.0.0.1:1"]] {
+        let said = Bank::refused(&[&["--store", "dynamodb"], endpoint].concat());
+        assert!(said.contains("`dynamodb` of portolan") && said.contains("http://"), "{said}");
+    }
+}
+
+#[test]
 fn two_lives_in_memory_are_two_banks() {
-    let (_dir, data) = place();
-    let bank = Bank::start(&data, &["--store", "memory"]);
+    let place = Place::memory();
+    let bank = Bank::start(&place, &[]);
     bank.client().open("ann");
     bank.kill();
-    assert!(!data.exists(), "memory leaves no file");
-    let bank = Bank::start(&data, &["--store", "memory"]);
+    assert_eq!(place.dir().read_dir().expect("it is there").count(), 0, "memory leaves no file");
+    let bank = Bank::start(&place, &[]);
     let missing = bank.client().get("/queries/account?account_id=ann").expect("an answer");
     assert_eq!(missing.status, 404, "{missing:?}");
     process::eventually("it is ready", || bank.client().get("/readyz").is_some_and(|answer| answer.status == 200));

@@ -1,20 +1,24 @@
 //! The bank as a person runs it: the example's binary, talked to over HTTP.
 
 use serde_json::{Value, json};
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read, Write as _};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
+use tempfile::TempDir;
 
-/// Builds the example, once a test run, and gives its path: never a stale binary.
+/// Builds the example, once a test run, and gives its path: never a stale binary. With all stores, and as part of the
+/// whole workspace, so that it shares the build of `cargo test --workspace`.
 fn binary() -> &'static Path {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
     PATH.get_or_init(|| {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let built = Command::new(env!("CARGO"))
-            .args(["build", "--quiet", "--package", "portolan", "--example", "bank", "--message-format", "json"])
+            .args(["build", "--quiet", "--workspace", "--example", "bank", "--features", "portolan/dynamodb-plain"])
+            .args(["--message-format", "json"])
             .current_dir(root)
             .stderr(Stdio::inherit())
             .output()
@@ -38,6 +42,44 @@ pub(crate) struct Answer {
     pub(crate) body: Value,
 }
 
+/// Where a bank keeps everything; the same place again is the same bank.
+pub(crate) struct Place {
+    arguments: Vec<OsString>,
+    dir: TempDir,
+}
+
+impl Place {
+    fn new(arguments: impl FnOnce(&Path) -> Vec<OsString>) -> Self {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        Self { arguments: arguments(dir.path()), dir }
+    }
+
+    /// An SQLite file.
+    pub(crate) fn sqlite() -> Self {
+        Self::new(|dir| vec!["--data".into(), dir.join("bank.db").into()])
+    }
+
+    /// A table in the DynamoDB of this test process.
+    pub(crate) fn dynamodb() -> Self {
+        let endpoint = portolan_dynamodb_emulator::endpoint().expect("a DynamoDB for tests");
+        Self::new(|dir| {
+            // A table name knows no leading dot.
+            let table = format!("bank{}", dir.file_name().expect("it has a name").display());
+            ["--store", "dynamodb", "--endpoint", &endpoint, "--table", &table].map(OsString::from).into()
+        })
+    }
+
+    /// Nothing that lasts.
+    pub(crate) fn memory() -> Self {
+        Self::new(|_| ["--store", "memory"].map(OsString::from).into())
+    }
+
+    /// A folder of its own; the bank runs in it.
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+}
+
 /// A running bank; killed when dropped.
 pub(crate) struct Bank {
     child: Child,
@@ -47,13 +89,13 @@ pub(crate) struct Bank {
 }
 
 impl Bank {
-    /// Starts a bank on this file and waits until it listens.
-    pub(crate) fn start(data: &Path, more: &[&str]) -> Self {
+    /// Starts a bank at this place and waits until it listens.
+    pub(crate) fn start(place: &Place, more: &[&str]) -> Self {
         let mut child = Command::new(binary())
-            .arg("--data")
-            .arg(data)
+            .args(&place.arguments)
             .args(["--listen", "127.0.0.1:0"])
             .args(more)
+            .current_dir(place.dir())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -79,6 +121,13 @@ impl Bank {
         // Whatever else it says must not fill the pipe.
         std::thread::spawn(move || lines.for_each(drop));
         Self { child, address, complaints }
+    }
+
+    /// What a bank says that does not start with these arguments.
+    pub(crate) fn refused(arguments: &[&str]) -> String {
+        let ended = Command::new(binary()).args(arguments).output().expect("the bank starts");
+        assert!(!ended.status.success(), "it ends with an error");
+        String::from_utf8(ended.stderr).expect("in UTF-8")
     }
 
     /// SIGKILL, and the end of it.

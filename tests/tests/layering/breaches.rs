@@ -149,6 +149,21 @@ fn a_facade_that_tests_with_mocks() {
 }
 
 #[test]
+fn a_backend_for_tests_that_knows_the_ports() {
+    let sentence = one_breach("portolan-dynamodb-emulator", dependency("portolan-kernel", "dev", json!({})));
+    says(
+        &sentence,
+        &["Rule 4", "portolan-dynamodb-emulator has the dev-dependency portolan-kernel", "start the backend"],
+    );
+}
+
+#[test]
+fn an_adapter_that_ships_a_backend_for_tests() {
+    let sentence = one_breach("portolan-sqlite", dependency("portolan-dynamodb-emulator", "normal", json!({})));
+    says(&sentence, &["Rule 4", "portolan-sqlite", "[dev-dependencies]"]);
+}
+
+#[test]
 fn a_package_at_an_unknown_place() {
     let found = broken_by(|metadata| {
         let root = metadata["workspace_root"].as_str().unwrap().to_owned();

@@ -55,6 +55,11 @@ fn derives_know_no_package_of_the_workspace() {
 }
 
 #[test]
+fn backends_for_tests_know_no_workspace_crate() {
+    assert_none(&rules::backends_know_nothing(&declared()));
+}
+
+#[test]
 fn only_facade_tests_and_examples_name_adapters() {
     assert_none(&rules::few_name_adapters(&declared()));
 }

@@ -35,6 +35,10 @@ const ONLY_BY_FEATURE: &[&str] = &["validator"];
 /// Besides adapters: what the bank and the bench use.
 const FACADE_DEV_DEPENDENCIES: &[&str] = &["clap", "serde", "thiserror", "tokio", "validator"];
 
+/// The one feature of a dependency that a feature of the facade turns on: TLS and the environment's configuration double
+/// what the SDK costs to build, and no test needs them.
+const FACADE_TURNS_ON: &str = "portolan-dynamodb/aws-config";
+
 const FACADE_DEFAULT: &[&str] = &["memory", "sqlite", "http", "tokio", "macros"];
 
 pub(crate) fn breaches(metadata: &Metadata) -> Vec<String> {
@@ -43,6 +47,7 @@ pub(crate) fn breaches(metadata: &Metadata) -> Vec<String> {
         adapters_know_no_adapter,
         conformance_knows_the_kernel_alone,
         derives_know_nothing_of_ours,
+        backends_know_nothing,
         few_name_adapters,
         features_only_add,
         the_facade_builds_little,
@@ -61,6 +66,8 @@ enum Place {
     Facade,
     Example,
     Tests,
+    /// `tests/<backend>`: what an adapter's tests run against.
+    Backend,
     Unknown,
 }
 
@@ -74,7 +81,8 @@ fn place(metadata: &Metadata, package: &Package) -> Place {
         ["adapters", _] => Place::Adapter,
         ["conformance"] => Place::Conformance,
         ["examples", _] => Place::Example,
-        ["tests"] | ["tests", _] => Place::Tests,
+        ["tests"] | ["tests", "renamed"] => Place::Tests,
+        ["tests", _] => Place::Backend,
         _ => Place::Unknown,
     }
 }
@@ -170,7 +178,7 @@ pub(crate) fn adapters_know_no_adapter(metadata: &Metadata) -> Vec<String> {
                      together belongs in tests/."
                 )),
                 // Derives may be a dependency, test helpers not.
-                Some(Place::Conformance | Place::BesideKernel)
+                Some(Place::Conformance | Place::BesideKernel | Place::Backend)
                     if dependency.kind == DependencyKind::Normal && other != MACROS =>
                 {
                     breaches.push(format!(
@@ -225,6 +233,25 @@ pub(crate) fn derives_know_nothing_of_ours(metadata: &Metadata) -> Vec<String> {
             )
         })
         .collect()
+}
+
+/// Rule 4, of what tests run against.
+pub(crate) fn backends_know_nothing(metadata: &Metadata) -> Vec<String> {
+    let house = House::of(metadata);
+    let rule = "Rule 4, a backend for tests depends on no workspace crate:";
+    let mut breaches = Vec::new();
+    for package in house.at(Place::Backend) {
+        for dependency in package.dependencies.iter().filter(|d| house.place_of(d).is_some()) {
+            breaches.push(format!(
+                "{rule} {} has the {} {}. Let it start the backend and say where it is; what opens a store there belongs \
+                 to the adapter's own tests.",
+                package.name,
+                kind(dependency),
+                dependency.name
+            ));
+        }
+    }
+    breaches
 }
 
 /// Rule 5.
@@ -286,7 +313,10 @@ pub(crate) fn features_only_add(metadata: &Metadata) -> Vec<String> {
     for (feature, turns_on) in facade.features.iter().filter(|(name, _)| *name != "default") {
         // The kernel is always there, and a feature of it is a feature of the facade.
         let of_others = |on: &&String| {
-            !on.starts_with("dep:") && !known.contains(on.as_str()) && !on.starts_with("portolan-kernel/")
+            !on.starts_with("dep:")
+                && !known.contains(on.as_str())
+                && !on.starts_with("portolan-kernel/")
+                && *on != FACADE_TURNS_ON
         };
         for on in turns_on.iter().filter(of_others) {
             breaches.push(format!(

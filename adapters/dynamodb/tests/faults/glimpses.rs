@@ -1,0 +1,97 @@
+//! What readers see between any two items of a transaction that become visible one by one, slowly.
+
+use super::support::Network;
+use super::support::log::{all, event, fresh_log, log, name, wrote};
+use futures::future::join_all;
+use portolan_dynamodb::DynamoStore;
+use portolan_kernel::ports::EventStore;
+use portolan_kernel::values::{Append, Item, Position, Query, Read, Recorded, Revision};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+/// How long an item may stay invisible: many reads long.
+const LONGEST: Duration = Duration::from_millis(500);
+const WRITERS: u64 = 2;
+const APPENDS: u64 = 3;
+
+/// Three events with one number, in two streams.
+fn append(number: u64) -> Append {
+    let tag = if number.is_multiple_of(2) { "even" } else { "odd" };
+    Append::new(["left-1", "right-1", "right-1"].map(|stream| event(stream, number).with_tags([name(tag)])))
+}
+
+/// What a reader has seen so far.
+#[derive(Default)]
+struct Observer {
+    log: Vec<Arc<Recorded>>,
+    frontier: Option<Position>,
+    looks: usize,
+}
+
+impl Observer {
+    async fn looks(&mut self, store: &DynamoStore, acknowledged: &AtomicU64) {
+        let acknowledged = Position::new(acknowledged.load(Ordering::SeqCst));
+        let left = all(store, Read::stream(name("left-1"))).await;
+        let right = all(store, Read::stream(name("right-1")).limit(3)).await;
+        assert!(left.len() * 2 <= right.len(), "{} appends on the left, {} on the right", left.len(), right.len() / 2);
+        assert_eq!(right.len() % 2, 0, "a part of an append was shown in its stream");
+        for (revision, event) in (0..).zip(&left) {
+            assert_eq!(event.revision, Revision::new(revision), "a gap in a stream");
+        }
+        let page = store.read(Read::log(Query::all())).await.unwrap();
+        let (now, frontier) = (page.events, page.frontier);
+        assert!(page.next.is_none());
+        assert!(frontier >= self.frontier, "the frontier went back");
+        assert!(frontier >= acknowledged.filter(|at| at.get() > 0), "acknowledged, and past the frontier");
+        assert!(now.starts_with(&self.log), "an event appeared at or below a frontier");
+        assert_eq!(now.last().map(|event| event.position), frontier, "the frontier tells of what is not shown");
+        let positions: BTreeSet<_> = now.iter().map(|event| event.position).collect();
+        assert!(left.iter().chain(&right).all(|event| positions.contains(&event.position)), "a stream ran ahead");
+        let mut parts = BTreeMap::<_, u32>::new();
+        now.iter().for_each(|event| *parts.entry(event.payload.clone()).or_default() += 1);
+        assert!(parts.values().all(|parts| *parts == 3), "a part of an append was shown in the log: {parts:?}");
+        if frontier.is_some() {
+            let even = Query::of(Item::new().tag(name("even")));
+            let found = all(store, Read::log(even.clone()).until(frontier)).await;
+            let expected: Vec<_> = now.iter().filter(|event| even.matches(event)).cloned().collect();
+            assert_eq!(found, expected, "the index disagrees with the log");
+        }
+        (self.log, self.frontier) = (now, frontier);
+        self.looks += 1;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_reader_sees_a_transaction_item_by_item() {
+    let looks = join_all((0..8).map(|seed| async move {
+        let (network, name_of_log) = (Network::new(), fresh_log());
+        let reader = network.store(&name_of_log).await;
+        network.reveal_one_by_one(LONGEST, seed);
+        let (acknowledged, writing) = (AtomicU64::new(0), AtomicUsize::new(usize::try_from(WRITERS).unwrap()));
+        let writers = join_all((0..WRITERS).map(|writer| {
+            let (network, name_of_log, acknowledged, writing) = (&network, &name_of_log, &acknowledged, &writing);
+            async move {
+                let store = network.store(name_of_log).await;
+                for n in 0..APPENDS {
+                    let done = wrote(&store, append(writer * APPENDS + n)).await;
+                    acknowledged.fetch_max(done.last.unwrap().get(), Ordering::SeqCst);
+                }
+                writing.fetch_sub(1, Ordering::SeqCst);
+            }
+        }));
+        let observing = async {
+            let mut observer = Observer::default();
+            while writing.load(Ordering::SeqCst) > 0 {
+                observer.looks(&reader, &acknowledged).await;
+            }
+            observer.looks(&reader, &acknowledged).await;
+            assert_eq!(log(&reader).await.len() as u64, WRITERS * APPENDS * 3);
+            observer.looks
+        };
+        futures::join!(writers, observing).1
+    }))
+    .await;
+    assert!(looks.iter().all(|looks| *looks > 2), "too few looks to have seen anything: {looks:?}");
+}

@@ -1,0 +1,15 @@
+//! The store under what an emulator does not do: a network that fails at every request, transactions that become
+//! visible item by item, many processes at once.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
+mod glimpses;
+mod item_by_item;
+mod large;
+mod network;
+mod page;
+mod processes;
+mod reads;
+mod requests;
+#[path = "../support/mod.rs"]
+mod support;

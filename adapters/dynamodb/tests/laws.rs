@@ -1,0 +1,54 @@
+//! The laws, run on the store.
+
+mod support;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use portolan_conformance::{Place, event_store_laws, snapshot_store_laws};
+use portolan_dynamodb::{DynamoStore, OpenError};
+use portolan_dynamodb_emulator::endpoint_at;
+use support::Network;
+
+/// The table of all places; each has a log of its own in it.
+const TABLE: &str = "portolan-laws";
+
+fn network(place: &Place) -> Network {
+    Network::to(&endpoint_at(place.dir()).expect("a DynamoDB for tests"))
+}
+
+async fn open(place: &Place) -> Result<DynamoStore, OpenError> {
+    let builder = DynamoStore::builder(network(place).client(), TABLE).log(place.name());
+    builder.create_if_missing().clock(place.clock()).open().await
+}
+
+event_store_laws! {
+    open: open,
+    damage: async |place: &Place| flip_the_largest(place, "stream").await,
+}
+
+snapshot_store_laws! {
+    open: open,
+    damage: async |place: &Place| flip_the_largest(place, "snapshot").await,
+}
+
+/// Flips a bit in the largest item of this kind, past the store.
+async fn flip_the_largest(place: &Place, kind: &str) -> Result<(), aws_sdk_dynamodb::Error> {
+    let client = network(place).client();
+    let scan = client.scan().table_name(TABLE).consistent_read(true).filter_expression("begins_with(pk, :p)");
+    let scan = scan.expression_attribute_values(":p", AttributeValue::S(format!("{}\n{kind}\n", place.name())));
+    let mut items = Vec::new();
+    let mut pages = scan.into_paginator().send();
+    while let Some(page) = pages.next().await {
+        items.extend(page?.items.unwrap_or_default());
+    }
+    let bytes = |item: &std::collections::HashMap<_, _>| match item.get("b") {
+        Some(AttributeValue::B(bytes)) => bytes.clone().into_inner(),
+        _ => Vec::new(),
+    };
+    let mut largest = items.into_iter().max_by_key(|item| bytes(item).len()).expect("there is something to damage");
+    let mut damaged = bytes(&largest);
+    let middle = damaged.len() / 2;
+    damaged[middle] ^= 1;
+    largest.insert("b".to_string(), AttributeValue::B(damaged.into()));
+    client.put_item().table_name(TABLE).set_item(Some(largest)).send().await?;
+    Ok(())
+}

@@ -57,7 +57,8 @@
 //! A read may see one item of a committed transaction before another. Two numbers, kept by each process, deal with that:
 //!
 //! - *read*: all rows up to here were read, without a gap. A row's first position follows the last of the row before
-//!   it; where a later one is seen and an earlier one is not yet, reading stops at the gap. It always fills.
+//!   it; where a later one is seen and an earlier one is not yet, reading stops at the gap. It always fills. (Writers
+//!   move the head only from an end that they have read, so a gap lasts no longer than one request that crossed them.)
 //! - *whole*: every item of every transaction up to here is visible, to everyone, from now on. It is at most *read*, and
 //!   both are ends of transactions.
 //!

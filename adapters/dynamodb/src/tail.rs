@@ -297,3 +297,66 @@ mod for_tests {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rows::{Entry, Part, Record};
+    use portolan_kernel::values::{EventType, NewEvent};
+
+    fn row(first: u64, events: u32, whole: u64) -> Arc<Row> {
+        let stream = StreamId::new("a-1").unwrap();
+        let names = NewEvent::new(stream.clone(), EventType::new("t").unwrap(), "");
+        let records = vec![Record { events, further: 0, bytes: 100 }];
+        let entries = (0..u64::from(events)).map(|n| Entry { names: names.clone(), part: 0, revision: first - 1 + n });
+        Arc::new(Row {
+            first,
+            last: first + u64::from(events) - 1,
+            whole,
+            token: [0; 16],
+            wide: false,
+            parts: vec![Part { stream, first: first - 1, records }],
+            entries: entries.collect(),
+            further: 0,
+            bytes: 100,
+        })
+    }
+
+    #[test]
+    fn reading_stops_at_a_gap_and_goes_on_when_it_fills() {
+        let mut state = State::for_tests(0);
+        for row in [row(1, 2, 0), row(5, 1, 2), row(6, 1, 2)] {
+            state.absorb(&row);
+        }
+        assert_eq!((state.read, state.rows.len()), (2, 1));
+        assert_eq!(state.heads.get(&StreamId::new("a-1").unwrap()), Some(Some(1)));
+        for row in [row(3, 2, 2), row(5, 1, 2), row(5, 1, 2)] {
+            state.absorb(&row);
+        }
+        assert_eq!((state.read, state.rows.len()), (5, 3));
+        assert!(state.rows_after(2).unwrap().map(|row| row.first).eq([3, 5]));
+    }
+
+    #[test]
+    fn whole_never_passes_what_was_read_and_never_falls() {
+        let mut state = State::for_tests(0);
+        state.absorb(&row(1, 2, 0));
+        state.raise(9);
+        assert_eq!(state.whole, 2);
+        state.raise(1);
+        assert_eq!(state.whole, 2);
+    }
+
+    #[test]
+    fn rows_are_given_up_when_there_are_many_and_only_whole_ones() {
+        let mut state = State::for_tests(0);
+        for n in 1..=KEPT_ROWS as u64 + 10 {
+            state.absorb(&row(n, 1, 0));
+        }
+        state.raise(4);
+        assert_eq!(state.rows.front().map(|row| row.first), Some(5));
+        assert!(state.rows_after(3).is_none() && state.rows_after(4).is_some());
+        state.raise(u64::MAX);
+        assert_eq!(state.rows.len(), KEPT_ROWS);
+    }
+}

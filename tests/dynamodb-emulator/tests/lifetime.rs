@@ -1,5 +1,7 @@
 //! The emulator's life: one a process, shared with the process's children, gone with it.
 
+#![allow(clippy::print_stdout, reason = "a child tells its parent")]
+
 use portolan_dynamodb_emulator::{ENDPOINT, Emulator, endpoint, endpoint_at};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;

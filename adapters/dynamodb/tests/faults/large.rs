@@ -37,7 +37,7 @@ async fn a_stream_of_5_mb_reads_whole() {
         wrote(&store, Append::new([event("other-1", number)])).await;
         events.extend(group);
     }
-    let largest = limit - events[0].bytes() as usize + events[0].payload.len() - 100;
+    let largest = limit - usize::try_from(events[0].bytes()).unwrap() + events[0].payload.len() - 100;
     wrote(&store, Append::new([heavy("big-1", 99_999, largest)])).await;
     events.push(heavy("big-1", 99_999, largest));
     let total: usize = events.iter().map(|event| event.payload.len()).sum();

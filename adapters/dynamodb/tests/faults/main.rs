@@ -2,6 +2,7 @@
 //! visible item by item, many processes at once.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+#![allow(clippy::print_stdout, reason = "a child tells its parent")]
 
 mod glimpses;
 mod item_by_item;

@@ -1,5 +1,7 @@
 //! Sixteen processes append to one log at once, and a reader checks what it is shown.
 
+#![allow(clippy::print_stdout, reason = "a child tells its parent")]
+
 use super::support::Network;
 use super::support::log::{all, event, fresh_log, key, name, number};
 use portolan_kernel::ports::{AppendError, EventStore};

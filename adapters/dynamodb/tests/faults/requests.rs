@@ -75,12 +75,7 @@ impl Scene {
                     Query::of(Item::new().tag(name("red"))),
                     self.past.last().map(|event| event.position),
                 ))
-                .checkpoint(Checkpoint::new(
-                    name("c"),
-                    self.checkpoint.clone(),
-                    Token(1),
-                    Move::At(self.past[1].position),
-                ))
+                .checkpoint(Checkpoint::new(name("c"), self.checkpoint, Token(1), Move::At(self.past[1].position)))
                 .key(key("k")),
         }
     }

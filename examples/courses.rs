@@ -20,16 +20,31 @@ const COURSES_OF_A_STUDENT: usize = 3;
 
 // What happens. The tags are what decisions find it by.
 
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[derive(Event, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[event(category = "course")]
 enum CourseEvent {
-    #[serde(rename = "course.defined")]
-    Defined { course: String, places: usize },
-    #[serde(rename = "course.places-changed")]
-    PlacesChanged { course: String, places: usize },
-    #[serde(rename = "course.enrolled")]
-    Enrolled { course: String, student: String },
-    #[serde(rename = "course.left")]
-    Left { course: String, student: String },
+    Defined {
+        #[tag]
+        course: String,
+        places: usize,
+    },
+    PlacesChanged {
+        #[tag]
+        course: String,
+        places: usize,
+    },
+    Enrolled {
+        #[tag]
+        course: String,
+        #[tag]
+        student: String,
+    },
+    Left {
+        #[tag]
+        course: String,
+        #[tag]
+        student: String,
+    },
 }
 
 impl CourseEvent {
@@ -38,30 +53,6 @@ impl CourseEvent {
             Self::Defined { course, .. } | Self::PlacesChanged { course, .. } => course,
             Self::Enrolled { course, .. } | Self::Left { course, .. } => course,
         }
-    }
-}
-
-impl Event for CourseEvent {
-    const CATEGORY: &'static str = "course";
-
-    fn event_type(&self) -> &'static str {
-        variant::name(self)
-    }
-
-    fn tags(&self) -> Result<Vec<Tag>, InvalidName> {
-        let mut tags = vec![course_tag(self.course())?];
-        if let Self::Enrolled { student, .. } | Self::Left { student, .. } = self {
-            tags.push(student_tag(student)?);
-        }
-        Ok(tags)
-    }
-
-    fn encode(&self) -> Result<portolan::Bytes, CodecError> {
-        variant::encode(self)
-    }
-
-    fn decode(raw: &RawEvent) -> Result<Self, EventError> {
-        variant::decode(&raw.event_type, &raw.payload)
     }
 }
 
@@ -79,54 +70,37 @@ fn stream_of(event: &CourseEvent) -> Result<StreamId, InvalidName> {
 
 // What can be asked for.
 
-#[derive(Serialize, Deserialize, Clone, Debug)]
-#[serde(deny_unknown_fields)]
+/// Offers a course, once.
+#[derive(Command, Serialize, Deserialize, Clone, Debug)]
 struct DefineCourse {
     course: String,
     places: usize,
 }
 
-#[derive(Serialize, Deserialize, Clone, Debug)]
-#[serde(deny_unknown_fields)]
+/// Offers more places, or fewer, but not fewer than are taken.
+#[derive(Command, Serialize, Deserialize, Clone, Debug)]
 struct ChangePlaces {
     course: String,
     places: usize,
 }
 
-#[derive(Serialize, Deserialize, Clone, Debug)]
-#[serde(deny_unknown_fields)]
+/// Takes a place.
+#[derive(Command, Serialize, Deserialize, Clone, Debug)]
 struct Enrol {
     course: String,
     student: String,
 }
 
-#[derive(Serialize, Deserialize, Clone, Debug)]
-#[serde(deny_unknown_fields)]
+/// Gives a place back.
+#[derive(Command, Serialize, Deserialize, Clone, Debug)]
 struct Leave {
     course: String,
     student: String,
 }
 
-impl Command for DefineCourse {
-    const NAME: &'static str = "define-course";
-}
-
-impl Command for ChangePlaces {
-    const NAME: &'static str = "change-places";
-}
-
-impl Command for Enrol {
-    const NAME: &'static str = "enrol";
-}
-
-impl Command for Leave {
-    const NAME: &'static str = "leave";
-}
-
 // Why it is refused.
 
-#[derive(thiserror::Error, Serialize, Deserialize, Clone, Debug, PartialEq)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Rejection, thiserror::Error, Serialize, Deserialize, Clone, Debug, PartialEq)]
 enum Refused {
     #[error("the course is defined already")]
     AlreadyDefined,
@@ -143,8 +117,6 @@ enum Refused {
     #[error("the student is not enrolled")]
     NotEnrolled,
 }
-
-impl Rejection for Refused {}
 
 // Who decides. One course is what three decisions depend on; an enrolment also depends on the student's other courses.
 

@@ -5,24 +5,25 @@ mod support;
 use aws_sdk_dynamodb::types::AttributeValue;
 use portolan_conformance::{Place, event_store_laws, snapshot_store_laws};
 use portolan_dynamodb::{DynamoStore, OpenError};
-use portolan_dynamodb_emulator::endpoint_at;
+use portolan_dynamodb_emulator::endpoint_of_family;
 use support::Network;
 
 /// The table of all places; each has a log of its own in it.
 const TABLE: &str = "portolan-laws";
 
-fn network(place: &Place) -> Network {
-    Network::to(&endpoint_at(place.dir()).expect("a DynamoDB for tests"))
+fn network() -> Network {
+    Network::to(&endpoint_of_family().expect("a DynamoDB for tests"))
 }
 
 async fn open(place: &Place) -> Result<DynamoStore, OpenError> {
-    let builder = DynamoStore::builder(network(place).client(), TABLE).log(place.name());
+    let builder = DynamoStore::builder(network().client(), TABLE).log(place.name());
     builder.create_if_missing().clock(place.clock()).open().await
 }
 
 event_store_laws! {
     open: open,
     damage: async |place: &Place| flip_the_largest(place, "stream").await,
+    remote: "it is kept in a table",
 }
 
 snapshot_store_laws! {
@@ -32,7 +33,7 @@ snapshot_store_laws! {
 
 /// Flips a bit in the largest item of this kind, past the store.
 async fn flip_the_largest(place: &Place, kind: &str) -> Result<(), aws_sdk_dynamodb::Error> {
-    let client = network(place).client();
+    let client = network().client();
     let scan = client.scan().table_name(TABLE).consistent_read(true).filter_expression("begins_with(pk, :p)");
     let scan = scan.expression_attribute_values(":p", AttributeValue::S(format!("{}\n{kind}\n", place.name())));
     let mut items = Vec::new();

@@ -2,15 +2,15 @@
 
 #![allow(clippy::print_stdout, reason = "a child tells its parent")]
 
-use portolan_dynamodb_emulator::{ENDPOINT, Emulator, endpoint, endpoint_at};
+use portolan_dynamodb_emulator::{ENDPOINT, Emulator, endpoint, endpoint_of_family};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// Set for a child process of these tests: the folder whose endpoint it tells.
-const FOLDER: &str = "PORTOLAN_EMULATOR_FOLDER";
+/// Set for a child process of these tests: whether it is to find DynamoDB [`ALONE`] or by its family.
+const CHILD: &str = "PORTOLAN_EMULATOR_CHILD";
+const ALONE: &str = "alone";
 
 /// What DynamoDB says to somebody who only looks whether it is there.
 fn health(url: &str) -> io::Result<String> {
@@ -35,9 +35,9 @@ fn assert_gone(url: &str) {
 }
 
 /// This test binary again, as the child [`tells_where_it_finds_dynamodb`], and what it says first.
-fn child(folder: &Path, elsewhere: Option<&str>) -> (Child, String) {
+fn child(how: &str, elsewhere: Option<&str>) -> (Child, String) {
     let mut command = Command::new(std::env::current_exe().expect("the test's binary"));
-    command.args(["--exact", "tells_where_it_finds_dynamodb", "--nocapture"]).env(FOLDER, folder).env_remove(ENDPOINT);
+    command.args(["--exact", "tells_where_it_finds_dynamodb", "--nocapture"]).env(CHILD, how).env_remove(ENDPOINT);
     command.envs(elsewhere.map(|url| (ENDPOINT, url)));
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the child starts");
     let mut lines = BufReader::new(child.stdout.as_mut().expect("it is piped")).lines().map_while(Result::ok);
@@ -49,8 +49,9 @@ fn child(folder: &Path, elsewhere: Option<&str>) -> (Child, String) {
 /// that the others do not.
 #[test]
 fn tells_where_it_finds_dynamodb() {
-    let Some(folder) = std::env::var_os(FOLDER) else { return };
-    println!("endpoint: {}", endpoint_at(Path::new(&folder)).expect("an endpoint"));
+    let Some(how) = std::env::var_os(CHILD) else { return };
+    let found = if how == ALONE { endpoint() } else { endpoint_of_family() };
+    println!("endpoint: {}", found.expect("an endpoint"));
     let _ = io::stdin().read_to_end(&mut Vec::new());
 }
 
@@ -76,8 +77,7 @@ fn a_port_that_is_taken_is_said() {
 
 #[test]
 fn no_emulator_outlives_a_killed_process() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let (mut child, url) = child(folder.path(), None);
+    let (mut child, url) = child(ALONE, None);
     assert!(is_there(&url));
     child.kill().expect("it can be killed");
     child.wait().expect("it ends");
@@ -85,15 +85,14 @@ fn no_emulator_outlives_a_killed_process() {
 }
 
 #[test]
-fn processes_of_one_folder_share_one() {
+fn a_family_of_processes_shares_one() {
     if std::env::var_os(ENDPOINT).is_some() {
         return; // then all processes share that one anyway
     }
-    let folder = tempfile::tempdir().expect("a folder");
     let own = endpoint().expect("an emulator");
     assert_eq!(endpoint().expect("the same"), own);
-    assert_eq!(endpoint_at(folder.path()).expect("the same"), own);
-    let (mut child, found) = child(folder.path(), None);
+    assert_eq!(endpoint_of_family().expect("the same"), own);
+    let (mut child, found) = child("by its family", None);
     assert_eq!(found, own, "a child finds its parent's");
     child.kill().expect("it can be killed");
     child.wait().expect("it ends");
@@ -102,8 +101,7 @@ fn processes_of_one_folder_share_one() {
 
 #[test]
 fn another_dynamodb_can_be_named() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let (mut child, found) = child(folder.path(), Some("http://192.0.2.1:8000"));
+    let (mut child, found) = child("by its family", Some("http://192.0.2.1:8000"));
     assert_eq!(found, "http://192.0.2.1:8000");
     child.kill().expect("it can be killed");
     child.wait().expect("it ends");

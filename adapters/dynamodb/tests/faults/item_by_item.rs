@@ -13,7 +13,7 @@ fn network(place: &Place) -> Network {
     let mut networks = NETWORKS.lock().unwrap_or_else(PoisonError::into_inner);
     let networks = networks.get_or_insert_default();
     let network = networks.entry(place.name().to_string()).or_insert_with(|| {
-        let network = Network::to(&portolan_dynamodb_emulator::endpoint_at(place.dir()).expect("a DynamoDB for tests"));
+        let network = Network::to(&portolan_dynamodb_emulator::endpoint_of_family().expect("a DynamoDB for tests"));
         network.reveal_one_by_one(Duration::from_millis(8), fastrand::u64(..));
         network
     });
@@ -27,4 +27,5 @@ async fn open(place: &Place) -> Result<DynamoStore, OpenError> {
 
 event_store_laws! {
     open: open,
+    remote: "it is kept in a table",
 }

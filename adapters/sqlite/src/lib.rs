@@ -83,6 +83,7 @@ mod schema;
 mod snapshots;
 mod tables;
 mod verify;
+mod verify_rows;
 mod writer;
 
 pub use config::{Durability, SqliteConfig};
@@ -313,8 +314,20 @@ impl SqliteStore {
         }
     }
 
-    fn read_rows<T>(&self, read: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<T, RowError> {
-        let read = self.inner.readers.read(|reader| read(&reader.conn));
+    /// Reads so many rows at most: many on the pool, as events.
+    async fn read_rows<T: Send + 'static>(
+        &self,
+        rows: u64,
+        read: impl FnOnce(&Connection) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, RowError> {
+        let readers = self.inner.readers.clone();
+        let read = move || readers.read(|reader| read(&reader.conn));
+        let read = if rows > read::SHORT.unsigned_abs() {
+            let read = self.inner.pool.run(read).await;
+            read.map_err(|_| RowError::Other(Source::new("the reading thread died")))?
+        } else {
+            read()
+        };
         read.map_err(|fault| fault.refuses_rows(&self.inner.path))
     }
 
@@ -334,7 +347,7 @@ impl ReadModelStore for SqliteStore {
     }
 
     async fn versions(&self, collection: Name) -> Result<Versions, RowError> {
-        self.read_rows(|conn| read_models::versions(conn, &collection))
+        self.read_rows(1, move |conn| read_models::versions(conn, &collection)).await
     }
 
     async fn commit(&self, batch: Batch) -> Result<(), RowError> {
@@ -344,17 +357,20 @@ impl ReadModelStore for SqliteStore {
     }
 
     async fn get(&self, collection: Name, version: Option<u32>, keys: Vec<RowKey>) -> Result<Rowset, RowError> {
-        ReadModelStore::limits(self).check_get(&keys)?;
-        self.read_rows(|conn| read_models::get(conn, &collection, version, &keys))?
+        let limits = ReadModelStore::limits(self);
+        limits.check_get(&keys)?;
+        let rows = keys.len() as u64;
+        self.read_rows(rows, move |conn| read_models::get(conn, &collection, version, &keys, &limits)).await?
     }
 
     async fn find(&self, find: Find) -> Result<Rowset, RowError> {
         let limits = ReadModelStore::limits(self);
-        self.read_rows(|conn| read_models::find(conn, &find, &limits))?
+        let rows = find.limit.min(limits.page_rows).into();
+        self.read_rows(rows, move |conn| read_models::find(conn, &find, &limits)).await?
     }
 
     async fn checkpoint(&self, name: Name) -> Result<Option<CheckpointState>, RowError> {
-        self.read_rows(|conn| read_models::checkpoint(conn, &name))
+        self.read_rows(1, move |conn| read_models::checkpoint(conn, &name)).await
     }
 
     async fn remove(&self, collection: Name, version: u32, checkpoint: Checkpoint) -> Result<(), RowError> {

@@ -162,3 +162,41 @@ impl ReadModelStore for MemoryStore {
         RowLimits::default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use portolan_kernel::ports::StoreId;
+    use portolan_kernel::values::{ColumnType, KeyedRow, Move, Position, Token};
+
+    #[tokio::test]
+    async fn pages_of_rows_are_bounded_in_bytes() {
+        let store = MemoryStore::new();
+        let name = || Name::new("wide").unwrap();
+        let limits = ReadModelStore::limits(&store);
+        store.define(Collection::new(name(), 1).column(name(), ColumnType::Text)).await.unwrap();
+        let keys: Vec<_> = (10..50).map(|n| RowKey::new(n.to_string()).unwrap()).collect();
+        let mut state = CheckpointState::new(StoreId::from_bytes([1; 16]), None, Token(1));
+        for (position, key) in (1..).zip(&keys) {
+            let to = Position::new(position);
+            let batch = Batch::new(Checkpoint::new(name(), state, Token(1), Move::At(to.unwrap())));
+            let row = KeyedRow::new(key.clone(), vec![Cell::Text("x".repeat(1_000_000))]);
+            store.commit(batch.put(name(), 1, row)).await.unwrap();
+            state = CheckpointState::new(state.store, to, Token(1));
+        }
+        let (mut found, mut next) = (Vec::new(), None);
+        loop {
+            let page = store.find(Find::all(name()).version(1).limit(1_000).after(next)).await.unwrap();
+            assert!(page.rows.iter().skip(1).map(KeyedRow::bytes).sum::<u64>() < limits.page_bytes);
+            found.extend(page.rows.into_iter().map(|row| row.key));
+            next = page.next;
+            if next.is_none() {
+                break;
+            }
+        }
+        assert_eq!(found, keys);
+        assert_eq!(store.get(name(), Some(1), keys[..16].to_vec()).await.unwrap().rows.len(), 16);
+        let refused = store.get(name(), Some(1), keys).await.unwrap_err();
+        assert!(matches!(refused, RowError::TooLarge { .. }), "{refused:?}");
+    }
+}

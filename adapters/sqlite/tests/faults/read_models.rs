@@ -18,12 +18,12 @@ fn moved(store: StoreId, from: Option<u64>, to: u64) -> Checkpoint {
     Checkpoint::new(name("balances"), state, Token(1), Move::At(Position::new(to).unwrap()))
 }
 
-fn row(n: i64) -> KeyedRow {
+pub(crate) fn row(n: i64) -> KeyedRow {
     KeyedRow::new(name(format!("k{n:03}")), vec![Cell::Integer(n), Cell::Text(format!("note {n}"))])
 }
 
 /// Two versions of a collection, the first one active, with 100 rows each; a lease and one that was released; closed.
-async fn filled() -> Folder {
+pub(crate) async fn filled() -> Folder {
     let folder = Folder::new();
     let store = folder.store().await;
     store.append(Append::new([event("s-1", "1"), event("s-1", "2")])).await.unwrap();

@@ -120,9 +120,6 @@ fn to_version_1(conn: &Connection) -> Result<(), Fault> {
 // Streams, kinds and tags become lists (see `lists`): each name has a checksum and a head, and what were indexes
 // on the kind and the tag are tables of dense entries. An event still touches one leaf of each.
 const V2: &str = "
--- A program of version 1 looks at it after each write of another: it ends there, and writes nothing more.
-ALTER TABLE store RENAME TO about_store;
-
 ALTER TABLE streams ADD COLUMN last INTEGER NOT NULL DEFAULT -1; -- the last revision
 ALTER TABLE streams ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0;
 UPDATE streams SET last = coalesce((SELECT max(revision) FROM log WHERE stream = number), -1);
@@ -186,6 +183,9 @@ fn to_version_2(conn: &Connection) -> Result<(), Fault> {
 
 // Read models and leases. The rows of a read model have a table of their own, see `tables`.
 const V3: &str = "
+-- A program of an older version looks at it after each write of another: it ends there, and writes nothing more.
+ALTER TABLE store RENAME TO about_store;
+
 CREATE TABLE collections (
     number INTEGER PRIMARY KEY,
     name TEXT NOT NULL UNIQUE,

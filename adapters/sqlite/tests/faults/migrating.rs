@@ -87,16 +87,39 @@ async fn two_that_open_an_old_file_bring_it_up_to_date_once() {
     assert_eq!(opened[0].verify().await.unwrap(), [""; 0]);
 }
 
+/// What version 3 made of version 2, undone.
+const AS_VERSION_2: &str = "
+ALTER TABLE about_store RENAME TO store;
+DROP TABLE collections;
+DROP TABLE collection_versions;
+DROP TABLE read_model_checkpoints;
+DROP TABLE leases;
+PRAGMA user_version = 2;
+";
+
 #[tokio::test]
-async fn a_program_of_version_1_that_has_the_file_open_writes_no_more() {
+async fn a_file_of_version_2_is_brought_up_to_date() {
+    let old = filled().await;
+    old.other().execute_batch(AS_VERSION_2).unwrap();
+    let store = old.store().await;
+    assert_eq!(read_all(&store).await.unwrap().len(), 300);
+    store.append(Append::new([event("s0-0", "next")])).await.unwrap();
+    assert_eq!(store.verify().await.unwrap(), [""; 0]);
+}
+
+#[tokio::test]
+async fn an_older_program_that_has_the_file_open_writes_no_more() {
     const LOOK: &str = "SELECT identity, last_position, checksum FROM store";
-    let old = as_version_1(&filled().await);
-    let first = old.other();
-    let mut look = first.prepare(LOOK).unwrap();
-    assert!(look.query_row([], |_| Ok(())).is_ok());
-    drop(old.store().await);
-    // It looks at this after every write of another process, before its own.
-    assert!(look.query_row([], |_| Ok(())).is_err());
+    let (first, second) = (as_version_1(&filled().await), filled().await);
+    second.other().execute_batch(AS_VERSION_2).unwrap();
+    for old in [first, second] {
+        let older = old.other();
+        let mut look = older.prepare(LOOK).unwrap();
+        assert!(look.query_row([], |_| Ok(())).is_ok());
+        drop(old.store().await);
+        // It looks at this after every write of another process, before its own.
+        assert!(look.query_row([], |_| Ok(())).is_err());
+    }
 }
 
 #[tokio::test]

@@ -4,9 +4,9 @@ use crate::MemoryStore;
 use crate::table::Table;
 use alloc::collections::BTreeMap;
 use async_trait::async_trait;
-use portolan_kernel::ports::{ReadModelStore, RowError, RowLimits};
+use portolan_kernel::ports::{ReadModelStore, RowError, RowLimits, judge_checkpoint};
 use portolan_kernel::values::{
-    Batch, Cell, Checkpoint, CheckpointState, Collection, Find, Move, Name, RowKey, Rowset, Token, Versions,
+    Batch, Cell, Checkpoint, CheckpointState, Collection, Find, Name, RowKey, Rowset, Versions,
 };
 use std::collections::HashMap;
 use std::sync::PoisonError;
@@ -100,27 +100,7 @@ impl ReadModels {
 
     /// Where the checkpoint will stand.
     fn judge_checkpoint(&self, checkpoint: &Checkpoint) -> Result<CheckpointState, RowError> {
-        let Checkpoint { name, store, token, from, to, .. } = checkpoint;
-        let stands = self.checkpoints.get(name).copied();
-        let (position, largest) = stands.map_or((None, Token(0)), |stands| (stands.position, stands.token));
-        if let Some(stands) = stands
-            && stands.store != *store
-            && !matches!(to, Move::Reset(_))
-        {
-            return Err(RowError::WrongStore { name: name.clone(), named: *store, actual: stands.store });
-        }
-        if position != *from || largest > *token {
-            return Err(RowError::CheckpointMoved { name: name.clone(), actual: position, token: largest });
-        }
-        let to = match to {
-            Move::Claim => position,
-            Move::Reset(to) => *to,
-            Move::At(to) if Some(*to) < position => {
-                return Err(RowError::Invalid(format!("checkpoint {name} would go back to {to}; only a reset does")));
-            }
-            Move::At(to) => Some(*to),
-        };
-        Ok(CheckpointState::new(*store, to, *token))
+        judge_checkpoint(checkpoint, self.checkpoints.get(&checkpoint.name).copied())
     }
 }
 
@@ -144,10 +124,16 @@ impl ReadModelStore for MemoryStore {
     }
 
     async fn get(&self, collection: Name, version: Option<u32>, keys: Vec<RowKey>) -> Result<Rowset, RowError> {
-        self.limits().check_get(&keys)?;
+        let limits = self.limits();
+        limits.check_get(&keys)?;
         let read_models = self.0.read_models.read().unwrap_or_else(PoisonError::into_inner);
         let table = read_models.table(&collection, version)?;
-        let rows = keys.iter().filter_map(|key| table.row(key)).collect();
+        let mut bytes = 0;
+        let rows = keys.iter().filter_map(|key| table.row(key)).map(|row| {
+            bytes += row.bytes();
+            limits.check_got(bytes).map(|()| row)
+        });
+        let rows = rows.collect::<Result<_, _>>()?;
         Ok(Rowset::new(table.collection.version, rows, None))
     }
 
@@ -160,7 +146,7 @@ impl ReadModelStore for MemoryStore {
             None => error,
         })?;
         limits.check_find(&table.collection, &find)?;
-        let (rows, next) = table.page(&find, find.limit.min(limits.page_rows) as usize);
+        let (rows, next) = table.page(&find, &limits);
         Ok(Rowset::new(table.collection.version, rows, next))
     }
 
@@ -174,5 +160,43 @@ impl ReadModelStore for MemoryStore {
 
     fn limits(&self) -> RowLimits {
         RowLimits::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use portolan_kernel::ports::StoreId;
+    use portolan_kernel::values::{ColumnType, KeyedRow, Move, Position, Token};
+
+    #[tokio::test]
+    async fn pages_of_rows_are_bounded_in_bytes() {
+        let store = MemoryStore::new();
+        let name = || Name::new("wide").unwrap();
+        let limits = ReadModelStore::limits(&store);
+        store.define(Collection::new(name(), 1).column(name(), ColumnType::Text)).await.unwrap();
+        let keys: Vec<_> = (10..50).map(|n| RowKey::new(n.to_string()).unwrap()).collect();
+        let mut state = CheckpointState::new(StoreId::from_bytes([1; 16]), None, Token(1));
+        for (position, key) in (1..).zip(&keys) {
+            let to = Position::new(position);
+            let batch = Batch::new(Checkpoint::new(name(), state, Token(1), Move::At(to.unwrap())));
+            let row = KeyedRow::new(key.clone(), vec![Cell::Text("x".repeat(1_000_000))]);
+            store.commit(batch.put(name(), 1, row)).await.unwrap();
+            state = CheckpointState::new(state.store, to, Token(1));
+        }
+        let (mut found, mut next) = (Vec::new(), None);
+        loop {
+            let page = store.find(Find::all(name()).version(1).limit(1_000).after(next)).await.unwrap();
+            assert!(page.rows.iter().skip(1).map(KeyedRow::bytes).sum::<u64>() < limits.page_bytes);
+            found.extend(page.rows.into_iter().map(|row| row.key));
+            next = page.next;
+            if next.is_none() {
+                break;
+            }
+        }
+        assert_eq!(found, keys);
+        assert_eq!(store.get(name(), Some(1), keys[..16].to_vec()).await.unwrap().rows.len(), 16);
+        let refused = store.get(name(), Some(1), keys).await.unwrap_err();
+        assert!(matches!(refused, RowError::TooLarge { .. }), "{refused:?}");
     }
 }

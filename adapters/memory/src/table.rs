@@ -2,7 +2,7 @@
 
 use alloc::collections::BTreeMap;
 use core::ops::Bound;
-use portolan_kernel::ports::RowError;
+use portolan_kernel::ports::{RowError, RowLimits};
 use portolan_kernel::values::{By, Cell, Collection, Cursor, Direction, Find, Index, KeyedRow, RowKey};
 
 pub(crate) struct Table {
@@ -71,8 +71,9 @@ impl Table {
         Ok(())
     }
 
-    /// At most so many rows, and where to go on when there are more.
-    pub(crate) fn page(&self, find: &Find, limit: usize) -> (Vec<KeyedRow>, Option<Cursor>) {
+    /// As many rows as the question and the limits allow, and where to go on when there are more.
+    pub(crate) fn page(&self, find: &Find, limits: &RowLimits) -> (Vec<KeyedRow>, Option<Cursor>) {
+        let limit = find.limit.min(limits.page_rows) as usize;
         let after = find.after.as_ref();
         let (keys, index): (Vec<&RowKey>, _) = match &find.by {
             By::Key(from, to) => {
@@ -94,8 +95,15 @@ impl Table {
                 (keys, Some(&self.collection.indexes[at]))
             }
         };
-        let more = keys.len() > limit;
-        let rows: Vec<_> = keys.into_iter().take(limit).filter_map(|key| self.row(key)).collect();
+        let mut bytes = 0;
+        let in_page = |row: &KeyedRow| {
+            let room = bytes < limits.page_bytes;
+            bytes += row.bytes();
+            room
+        };
+        let found = keys.len();
+        let rows: Vec<_> = keys.into_iter().take(limit).filter_map(|key| self.row(key)).take_while(in_page).collect();
+        let more = found > rows.len();
         let next = rows.last().filter(|_| more).map(|row| self.cursor(index, row));
         (rows, next)
     }

@@ -119,7 +119,12 @@ impl SqliteConfig {
     /// gone, and its positions will be given out again, to other events; so checkpoints that others keep
     /// for this store must not go on. They are refused as
     /// [`WrongStore`](portolan_kernel::ports::AppendError::WrongStore) from then on (ES-27). Those that are kept in
-    /// the file were put back with it, and go on.
+    /// the file were put back with it, and go on. So do read models in the file that are made of its own log: their
+    /// checkpoints are of the new identity from then on. Those of other logs stay as they are, and snapshots of the
+    /// former life are deleted.
+    ///
+    /// Leases go back with the file, and a token that was granted after the copy is granted again: let every former
+    /// holder end before.
     ///
     /// Say so once, the first time that the file is opened after it was put back, and with no other handle on it:
     /// one that is open meanwhile writes no more.

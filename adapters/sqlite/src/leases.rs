@@ -71,6 +71,23 @@ fn load(conn: &Connection, name: &Name) -> Result<(Token, Option<Lease>), Fault>
     Ok((token, held))
 }
 
+/// Tells of every name whose row is damaged.
+pub(crate) fn verify(conn: &Connection, mut tell: impl FnMut(Fault)) -> Result<(), Fault> {
+    let mut names = conn.prepare("SELECT name FROM leases")?;
+    let mut rows = names.query([])?;
+    while let Some(row) = rows.next()? {
+        let text = row.get_ref(0)?.as_str()?;
+        let loaded = match Name::new(text) {
+            Ok(name) => load(conn, &name).map(drop),
+            Err(_) => Err(Fault::Damaged(format!("table leases, name {text}"))),
+        };
+        if let Err(fault) = loaded {
+            tell(fault);
+        }
+    }
+    Ok(())
+}
+
 fn save(conn: &Connection, name: &Name, token: Token, held: Option<&Lease>) -> Result<(), Fault> {
     let micros = |lease: &Lease| i64::try_from(lease.time_to_live.as_micros()).unwrap_or(i64::MAX);
     let (holder, ttl) = (held.map(|lease| lease.holder.as_str()), held.map_or(0, micros));

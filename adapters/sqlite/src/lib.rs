@@ -1,7 +1,7 @@
 //! Portolan's storage on one SQLite file.
 //!
-//! [`SqliteStore`] is an [`EventStore`] and a [`SnapshotStore`]; it keeps all their laws and lacks nothing.
-//! Several handles and several processes may open one file at once.
+//! [`SqliteStore`] is an [`EventStore`], a [`SnapshotStore`], a [`ReadModelStore`] and a [`LeaseStore`]; it keeps all
+//! their laws and lacks nothing. Several handles and several processes may open one file at once.
 //!
 //! ```
 //! use portolan_kernel::ports::EventStore;
@@ -27,33 +27,49 @@
 //! Reads have read-only connections of their own and never wait for the writer. Short ones, such as loading an
 //! aggregate, run **on the calling thread**: handing them to another would cost more than the read. One that may
 //! look at more than 256 events goes to a small pool of threads, for a long page keeps its thread for
-//! milliseconds: with a hundred readers of long pages on the calling threads of an async runtime, that runtime, and
+//! milliseconds. So do rows of read models: a question for more than 256 of them goes to the pool. With a hundred readers of long pages on the calling threads of an async runtime, that runtime, and
 //! so every append that waits in it, came to a turn hundreds of times later than with the pool.
 //!
 //! # The file
 //!
 //! `sqlite3 bank.db "SELECT * FROM events"` shows the log: view `events` is made for people. Payloads are TEXT
-//! where they are JSON, BLOB otherwise. Beside the file stand `-wal` and `-shm`, which belong to it: copy a live
+//! where they are JSON, BLOB otherwise. Each version of a read model has a table of its own, `rm_balances_v1`, and the
+//! view `active_balances` shows the active one; a name with other signs than `a` to `z`, digits and `_` has a number
+//! in its place. Leases are in `leases`, one row a name for good.
+//!
+//! This is format 3. A file of format 1 or 2 is brought up to date when it is opened, and older programs refuse it
+//! then. A handle that is open while a newer program does so writes no more: it is refused as
+//! [`Other`](AppendError::Other).
+//!
+//! Beside the file stand `-wal` and `-shm`, which belong to it: copy a live
 //! store with `sqlite3 bank.db ".backup copy.db"`.
 //!
 //! After a copy was put back, open it once with [`SqliteConfig::restored`]: the store then has a new identity, and
-//! checkpoints kept elsewhere for its former life are refused.
+//! checkpoints kept elsewhere for its former life are refused. Read models that were made of this file's log, and are
+//! kept in it, go on.
 //!
 //! # Damage
 //!
-//! Each event, key, checkpoint and snapshot carries a checksum, verified whenever it is read. So does each name of
-//! a stream, a kind (category and type) and a tag, and with the name stands where its list of events ends. The entries
+//! A checksum, verified whenever the row is read, is in each row of: an event, a key, a checkpoint, a snapshot; a
+//! collection, a version of one, a row of a read model, the checkpoint of one; a lease. So it is in each name of a
+//! stream, a kind (category and type) and a tag, and with the name stands where its list of events ends. The entries
 //! of a list are numbered without a gap, their positions rise, and each leads to an event that has to be of
 //! that list. So an entry that was lost or changed is an error that names the place, and not a shorter answer; a
 //! name that is not found is compared with its neighbours in the index before it is called missing.
 //!
-//! What a read or an append cannot notice: a key, a checkpoint or a snapshot whose row is gone, or whose name was
-//! changed, looks like one that never was; a page that the disk gives back as it was some time ago is right in
-//! itself; and a checksum of 32 bits misses one change in four billion. [`SqliteStore::verify`] looks the whole file
-//! over, indexes against rows and lists against the log, and finds changed names of keys, checkpoints and
-//! snapshots, and old pages that fit no others. Rows of keys, checkpoints and snapshots that are gone as a whole leave
-//! no trace. It is not part of opening a store, for it reads the whole file: run it after a restore, and now and
-//! then.
+//! What a read or a write cannot notice:
+//!
+//! - A row that is gone, or whose name was changed, and that no list leads to looks like one that never was: a key, a
+//!   checkpoint, a snapshot, a row of a read model, a lease.
+//! - The indexes of read models are SQLite's own, which have no checksums. One that lost entries finds fewer rows, and
+//!   a unique one may then let a second row in.
+//! - A page that the disk gives back as it was some time ago is right in itself.
+//! - A checksum of 32 bits misses one change in four billion.
+//!
+//! [`SqliteStore::verify`] looks the whole file over, indexes against rows and lists against the log. It finds damaged
+//! and renamed rows of every kind, indexes that lost entries, versions without their tables and tables without their
+//! versions, and old pages that fit no others. Rows that are gone as a whole, and that no list leads to, leave no
+//! trace. It is not part of opening a store, for it reads the whole file: run it after a restore, and now and then.
 
 extern crate alloc;
 
@@ -83,6 +99,7 @@ mod schema;
 mod snapshots;
 mod tables;
 mod verify;
+mod verify_rows;
 mod writer;
 
 pub use config::{Durability, SqliteConfig};
@@ -150,8 +167,8 @@ impl SqliteStore {
 
     /// Looks the whole file over, and lists the places that are damaged; none, if all is well. It reads every row:
     /// checksums, that no position, revision or entry of a list is missing, that lists and log agree, where lists
-    /// and log end, keys, checkpoints and snapshots, and what `PRAGMA integrity_check` finds. At most 1,000
-    /// places are listed.
+    /// and log end, keys, checkpoints and snapshots, read models and leases, and what `PRAGMA integrity_check` finds
+    /// in tables and indexes. At most 1,000 places are listed.
     ///
     /// It sees one moment of the store, and runs on a thread of its own beside reads and writes. While it does,
     /// the write-ahead log only grows; a file of 1,000,000 events takes some seconds.
@@ -313,8 +330,20 @@ impl SqliteStore {
         }
     }
 
-    fn read_rows<T>(&self, read: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<T, RowError> {
-        let read = self.inner.readers.read(|reader| read(&reader.conn));
+    /// Reads so many rows at most: many on the pool, as events.
+    async fn read_rows<T: Send + 'static>(
+        &self,
+        rows: u64,
+        read: impl FnOnce(&Connection) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, RowError> {
+        let readers = self.inner.readers.clone();
+        let read = move || readers.read(|reader| read(&reader.conn));
+        let read = if rows > read::SHORT.unsigned_abs() {
+            let read = self.inner.pool.run(read).await;
+            read.map_err(|_| RowError::Other(Source::new("the reading thread died")))?
+        } else {
+            read()
+        };
         read.map_err(|fault| fault.refuses_rows(&self.inner.path))
     }
 
@@ -334,7 +363,7 @@ impl ReadModelStore for SqliteStore {
     }
 
     async fn versions(&self, collection: Name) -> Result<Versions, RowError> {
-        self.read_rows(|conn| read_models::versions(conn, &collection))
+        self.read_rows(1, move |conn| read_models::versions(conn, &collection)).await
     }
 
     async fn commit(&self, batch: Batch) -> Result<(), RowError> {
@@ -344,17 +373,20 @@ impl ReadModelStore for SqliteStore {
     }
 
     async fn get(&self, collection: Name, version: Option<u32>, keys: Vec<RowKey>) -> Result<Rowset, RowError> {
-        ReadModelStore::limits(self).check_get(&keys)?;
-        self.read_rows(|conn| read_models::get(conn, &collection, version, &keys))?
+        let limits = ReadModelStore::limits(self);
+        limits.check_get(&keys)?;
+        let rows = keys.len() as u64;
+        self.read_rows(rows, move |conn| read_models::get(conn, &collection, version, &keys, &limits)).await?
     }
 
     async fn find(&self, find: Find) -> Result<Rowset, RowError> {
         let limits = ReadModelStore::limits(self);
-        self.read_rows(|conn| read_models::find(conn, &find, &limits))?
+        let rows = find.limit.min(limits.page_rows).into();
+        self.read_rows(rows, move |conn| read_models::find(conn, &find, &limits)).await?
     }
 
     async fn checkpoint(&self, name: Name) -> Result<Option<CheckpointState>, RowError> {
-        self.read_rows(|conn| read_models::checkpoint(conn, &name))
+        self.read_rows(1, move |conn| read_models::checkpoint(conn, &name)).await
     }
 
     async fn remove(&self, collection: Name, version: u32, checkpoint: Checkpoint) -> Result<(), RowError> {

@@ -3,6 +3,7 @@
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use futures::channel::oneshot;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
@@ -56,7 +57,7 @@ impl Pool {
                 Err(_) => {
                     let task = state.waiting.pop_back();
                     drop(state);
-                    task.into_iter().for_each(|task| task());
+                    task.into_iter().for_each(perform);
                 }
             }
         }
@@ -79,7 +80,7 @@ impl Pool {
                 state.idle -= 1;
             };
             drop(state);
-            task();
+            perform(task);
         }
     }
 
@@ -92,7 +93,6 @@ impl Pool {
         self.filled.notify_all();
         for thread in threads {
             if thread.thread().id() != thread::current().id() {
-                // Whoever waited for one that panicked has been told.
                 let _ = thread.join();
             }
         }
@@ -101,6 +101,12 @@ impl Pool {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whoever waits for a task that panics is told so; its thread goes on, for it may be the only one.
+fn perform(task: Task) {
+    // What a panic leaves half done is a connection, which is closed then.
+    let _ = catch_unwind(AssertUnwindSafe(task));
 }
 
 #[cfg(test)]
@@ -130,5 +136,20 @@ mod tests {
         pool.close();
         drop((first, last));
         assert!(pool.lock().waiting.is_empty());
+    }
+
+    #[test]
+    fn a_panic_leaves_nobody_asleep() {
+        let pool = Arc::new(Pool { most: 1, ..Pool::new() });
+        let (hold, held) = std::sync::mpsc::channel::<()>();
+        let mut first = pool.run(move || {
+            let _ = held.recv();
+            panic!("on purpose")
+        });
+        let mut second = pool.run(|| 1);
+        drop(hold);
+        pool.close();
+        assert!(matches!(first.try_recv(), Err(oneshot::Canceled)), "{:?}", first.try_recv().map(|_: Option<()>| ()));
+        assert_eq!(second.try_recv(), Ok(Some(1)));
     }
 }

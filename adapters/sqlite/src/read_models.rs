@@ -6,10 +6,10 @@ use crate::finding::{Seek, seeks};
 use crate::tables::{Sql, Table, definition};
 use alloc::collections::BTreeMap;
 use alloc::collections::btree_map::Entry;
-use portolan_kernel::ports::{RowError, RowLimits, StoreId};
+use portolan_kernel::ports::{RowError, RowLimits, StoreId, judge_checkpoint};
 use portolan_kernel::values::{
-    Batch, By, Cell, Checkpoint, CheckpointState, Collection, Cursor, Find, KeyedRow, Move, Name, Position, RowKey,
-    Rowset, Token, Versions,
+    Batch, By, Cell, Checkpoint, CheckpointState, Collection, Cursor, Find, KeyedRow, Name, Position, RowKey, Rowset,
+    Token, Versions,
 };
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
@@ -17,12 +17,12 @@ use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 pub(crate) type Judged<T> = Result<Result<T, RowError>, Fault>;
 
 /// The row of a collection.
-struct Kept {
-    number: i64,
-    active: Option<u32>,
+pub(crate) struct Kept {
+    pub(crate) number: i64,
+    pub(crate) active: Option<u32>,
 }
 
-fn kept(conn: &Connection, collection: &str) -> Result<Option<Kept>, Fault> {
+pub(crate) fn kept(conn: &Connection, collection: &str) -> Result<Option<Kept>, Fault> {
     let mut statement = conn.prepare_cached("SELECT number, active, checksum FROM collections WHERE name = ?1")?;
     let row: Option<(i64, Option<u32>, i64)> =
         statement.query_row([collection], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).optional()?;
@@ -53,7 +53,7 @@ fn version_checksum(number: i64, version: u32, definition: &str) -> i64 {
 }
 
 /// The table of a version.
-fn table(conn: &Connection, name: &Name, number: i64, version: u32) -> Result<Option<Table>, Fault> {
+pub(crate) fn table(conn: &Connection, name: &Name, number: i64, version: u32) -> Result<Option<Table>, Fault> {
     let mut statement = conn.prepare_cached(
         "SELECT definition, checksum FROM collection_versions WHERE collection = ?1 AND version = ?2",
     )?;
@@ -139,28 +139,20 @@ fn save_checkpoint(conn: &Connection, name: &str, state: CheckpointState) -> Res
     Ok(())
 }
 
-/// Where the checkpoint will stand.
-fn judge_checkpoint(checkpoint: &Checkpoint, stands: Option<CheckpointState>) -> Result<CheckpointState, RowError> {
-    let Checkpoint { name, store, token, from, to, .. } = checkpoint;
-    let (position, largest) = stands.map_or((None, Token(0)), |stands| (stands.position, stands.token));
-    if let Some(stands) = stands
-        && stands.store != *store
-        && !matches!(to, Move::Reset(_))
-    {
-        return Err(RowError::WrongStore { name: name.clone(), named: *store, actual: stands.store });
-    }
-    if position != *from || largest > *token {
-        return Err(RowError::CheckpointMoved { name: name.clone(), actual: position, token: largest });
-    }
-    let to = match to {
-        Move::Claim => position,
-        Move::Reset(to) => *to,
-        Move::At(to) if Some(*to) < position => {
-            return Err(RowError::Invalid(format!("checkpoint {name} would go back to {to}; only a reset does")));
+/// The rows of this store's own log stay its own under another identity. A damaged checkpoint stays as it is.
+pub(crate) fn hand_over(conn: &Connection, former: StoreId, identity: StoreId) -> Result<(), Fault> {
+    let mut names = conn.prepare("SELECT name FROM read_model_checkpoints")?;
+    let names = names.query_map([], |row| row.get(0))?.collect::<Result<Vec<String>, _>>()?;
+    for name in names {
+        match checkpoint(conn, &name) {
+            Ok(Some(state)) if state.store == former => {
+                save_checkpoint(conn, &name, CheckpointState::new(identity, state.position, state.token))?;
+            }
+            Ok(_) | Err(Fault::Damaged(_)) => {}
+            Err(fault) => return Err(fault),
         }
-        Move::At(to) => Some(*to),
-    };
-    Ok(CheckpointState::new(*store, to, *token))
+    }
+    Ok(())
 }
 
 /// The last change of each key.
@@ -252,8 +244,11 @@ fn judge_unique(conn: &Connection, table: &Table, changes: &Final<'_>) -> Judged
             let mut other = None;
             while let Some(row) = rows.next()? {
                 let text = row.get_ref(0)?.as_str()?;
-                if !changes.keys().any(|changed| **changed == *text) {
-                    other = RowKey::new(text).ok();
+                let key =
+                    RowKey::new(text).map_err(|_| Fault::Damaged(format!("table {}, row {text}", table.name())))?;
+                if !changes.contains_key(&key) {
+                    other = Some(key);
+                    break;
                 }
             }
             let other = put.insert(values, *key).cloned().or(other);
@@ -289,17 +284,29 @@ pub(crate) fn remove(conn: &Connection, collection: &Name, version: u32, checkpo
     Ok(Ok(()))
 }
 
-pub(crate) fn get(conn: &Connection, collection: &Name, version: Option<u32>, keys: &[RowKey]) -> Judged<Rowset> {
+pub(crate) fn get(
+    conn: &Connection,
+    collection: &Name,
+    version: Option<u32>,
+    keys: &[RowKey],
+    limits: &RowLimits,
+) -> Judged<Rowset> {
     let table = match table_of(conn, collection, version)? {
         Ok(table) => table,
         Err(error) => return Ok(Err(error)),
     };
     let mut statement = conn.prepare_cached(&format!("{} WHERE _key = ?1", table.select()))?;
-    let mut found = Vec::with_capacity(keys.len());
+    let mut found = Vec::new();
+    let mut bytes = 0;
     for key in keys {
         let mut rows = statement.query([key.as_str()])?;
         if let Some(row) = rows.next()? {
-            found.push(table.row(row)?);
+            let row = table.row(row)?;
+            bytes += row.bytes();
+            if let Err(error) = limits.check_got(bytes) {
+                return Ok(Err(error));
+            }
+            found.push(row);
         }
     }
     Ok(Ok(Rowset::new(table.collection.version, found, None)))
@@ -318,22 +325,24 @@ pub(crate) fn find(conn: &Connection, find: &Find, limits: &RowLimits) -> Judged
         return Ok(Err(error));
     }
     let limit = find.limit.min(limits.page_rows) as usize;
-    // One more than is asked for tells whether there is more.
     let mut rows: Vec<KeyedRow> = Vec::new();
-    for Seek { condition, values, order } in seeks(&table, find) {
+    let (mut bytes, mut more) = (0, false);
+    'page: for Seek { condition, values, order } in seeks(&table, find) {
+        // One more than is asked for tells whether there is more.
         let left = limit + 1 - rows.len();
-        if left == 0 {
-            break;
-        }
         let sql = format!("{} {condition} ORDER BY {order} LIMIT {left}", table.select());
         let mut statement = conn.prepare(&sql)?;
         let mut found = statement.query(params_from_iter(values.iter().map(Sql)))?;
         while let Some(row) = found.next()? {
-            rows.push(table.row(row)?);
+            if rows.len() == limit || bytes >= limits.page_bytes {
+                more = true;
+                break 'page;
+            }
+            let row = table.row(row)?;
+            bytes += row.bytes();
+            rows.push(row);
         }
     }
-    let more = rows.len() > limit;
-    rows.truncate(limit);
     let next = rows.last().filter(|_| more).map(|last| {
         let values = match &find.by {
             By::Index { name, .. } => table.collection.find_index(name),

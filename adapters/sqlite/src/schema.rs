@@ -4,6 +4,7 @@ use crate::checksum::Checksum;
 use crate::config::{Durability, SqliteConfig};
 use crate::error::{Fault, OpenError};
 use crate::names::{self, Table};
+use crate::{read_models, snapshots};
 use core::time::Duration;
 use portolan_kernel::ports::{Source, StoreId};
 use rusqlite::config::DbConfig;
@@ -121,7 +122,7 @@ fn to_version_1(conn: &Connection) -> Result<(), Fault> {
 const V2: &str = "
 ALTER TABLE streams ADD COLUMN last INTEGER NOT NULL DEFAULT -1; -- the last revision
 ALTER TABLE streams ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0;
-UPDATE streams SET last = (SELECT max(revision) FROM log WHERE stream = number);
+UPDATE streams SET last = coalesce((SELECT max(revision) FROM log WHERE stream = number), -1);
 
 ALTER TABLE kinds ADD COLUMN last INTEGER NOT NULL DEFAULT -1; -- the last n in kind_events
 ALTER TABLE kinds ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0;
@@ -133,7 +134,7 @@ CREATE TABLE kind_events (
 ) STRICT, WITHOUT ROWID;
 INSERT INTO kind_events
     SELECT kind, row_number() OVER (PARTITION BY kind ORDER BY position) - 1, position FROM log ORDER BY 1, 2;
-UPDATE kinds SET last = (SELECT max(n) FROM kind_events WHERE kind = number);
+UPDATE kinds SET last = coalesce((SELECT max(n) FROM kind_events WHERE kind = number), -1);
 DROP INDEX log_by_kind;
 DROP INDEX kinds_by_type;
 CREATE INDEX kinds_by_type ON kinds (type, category);
@@ -182,6 +183,9 @@ fn to_version_2(conn: &Connection) -> Result<(), Fault> {
 
 // Read models and leases. The rows of a read model have a table of their own, see `tables`.
 const V3: &str = "
+-- A program of an older version looks at it after each write of another: it ends there, and writes nothing more.
+ALTER TABLE store RENAME TO about_store;
+
 CREATE TABLE collections (
     number INTEGER PRIMARY KEY,
     name TEXT NOT NULL UNIQUE,
@@ -344,7 +348,7 @@ fn migrate(conn: &mut Connection, path: &Path) -> Result<(), OpenError> {
     if found == 0 {
         let identity = new_identity().map_err(|source| OpenError::Other { path: path.into(), source })?;
         transaction
-            .execute("INSERT INTO store VALUES (1, ?1, 0, ?2)", params![identity, store_checksum(&identity, 0)])
+            .execute("INSERT INTO about_store VALUES (1, ?1, 0, ?2)", params![identity, store_checksum(&identity, 0)])
             .map_err(fault)?;
         transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(fault)?;
     }
@@ -358,14 +362,16 @@ fn new_identity() -> Result<[u8; 16], Source> {
     Ok(uuid::Builder::from_random_bytes(identity).into_uuid().into_bytes())
 }
 
-/// Gives the store a new identity.
+/// Gives the store a new identity. What is of the same moment as the log goes on with it.
 fn rename(conn: &mut Connection, path: &Path) -> Result<(), OpenError> {
     let identity = new_identity().map_err(|source| OpenError::Other { path: path.into(), source })?;
     let mut renamed = || -> Result<(), Fault> {
         let transaction = conn.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-        let last_position = load_store(&transaction)?.last_position;
+        let StoreRow { identity: former, last_position } = load_store(&transaction)?;
         let checksum = store_checksum(&identity, last_position);
-        transaction.execute("UPDATE store SET identity = ?1, checksum = ?2", params![identity, checksum])?;
+        transaction.execute("UPDATE about_store SET identity = ?1, checksum = ?2", params![identity, checksum])?;
+        read_models::hand_over(&transaction, former, StoreId::from_bytes(identity))?;
+        snapshots::delete_of_log(&transaction, former)?;
         Ok(transaction.commit()?)
     };
     renamed().map_err(|fault| fault.refuses_open(path))
@@ -383,8 +389,8 @@ fn store_checksum(identity: &[u8], last_position: i64) -> i64 {
 }
 
 pub(crate) fn load_store(conn: &Connection) -> Result<StoreRow, Fault> {
-    let damaged = || Fault::Damaged("table store".into());
-    let mut statement = conn.prepare_cached("SELECT identity, last_position, checksum FROM store")?;
+    let damaged = || Fault::Damaged("table about_store".into());
+    let mut statement = conn.prepare_cached("SELECT identity, last_position, checksum FROM about_store")?;
     let (identity, last_position, checksum): (Vec<u8>, i64, i64) =
         statement.query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).optional()?.ok_or_else(damaged)?;
     let bytes = <[u8; 16]>::try_from(identity.as_slice()).map_err(|_| damaged())?;
@@ -392,6 +398,15 @@ pub(crate) fn load_store(conn: &Connection) -> Result<StoreRow, Fault> {
         return Err(damaged());
     }
     Ok(StoreRow { identity: StoreId::from_bytes(bytes), last_position })
+}
+
+/// Refuses a file that has another format by now than when it was opened.
+pub(crate) fn check_version(conn: &Connection) -> Result<(), Fault> {
+    let version: i64 = conn.prepare_cached("PRAGMA user_version")?.query_row([], |row| row.get(0))?;
+    if version == VERSION {
+        return Ok(());
+    }
+    Err(Fault::Unfit("a newer program has brought the file to another format; open it with that"))
 }
 
 /// Changes nothing, and writes a page: to see whether that can be done. A row that is given the values it has would
@@ -402,6 +417,7 @@ pub(crate) fn write_anything(conn: &Connection) -> Result<(), Fault> {
 
 pub(crate) fn save_last_position(conn: &Connection, identity: StoreId, last_position: i64) -> Result<(), Fault> {
     let checksum = store_checksum(identity.as_bytes(), last_position);
-    conn.prepare_cached("UPDATE store SET last_position = ?1, checksum = ?2")?.execute([last_position, checksum])?;
+    conn.prepare_cached("UPDATE about_store SET last_position = ?1, checksum = ?2")?
+        .execute([last_position, checksum])?;
     Ok(())
 }

@@ -4,7 +4,7 @@ use crate::checksum::Checksum;
 use crate::error::Fault;
 use crate::rows::{format_number, format_of, readable};
 use portolan_kernel::Bytes;
-use portolan_kernel::ports::Snapshot;
+use portolan_kernel::ports::{Snapshot, StoreId};
 use portolan_kernel::values::{Name, Revision, StreamId, Timestamp};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -98,6 +98,14 @@ pub(crate) fn delete(conn: &Connection, stream: &StreamId, kind: &Name, below: O
     let below = below.and_then(|revision| i64::try_from(revision.get()).ok());
     conn.prepare_cached("DELETE FROM snapshots WHERE stream = ?1 AND kind = ?2 AND (?3 IS NULL OR revision < ?3)")?
         .execute(params![stream.as_str(), kind.as_str(), below])?;
+    Ok(())
+}
+
+/// Deletes the snapshots that were folded from the log of this identity, as the kernel names their kinds: nobody
+/// asks for them any more.
+pub(crate) fn delete_of_log(conn: &Connection, log: StoreId) -> Result<(), Fault> {
+    let end = format!("@{log}");
+    conn.execute("DELETE FROM snapshots WHERE substr(kind, -length(?1)) = ?1", [end])?;
     Ok(())
 }
 

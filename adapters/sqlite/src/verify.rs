@@ -7,7 +7,7 @@ use crate::names::{self, Table};
 use crate::query::Range;
 use crate::readers::Reader;
 use crate::rows::{self, select_events};
-use crate::{checkpoints, keys, schema, snapshots};
+use crate::{checkpoints, keys, leases, schema, snapshots, verify_rows};
 use portolan_kernel::values::{Direction, Tag};
 use rusqlite::Connection;
 use std::collections::HashSet;
@@ -40,6 +40,10 @@ pub(crate) fn places(reader: &mut Reader) -> Vec<String> {
     part(&mut found, &mut |found| all_lists(conn, found));
     part(&mut found, &mut |found| keys::verify(conn, |fault| found.tell(&fault)));
     part(&mut found, &mut |found| snapshots::verify(conn, |fault| found.tell(&fault)));
+    part(&mut found, &mut |found| verify_rows::collections(conn, |fault| found.tell(&fault)));
+    part(&mut found, &mut |found| verify_rows::versions(conn, |fault| found.tell(&fault)));
+    part(&mut found, &mut |found| verify_rows::checkpoints(conn, |fault| found.tell(&fault)));
+    part(&mut found, &mut |found| leases::verify(conn, |fault| found.tell(&fault)));
     if let Some(store) = store {
         part(&mut found, &mut |found| {
             checkpoints::verify(conn, store.identity, position(store.last_position), |fault| found.tell(&fault))
@@ -93,7 +97,9 @@ fn log(conn: &Connection, names: &mut names::Names, last: Option<i64>, found: &m
     match last {
         Some(last) if expected <= last => found.tell(&rows::damaged(expected)),
         Some(last) if expected > last + 1 => {
-            found.tell(&Fault::Damaged(format!("table store: the last position is {last}, and the log goes further")));
+            found.tell(&Fault::Damaged(format!(
+                "table about_store: the last position is {last}, and the log goes further"
+            )));
         }
         _ => {}
     }

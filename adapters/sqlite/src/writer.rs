@@ -292,6 +292,7 @@ impl Writer {
             self.met_others = Some(Instant::now());
         }
         self.ledger.forget();
+        schema::check_version(&self.conn)?;
         let StoreRow { identity, last_position: stored } = schema::load_store(&self.conn)?;
         if identity != self.ledger.identity {
             return Err(Fault::Unfit("the file was given a new identity, as after a restore; open the store again"));
@@ -300,7 +301,7 @@ impl Writer {
             self.conn.prepare_cached("SELECT max(position) FROM log")?.query_row([], |row| row.get(0))?;
         if largest.is_some_and(|largest| largest > stored) {
             return Err(Fault::Damaged(format!(
-                "table store: the last position is {stored}, and the log goes further"
+                "table about_store: the last position is {stored}, and the log goes further"
             )));
         }
         self.ledger.last_position = stored;

@@ -4,6 +4,7 @@ use portolan_conformance::{
     Fixture, Outcome, Place, Runner, event_store_laws, laws, lease_store_laws, read_model_store_laws,
     snapshot_store_laws,
 };
+use portolan_kernel::ports::Capability;
 use portolan_sqlite::{Durability, SqliteStore};
 
 event_store_laws! {
@@ -11,8 +12,8 @@ event_store_laws! {
     lacks: {},
     damage: async |place: &Place| flip_a_payload(place).map(drop),
     blind_to: {
-        Bytes: "SQLite has no checksums of its pages: names and indexes, by which our rows are found, can lose entries",
-        Zeros: "as above: a page without its cells reads like one that never had them",
+        Bytes: "a key or a checkpoint whose name was changed looks like one that never was; events are right or an error",
+        Zeros: "as above: a key or a checkpoint whose name is zeros; events are right or an error",
     },
 }
 
@@ -38,6 +39,25 @@ fn flip_a_payload(place: &Place) -> rusqlite::Result<usize> {
         *last ^= 1;
     }
     file.execute("UPDATE log SET payload = ?1 WHERE position = ?2", (payload, position))
+}
+
+/// What is not noticed is about keys and checkpoints alone: without them, all damage to the file is.
+#[test]
+fn damage_to_events_is_always_noticed() {
+    let law = laws::es_26_damage();
+    let runner = Runner::new(|| {
+        const ALONE: &str = "events are judged alone";
+        Fixture::event_store(async |place: &Place| SqliteStore::open(place.dir().join("log.db")).await)
+            .lacks(Capability::Keys, ALONE)
+            .lacks(Capability::Checkpoints, ALONE)
+            .damage(async |place: &Place| flip_a_payload(place).map(drop))
+    });
+    let runner = runner.entry("damage_to_events_is_always_noticed");
+    if let Some(played) = runner.played(&law) {
+        return played.unwrap();
+    }
+    let outcome = runner.judge(&law);
+    assert!(matches!(outcome, Outcome::Kept { .. }), "{outcome:?}");
 }
 
 /// What [`Durability::SurvivesProcessCrashOnly`] gives up is seen, so the others' passing means something.

@@ -20,16 +20,25 @@ pub struct Lease {
     /// Its rank: larger than that of every lease on the name before it. What the holder writes carries it, so that
     /// a store refuses the writes of a former holder that wakes up late.
     pub token: Token,
-    /// How long it lives without being renewed.
+    /// How long it lives without being renewed, in whole microseconds.
     pub time_to_live: Duration,
     /// How often it has been renewed.
     pub renewals: u64,
 }
 
+/// The longest time to live, in microseconds.
+const MOST_MICROS: u64 = i64::MAX.unsigned_abs();
+
 impl Lease {
     /// A lease, as a store makes it: not renewed yet.
+    ///
+    /// Its time to live is in whole microseconds, so that the record is the same for whoever was granted it and for
+    /// whoever reads it from a store, and can be named in a take-over by either. A part of one counts as a whole, and
+    /// what has more than [`i64::MAX`] of them has that many.
     #[must_use]
     pub fn new(name: Name, holder: Name, token: Token, time_to_live: Duration) -> Self {
+        let micros = time_to_live.as_nanos().div_ceil(1_000);
+        let time_to_live = Duration::from_micros(u64::try_from(micros).unwrap_or(MOST_MICROS).min(MOST_MICROS));
         Self { name, holder, token, time_to_live, renewals: 0 }
     }
 
@@ -93,7 +102,7 @@ pub enum LeaseError {
 /// - **LS-05** A grant is there after reopening and for other processes, on a store that is durable and shared.
 #[async_trait]
 pub trait LeaseStore: Send + Sync {
-    /// A lease on the name, if nobody has it. The holder itself, too, has to release or take over what it holds.
+    /// A lease on the name, if nobody has it, for this time in whole microseconds ([`Lease::new`]). The holder itself, too, has to release or take over what it holds.
     ///
     /// # Errors
     ///
@@ -161,5 +170,21 @@ impl<S: LeaseStore + ?Sized> LeaseStore for Arc<S> {
         Self: 'f,
     {
         (**self).release(lease)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_to_live_has_whole_microseconds() {
+        let name = || Name::new("n").unwrap();
+        let lives = |ttl| Lease::new(name(), name(), Token(1), ttl).time_to_live;
+        assert_eq!(lives(Duration::ZERO), Duration::ZERO);
+        assert_eq!(lives(Duration::from_nanos(1)), Duration::from_micros(1));
+        assert_eq!(lives(Duration::from_nanos(1_000)), Duration::from_micros(1));
+        assert_eq!(lives(Duration::from_secs(10) / 3), Duration::from_micros(3_333_334));
+        assert_eq!(lives(Duration::MAX), Duration::from_micros(i64::MAX.unsigned_abs()));
     }
 }

@@ -26,7 +26,7 @@ pub use lease_store::{Lease, LeaseError, LeaseStore};
 pub use projection_registry::{ProjectionRegistry, WaitError};
 pub use query_bus::{Answer, QueryBus, QueryEnvelope, QueryError, QueryInfo};
 pub use read_model_store::{ReadModelStore, RowError};
-pub use row_limits::RowLimits;
+pub use row_limits::{RowLimits, judge_checkpoint};
 pub use runtime::{Clock, IdSource, Sleep, Spawn};
 pub use snapshot_store::{Snapshot, SnapshotError, SnapshotStore};
 pub use source::Source;

@@ -140,8 +140,8 @@ pub trait ReadModelStore: Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`RowError::DefinedOtherwise`], `Invalid` (an index over a missing or JSON column, two of one name), or what
-    /// any call may fail with.
+    /// [`RowError::DefinedOtherwise`], `TooLarge` (more columns or indexes than the limits allow), `Invalid` (an index
+    /// over a missing or JSON column, two of one name), or what any call may fail with.
     async fn define(&self, collection: Collection) -> Result<(), RowError>;
 
     /// The versions of a collection; none for a missing one.
@@ -167,10 +167,12 @@ pub trait ReadModelStore: Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`RowError::UnknownCollection`], or what any call may fail with.
+    /// [`RowError::UnknownCollection`], `TooLarge` for more keys than [`RowLimits::page_rows`] or rows of more bytes
+    /// than [`RowLimits::page_bytes`] (ask for fewer), or what any call may fail with.
     async fn get(&self, collection: Name, version: Option<u32>, keys: Vec<RowKey>) -> Result<Rowset, RowError>;
 
-    /// One page of rows.
+    /// One page of rows: at least one, where there are any. The question's limit is not its only bound: a page also
+    /// ends at [`RowLimits::page_rows`], and with the row that reaches [`RowLimits::page_bytes`].
     ///
     /// # Errors
     ///

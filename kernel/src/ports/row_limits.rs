@@ -1,7 +1,9 @@
-//! What a store of read models takes, and what is wrong with what it is given whatever it holds.
+//! What a store of read models takes, where a checkpoint moves, and what is wrong with what it is given whatever it holds.
 
 use super::RowError;
-use crate::values::{Batch, By, Cell, Change, Collection, ColumnType, Find, RowKey};
+use crate::values::{
+    Batch, By, Cell, Change, Checkpoint, CheckpointState, Collection, ColumnType, Find, Move, RowKey, Token,
+};
 use alloc::borrow::Cow;
 use alloc::collections::BTreeSet;
 use alloc::format;
@@ -12,7 +14,11 @@ use core::ops::Bound;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RowLimits {
-    /// Changes in one batch. A worker splits between events; one event that needs more stops it.
+    /// Columns of a collection, and columns of one index.
+    pub columns: u32,
+    /// Indexes of a collection.
+    pub indexes: u32,
+    /// Changes in one batch, activations included. A worker splits between events; one event that needs more stops it.
     pub batch_changes: u32,
     /// Bytes of keys and cells in one batch.
     pub batch_bytes: u64,
@@ -22,13 +28,25 @@ pub struct RowLimits {
     pub index_bytes: u64,
     /// Rows in one page, whatever limit the question names, and keys in one `get`.
     pub page_rows: u32,
+    /// Bytes of keys and cells in one page: it ends with the row that reaches them. A `get` of more is
+    /// [`RowError::TooLarge`].
+    pub page_bytes: u64,
 }
 
 impl Default for RowLimits {
-    /// The usual limits: 10,000 changes and 16 MiB a batch, 1 MiB a row, 1,024 bytes an index entry, 1,000 rows a
-    /// page.
+    /// The usual limits: 500 columns and 32 indexes a collection, 10,000 changes and 16 MiB a batch, 1 MiB a row,
+    /// 1,024 bytes an index entry, 1,000 rows and 16 MiB a page.
     fn default() -> Self {
-        Self { batch_changes: 10_000, batch_bytes: 16 << 20, row_bytes: 1 << 20, index_bytes: 1_024, page_rows: 1_000 }
+        Self {
+            columns: 500,
+            indexes: 32,
+            batch_changes: 10_000,
+            batch_bytes: 16 << 20,
+            row_bytes: 1 << 20,
+            index_bytes: 1_024,
+            page_rows: 1_000,
+            page_bytes: 16 << 20,
+        }
     }
 }
 
@@ -37,8 +55,13 @@ impl RowLimits {
     ///
     /// # Errors
     ///
-    /// [`RowError::Invalid`].
+    /// [`RowError::Invalid`], [`RowError::TooLarge`].
     pub fn check_collection(&self, collection: &Collection) -> Result<(), RowError> {
+        within("columns of a collection", collection.columns.len() as u64, self.columns.into())?;
+        within("indexes of a collection", collection.indexes.len() as u64, self.indexes.into())?;
+        for index in &collection.indexes {
+            within("columns of an index", index.columns.len() as u64, self.columns.into())?;
+        }
         let invalid = |what: String| Err(RowError::Invalid(format!("{} {what}", collection.name)));
         if collection.version == 0 {
             return invalid("has version 0; versions begin at 1".to_string());
@@ -75,7 +98,8 @@ impl RowLimits {
     ///
     /// [`RowError::TooLarge`].
     pub fn check_batch(&self, batch: &Batch) -> Result<(), RowError> {
-        within("changes of the batch", batch.changes.len() as u64, self.batch_changes.into())?;
+        let changes = batch.changes.len() as u64 + batch.activate.len() as u64;
+        within("changes of the batch", changes, self.batch_changes.into())?;
         within("bytes of the batch", batch.changes.iter().map(bytes_of).sum(), self.batch_bytes)
     }
 
@@ -116,6 +140,15 @@ impl RowLimits {
     /// [`RowError::TooLarge`].
     pub fn check_get(&self, keys: &[RowKey]) -> Result<(), RowError> {
         within("keys asked for at once", keys.len() as u64, self.page_rows.into())
+    }
+
+    /// Judges how many bytes the rows have that a `get` has found so far.
+    ///
+    /// # Errors
+    ///
+    /// [`RowError::TooLarge`].
+    pub fn check_got(&self, bytes: u64) -> Result<(), RowError> {
+        within("bytes of the rows asked for at once", bytes, self.page_bytes)
     }
 
     /// Judges a question by the collection it is about.
@@ -160,10 +193,79 @@ impl RowLimits {
     }
 }
 
+/// Judges how the checkpoint of a batch moves (RM-01), and tells where it will stand: what every store does first in
+/// the transaction that commits rows. `stands` is the state it finds; `None`: nobody has moved or claimed it.
+///
+/// # Errors
+///
+/// [`RowError::WrongStore`], [`RowError::CheckpointMoved`], and `Invalid` for one that would go back without a reset.
+pub fn judge_checkpoint(checkpoint: &Checkpoint, stands: Option<CheckpointState>) -> Result<CheckpointState, RowError> {
+    let Checkpoint { name, store, token, from, to, .. } = checkpoint;
+    let (position, largest) = stands.map_or((None, Token(0)), |stands| (stands.position, stands.token));
+    if let Some(stands) = stands
+        && stands.store != *store
+        && !matches!(to, Move::Reset(_))
+    {
+        return Err(RowError::WrongStore { name: name.clone(), named: *store, actual: stands.store });
+    }
+    if position != *from || largest > *token {
+        return Err(RowError::CheckpointMoved { name: name.clone(), actual: position, token: largest });
+    }
+    let to = match to {
+        Move::Claim => position,
+        Move::Reset(to) => *to,
+        Move::At(to) if Some(*to) < position => {
+            return Err(RowError::Invalid(format!("checkpoint {name} would go back to {to}; only a reset does")));
+        }
+        Move::At(to) => Some(*to),
+    };
+    Ok(CheckpointState::new(*store, to, *token))
+}
+
 fn bytes_of(change: &Change) -> u64 {
     change.key.len() as u64 + change.cells.iter().flatten().map(Cell::bytes).sum::<u64>()
 }
 
 fn within(what: &'static str, size: u64, limit: u64) -> Result<(), RowError> {
     if size > limit { Err(RowError::TooLarge { what: Cow::Borrowed(what), size, limit }) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::values::{Index, Name, Position, StoreId};
+
+    fn columns(count: usize) -> Collection {
+        let named = |n| Name::new(format!("c{n}")).unwrap();
+        let collection = Collection::new(Name::new("wide").unwrap(), 1);
+        (0..count).fold(collection, |collection, n| collection.column(named(n), ColumnType::Integer))
+    }
+
+    fn indexes(count: usize) -> Collection {
+        let index = |n| Index::new(Name::new(format!("i{n}")).unwrap(), [Name::new("c0").unwrap()]);
+        (0..count).fold(columns(1), |collection, n| collection.index(index(n)))
+    }
+
+    #[test]
+    fn a_collection_has_only_so_many_columns_and_indexes() {
+        let limits = RowLimits::default();
+        for good in [columns(500), indexes(32)] {
+            limits.check_collection(&good).unwrap();
+        }
+        for large in [columns(501), indexes(33)] {
+            let refused = limits.check_collection(&large).unwrap_err();
+            assert!(matches!(refused, RowError::TooLarge { .. }), "{refused:?}");
+        }
+    }
+
+    #[test]
+    fn activations_count_among_the_changes() {
+        let limits = RowLimits { batch_changes: 2, ..RowLimits::default() };
+        let name = || Name::new("n").unwrap();
+        let state = CheckpointState::new(StoreId::from_bytes([1; 16]), None, Token(1));
+        let batch = Batch::new(Checkpoint::new(name(), state, Token(1), Move::At(Position::new(1).unwrap())));
+        let batch = batch.delete(name(), 1, RowKey::new("k").unwrap()).activate(name(), 1);
+        limits.check_batch(&batch).unwrap();
+        assert!(matches!(limits.check_batch(&batch.activate(name(), 2)), Err(RowError::TooLarge { size: 3, .. })));
+    }
 }

@@ -220,6 +220,12 @@ impl KeyedRow {
     pub fn new(key: RowKey, cells: Vec<Cell>) -> Self {
         Self { key, cells }
     }
+
+    /// How many bytes it counts with, key included.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.key.len() as u64 + self.cells.iter().map(Cell::bytes).sum::<u64>()
+    }
 }
 
 /// Row changes that are committed together, or not at all, with the checkpoint that says up to where in the log they
@@ -290,7 +296,8 @@ pub struct Find {
     pub by: By,
     /// Which way.
     pub direction: Direction,
-    /// The most rows in the page; at least 1. A page may hold fewer.
+    /// The most rows in the page; at least 1. A page may hold fewer: a store ends it earlier by its own limits, in rows
+    /// and in bytes. Whether there is more, the answer's `next` tells alone.
     pub limit: u32,
     /// The cursor of the page before.
     pub after: Option<Cursor>,

@@ -123,7 +123,7 @@ async fn a_page_of_the_file_in_ruins_is_seen() {
 #[tokio::test]
 async fn a_counter_that_went_back_gives_out_no_position_again() {
     let folder = filled().await;
-    folder.other().execute("UPDATE store SET last_position = 1", []).unwrap();
+    folder.other().execute("UPDATE about_store SET last_position = 1", []).unwrap();
     let opened = portolan_sqlite::SqliteStore::open(folder.file()).await;
     assert!(opened.is_err(), "the checksum of the counter does not fit");
 

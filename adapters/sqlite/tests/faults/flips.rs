@@ -1,8 +1,9 @@
 //! One flipped bit anywhere in the file: whatever is read is right, or an error.
 
+use crate::read_models::{filled as filled_rows, row};
 use crate::{Folder, event, name};
 use alloc::sync::Arc;
-use portolan_kernel::ports::{EventStore, ReadError};
+use portolan_kernel::ports::{EventStore, ReadError, ReadModelStore, RowError};
 use portolan_kernel::values::*;
 use portolan_sqlite::SqliteStore;
 use std::fs;
@@ -25,6 +26,14 @@ async fn filled() -> Folder {
 
 /// One in so many bytes is flipped.
 const SAMPLED: u32 = 128;
+
+/// One in so many bytes of a file, and the bit of it that is flipped. The first page is SQLite's own: what the tables
+/// are.
+fn sampled(whole: &[u8]) -> Vec<(usize, u32)> {
+    let mut random = fastrand::Rng::with_seed(26);
+    let some = (4_096..whole.len()).filter(|at| whole[*at] != 0 && random.u32(0..SAMPLED) == 0).collect::<Vec<_>>();
+    some.into_iter().map(|at| (at, random.u32(0..8))).collect()
+}
 
 /// What is asked, and the events that are the answer.
 fn reads() -> Vec<Read> {
@@ -64,10 +73,7 @@ async fn a_flipped_bit_is_never_a_wrong_answer() {
         }
     }
     let whole = fs::read(folder.file()).unwrap();
-    let mut random = fastrand::Rng::with_seed(26);
-    // The first page is SQLite's own: what the tables are.
-    let some = (4_096..whole.len()).filter(|at| whole[*at] != 0 && random.u32(0..SAMPLED) == 0).collect::<Vec<_>>();
-    let mut flips = some.into_iter().map(|at| (at, random.u32(0..8))).collect::<Vec<_>>();
+    let mut flips = sampled(&whole);
     // In an index a text becomes a blob of the same bytes: it stands elsewhere in the order, and looks alike.
     let entry = b"\x1f\x17\x01withdrawnorder";
     flips.push((whole.windows(entry.len()).position(|window| window == entry).unwrap(), 0));
@@ -99,4 +105,50 @@ async fn a_flipped_bit_is_never_a_wrong_answer() {
     }
     assert!(wrong.is_empty(), "{} of {tried} flips, {noticed} noticed:\n{}", wrong.len(), wrong.join("\n"));
     assert!(noticed * 2 > tried, "{noticed} of {tried} flips were noticed");
+}
+
+/// All that a store tells of the rows that `filled_rows` made.
+async fn rows(store: &SqliteStore) -> Vec<Result<Vec<KeyedRow>, RowError>> {
+    let mut all = Vec::new();
+    for version in [1, 2] {
+        let find = Find::all(name("balances"));
+        let by_amount = Find::equal(name("balances"), name("by_amount"), Vec::new());
+        for find in [find.clone(), find.backward(), by_amount] {
+            all.push(store.find(find.version(version).limit(200)).await.map(|page| page.rows));
+        }
+        let keys = (0..100).map(|n| row(n).key).collect();
+        all.push(store.get(name("balances"), Some(version), keys).await.map(|page| page.rows));
+    }
+    all
+}
+
+#[tokio::test]
+async fn a_flipped_bit_of_a_row_is_never_a_wrong_row_and_verify_finds_what_hides_one() {
+    let folder = filled_rows().await;
+    let truth: Vec<_> = rows(&folder.store().await).await.into_iter().map(Result::unwrap).collect();
+    assert!(truth.iter().all(|rows| rows.len() == 100));
+    let whole = fs::read(folder.file()).unwrap();
+    let (mut noticed, mut hidden, mut wrong) = (0, 0, Vec::new());
+    for (at, bit) in sampled(&whole) {
+        let damaged = Folder::new();
+        let mut bytes = whole.clone();
+        bytes[at] ^= 1 << bit;
+        fs::write(damaged.file(), bytes).unwrap();
+        let Ok(store) = SqliteStore::open(damaged.file()).await else { continue };
+        let answers = rows(&store).await;
+        noticed += usize::from(answers.iter().any(Result::is_err));
+        for (answer, truth) in answers.iter().zip(&truth) {
+            let Ok(answer) = answer else { continue };
+            if answer.iter().any(|row| !truth.contains(row)) {
+                wrong.push(format!("page {}, byte {}, bit {bit}: another row", at / 4_096 + 1, at % 4_096));
+            } else if answer != truth {
+                hidden += 1;
+                if store.verify().await.is_ok_and(|places| places.is_empty()) {
+                    wrong.push(format!("page {}, byte {}, bit {bit}: unseen", at / 4_096 + 1, at % 4_096));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{noticed} noticed, {hidden} hidden:\n{}", wrong.join("\n"));
+    assert!(noticed > 10 && hidden > 0, "{noticed} noticed, {hidden} hidden");
 }

@@ -10,6 +10,7 @@ mod full;
 mod locked;
 mod migrating;
 mod opening;
+mod read_models;
 mod restoring;
 #[cfg(target_os = "linux")]
 mod syncs;

@@ -7,7 +7,7 @@ use portolan_sqlite::SqliteStore;
 
 /// Rows that did not change since, in tables that did.
 const AS_VERSION_1: &str = "
-INSERT INTO store SELECT * FROM new.store;
+INSERT INTO store SELECT * FROM new.about_store;
 INSERT INTO streams SELECT number, name FROM new.streams;
 INSERT INTO kinds SELECT number, category, type FROM new.kinds;
 INSERT INTO log SELECT * FROM new.log;
@@ -85,4 +85,50 @@ async fn two_that_open_an_old_file_bring_it_up_to_date_once() {
     let opened = futures::future::join_all((0..4).map(|_| old.store())).await;
     assert_eq!(read_all(&opened[3]).await.unwrap().len(), 300);
     assert_eq!(opened[0].verify().await.unwrap(), [""; 0]);
+}
+
+/// What version 3 made of version 2, undone.
+const AS_VERSION_2: &str = "
+ALTER TABLE about_store RENAME TO store;
+DROP TABLE collections;
+DROP TABLE collection_versions;
+DROP TABLE read_model_checkpoints;
+DROP TABLE leases;
+PRAGMA user_version = 2;
+";
+
+#[tokio::test]
+async fn a_file_of_version_2_is_brought_up_to_date() {
+    let old = filled().await;
+    old.other().execute_batch(AS_VERSION_2).unwrap();
+    let store = old.store().await;
+    assert_eq!(read_all(&store).await.unwrap().len(), 300);
+    store.append(Append::new([event("s0-0", "next")])).await.unwrap();
+    assert_eq!(store.verify().await.unwrap(), [""; 0]);
+}
+
+#[tokio::test]
+async fn an_older_program_that_has_the_file_open_writes_no_more() {
+    const LOOK: &str = "SELECT identity, last_position, checksum FROM store";
+    let (first, second) = (as_version_1(&filled().await), filled().await);
+    second.other().execute_batch(AS_VERSION_2).unwrap();
+    for old in [first, second] {
+        let older = old.other();
+        let mut look = older.prepare(LOOK).unwrap();
+        assert!(look.query_row([], |_| Ok(())).is_ok());
+        drop(old.store().await);
+        // It looks at this after every write of another process, before its own.
+        assert!(look.query_row([], |_| Ok(())).is_err());
+    }
+}
+
+#[tokio::test]
+async fn a_stream_without_events_does_not_stop_the_migration() {
+    let old = as_version_1(&filled().await);
+    old.other().execute("INSERT INTO streams (name) VALUES ('empty-1')", []).unwrap();
+    old.other().execute("INSERT INTO kinds (category, type) VALUES ('empty', 'none')", []).unwrap();
+    let store = old.store().await;
+    assert_eq!(store.verify().await.unwrap(), [""; 0]);
+    store.append(Append::new([event("empty-1", "1")])).await.unwrap();
+    assert_eq!(store.verify().await.unwrap(), [""; 0]);
 }

@@ -12,8 +12,8 @@ async fn a_newer_version_is_refused_by_name() {
     drop(folder.store().await);
     folder.other().pragma_update(None, "user_version", 99).unwrap();
     let refused = SqliteStore::open(folder.file()).await.unwrap_err();
-    assert!(matches!(refused, OpenError::NewerVersion { found: 99, supported: 2, .. }), "{refused:?}");
-    assert!(refused.to_string().contains("99") && refused.to_string().contains("up to 2"), "{refused}");
+    assert!(matches!(refused, OpenError::NewerVersion { found: 99, supported: 3, .. }), "{refused:?}");
+    assert!(refused.to_string().contains("99") && refused.to_string().contains("up to 3"), "{refused}");
 }
 
 #[tokio::test]
@@ -114,6 +114,23 @@ async fn a_store_whose_write_ahead_log_was_deleted_acknowledges_nothing() {
     }
     fs::remove_file(folder.path().join("log.db-wal")).unwrap();
     assert!(matches!(store.append(Append::new([event("s", "3")])).await, Err(AppendError::Other(_))));
+}
+
+#[tokio::test]
+async fn a_handle_does_not_write_a_file_that_a_newer_program_has_changed() {
+    let folder = Folder::new();
+    let store = folder.store().await;
+    store.append(Append::new([event("s", "1")])).await.unwrap();
+    folder.other().execute_batch("BEGIN; CREATE TABLE newer (n); PRAGMA user_version = 99; COMMIT").unwrap();
+    for _ in 0..2 {
+        let refused = store.append(Append::new([event("s", "2")])).await.unwrap_err();
+        assert!(matches!(refused, AppendError::Other(_)), "{refused:?}");
+        assert!(refused.to_string().contains("another format"), "{refused}");
+        // What writes nothing else writes this.
+        store.append(Append::default()).await.unwrap_err();
+    }
+    let version: i64 = folder.other().pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
+    assert_eq!(version, 99);
 }
 
 #[cfg(unix)]

@@ -7,6 +7,7 @@ mod support;
 use alloc::sync::Arc;
 use async_trait::async_trait;
 use core::time::Duration;
+use futures::FutureExt;
 use portolan_kernel::drivers::*;
 use portolan_kernel::ports::*;
 use portolan_kernel::values::*;
@@ -229,6 +230,46 @@ async fn what_was_unknown_before_a_retry_stays_so() {
     settle().await;
     time.pass(FIVE);
     assert!(matches!(now(sent).await, Err(CommandError::Unknown(_))));
+}
+
+/// Gives the first attempt up while it is at the store, and sends the command again.
+struct GivesUp;
+
+#[async_trait]
+impl Middleware for GivesUp {
+    async fn handle(&self, command: CommandEnvelope, next: Next) -> Result<Receipt, CommandError> {
+        let mut first = Box::pin(next.clone().run(command.clone()));
+        for _ in 0..20 {
+            assert!((&mut first).now_or_never().is_none(), "its append is held");
+            tokio::task::yield_now().await;
+        }
+        drop(first);
+        next.run(command).await
+    }
+}
+
+/// An attempt that was given up on while its append was at the store may still be written.
+#[tokio::test]
+async fn what_was_on_its_way_before_a_retry_stays_so() {
+    let store = TestStore::new();
+    let (bus, _) = bank_in_time(&store).await;
+    bus.send(open("ann")).await.unwrap();
+    let (app, time) = builder_in_time(&store);
+    let bus = app.aggregate::<Account>().middleware(GivesUp).build().await.unwrap().ports().commands;
+    store.stall(Stall::Append);
+    // Of the second attempt it is known that nothing is written: the store is busy.
+    store.before_append(|_| {});
+    store.before_append(|store| {
+        store.stall(None);
+        store.fail_with([Fault::Busy; 5]);
+    });
+    let sent = send_within_five(&bus, 1, Some("k-1")).await;
+    while store.appends() < 3 {
+        tokio::task::yield_now().await;
+    }
+    time.pass(FIVE);
+    let error = now(sent).await.unwrap_err();
+    assert!(matches!(error, CommandError::Unknown(_)), "{error}");
 }
 
 /// Projections that stand where they are put.

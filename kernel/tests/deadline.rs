@@ -399,6 +399,29 @@ async fn a_wait_ends_and_says_committed(#[case] within: Option<Duration>, #[case
     assert!(again.repeated && again.position == receipt.position);
 }
 
+/// A caller with much time, and a projection that does not come, do not hold a shutdown up.
+#[tokio::test]
+async fn a_shutdown_gives_waits_as_much_time_as_those_without_a_deadline_have() {
+    let (projections, store) = (Arc::new(Standing::default()), TestStore::new());
+    projections.put("slow", Some(0));
+    let (app, time) = builder_in_time(&store);
+    let options = BusOptions::default().with_catch_up(FIVE);
+    let app = app.aggregate::<Account>().projections(projections).options(options).build().await.unwrap();
+    let sent = opening(&app.ports().commands, &["slow"], Some(Duration::from_secs(86_400))).await;
+    time.pass(FIVE * 3);
+    settle().await;
+    assert!(!sent.is_finished(), "its caller has time");
+    let shutdown = tokio::spawn(async move { app.shutdown().await });
+    settle().await;
+    time.pass(FIVE - Duration::from_millis(1));
+    settle().await;
+    assert!(!sent.is_finished() && !shutdown.is_finished(), "there was time left");
+    time.pass(Duration::from_millis(1));
+    let (_, waiting) = not_caught_up(now(sent).await);
+    assert_eq!(waiting, ["slow"]);
+    now(shutdown).await;
+}
+
 #[tokio::test]
 async fn a_stopped_projection_is_not_waited_for() {
     let (_, bus, projections, _) = bank_with(Standing::default()).await;

@@ -137,7 +137,8 @@ impl Application {
     }
 
     /// Refuses new commands from now on, and waits until all accepted ones are finished, their
-    /// middleware and their waits for projections included (CB-12). Queries and reads go on.
+    /// middleware and their waits for projections included (CB-12). These go on for [`BusOptions::catch_up`] at most,
+    /// whatever the deadline of their command. Queries and reads go on.
     ///
     /// # Cancellation
     ///

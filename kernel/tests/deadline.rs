@@ -148,6 +148,29 @@ async fn a_deadline_takes_a_command_out_of_the_queue() {
 }
 
 #[tokio::test]
+async fn only_so_many_wait_on_all_streams_together() {
+    let store = TestStore::new();
+    let options = BusOptions::default().with_waiting(2);
+    let app = builder_in_time(&store).0.aggregate::<Account>().options(options).build().await.unwrap();
+    let bus = app.ports().commands;
+    store.stall(Stall::Append);
+    let mut held = Vec::new();
+    for account in ["ann", "bob", "cyd"] {
+        let bus = bus.clone();
+        held.push(tokio::spawn(async move { bus.send(open(account)).await }));
+        settle().await;
+    }
+    for account in ["ann", "bob"] {
+        let bus = bus.clone();
+        held.push(tokio::spawn(async move { bus.send(deposit(account, 1)).await }));
+        settle().await;
+    }
+    let full = bus.send(deposit("cyd", 1)).into_future().now_or_never().expect("it is not let wait").unwrap_err();
+    assert!(matches!(full, CommandError::Busy(_)), "{full}");
+    held.iter().for_each(JoinHandle::abort);
+}
+
+#[tokio::test]
 async fn a_middleware_can_shorten_the_time_and_not_lengthen_it() {
     let store = TestStore::new();
     let (app, time) = builder_in_time(&store);

@@ -23,6 +23,9 @@ pub struct Call<Q, A, E> {
     pub answered: Option<Result<A, E>>,
 }
 
+/// Stream, kind and bound of a snapshot that is looked for.
+type Bounded = (StreamId, Name, Option<Revision>);
+
 /// Around a store or a bus: everything goes on as it came, and is remembered: appends, reads and recalls of a log, loads
 /// and saves of snapshots, batches and finds of rows, commands, and questions.
 ///
@@ -50,7 +53,7 @@ pub struct Tracking<T: ?Sized> {
     appends: Log<Append, Appended, AppendError>,
     reads: Log<Read, Page, ReadError>,
     recalls: Log<(Name, Name), Option<Recalled>, ReadError>,
-    loads: Log<(StreamId, Name, Option<Revision>), Option<Snapshot>, SnapshotError>,
+    loads: Log<Bounded, Option<Snapshot>, SnapshotError>,
     saves: Log<Snapshot, (), SnapshotError>,
     commits: Log<Batch, (), RowError>,
     finds: Log<Find, Rowset, RowError>,
@@ -107,7 +110,7 @@ impl<S: EventStore + ?Sized> Tracking<S> {
 impl<S: SnapshotStore + ?Sized> Tracking<S> {
     /// What was asked for by stream, kind and bound so far, in the order of arrival.
     #[must_use]
-    pub fn loads(&self) -> Vec<Call<(StreamId, Name, Option<Revision>), Option<Snapshot>, SnapshotError>> {
+    pub fn loads(&self) -> Vec<Call<Bounded, Option<Snapshot>, SnapshotError>> {
         self.loads.calls()
     }
 

@@ -93,10 +93,11 @@ async fn bad_commands_are_told_apart(#[case] name: &str, #[case] body: &str, #[c
 async fn metadata_reaches_every_event() {
     let store = TestStore::new();
     let ports = bank_on(&store).await.ports();
-    let metadata = Metadata { traceparent: Some("00-1-2-01".into()), ..Metadata::default() };
+    let metadata =
+        Metadata { traceparent: Some("00-1-2-01".into()), causation: Some("e-1".into()), ..Metadata::default() };
     let send = ports.commands.send(open("ann")).metadata(metadata).id("k-1").actor("eve").tenant("acme");
-    send.correlation("c-1").await.unwrap();
-    ports.commands.send(open("bob")).await.unwrap();
+    let given = send.correlation("c-1").await.unwrap();
+    let made = ports.commands.send(open("bob")).await.unwrap();
 
     let metadata: Vec<_> = store.events().iter().map(|event| Metadata::decode(&event.metadata)).collect();
     let expected = Metadata {
@@ -111,6 +112,22 @@ async fn metadata_reaches_every_event() {
     assert_eq!(metadata[0], expected);
     assert!(metadata[1].correlation.is_some() && metadata[1].command.is_some());
     assert_eq!(metadata[1].causation, metadata[1].command);
+    assert_eq!([given.command, made.command], [metadata[0].command.clone(), metadata[1].command.clone()]);
+}
+
+#[tokio::test]
+async fn every_receipt_tells_the_id_of_its_command() {
+    let store = TestStore::new();
+    let bus = bank_on(&store).await.ports().commands;
+    let told = |receipt: Receipt| (receipt.command, receipt.repeated);
+    let k1 = || Some("k-1".to_owned());
+    assert_eq!(told(bus.send(open("ann")).id("k-1").await.unwrap()), (k1(), false));
+    assert_eq!(told(bus.send(open("ann")).id("k-1").await.unwrap()), (k1(), true));
+    let touch = || Touch { account_id: "ann".into() };
+    assert_eq!(told(bus.send(touch()).id("k-1").await.unwrap()), (k1(), false));
+    assert_eq!(told(bus.send(touch()).id("k-1").await.unwrap()), (k1(), true));
+    let [one, other] = [bus.send(touch()).await.unwrap().command, bus.send(touch()).await.unwrap().command];
+    assert!(one.is_some() && other.is_some() && one != other, "{one:?} {other:?}");
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ mod support;
 use alloc::sync::Arc;
 use async_trait::async_trait;
 use core::time::Duration;
+use futures::FutureExt;
 use portolan_kernel::drivers::*;
 use portolan_kernel::ports::*;
 use portolan_kernel::values::*;
@@ -147,6 +148,29 @@ async fn a_deadline_takes_a_command_out_of_the_queue() {
 }
 
 #[tokio::test]
+async fn only_so_many_wait_on_all_streams_together() {
+    let store = TestStore::new();
+    let options = BusOptions::default().with_waiting(2);
+    let app = builder_in_time(&store).0.aggregate::<Account>().options(options).build().await.unwrap();
+    let bus = app.ports().commands;
+    store.stall(Stall::Append);
+    let mut held = Vec::new();
+    for account in ["ann", "bob", "cyd"] {
+        let bus = bus.clone();
+        held.push(tokio::spawn(async move { bus.send(open(account)).await }));
+        settle().await;
+    }
+    for account in ["ann", "bob"] {
+        let bus = bus.clone();
+        held.push(tokio::spawn(async move { bus.send(deposit(account, 1)).await }));
+        settle().await;
+    }
+    let full = bus.send(deposit("cyd", 1)).into_future().now_or_never().expect("it is not let wait").unwrap_err();
+    assert!(matches!(full, CommandError::Busy(_)), "{full}");
+    held.iter().for_each(JoinHandle::abort);
+}
+
+#[tokio::test]
 async fn a_middleware_can_shorten_the_time_and_not_lengthen_it() {
     let store = TestStore::new();
     let (app, time) = builder_in_time(&store);
@@ -229,6 +253,46 @@ async fn what_was_unknown_before_a_retry_stays_so() {
     settle().await;
     time.pass(FIVE);
     assert!(matches!(now(sent).await, Err(CommandError::Unknown(_))));
+}
+
+/// Gives the first attempt up while it is at the store, and sends the command again.
+struct GivesUp;
+
+#[async_trait]
+impl Middleware for GivesUp {
+    async fn handle(&self, command: CommandEnvelope, next: Next) -> Result<Receipt, CommandError> {
+        let mut first = Box::pin(next.clone().run(command.clone()));
+        for _ in 0..20 {
+            assert!((&mut first).now_or_never().is_none(), "its append is held");
+            tokio::task::yield_now().await;
+        }
+        drop(first);
+        next.run(command).await
+    }
+}
+
+/// An attempt that was given up on while its append was at the store may still be written.
+#[tokio::test]
+async fn what_was_on_its_way_before_a_retry_stays_so() {
+    let store = TestStore::new();
+    let (bus, _) = bank_in_time(&store).await;
+    bus.send(open("ann")).await.unwrap();
+    let (app, time) = builder_in_time(&store);
+    let bus = app.aggregate::<Account>().middleware(GivesUp).build().await.unwrap().ports().commands;
+    store.stall(Stall::Append);
+    // Of the second attempt it is known that nothing is written: the store is busy.
+    store.before_append(|_| {});
+    store.before_append(|store| {
+        store.stall(None);
+        store.fail_with([Fault::Busy; 5]);
+    });
+    let sent = send_within_five(&bus, 1, Some("k-1")).await;
+    while store.appends() < 3 {
+        tokio::task::yield_now().await;
+    }
+    time.pass(FIVE);
+    let error = now(sent).await.unwrap_err();
+    assert!(matches!(error, CommandError::Unknown(_)), "{error}");
 }
 
 /// Projections that stand where they are put.
@@ -356,6 +420,29 @@ async fn a_wait_ends_and_says_committed(#[case] within: Option<Duration>, #[case
     projections.put("slow", Some(10));
     let again = opening(&bus, &["slow"], None).await.await.unwrap().unwrap();
     assert!(again.repeated && again.position == receipt.position);
+}
+
+/// A caller with much time, and a projection that does not come, do not hold a shutdown up.
+#[tokio::test]
+async fn a_shutdown_gives_waits_as_much_time_as_those_without_a_deadline_have() {
+    let (projections, store) = (Arc::new(Standing::default()), TestStore::new());
+    projections.put("slow", Some(0));
+    let (app, time) = builder_in_time(&store);
+    let options = BusOptions::default().with_catch_up(FIVE);
+    let app = app.aggregate::<Account>().projections(projections).options(options).build().await.unwrap();
+    let sent = opening(&app.ports().commands, &["slow"], Some(Duration::from_secs(86_400))).await;
+    time.pass(FIVE * 3);
+    settle().await;
+    assert!(!sent.is_finished(), "its caller has time");
+    let shutdown = tokio::spawn(async move { app.shutdown().await });
+    settle().await;
+    time.pass(FIVE - Duration::from_millis(1));
+    settle().await;
+    assert!(!sent.is_finished() && !shutdown.is_finished(), "there was time left");
+    time.pass(Duration::from_millis(1));
+    let (_, waiting) = not_caught_up(now(sent).await);
+    assert_eq!(waiting, ["slow"]);
+    now(shutdown).await;
 }
 
 #[tokio::test]

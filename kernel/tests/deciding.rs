@@ -45,7 +45,7 @@ async fn a_decision_depends_on_several_streams() {
         vec![store.events()[0].id],
         false,
     );
-    assert_eq!(receipt.clone().with_correlation(None), expected);
+    assert_eq!(receipt.clone().with_correlation(None).with_command(None), expected);
     assert!(receipt.correlation.is_some());
     bus.send(take_seat("a", "bob")).await.unwrap();
     assert_eq!(no_seat(&bus.send(take_seat("a", "eve")).await.unwrap_err()), NoSeat::Full { taken: 2 });
@@ -232,6 +232,11 @@ async fn racing_decisions_break_no_limit(#[case] processes: usize) {
 
 #[tokio::test]
 async fn registration_is_judged() {
+    let (store, seats) = (TestStore::new(), builder(&TestStore::new()).decision::<Seats>());
+    let missing = builder(&store).expects::<TakeSeat>().build().await.unwrap_err();
+    assert!(matches!(missing, BuildError::NoHandler { name: "take-seat", .. }), "{missing}");
+    assert!(missing.to_string().contains("TakeSeat"), "{missing}");
+    seats.expects::<TakeSeat>().build().await.expect("the model decides on it");
     let store = TestStore::new();
     let twice = builder(&store).decision::<Seats>().decision::<Seats>().build().await.unwrap_err();
     assert!(

@@ -219,7 +219,9 @@ fn retry(time: &Arc<TestRuntime>) -> Retry {
 #[case::unknown_without_id(false, vec![unknown()], 1, "unknown")]
 #[case::unknown_under_an_id(true, vec![unknown()], 2, "none")]
 #[case::still_unknown_when_then_busy(true, vec![unknown(), busy(), busy()], 3, "unknown")]
-#[case::unknown_then_settled(true, vec![unknown(), rejected()], 2, "rejected")]
+#[case::still_unknown_when_then_rejected(true, vec![unknown(), rejected()], 2, "unknown")]
+#[case::still_unknown_when_then_in_conflict(true, vec![unknown(), conflict(), conflict()], 3, "unknown")]
+#[case::unknown_then_settled(true, vec![unknown(), CommandError::KeyReused], 2, "reused")]
 #[case::rejected(true, vec![rejected()], 1, "rejected")]
 #[case::denied(true, vec![CommandError::Denied("no".into())], 1, "denied")]
 #[case::invalid(true, vec![CommandError::Invalid(vec![])], 1, "invalid")]
@@ -243,6 +245,7 @@ async fn a_command_is_sent_again_when_that_can_help(
         Err(CommandError::Busy(_)) => "busy",
         Err(CommandError::Unknown(_)) => "unknown",
         Err(CommandError::Rejected { .. }) => "rejected",
+        Err(CommandError::KeyReused) => "reused",
         Err(CommandError::Denied(_)) => "denied",
         Err(CommandError::Invalid(_)) => "invalid",
         Err(CommandError::DeadlinePassed) => "deadline",
@@ -250,6 +253,15 @@ async fn a_command_is_sent_again_when_that_can_help(
     };
     assert_eq!((is, scripted.sent.lock().unwrap().len()), (outcome, sent));
     assert_eq!(bus.commands().len(), 1);
+}
+
+#[tokio::test]
+async fn a_rejection_after_an_unknown_outcome_is_told() {
+    let time = Arc::new(TestRuntime::default());
+    let scripted = Arc::new(Scripted::answering([Err(unknown()), Err(rejected())]));
+    let bus = MiddlewareBus::new(scripted).middleware(retry(&time));
+    let error = bus.send(deposit("ann", 1)).id("k-1").await.unwrap_err().to_string();
+    assert!(error.contains(&rejected().to_string()), "{error}");
 }
 
 #[tokio::test]

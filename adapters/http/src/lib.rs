@@ -58,7 +58,7 @@
 //!
 //! A page is `{events, next, at_frontier}`: `next` is the path of the page that continues this one, up to the same
 //! frontier, and `null` at the frontier. A receipt is `{stream, revision, position, events, streams, correlation_id,
-//! repeated}`.
+//! command_id, repeated}`.
 //!
 //! A command that took effect and waited for projections in vain is answered with 202 and its receipt, with the names of
 //! the projections as `waiting` beside it. Do not send it anew; sent again under its id, it waits again.

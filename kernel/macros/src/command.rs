@@ -5,7 +5,7 @@ use crate::names::{Named, hint, unraw};
 use crate::schema::inner_twin;
 use crate::serde_view;
 use crate::template::Template;
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{DeriveInput, Error, FieldsNamed, LitStr, Path, Result};
@@ -41,6 +41,7 @@ fn said(input: &DeriveInput, fields: &FieldsNamed) -> Result<Said> {
 pub(crate) fn derive(input: &DeriveInput, kernel: &Path) -> Result<TokenStream> {
     let fields = named_fields(input, "a command", "struct Deposit { account_id: String, amount: u64 }")?;
     serde_view::refuse_flatten(input)?;
+    refuse_rules_on_wide_numbers(fields)?;
     let said = said(input, fields)?;
     let ident = &input.ident;
     let name = said.name.as_ref().map_or_else(|| Named::kebab(ident).text, |name| name.text.clone());
@@ -60,6 +61,27 @@ pub(crate) fn derive(input: &DeriveInput, kernel: &Path) -> Result<TokenStream> 
             #validate
         }
         #stream
+    })
+}
+
+/// Validator keeps a wrong value as JSON, and one past 64 bits has no such form.
+fn refuse_rules_on_wide_numbers(fields: &FieldsNamed) -> Result<()> {
+    let is_wide = |field: &&syn::Field| mentions(field.ty.to_token_stream(), &["u128", "i128"]);
+    match fields.named.iter().filter(|field| place(&field.attrs, "validate").is_some()).find(is_wide) {
+        None => Ok(()),
+        Some(field) => Err(Error::new(
+            field.ty.span(),
+            "`#[validate]` takes no numbers of more than 64 bits; judge this field in `#[command(check = …)]`",
+        )),
+    }
+}
+
+/// Whether one of these names is anywhere among the tokens.
+fn mentions(tokens: TokenStream, names: &[&str]) -> bool {
+    tokens.into_iter().any(|token| match token {
+        TokenTree::Ident(ident) => names.iter().any(|name| ident == name),
+        TokenTree::Group(group) => mentions(group.stream(), names),
+        _ => false,
     })
 }
 

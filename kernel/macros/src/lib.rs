@@ -98,7 +98,7 @@ fn expand(input: TokenStream, derive: Derive) -> TokenStream {
 ///
 /// With a `#[validate(…)]` on a field or the type, the rules of the crate `validator` are applied: derive its
 /// `Validate` too. That needs the kernel's feature `validator`, which the facade's `macros` has. What is wrong comes in
-/// the order of the fields, under their names on the wire.
+/// the order of the fields, under their names on the wire. A `u128` or `i128` takes no such rule: judge it in `check`.
 ///
 /// The doc comment is the description. The JSON Schema is that of the fields, with their documentation and with what
 /// `#[serde(…)]`, `#[validate(…)]` and `#[schemars(…)]` say; the types of fields need a [`JsonSchema`]. Unknown fields

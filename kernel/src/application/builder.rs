@@ -2,7 +2,7 @@
 
 use super::parts::{Ports, Runtime, Storage};
 use super::registration::{AggregateRegistration, ModelRegistration};
-use crate::domain::{Aggregate, DecisionModel, Upcasters};
+use crate::domain::{Aggregate, Command, DecisionModel, Upcasters};
 use crate::drivers::{
     BusOptions, CommandHandlers, Execution, Hooked, Hooks, Loader, LocalCommandBus, LocalQueryBus, Middleware,
     QueryHandler, Question, RegisterError,
@@ -12,6 +12,7 @@ use crate::values::EventType;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::any::type_name;
 use core::fmt;
 use core::time::Duration;
 
@@ -34,6 +35,8 @@ pub struct ApplicationBuilder {
     projections: Option<Arc<dyn ProjectionRegistry>>,
     queries: Vec<Box<dyn RegisterQuery>>,
     upcasters: Vec<Arc<dyn Upcaster>>,
+    /// Names and types of commands.
+    expected: Vec<(&'static str, &'static str)>,
 }
 
 trait RegisterQuery: FnOnce(&mut LocalQueryBus) -> Result<(), RegisterError> + Send {}
@@ -54,6 +57,14 @@ pub enum BuildError {
     /// decides on it.
     #[error("commands: {0}")]
     Command(#[source] RegisterError),
+    /// An expected command is decided by nothing that is registered.
+    #[error("nothing decides on the command {name} ({command}); register the aggregate or the model that does")]
+    NoHandler {
+        /// Its wire name.
+        name: &'static str,
+        /// Its type.
+        command: &'static str,
+    },
     /// Two queries have one name, or a query's name is none.
     #[error("queries: {0}")]
     Query(#[source] RegisterError),
@@ -120,6 +131,7 @@ impl Application {
             projections: None,
             queries: Vec::new(),
             upcasters: Vec::new(),
+            expected: Vec::new(),
         }
     }
 
@@ -137,7 +149,8 @@ impl Application {
     }
 
     /// Refuses new commands from now on, and waits until all accepted ones are finished, their
-    /// middleware and their waits for projections included (CB-12). Queries and reads go on.
+    /// middleware and their waits for projections included (CB-12). These go on for [`BusOptions::catch_up`] at most,
+    /// whatever the deadline of their command. Queries and reads go on.
     ///
     /// # Cancellation
     ///
@@ -158,6 +171,26 @@ impl ApplicationBuilder {
     /// [`DecisionModel`].
     pub fn decision<M: DecisionModel>(mut self) -> Self {
         self.models.push(ModelRegistration::of::<M>());
+        self
+    }
+
+    /// Has [`build`](Self::build) refuse an application in which nothing decides on this command. An aggregate that lists
+    /// a command and does not decide on it does not compile; that the aggregate or the model is registered at all shows at
+    /// the first sending else. For whoever sends a command that others decide.
+    ///
+    /// ```
+    /// # use portolan_kernel::application::{Application, ApplicationBuilder, BuildError};
+    /// # use portolan_kernel::domain::Command;
+    /// # #[derive(serde::Serialize, serde::Deserialize)]
+    /// # struct Deposit {}
+    /// # impl Command for Deposit { const NAME: &'static str = "deposit"; }
+    /// async fn without_accounts(application: ApplicationBuilder) {
+    ///     let error = application.expects::<Deposit>().build().await.unwrap_err();
+    ///     assert!(matches!(error, BuildError::NoHandler { name: "deposit", .. }));
+    /// }
+    /// ```
+    pub fn expects<C: Command>(mut self) -> Self {
+        self.expected.push((C::NAME, type_name::<C>()));
         self
     }
 
@@ -199,7 +232,7 @@ impl ApplicationBuilder {
     ///
     /// # Errors
     ///
-    /// [`BuildError`] when the registrations contradict each other.
+    /// [`BuildError`] when the registrations contradict each other, or lack what is expected of them.
     pub async fn build(self) -> Result<Application, BuildError> {
         let mut upcasters = Upcasters::new();
         for upcaster in self.upcasters {
@@ -228,6 +261,9 @@ impl ApplicationBuilder {
         for registration in &self.models {
             registration.check(has_guards)?;
             (registration.register)(&mut handlers).map_err(BuildError::Command)?;
+        }
+        if let Some(&(name, command)) = self.expected.iter().find(|(name, _)| !handlers.has(name)) {
+            return Err(BuildError::NoHandler { name, command });
         }
         let mut queries = LocalQueryBus::new(loader, runtime.sleep, &self.options);
         for register in self.queries {

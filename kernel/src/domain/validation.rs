@@ -46,8 +46,8 @@ impl<T: Validate + ?Sized> Rules for T {}
 ///
 /// # Panics
 ///
-/// When a wrong value has no JSON form, such as a `u128` past `u64::MAX`: validator keeps it as JSON. Judge such fields
-/// by hand.
+/// When a wrong value has no JSON form, such as a `u128` past `u64::MAX`: validator keeps it as JSON. The derive
+/// `Command` refuses rules on such fields; it does not see those of nested types. Judge them by hand.
 #[must_use]
 pub fn violations<T: Rules + ?Sized>(value: &T, fields: &[(&str, &str)]) -> Vec<Violation> {
     let mut found = Vec::new();

@@ -20,26 +20,25 @@ impl Execution {
     /// a store answers a repetition with what it has recorded.
     pub(super) async fn append(&self, append: Append, order: &Order<'_>) -> Result<Appended, AppendError> {
         let (mut busy, mut unsettled) = (self.while_busy(), self.backoff(UNKNOWN));
-        let progress = order.progress;
+        let mut appends = order.progress.appends();
         let mut unknown = None;
         loop {
-            progress.appending();
+            appends.begin();
             match self.loader().events().append(append.clone()).await {
                 Err(AppendError::Busy(source)) => {
-                    progress.not_written();
+                    appends.not_written();
                     if !busy.pause().await {
                         return Err(unknown.map_or(AppendError::Busy(source), AppendError::Unknown));
                     }
                 }
                 Err(AppendError::Unknown(source)) => {
-                    progress.unknown();
                     if append.key.is_none() || !unsettled.pause().await {
                         return Err(AppendError::Unknown(source));
                     }
                     unknown = Some(source);
                 }
                 Ok(appended) => {
-                    progress.committed();
+                    order.progress.committed();
                     return Ok(appended);
                 }
                 // These are judged after the key, or on it: the append of unknown outcome was not written, and
@@ -49,11 +48,11 @@ impl Execution {
                     | AppendError::GuardFailed { .. }
                     | AppendError::KeyReused { .. }),
                 ) => {
-                    progress.refused();
+                    appends.refused();
                     return Err(settled);
                 }
                 Err(other) => {
-                    progress.not_written();
+                    appends.not_written();
                     return Err(unknown.map_or(other, AppendError::Unknown));
                 }
             }

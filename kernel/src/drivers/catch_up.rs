@@ -1,6 +1,7 @@
 //! Consistency on dispatch: a receipt is handed out once named projections have applied the command's events.
 
 use super::backoff::Backoff;
+use super::gate::Gate;
 use super::progress::Progress;
 use crate::ports::{CommandError, IdSource, ProjectionRegistry, Receipt, Sleep, Violation, WaitError};
 use crate::values::{Name, Position};
@@ -21,7 +22,7 @@ pub(super) struct CatchUp {
     pub(super) projections: Option<Arc<dyn ProjectionRegistry>>,
     pub(super) ids: Arc<dyn IdSource>,
     pub(super) sleep: Arc<dyn Sleep>,
-    /// How long without a deadline.
+    /// How long without a deadline, and after the bus was shut.
     pub(super) most: Duration,
 }
 
@@ -53,6 +54,7 @@ impl CatchUp {
         mut wait_for: Vec<Name>,
         has_deadline: bool,
         progress: &Progress,
+        gate: &Gate,
     ) -> Result<Receipt, CommandError> {
         let (Some(position), Some(projections)) = (receipt.position, &self.projections) else { return Ok(receipt) };
         wait_for.sort_unstable();
@@ -75,7 +77,12 @@ impl CatchUp {
         };
         let end = async {
             if has_deadline {
-                progress.over().await;
+                // Who has much time does not hold a shutdown up.
+                let shut = async {
+                    gate.shutting().await;
+                    self.sleep.sleep(self.most).await;
+                };
+                select(pin!(progress.over()), pin!(shut)).await;
             } else {
                 self.sleep.sleep(self.most).await;
             }

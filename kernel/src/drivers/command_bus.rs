@@ -21,7 +21,6 @@ pub struct LocalCommandBus {
     core: Arc<Core>,
     chain: Chain,
     sleep: Arc<dyn Sleep>,
-    gate: Gate,
 }
 
 impl fmt::Debug for LocalCommandBus {
@@ -41,20 +40,21 @@ impl LocalCommandBus {
     ) -> Self {
         let (ids, sleep) = (execution.ids().clone(), execution.sleep().clone());
         let catch_up = CatchUp { projections, ids, sleep: sleep.clone(), most: execution.options().catch_up };
-        let core = Arc::new(Core { execution, handlers, catch_up });
-        Self { chain: Chain::around(core.clone(), middleware), core, sleep, gate: Gate::default() }
+        let core = Arc::new(Core { execution, handlers, catch_up, gate: Gate::default() });
+        Self { chain: Chain::around(core.clone(), middleware), core, sleep }
     }
 
-    /// Refuses new commands from now on, and waits until all accepted ones are finished (CB-12).
+    /// Refuses new commands from now on, and waits until all accepted ones are finished (CB-12). A wait for projections
+    /// goes on for [`BusOptions::catch_up`](super::BusOptions::catch_up) at most, whatever its deadline.
     pub async fn shut_down(&self) {
-        self.gate.shut().await;
+        self.core.gate.shut().await;
     }
 }
 
 #[async_trait]
 impl CommandBus for LocalCommandBus {
     async fn dispatch(&self, command: CommandEnvelope) -> Result<Receipt, CommandError> {
-        let _inside = self.gate.enter().ok_or(CommandError::ShuttingDown)?;
+        let _inside = self.core.gate.enter().ok_or(CommandError::ShuttingDown)?;
         let within = command.within;
         let progress = Arc::new(Progress::within(within));
         let work = self.chain.start_with(progress.clone()).run(command);
@@ -88,6 +88,7 @@ struct Core {
     execution: Execution,
     handlers: CommandHandlers,
     catch_up: CatchUp,
+    gate: Gate,
 }
 
 #[async_trait]
@@ -106,6 +107,6 @@ impl Core {
         let wait_for = core::mem::take(&mut command.wait_for);
         let has_deadline = command.within.or(progress.asked()).is_some();
         let receipt = progress.unless_over(handler.handle(&self.execution, command, progress)).await?;
-        self.catch_up.wait(receipt, wait_for, has_deadline, progress).await
+        self.catch_up.wait(receipt, wait_for, has_deadline, progress, &self.gate).await
     }
 }

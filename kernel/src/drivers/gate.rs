@@ -8,6 +8,7 @@ use event_listener::{Event, listener};
 pub(super) struct Gate {
     state: AtomicUsize,
     left: Event,
+    is_shut: Event,
 }
 
 const SHUT: usize = 1 << (usize::BITS - 1);
@@ -28,12 +29,24 @@ impl Gate {
     /// Shuts the gate and waits until nobody is inside. May be called again, and dropped.
     pub(super) async fn shut(&self) {
         self.state.fetch_or(SHUT, Ordering::AcqRel);
+        self.is_shut.notify(usize::MAX);
         loop {
             listener!(self.left => left);
             if self.state.load(Ordering::Acquire) == SHUT {
                 return;
             }
             left.await;
+        }
+    }
+
+    /// Returns once the gate is shut, whoever is still inside.
+    pub(super) async fn shutting(&self) {
+        loop {
+            listener!(self.is_shut => is_shut);
+            if self.state.load(Ordering::Acquire) & SHUT != 0 {
+                return;
+            }
+            is_shut.await;
         }
     }
 }

@@ -131,6 +131,11 @@ impl CommandHandlers {
         Ok(&*registered.handler)
     }
 
+    /// Whether one of them answers to this name.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        Name::new(name).is_ok_and(|name| self.by_name.contains_key(&name))
+    }
+
     pub(super) fn infos(&self) -> Vec<CommandInfo> {
         self.by_name.values().map(|registered| registered.info.clone()).collect()
     }

@@ -18,7 +18,8 @@ pub struct BusOptions {
     /// How many commands may wait for their turn on one stream, or on one tag of a decision model: 1,000. Streams
     /// share 1,024 queues, so that two may count together.
     pub waiting_per_stream: usize,
-    /// How long a command without a deadline waits for projections (CB-09): 10 seconds.
+    /// How long a command without a deadline waits for projections (CB-09): 10 seconds. After a shutdown has begun, no
+    /// command waits longer.
     pub catch_up: Duration,
     /// How often a decision is made anew because others have changed what it depends on: 24 times.
     pub conflicts: u32,

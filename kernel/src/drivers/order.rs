@@ -76,13 +76,12 @@ impl<'a> Order<'a> {
 
     /// The receipt of a decision that was not appended because it makes no events and has no key.
     pub(super) fn nothing(&self, streams: Vec<(StreamId, Option<Revision>)>) -> Receipt {
-        Receipt::new(streams, None, Vec::new(), false).with_correlation(self.metadata.correlation.clone())
+        self.told(Receipt::new(streams, None, Vec::new(), false), self.metadata.correlation.clone())
     }
 
     /// The receipt of what was appended now.
     pub(super) fn receipt(&self, appended: Appended, ids: Vec<EventId>) -> Receipt {
-        let receipt = Receipt::new(appended.streams, appended.last, ids, false);
-        receipt.with_correlation(self.metadata.correlation.clone())
+        self.told(Receipt::new(appended.streams, appended.last, ids, false), self.metadata.correlation.clone())
     }
 
     /// The receipt of what was appended under the order's key before.
@@ -93,6 +92,10 @@ impl<'a> Order<'a> {
             CommandError::Other(Source::new(format!("{place} was not taken by a command; its note is of another form")))
         })?;
         let correlation: String = correlation.unwrap_or_else(|| self.seed.correlation_id().to_string());
-        Ok(Receipt::new(appended.streams, appended.last, events, true).with_correlation(Some(correlation)))
+        Ok(self.told(Receipt::new(appended.streams, appended.last, events, true), Some(correlation)))
+    }
+
+    fn told(&self, receipt: Receipt, correlation: Option<String>) -> Receipt {
+        receipt.with_correlation(correlation).with_command(self.metadata.command.clone())
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::ports::{CommandError, Receipt, Source};
 use core::pin::pin;
-use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering::SeqCst};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 use core::time::Duration;
 use event_listener::{Event, listener};
 use futures::FutureExt;
@@ -12,21 +12,46 @@ use futures::future::{Either, select};
 /// `std`.
 #[derive(Debug, Default)]
 pub(super) struct Progress {
-    stage: AtomicU8,
+    /// How many appends may be written, now or later. Several attempts may be under way at once, and one that was
+    /// dropped at the store counts for good.
+    open: AtomicU32,
+    is_committed: AtomicBool,
     is_over: AtomicBool,
     over: Event,
     retries: AtomicU32,
     asked: Option<Duration>,
 }
 
-/// Nothing is written, and nothing is on its way.
-const NOTHING: u8 = 0;
-/// An append is on its way.
-const APPENDING: u8 = 1;
-/// An append may have been written, and no later one has settled it.
-const UNKNOWN: u8 = 2;
-/// The command has taken effect.
-const COMMITTED: u8 = 3;
+/// The appends of one attempt, on the same conditions and under the same key. What is not settled when this is dropped
+/// stays open.
+#[derive(Debug)]
+pub(super) struct Appends<'a> {
+    progress: &'a Progress,
+    open: u32,
+}
+
+impl Appends<'_> {
+    /// An append goes on its way.
+    pub(super) fn begin(&mut self) {
+        self.open += 1;
+        self.progress.open.fetch_add(1, SeqCst);
+    }
+
+    /// The last one was not written. What an earlier one came to may still be unknown.
+    pub(super) fn not_written(&mut self) {
+        self.close(1);
+    }
+
+    /// Neither the last one was written nor any before it, and none can be any longer.
+    pub(super) fn refused(&mut self) {
+        self.close(self.open);
+    }
+
+    fn close(&mut self, appends: u32) {
+        self.open -= appends;
+        self.progress.open.fetch_sub(appends, SeqCst);
+    }
+}
 
 impl Progress {
     /// That of a command whose caller has asked for an answer within this time.
@@ -38,29 +63,14 @@ impl Progress {
         self.asked
     }
 
-    /// An append goes on its way.
-    pub(super) fn appending(&self) {
-        let _ = self.stage.compare_exchange(NOTHING, APPENDING, SeqCst, SeqCst);
-    }
-
-    /// The append was not written. What an earlier one came to may still be unknown.
-    pub(super) fn not_written(&self) {
-        let _ = self.stage.compare_exchange(APPENDING, NOTHING, SeqCst, SeqCst);
-    }
-
-    /// The append may have been written.
-    pub(super) fn unknown(&self) {
-        self.stage.store(UNKNOWN, SeqCst);
-    }
-
-    /// Neither this append was written nor any before it.
-    pub(super) fn refused(&self) {
-        self.stage.store(NOTHING, SeqCst);
+    /// An attempt comes to its appends.
+    pub(super) fn appends(&self) -> Appends<'_> {
+        Appends { progress: self, open: 0 }
     }
 
     /// The command has taken effect.
     pub(super) fn committed(&self) {
-        self.stage.store(COMMITTED, SeqCst);
+        self.is_committed.store(true, SeqCst);
     }
 
     /// Once more: a decision is made anew, or a command sent again.
@@ -123,16 +133,18 @@ impl Progress {
 
     /// What is true of a command that nobody waits for any longer (CB-08).
     fn verdict(&self) -> CommandError {
-        match self.stage.load(SeqCst) {
-            NOTHING => CommandError::DeadlinePassed,
-            COMMITTED => CommandError::Unknown(Source::new(
+        if self.is_committed.load(SeqCst) {
+            return CommandError::Unknown(Source::new(
                 "the command was committed, and a middleware did not hand on its receipt before the deadline",
-            )),
-            _ => CommandError::Unknown(Source::new(
+            ));
+        }
+        if self.open.load(SeqCst) > 0 {
+            return CommandError::Unknown(Source::new(
                 "the deadline passed while its append was on its way; sent again under the same id, it answers \
                  what came of it",
-            )),
+            ));
         }
+        CommandError::DeadlinePassed
     }
 }
 
@@ -141,23 +153,27 @@ mod tests {
     use super::*;
     use rstest::rstest;
 
-    /// Steps by their first letters.
+    /// Steps by their first letters, in capitals those of a second attempt at the same time.
     #[rstest]
     #[case::nothing_yet("", true)]
     #[case::on_its_way("a", false)]
     #[case::not_written("an", true)]
-    #[case::unknown("au", false)]
-    #[case::then_busy("auan", false)]
-    #[case::then_refused("auar", true)]
+    #[case::unknown("aa", false)]
+    #[case::then_busy("aan", false)]
+    #[case::then_refused("aar", true)]
     #[case::committed("ac", false)]
+    #[case::one_of_two_not_written("aAN", false)]
+    #[case::one_of_two_refused("aAR", false)]
+    #[case::neither_of_two("aARn", true)]
     fn the_deadline_tells_what_is_true(#[case] steps: &str, #[case] nothing: bool) {
         let progress = Progress::default();
+        let mut attempts = [progress.appends(), progress.appends()];
         for step in steps.chars() {
-            match step {
-                'a' => progress.appending(),
-                'n' => progress.not_written(),
-                'u' => progress.unknown(),
-                'r' => progress.refused(),
+            let attempt = &mut attempts[usize::from(step.is_ascii_uppercase())];
+            match step.to_ascii_lowercase() {
+                'a' => attempt.begin(),
+                'n' => attempt.not_written(),
+                'r' => attempt.refused(),
                 _ => progress.committed(),
             }
         }

@@ -14,6 +14,10 @@ use futures::future::BoxFuture;
 /// Comfort on any command bus.
 pub trait CommandBusExt: CommandBus {
     /// Sends a typed command, once it is awaited: `bus.send(deposit).id("k-1").await`.
+    ///
+    /// Whether anything decides on it is known to the bus alone, and shows here as
+    /// [`CommandError::UnknownCommand`]; an application that is to take it says so by
+    /// [`expects`](crate::application::ApplicationBuilder::expects), and is not built without.
     fn send<C: Command>(&self, command: C) -> Sending<'_, Self> {
         Sending {
             bus: self,

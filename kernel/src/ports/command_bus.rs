@@ -24,7 +24,9 @@ pub struct CommandEnvelope {
     pub id: Option<Name>,
     /// The command itself.
     pub body: Body,
-    /// Correlation, causation, actor, tenant and trace, for every event that follows.
+    /// Correlation, actor, tenant, trace and whatever else, for every event that follows. Causation and command of those
+    /// events are the id of this command, whatever is given here: what led to the command is told by the correlation,
+    /// or by a field of the caller's own in [`more`](Metadata::more).
     pub metadata: Metadata,
     /// How long the caller waits for the answer, from dispatch on; `None`: as long as it takes (CB-08).
     pub within: Option<Duration>,
@@ -106,6 +108,9 @@ pub struct Receipt {
     /// What the command's events and everything that follows from them are correlated by; `None` for a bus that
     /// does not tell.
     pub correlation: Option<String>,
+    /// The id of the command, also one that the bus made; what the events' metadata has as command and causation. `None`
+    /// for a bus that does not tell.
+    pub command: Option<String>,
     /// Whether this is the receipt of an earlier command under the same id.
     pub repeated: bool,
 }
@@ -119,13 +124,19 @@ impl Receipt {
         events: Vec<EventId>,
         repeated: bool,
     ) -> Self {
-        Self { streams, position, events, correlation: None, repeated }
+        Self { streams, position, events, correlation: None, command: None, repeated }
     }
 
     /// The same receipt, with what the command's events are correlated by.
     #[must_use]
     pub fn with_correlation(self, correlation: Option<String>) -> Self {
         Self { correlation, ..self }
+    }
+
+    /// The same receipt, with the id of the command.
+    #[must_use]
+    pub fn with_command(self, command: Option<String>) -> Self {
+        Self { command, ..self }
     }
 
     /// The receipt of a command that changed nothing.
@@ -156,7 +167,8 @@ impl Violation {
 }
 
 /// Why a command has no plain receipt. Except after [`Unknown`](Self::Unknown) and
-/// [`NotCaughtUp`](Self::NotCaughtUp), it had no effect.
+/// [`NotCaughtUp`](Self::NotCaughtUp), this sending of it had no effect. One before it under the same id may have had: what
+/// was unknown then is settled by a receipt, by [`KeyReused`](Self::KeyReused) or by `NotCaughtUp`, and by nothing else.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum CommandError {
@@ -190,7 +202,7 @@ pub enum CommandError {
     /// A policy does not let this actor have it done. Asking again changes nothing until the policy does.
     #[error("not allowed: {0}")]
     Denied(String),
-    /// The deadline passed before anything was written: the command had no effect. Try again with more time.
+    /// The deadline passed before anything was written: this sending had no effect. Try again with more time.
     #[error("the deadline passed before anything was written; try again with more time")]
     DeadlinePassed,
     /// The command took effect, and a projection it was to wait for has not applied its events yet. Do not send
@@ -214,7 +226,7 @@ pub enum CommandError {
     /// It may have taken effect. Settle it by sending the same command under the same id.
     #[error("the outcome of the command is unknown: {0}; settle it by the same id")]
     Unknown(#[source] Source),
-    /// Anything else; the command had no effect.
+    /// Anything else; this sending had no effect.
     #[error("the command failed: {0}")]
     Other(#[source] Source),
 }
@@ -308,7 +320,7 @@ pub trait CommandBus: Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`CommandError`]; except after `Unknown` and `NotCaughtUp`, the command had no effect.
+    /// [`CommandError`]; except after `Unknown` and `NotCaughtUp`, this sending of the command had no effect.
     ///
     /// # Cancellation
     ///

@@ -20,7 +20,7 @@ pub struct Metadata {
     /// What belongs together: equal for everything that follows from one first request.
     #[serde(rename = "correlation_id", skip_serializing_if = "Option::is_none", default)]
     pub correlation: Option<String>,
-    /// What caused this directly: the id of a command or an event.
+    /// What caused this directly: the id of a command or an event. A command bus sets it to the command's id.
     #[serde(rename = "causation_id", skip_serializing_if = "Option::is_none", default)]
     pub causation: Option<String>,
     /// The command that decided the event.

@@ -1,5 +1,7 @@
 //! A port that fails when it is told to.
 
+mod beside;
+
 use async_trait::async_trait;
 use core::fmt;
 use core::time::Duration;
@@ -13,13 +15,17 @@ use portolan_kernel::values::{
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// How a write fails: an append, or a command.
+/// How a write fails: an append, a command, or a call that changes a store beside the log.
+///
+/// A snapshot store knows neither conflicts nor unknown outcomes: there, both are `Other`.
 #[derive(Clone)]
 #[non_exhaustive]
 pub enum Fault {
     /// `Busy`: nothing happened.
     Busy,
-    /// `Conflict` on the first stream that was expected or written: nothing happened.
+    /// A rival was faster: nothing happened. `Conflict` on the first stream that is expected or written; for an append
+    /// under a guard alone `GuardFailed`; for rows `CheckpointMoved`, and `DefinedOtherwise` for a definition; for leases
+    /// `Held` or `Lost`, by the holder `rival`.
     Conflict,
     /// `Unknown`, and it has not happened.
     LostOnTheWay,
@@ -31,7 +37,7 @@ pub enum Fault {
     Slow(Arc<dyn Sleep>, Duration),
 }
 
-/// How a read fails: a page, a recall, or a question.
+/// How a read fails: a page, a recall, a checkpoint, a question, whatever reads a store beside the log; or a hint.
 #[derive(Clone)]
 #[non_exhaustive]
 pub enum ReadFault {
@@ -68,7 +74,9 @@ impl fmt::Debug for ReadFault {
 
 /// Around a store or a bus: everything goes on as it came, but for the calls that a script names.
 ///
-/// Writes are appends and commands; reads are pages, recalls and questions. Each kind is counted from 1.
+/// Writes are whatever changes something: appends, commands, snapshots saved and deleted, rows and leases. Reads are
+/// pages, recalls, checkpoints, questions, snapshots loaded and rows found. Hints are the calls of `changed`, which come
+/// as often as a reader waits. Each kind is counted from 1.
 ///
 /// ```
 /// # use portolan_kernel::ports::{AppendError, EventStore};
@@ -88,6 +96,7 @@ impl fmt::Debug for ReadFault {
 pub struct Faulty<T: ?Sized> {
     writes: Script<Fault>,
     reads: Script<ReadFault>,
+    hints: Script<ReadFault>,
     inner: Arc<T>,
 }
 
@@ -127,7 +136,7 @@ impl<T: ?Sized> Faulty<T> {
     /// Around this port, without a fault.
     #[must_use]
     pub fn new(inner: Arc<T>) -> Self {
-        Self { writes: Script::new(), reads: Script::new(), inner }
+        Self { writes: Script::new(), reads: Script::new(), hints: Script::new(), inner }
     }
 
     /// The same; the `n`th write from the beginning, from 1, fails so.
@@ -158,6 +167,13 @@ impl<T: ?Sized> Faulty<T> {
         self
     }
 
+    /// The same; the `n`th hint from the beginning, from 1, fails so.
+    #[must_use]
+    pub fn nth_hint(self, n: u64, fault: ReadFault) -> Self {
+        self.hints.add(n, fault);
+        self
+    }
+
     /// How many writes have come.
     #[must_use]
     pub fn writes(&self) -> u64 {
@@ -172,15 +188,49 @@ impl<T: ?Sized> Faulty<T> {
 
     /// Fails the next read, or lets it go on.
     async fn before_read<E>(&self, busy: fn(Source) -> E, other: fn(Source) -> E) -> Result<(), E> {
-        match self.reads.next() {
-            Some(ReadFault::Busy) => Err(busy(source())),
-            Some(ReadFault::Broken) => Err(other(source())),
-            Some(ReadFault::Slow(sleep, duration)) => {
-                sleep.sleep(duration).await;
-                Ok(())
+        before(&self.reads, busy, other).await
+    }
+
+    /// Fails the next write, or lets it go on.
+    async fn write<A, E>(
+        &self,
+        as_errors: Failures<E>,
+        conflict: impl Future<Output = E>,
+        call: impl Future<Output = Result<A, E>>,
+    ) -> Result<A, E> {
+        match self.writes.next() {
+            Some(Fault::Busy) => return Err((as_errors.busy)(source())),
+            Some(Fault::Conflict) => return Err(conflict.await),
+            Some(Fault::LostOnTheWay) => return Err((as_errors.unknown)(source())),
+            Some(Fault::LostAnswer) => {
+                call.await?;
+                return Err((as_errors.unknown)(source()));
             }
-            None => Ok(()),
+            Some(Fault::Broken) => return Err((as_errors.other)(source())),
+            Some(Fault::Slow(sleep, duration)) => sleep.sleep(duration).await,
+            None => {}
         }
+        call.await
+    }
+}
+
+/// How a port calls what goes wrong.
+struct Failures<E> {
+    busy: fn(Source) -> E,
+    unknown: fn(Source) -> E,
+    other: fn(Source) -> E,
+}
+
+/// Fails the next call of the script, or lets it go on.
+async fn before<E>(script: &Script<ReadFault>, busy: fn(Source) -> E, other: fn(Source) -> E) -> Result<(), E> {
+    match script.next() {
+        Some(ReadFault::Busy) => Err(busy(source())),
+        Some(ReadFault::Broken) => Err(other(source())),
+        Some(ReadFault::Slow(sleep, duration)) => {
+            sleep.sleep(duration).await;
+            Ok(())
+        }
+        None => Ok(()),
     }
 }
 
@@ -191,28 +241,9 @@ fn source() -> Source {
 #[async_trait]
 impl<S: EventStore + ?Sized> EventStore for Faulty<S> {
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
-        match self.writes.next() {
-            Some(Fault::Busy) => return Err(AppendError::Busy(source())),
-            Some(Fault::Conflict) => {
-                let expected = append.expect.first().cloned();
-                let written = || append.events.first().map(|event| (event.stream.clone(), Expected::NoStream));
-                let Some((stream, expected)) = expected.or_else(written) else {
-                    return Err(AppendError::Invalid("an append that names no stream cannot conflict".to_owned()));
-                };
-                let read = self.inner.read(Read::stream(stream.clone()).backward().limit(1)).await;
-                let actual = read.ok().and_then(|page| page.revision);
-                return Err(AppendError::Conflict { stream, expected, actual });
-            }
-            Some(Fault::LostOnTheWay) => return Err(AppendError::Unknown(source())),
-            Some(Fault::LostAnswer) => {
-                self.inner.append(append).await?;
-                return Err(AppendError::Unknown(source()));
-            }
-            Some(Fault::Broken) => return Err(AppendError::Other(source())),
-            Some(Fault::Slow(sleep, duration)) => sleep.sleep(duration).await,
-            None => {}
-        }
-        self.inner.append(append).await
+        let as_errors = Failures { busy: AppendError::Busy, unknown: AppendError::Unknown, other: AppendError::Other };
+        let conflict = conflict(&*self.inner, append.clone());
+        self.write(as_errors, conflict, self.inner.append(append)).await
     }
 
     async fn read(&self, read: Read) -> Result<Page, ReadError> {
@@ -226,10 +257,12 @@ impl<S: EventStore + ?Sized> EventStore for Faulty<S> {
     }
 
     async fn checkpoint(&self, name: Name) -> Result<CheckpointState, ReadError> {
+        self.before_read(ReadError::Busy, ReadError::Other).await?;
         self.inner.checkpoint(name).await
     }
 
     async fn changed(&self, query: Query, after: Option<Position>) -> Result<(), ReadError> {
+        before(&self.hints, ReadError::Busy, ReadError::Other).await?;
         self.inner.changed(query, after).await
     }
 
@@ -238,25 +271,36 @@ impl<S: EventStore + ?Sized> EventStore for Faulty<S> {
     }
 }
 
+/// What a store answers to the append when a rival was faster.
+async fn conflict<S: EventStore + ?Sized>(store: &S, append: Append) -> AppendError {
+    let expected = append.expect.first().cloned();
+    if let (None, Some(guard)) = (&expected, append.guard) {
+        let read = store.read(Read::log_after(guard.none_of, guard.after).limit(1)).await;
+        let in_the_way = read.ok().and_then(|page| page.events.first().map(|event| event.position));
+        let next = || Position::new(guard.after.map_or(0, Position::get).saturating_add(1)).unwrap_or(Position::MAX);
+        return AppendError::GuardFailed { position: in_the_way.unwrap_or_else(next) };
+    }
+    let written = || append.events.first().map(|event| (event.stream.clone(), Expected::NoStream));
+    let Some((stream, expected)) = expected.or_else(written) else {
+        return AppendError::Invalid("an append that names no stream cannot conflict".to_owned());
+    };
+    let read = store.read(Read::stream(stream.clone()).backward().limit(1)).await;
+    AppendError::Conflict { stream, expected, actual: read.ok().and_then(|page| page.revision) }
+}
+
 #[async_trait]
 impl<B: CommandBus + ?Sized> CommandBus for Faulty<B> {
     async fn dispatch(&self, command: CommandEnvelope) -> Result<Receipt, CommandError> {
-        match self.writes.next() {
-            Some(Fault::Busy) => return Err(CommandError::Busy(source())),
-            Some(Fault::Conflict) => {
-                let stream = StreamId::new(&*command.name).map_err(|error| CommandError::Other(Source::new(error)))?;
-                return Err(CommandError::Conflict { stream, actual: None });
+        let as_errors =
+            Failures { busy: CommandError::Busy, unknown: CommandError::Unknown, other: CommandError::Other };
+        let name = command.name.clone();
+        let conflict = async move {
+            match StreamId::new(&*name) {
+                Ok(stream) => CommandError::Conflict { stream, actual: None },
+                Err(error) => CommandError::Other(Source::new(error)),
             }
-            Some(Fault::LostOnTheWay) => return Err(CommandError::Unknown(source())),
-            Some(Fault::LostAnswer) => {
-                self.inner.dispatch(command).await?;
-                return Err(CommandError::Unknown(source()));
-            }
-            Some(Fault::Broken) => return Err(CommandError::Other(source())),
-            Some(Fault::Slow(sleep, duration)) => sleep.sleep(duration).await,
-            None => {}
-        }
-        self.inner.dispatch(command).await
+        };
+        self.write(as_errors, conflict, self.inner.dispatch(command)).await
     }
 
     fn commands(&self) -> Vec<CommandInfo> {

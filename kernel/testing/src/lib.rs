@@ -70,8 +70,8 @@ pub use faulty::{Fault, Faulty, ReadFault};
 pub use given::{Given, given};
 pub use given_log::{GivenLog, given_log};
 pub use mocks::{
-    MockClock, MockCommandBus, MockEventStore, MockHooks, MockIdSource, MockMiddleware, MockPolicy,
-    MockProjectionRegistry, MockQueryBus, MockSleep, MockSnapshotStore, MockSpawn, MockUpcaster,
+    MockClock, MockCommandBus, MockEventStore, MockHooks, MockIdSource, MockLeaseStore, MockMiddleware, MockPolicy,
+    MockProjectionRegistry, MockQueryBus, MockReadModelStore, MockSleep, MockSnapshotStore, MockSpawn, MockUpcaster,
 };
 pub use outcome::Outcome;
 pub use runtime::{CountingIds, TestClock, TestRuntime, TestSleep, TestSpawn};

@@ -9,12 +9,13 @@ use mockall::mock;
 use portolan_kernel::drivers::{Failure, Hooks, Middleware, Next, Policy};
 use portolan_kernel::ports::{
     Answer, AppendError, Capabilities, Clock, CommandBus, CommandEnvelope, CommandError, CommandInfo, EventStore,
-    IdSource, ProjectionRegistry, QueryBus, QueryEnvelope, QueryError, QueryInfo, RawEvent, ReadError, Receipt, Sleep,
-    Snapshot, SnapshotError, SnapshotStore, Spawn, UpcastError, Upcaster, WaitError,
+    IdSource, Lease, LeaseError, LeaseStore, ProjectionRegistry, QueryBus, QueryEnvelope, QueryError, QueryInfo,
+    RawEvent, ReadError, ReadModelStore, Receipt, RowError, RowLimits, Sleep, Snapshot, SnapshotError, SnapshotStore,
+    Spawn, UpcastError, Upcaster, WaitError,
 };
 use portolan_kernel::values::{
-    Append, Appended, CheckpointState, EventId, EventType, Name, Page, Position, Query, Read, Recalled, Revision,
-    StreamId, Timestamp,
+    Append, Appended, Batch, Checkpoint, CheckpointState, Collection, EventId, EventType, Find, Name, Page, Position,
+    Query, Read, Recalled, Revision, RowKey, Rowset, StreamId, Timestamp, Versions,
 };
 
 mock! {
@@ -48,6 +49,38 @@ mock! {
         ) -> Result<Option<Snapshot>, SnapshotError>;
         async fn save(&self, snapshot: Snapshot) -> Result<(), SnapshotError>;
         async fn delete(&self, stream: StreamId, kind: Name, below: Option<Revision>) -> Result<(), SnapshotError>;
+    }
+}
+
+mock! {
+    /// A mock of [`ReadModelStore`]. For code over a store prefer a store in memory: a mock keeps no law.
+    #[derive(Debug)]
+    pub ReadModelStore {}
+
+    #[async_trait]
+    impl ReadModelStore for ReadModelStore {
+        async fn define(&self, collection: Collection) -> Result<(), RowError>;
+        async fn versions(&self, collection: Name) -> Result<Versions, RowError>;
+        async fn commit(&self, batch: Batch) -> Result<(), RowError>;
+        async fn get(&self, collection: Name, version: Option<u32>, keys: Vec<RowKey>) -> Result<Rowset, RowError>;
+        async fn find(&self, find: Find) -> Result<Rowset, RowError>;
+        async fn checkpoint(&self, name: Name) -> Result<Option<CheckpointState>, RowError>;
+        async fn remove(&self, collection: Name, version: u32, checkpoint: Checkpoint) -> Result<(), RowError>;
+        fn limits(&self) -> RowLimits;
+    }
+}
+
+mock! {
+    /// A mock of [`LeaseStore`]. For code over a store prefer a store in memory: a mock keeps no law.
+    #[derive(Debug)]
+    pub LeaseStore {}
+
+    #[async_trait]
+    impl LeaseStore for LeaseStore {
+        async fn grant(&self, name: Name, holder: Name, time_to_live: Duration) -> Result<Lease, LeaseError>;
+        async fn take_over(&self, seen: Lease, holder: Name, time_to_live: Duration) -> Result<Lease, LeaseError>;
+        async fn renew(&self, lease: Lease) -> Result<Lease, LeaseError>;
+        async fn release(&self, lease: Lease) -> Result<(), LeaseError>;
     }
 }
 

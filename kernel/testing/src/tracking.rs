@@ -4,9 +4,13 @@ use async_trait::async_trait;
 use core::fmt;
 use portolan_kernel::ports::{
     Answer, AppendError, Capabilities, CommandBus, CommandEnvelope, CommandError, CommandInfo, EventStore, QueryBus,
-    QueryEnvelope, QueryError, QueryInfo, ReadError, Receipt,
+    QueryEnvelope, QueryError, QueryInfo, ReadError, ReadModelStore, Receipt, RowError, RowLimits, Snapshot,
+    SnapshotError, SnapshotStore,
 };
-use portolan_kernel::values::{Append, Appended, CheckpointState, Name, Page, Position, Query, Read, Recalled};
+use portolan_kernel::values::{
+    Append, Appended, Batch, Checkpoint, CheckpointState, Collection, Find, Name, Page, Position, Query, Read,
+    Recalled, Revision, RowKey, Rowset, StreamId, Versions,
+};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// One call: what was asked, and what was answered.
@@ -19,7 +23,11 @@ pub struct Call<Q, A, E> {
     pub answered: Option<Result<A, E>>,
 }
 
-/// Around a store or a bus: everything goes on as it came, and is remembered.
+/// Stream, kind and bound of a snapshot that is looked for.
+type Bounded = (StreamId, Name, Option<Revision>);
+
+/// Around a store or a bus: everything goes on as it came, and is remembered: appends, reads and recalls of a log, loads
+/// and saves of snapshots, batches and finds of rows, commands, and questions.
 ///
 /// ```
 /// # use portolan_kernel::ports::{CommandBus, Receipt};
@@ -44,6 +52,11 @@ pub struct Call<Q, A, E> {
 pub struct Tracking<T: ?Sized> {
     appends: Log<Append, Appended, AppendError>,
     reads: Log<Read, Page, ReadError>,
+    recalls: Log<(Name, Name), Option<Recalled>, ReadError>,
+    loads: Log<Bounded, Option<Snapshot>, SnapshotError>,
+    saves: Log<Snapshot, (), SnapshotError>,
+    commits: Log<Batch, (), RowError>,
+    finds: Log<Find, Rowset, RowError>,
     commands: Log<CommandEnvelope, Receipt, CommandError>,
     questions: Log<QueryEnvelope, Answer, QueryError>,
     inner: Arc<T>,
@@ -59,7 +72,18 @@ impl<T: ?Sized> Tracking<T> {
     /// Around this port.
     #[must_use]
     pub fn new(inner: Arc<T>) -> Self {
-        Self { appends: Log::new(), reads: Log::new(), commands: Log::new(), questions: Log::new(), inner }
+        Self {
+            appends: Log::new(),
+            reads: Log::new(),
+            recalls: Log::new(),
+            loads: Log::new(),
+            saves: Log::new(),
+            commits: Log::new(),
+            finds: Log::new(),
+            commands: Log::new(),
+            questions: Log::new(),
+            inner,
+        }
     }
 }
 
@@ -74,6 +98,40 @@ impl<S: EventStore + ?Sized> Tracking<S> {
     #[must_use]
     pub fn reads(&self) -> Vec<Call<Read, Page, ReadError>> {
         self.reads.calls()
+    }
+
+    /// The recalls of scope and id so far, in the order of arrival.
+    #[must_use]
+    pub fn recalls(&self) -> Vec<Call<(Name, Name), Option<Recalled>, ReadError>> {
+        self.recalls.calls()
+    }
+}
+
+impl<S: SnapshotStore + ?Sized> Tracking<S> {
+    /// What was asked for by stream, kind and bound so far, in the order of arrival.
+    #[must_use]
+    pub fn loads(&self) -> Vec<Call<Bounded, Option<Snapshot>, SnapshotError>> {
+        self.loads.calls()
+    }
+
+    /// The snapshots saved so far, in the order of arrival.
+    #[must_use]
+    pub fn saves(&self) -> Vec<Call<Snapshot, (), SnapshotError>> {
+        self.saves.calls()
+    }
+}
+
+impl<S: ReadModelStore + ?Sized> Tracking<S> {
+    /// The batches so far, in the order of arrival.
+    #[must_use]
+    pub fn commits(&self) -> Vec<Call<Batch, (), RowError>> {
+        self.commits.calls()
+    }
+
+    /// The finds so far, in the order of arrival.
+    #[must_use]
+    pub fn finds(&self) -> Vec<Call<Find, Rowset, RowError>> {
+        self.finds.calls()
     }
 }
 
@@ -129,7 +187,7 @@ impl<S: EventStore + ?Sized> EventStore for Tracking<S> {
     }
 
     async fn recall(&self, scope: Name, id: Name) -> Result<Option<Recalled>, ReadError> {
-        self.inner.recall(scope, id).await
+        self.recalls.track((scope.clone(), id.clone()), self.inner.recall(scope, id)).await
     }
 
     async fn checkpoint(&self, name: Name) -> Result<CheckpointState, ReadError> {
@@ -142,6 +200,62 @@ impl<S: EventStore + ?Sized> EventStore for Tracking<S> {
 
     fn capabilities(&self) -> Capabilities {
         self.inner.capabilities()
+    }
+}
+
+#[async_trait]
+impl<S: SnapshotStore + ?Sized> SnapshotStore for Tracking<S> {
+    async fn load(
+        &self,
+        stream: StreamId,
+        kind: Name,
+        at_most: Option<Revision>,
+    ) -> Result<Option<Snapshot>, SnapshotError> {
+        let asked = (stream.clone(), kind.clone(), at_most);
+        self.loads.track(asked, self.inner.load(stream, kind, at_most)).await
+    }
+
+    async fn save(&self, snapshot: Snapshot) -> Result<(), SnapshotError> {
+        self.saves.track(snapshot.clone(), self.inner.save(snapshot)).await
+    }
+
+    async fn delete(&self, stream: StreamId, kind: Name, below: Option<Revision>) -> Result<(), SnapshotError> {
+        self.inner.delete(stream, kind, below).await
+    }
+}
+
+#[async_trait]
+impl<S: ReadModelStore + ?Sized> ReadModelStore for Tracking<S> {
+    async fn define(&self, collection: Collection) -> Result<(), RowError> {
+        self.inner.define(collection).await
+    }
+
+    async fn versions(&self, collection: Name) -> Result<Versions, RowError> {
+        self.inner.versions(collection).await
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<(), RowError> {
+        self.commits.track(batch.clone(), self.inner.commit(batch)).await
+    }
+
+    async fn get(&self, collection: Name, version: Option<u32>, keys: Vec<RowKey>) -> Result<Rowset, RowError> {
+        self.inner.get(collection, version, keys).await
+    }
+
+    async fn find(&self, find: Find) -> Result<Rowset, RowError> {
+        self.finds.track(find.clone(), self.inner.find(find)).await
+    }
+
+    async fn checkpoint(&self, name: Name) -> Result<Option<CheckpointState>, RowError> {
+        self.inner.checkpoint(name).await
+    }
+
+    async fn remove(&self, collection: Name, version: u32, checkpoint: Checkpoint) -> Result<(), RowError> {
+        self.inner.remove(collection, version, checkpoint).await
+    }
+
+    fn limits(&self) -> RowLimits {
+        self.inner.limits()
     }
 }
 

@@ -5,15 +5,17 @@ use futures::FutureExt as _;
 use portolan_kernel::application::{Application, Storage};
 use portolan_kernel::drivers::Hooked;
 use portolan_kernel::ports::{
-    AppendError, Body, Capabilities, Clock as _, CommandEnvelope, CommandError, EventStore, IdSource as _,
-    QueryBus as _, QueryEnvelope, QueryError, ReadError, Sleep as _, Spawn as _, StoreId,
+    AppendError, Body, Capabilities, Clock as _, CommandEnvelope, CommandError, EventStore, IdSource as _, Lease,
+    LeaseError, LeaseStore as _, QueryBus as _, QueryEnvelope, QueryError, ReadError, ReadModelStore as _, RowError,
+    Sleep as _, Snapshot, SnapshotError, SnapshotStore as _, Spawn as _, StoreId,
 };
 use portolan_kernel::values::{
-    Append, Appended, Expected, Format, NewEvent, Page, Position, Query, Read, Revision, StreamId, Timestamp,
+    Append, Appended, Batch, Checkpoint, CheckpointState, Collection, Expected, Format, Guard, Move, Name, NewEvent,
+    Page, Position, Query, Read, Recorded, Revision, Start, StreamId, Timestamp, Token,
 };
 use portolan_testing::{
-    CountingIds, Fault, Faulty, MockEventStore, MockHooks, MockQueryBus, MockSnapshotStore, ReadFault, TestRuntime,
-    TestSleep, Tracking,
+    CountingIds, Fault, Faulty, MockEventStore, MockHooks, MockLeaseStore, MockQueryBus, MockReadModelStore,
+    MockSnapshotStore, ReadFault, TestRuntime, TestSleep, Tracking,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -64,6 +66,38 @@ async fn a_script_of_writes() {
     assert_eq!((store.writes(), store.reads()), (7, 0));
 }
 
+/// An append under a guard alone expects nothing of a stream, and fails as a store has it.
+#[tokio::test]
+async fn a_conflict_under_a_guard_is_a_failed_guard() {
+    let guarded = |after| {
+        let event = NewEvent::new(stream(), "t".parse().expect("a name"), "{}");
+        Append::new([event]).guard(Guard::new(Query::stream(stream()), after))
+    };
+    let failed_at = |outcome| match outcome {
+        Err(AppendError::GuardFailed { position }) => position.get(),
+        other => panic!("{other:?}"),
+    };
+    let mut log = MockEventStore::new();
+    let event = NewEvent::new(stream(), "t".parse().expect("a name"), "{}");
+    let at = Position::new(40).expect("no zero");
+    let recorded = Arc::new(Recorded::new(event, Revision::FIRST, at, Timestamp::default()));
+    log.expect_read()
+        .withf(|read| matches!(&read.from, Start::Log(_, Some(after)) if after.get() == 7))
+        .returning(move |_| Ok(Page::new(vec![recorded.clone()], Some(at), None, None)));
+    let log = Faulty::new(Arc::new(log)).first_writes(1, Fault::Conflict);
+    assert_eq!(failed_at(log.append(guarded(Position::new(7))).await), 40);
+    let empty = Faulty::new(Arc::new(store(0))).first_writes(2, Fault::Conflict);
+    assert_eq!(failed_at(empty.append(guarded(Position::new(7))).await), 8);
+    assert_eq!(failed_at(empty.append(guarded(None)).await), 1);
+}
+
+fn store_with_hints() -> MockEventStore {
+    let mut store = store(0);
+    store.expect_checkpoint().never();
+    store.expect_changed().times(1).returning(|_, _| Ok(()));
+    store
+}
+
 #[tokio::test]
 async fn a_script_of_reads() {
     let store = Faulty::new(Arc::new(store(0))).first_reads(2, ReadFault::Busy).nth_read(3, ReadFault::Broken);
@@ -75,6 +109,12 @@ async fn a_script_of_reads() {
     ));
     assert!(matches!(read().await, Err(ReadError::Other(_))));
     assert_eq!(read().await.expect("a page").revision, Some(Revision::new(4)));
+
+    let name = || "a".parse().expect("a name");
+    let store = Faulty::new(Arc::new(store_with_hints())).nth_read(1, ReadFault::Busy).nth_hint(2, ReadFault::Broken);
+    assert!(matches!(store.checkpoint(name()).await, Err(ReadError::Busy(_))));
+    assert!(store.changed(Query::all(), None).await.is_ok());
+    assert!(matches!(store.changed(Query::all(), None).await, Err(ReadError::Other(_))));
 
     let mut bus = MockQueryBus::new();
     bus.expect_ask().never();
@@ -98,6 +138,90 @@ async fn calls_are_remembered_whether_answered_or_not() {
     assert!(appends[1].answered.is_none());
     assert_eq!(appends[1].asked.events[0].stream, stream());
     assert_eq!(store.reads().len(), 1);
+}
+
+#[tokio::test]
+async fn recalls_are_remembered() {
+    let mut log = store(0);
+    log.expect_recall().returning(|_, _| Ok(None));
+    let log = Tracking::new(Arc::new(log));
+    let (scope, id): (Name, Name) = ("s".parse().expect("a name"), "k-1".parse().expect("a name"));
+    log.recall(scope.clone(), id.clone()).await.expect("nothing there");
+    assert_eq!(log.recalls()[0].asked, (scope, id));
+    assert!(matches!(log.recalls()[0].answered, Some(Ok(None))));
+}
+
+#[tokio::test]
+async fn snapshots_fail_and_are_remembered() {
+    let kind: Name = "k".parse().expect("a name");
+    let snapshot = Snapshot::new(stream(), kind.clone(), Revision::FIRST, 1, "{}", Timestamp::default());
+    let mut store = MockSnapshotStore::new();
+    store.expect_load().times(1).returning(|_, _, _| Ok(None));
+    store.expect_save().times(2).returning(|_| Ok(()));
+    let store = Faulty::new(Arc::new(store))
+        .nth_read(1, ReadFault::Busy)
+        .nth_write(1, Fault::Busy)
+        .nth_write(2, Fault::LostAnswer)
+        .nth_write(4, Fault::Conflict);
+    let store = Tracking::new(Arc::new(store));
+    assert!(matches!(store.load(stream(), kind.clone(), None).await, Err(SnapshotError::Busy(_))));
+    assert!(matches!(store.load(stream(), kind.clone(), None).await, Ok(None)));
+    assert!(matches!(store.save(snapshot.clone()).await, Err(SnapshotError::Busy(_))));
+    assert!(matches!(store.save(snapshot.clone()).await, Err(SnapshotError::Other(_))));
+    store.save(snapshot.clone()).await.expect("saved");
+    assert!(matches!(store.delete(stream(), kind, None).await, Err(SnapshotError::Other(_))));
+    assert_eq!((store.loads().len(), store.saves().len()), (2, 3));
+    assert_eq!(store.saves()[2].asked, snapshot);
+}
+
+#[tokio::test]
+async fn rows_fail_and_are_remembered() {
+    let name = || -> Name { "balances".parse().expect("a name") };
+    let state = CheckpointState::new(StoreId::from_bytes([1; 16]), Position::new(9), Token(3));
+    let batch = Batch::new(Checkpoint::new(name(), state, Token(3), Move::At(Position::new(10).expect("no zero"))));
+    let mut store = MockReadModelStore::new();
+    store.expect_checkpoint().returning(move |_| Ok(Some(state)));
+    store.expect_commit().times(1).returning(|_| Ok(()));
+    let store = Faulty::new(Arc::new(store))
+        .nth_write(1, Fault::Conflict)
+        .nth_write(2, Fault::LostAnswer)
+        .nth_write(3, Fault::Conflict)
+        .nth_read(1, ReadFault::Broken);
+    let store = Tracking::new(Arc::new(store));
+    let moved = store.commit(batch.clone()).await;
+    assert!(
+        matches!(&moved, Err(RowError::CheckpointMoved { actual, token: Token(3), .. }) if *actual == Position::new(9)),
+        "{moved:?}"
+    );
+    assert!(matches!(store.commit(batch.clone()).await, Err(RowError::Unknown(_))));
+    let defined = store.define(Collection::new(name(), 2)).await;
+    assert!(matches!(defined, Err(RowError::DefinedOtherwise { version: 2, .. })), "{defined:?}");
+    assert!(matches!(store.versions(name()).await, Err(RowError::Other(_))));
+    assert_eq!(store.commits().len(), 2);
+    assert_eq!(store.commits()[0].asked, batch);
+}
+
+#[tokio::test]
+async fn leases_fail() {
+    let name = |text: &str| -> Name { text.parse().expect("a name") };
+    let second = Duration::from_secs(1);
+    let mut store = MockLeaseStore::new();
+    store.expect_grant().times(1).returning(|name, holder, ttl| Ok(Lease::new(name, holder, Token(1), ttl)));
+    store.expect_renew().never();
+    store.expect_release().never();
+    let store = Faulty::new(Arc::new(store))
+        .nth_write(1, Fault::Conflict)
+        .nth_write(3, Fault::Conflict)
+        .nth_write(4, Fault::Conflict)
+        .nth_write(5, Fault::LostOnTheWay);
+    let held = store.grant(name("job"), name("me"), second).await;
+    assert!(matches!(&held, Err(LeaseError::Held(lease)) if lease.holder == "rival"), "{held:?}");
+    let lease = store.grant(name("job"), name("me"), second).await.expect("granted");
+    let held = store.take_over(lease.clone(), name("me"), second).await;
+    assert!(matches!(&held, Err(LeaseError::Held(rival)) if rival.token > lease.token), "{held:?}");
+    let lost = store.renew(lease.clone()).await;
+    assert!(matches!(lost, Err(LeaseError::Lost { token: Token(2), .. })), "{lost:?}");
+    assert!(matches!(store.release(lease).await, Err(LeaseError::Unknown(_))));
 }
 
 #[tokio::test]

@@ -357,11 +357,12 @@ mod tests {
         let streams = vec![(stream(), Some(Revision::new(u64::MAX))), ("b".parse().unwrap(), None)];
         Receipt::new(streams, Some(Position::MAX), vec![EventId::from_bytes([7; 16])], true)
             .with_correlation(Some("c \u{1F980}\n".into()))
+            .with_command(Some("k \u{1F980}\n".into()))
     }
 
     #[test]
     fn a_receipt_comes_back_the_same() {
-        for receipt in [receipt(), Receipt::none(), receipt().with_correlation(None)] {
+        for receipt in [receipt(), Receipt::none(), receipt().with_correlation(None).with_command(None)] {
             let sent = serde_json::to_vec(&WireReceipt::new(&receipt)).unwrap();
             assert_eq!(crate::wire::from_json::<WireReceipt>(&sent).unwrap().decode(), receipt);
         }

@@ -17,6 +17,8 @@ pub(crate) struct WireReceipt {
     streams: Vec<WireHead>,
     #[serde(default)]
     correlation_id: Option<String>,
+    #[serde(default)]
+    command_id: Option<String>,
     repeated: bool,
 }
 
@@ -30,6 +32,7 @@ impl WireReceipt {
             events: receipt.events.iter().copied().map(Text).collect(),
             streams: WireHead::list(&receipt.streams),
             correlation_id: receipt.correlation.clone(),
+            command_id: receipt.command.clone(),
             repeated: receipt.repeated,
         }
     }
@@ -38,6 +41,7 @@ impl WireReceipt {
         let events = self.events.into_iter().map(|Text(id)| id).collect();
         Receipt::new(WireHead::decode(self.streams), self.position.map(|At(at)| at), events, self.repeated)
             .with_correlation(self.correlation_id)
+            .with_command(self.command_id)
     }
 }
 

@@ -21,7 +21,7 @@ async fn a_command_is_answered_with_its_receipt() {
         json!({
             "stream": "account-ann", "revision": 3, "position": "17",
             "streams": [{ "stream": "account-ann", "revision": 3 }, { "stream": "b", "revision": null }],
-            "events": ["07070707-0707-0707-0707-070707070707"], "correlation_id": "c-1", "repeated": false,
+            "events": ["07070707-0707-0707-0707-070707070707"], "correlation_id": "c-1", "command_id": "k-\u{1F980}", "repeated": false,
         })
     );
     assert_eq!(reply.header("etag"), Some("\"3\""));

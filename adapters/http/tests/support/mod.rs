@@ -63,7 +63,8 @@ impl CommandBus for Commands {
                 vec![EventId::from_bytes([7; 16])],
                 false,
             )
-            .with_correlation(command.metadata.correlation.clone())),
+            .with_correlation(command.metadata.correlation.clone())
+            .with_command(command.id.as_ref().map(Name::to_string))),
             "write" => {
                 let event = new_event("written").with_metadata(command.metadata.encode());
                 let appended = self.store.append(Append::new([event])).await.unwrap();

@@ -2,9 +2,10 @@
 
 use super::super::backoff::Backoff;
 use super::{Middleware, Next};
-use crate::ports::{Clock, CommandEnvelope, CommandError, IdSource, Receipt, Sleep};
+use crate::ports::{Clock, CommandEnvelope, CommandError, IdSource, Receipt, Sleep, Source};
 use crate::values::Timestamp;
 use alloc::boxed::Box;
+use alloc::format;
 use alloc::sync::Arc;
 use async_trait::async_trait;
 use core::fmt;
@@ -14,8 +15,10 @@ use core::time::Duration;
 /// has an id, after [`Unknown`](CommandError::Unknown): boundedly, with pauses that grow and are spread at random.
 /// Everything else would fail again, and comes back at once.
 ///
-/// Once an outcome was unknown, it stays so until an attempt settles it: a later `Busy` does not make it a promise
-/// that nothing has happened. A deadline bounds all attempts together.
+/// Once an outcome was unknown, it stays so until an attempt settles it by what is recorded under the id: a receipt,
+/// [`KeyReused`](CommandError::KeyReused) or [`NotCaughtUp`](CommandError::NotCaughtUp). A later `Busy` or rejection
+/// does not make it a promise that nothing has happened, because what was sent before may still be on its way; the
+/// rejection is told in the text. A deadline bounds all attempts together.
 ///
 /// An application's own bus already decides anew on conflicts and asks a busy store again; this is of most use
 /// around a remote bus.
@@ -82,11 +85,15 @@ impl Middleware for Retry {
 fn settle(error: CommandError, unknown: &mut Option<CommandError>) -> CommandError {
     match &error {
         CommandError::Unknown(_) => *unknown = Some(error.clone()),
-        // Judged by the domain, or on the key, after everything that was written before.
-        CommandError::Rejected { .. }
-        | CommandError::Conflict { .. }
-        | CommandError::KeyReused
-        | CommandError::NotCaughtUp { .. } => *unknown = None,
+        // Answered by what is recorded under the id. A rejection or a conflict is not: neither is recorded, and the
+        // attempt of unknown outcome may still be on its way.
+        CommandError::KeyReused | CommandError::NotCaughtUp { .. } => *unknown = None,
+        CommandError::Rejected { .. } => {
+            if let Some(CommandError::Unknown(source)) = &*unknown {
+                let text = format!("{source}; sent again, it was rejected: {error}");
+                return CommandError::Unknown(Source::new(text));
+            }
+        }
         _ => {}
     }
     unknown.clone().unwrap_or(error)

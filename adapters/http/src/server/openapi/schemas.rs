@@ -225,6 +225,7 @@ fn answers() -> Value {
             "events": list("EventId"),
             "streams": list("StreamHead"),
             "correlation_id": { "type": ["string", "null"] },
+            "command_id": { "type": ["string", "null"] },
             "repeated": { "type": "boolean" },
         })),
         "Described": described,

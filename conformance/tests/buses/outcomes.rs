@@ -68,6 +68,10 @@ pub const MUTANTS: &[Mutant] = &[
             other => other,
         })
     }),
+    Mutant::new("tells of a hundred events at most", &["CB-06", "CB-13"])
+        .outcome(|outcome| told(outcome, |receipt| receipt.events.truncate(100))),
+    Mutant::new("tells of a thousand events at most", &["CB-13"])
+        .outcome(|outcome| told(outcome, |receipt| receipt.events.truncate(1_000))),
     Mutant::new("forgets the fields of rejections", &["CB-04", "CB-05", "CB-13"]).outcome(|outcome| {
         outcome.map_err(|error| match error {
             CommandError::Rejected { code, message, .. } => CommandError::Rejected { code, message, fields: json!({}) },

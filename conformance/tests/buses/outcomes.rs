@@ -161,7 +161,7 @@ pub const MUTANTS: &[Mutant] = &[
             other => other,
         })
     }),
-    Mutant::new("forgets that it is a repetition", &["CB-04", "CB-07", "CB-08", "CB-09", "CB-13", "CB-model"])
+    Mutant::new("forgets that it is a repetition", &["CB-04", "CB-06", "CB-07", "CB-08", "CB-09", "CB-13", "CB-model"])
         .outcome(|outcome| told(outcome, |receipt| receipt.repeated = false)),
     Mutant::new("forgets the correlation of receipts", &["CB-07", "CB-09", "CB-13"])
         .outcome(|outcome| told(outcome, |receipt| receipt.correlation = None)),
@@ -204,7 +204,7 @@ pub const MUTANTS: &[Mutant] = &[
             })
         },
     ),
-    Mutant::new("tells of one stream alone", &["CB-13"])
+    Mutant::new("tells of one stream alone", &["CB-06", "CB-13", "CB-model"])
         .outcome(|outcome| told(outcome, |receipt| receipt.streams.truncate(1))),
     Mutant::new("forgets descriptions", &["CB-13"]).commands(|mut infos| {
         infos.iter_mut().for_each(|info| info.description.clear());

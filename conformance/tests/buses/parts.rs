@@ -183,7 +183,7 @@ impl Middleware for Twice {
 pub const MUTANTS: &[Mutant] = &[
     Mutant::new("appends without a key", &["CB-04", "CB-06", "CB-07", "CB-08", "CB-09", "CB-model"])
         .compose(|parts| appending(parts, |append| append.key = None)),
-    Mutant::new("puts all keys into one scope", &["CB-04", "CB-07", "CB-11", "CB-model"]).compose(|parts| {
+    Mutant::new("puts all keys into one scope", &["CB-04", "CB-07", "CB-08", "CB-11", "CB-model"]).compose(|parts| {
         appending(parts, |append| {
             if let Some(key) = &mut append.key {
                 key.scope = Name::new("all").unwrap();
@@ -198,7 +198,7 @@ pub const MUTANTS: &[Mutant] = &[
                 }
             })
         }),
-    Mutant::new("does not recall before it decides", &["CB-04", "CB-07", "CB-model"]).compose(|parts| {
+    Mutant::new("does not recall before it decides", &["CB-04", "CB-07", "CB-08", "CB-model"]).compose(|parts| {
         stored(parts, Box::new(|inner, append| Box::pin(async move { inner.append(append).await })), |_| false)
     }),
     Mutant::new("looks for no duplicate elsewhere before a model's rejection", &["CB-04"])
@@ -210,9 +210,9 @@ pub const MUTANTS: &[Mutant] = &[
         }),
     Mutant::new("writes the key apart", &["CB-03", "CB-04", "CB-06", "CB-07", "CB-08", "CB-09", "CB-11", "CB-model"])
         .compose(|parts| stored(parts, Box::new(|inner, append| Box::pin(key_apart(inner, append))), |_| true)),
-    Mutant::new("writes in pieces", &["CB-04", "CB-06", "CB-08", "CB-09", "CB-10", "CB-11"])
+    Mutant::new("writes in pieces", &["CB-04", "CB-06", "CB-08", "CB-09", "CB-10", "CB-11", "CB-model"])
         .compose(|parts| stored(parts, Box::new(|inner, append| Box::pin(in_pieces(inner, append))), |_| true)),
-    Mutant::new("writes one stream after another", &["CB-06", "CB-08", "CB-model"])
+    Mutant::new("writes one stream after another", &["CB-04", "CB-06", "CB-08", "CB-model"])
         .compose(|parts| stored(parts, Box::new(|inner, append| Box::pin(by_streams(inner, append))), |_| true)),
     Mutant::new("expects nothing", &["CB-03", "CB-04", "CB-05", "CB-08", "CB-10", "CB-11", "CB-model"])
         .compose(|parts| appending(parts, |append| append.expect.clear())),

@@ -70,7 +70,7 @@ async fn remembered(inner: Arc<Inner>, command: CommandEnvelope, key: Option<Str
 pub const MUTANTS: &[Mutant] = &[
     Mutant::new(
         "sends everything twice",
-        &["CB-03", "CB-05", "CB-06", "CB-07", "CB-08", "CB-09", "CB-10", "CB-11", "CB-13", "CB-model"],
+        &["CB-03", "CB-05", "CB-06", "CB-07", "CB-08", "CB-09", "CB-10", "CB-11", "CB-12", "CB-13", "CB-model"],
     )
     .dispatch(|inner, command| {
         Box::pin(async move {

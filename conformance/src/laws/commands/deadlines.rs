@@ -115,7 +115,7 @@ async fn while_the_append_is_on_its_way(trial: &Trial<dyn CommandBus>) -> Verdic
             let held = if written { Fault::HeldAfter(gate.clone()) } else { Fault::HeldBefore(gate.clone()) };
             world.store.plan(None, held, 1);
             let mut command = command.within(SHORT);
-            command.id = id.map(|id| name(&format!("{id}-{written}")));
+            command.id = id.map(|id| name(&format!("{id}-{subject}")));
             let error = app.refused(command.clone()).await?;
             gate.open();
             tokio::time::sleep(MOMENT).await;

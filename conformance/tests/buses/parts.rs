@@ -33,10 +33,20 @@ tokio::task_local! {
     static RECALLED: Cell<bool>;
 }
 
-/// Nothing a second time, for the command of a model.
-fn recalls_once(scope: &Name) -> bool {
+/// Nothing a second time, for a command in this scope.
+fn recalls_once(scope: &Name, once: &str) -> bool {
     let is_again = || RECALLED.try_with(|recalled| recalled.replace(true)).unwrap_or(false);
-    !scope.starts_with("command:take-seat") || !is_again()
+    !scope.starts_with(once) || !is_again()
+}
+
+const fn recalling_once(name: &'static str, compose: fn(Composition) -> Composition) -> Mutant {
+    Mutant::new(name, &["CB-04"]).compose(compose).dispatch(|inner, command| {
+        Box::pin(RECALLED.scope(Cell::new(false), async move { inner.bus.dispatch(command).await }))
+    })
+}
+
+fn as_it_is(inner: Arc<dyn EventStore>, append: Append) -> BoxFuture<'static, Result<Appended, AppendError>> {
+    Box::pin(async move { inner.append(append).await })
 }
 
 #[async_trait]
@@ -198,16 +208,14 @@ pub const MUTANTS: &[Mutant] = &[
                 }
             })
         }),
-    Mutant::new("does not recall before it decides", &["CB-04", "CB-07", "CB-08", "CB-model"]).compose(|parts| {
-        stored(parts, Box::new(|inner, append| Box::pin(async move { inner.append(append).await })), |_| false)
+    Mutant::new("does not recall before it decides", &["CB-04", "CB-07", "CB-08", "CB-model"])
+        .compose(|parts| stored(parts, Box::new(as_it_is), |_| false)),
+    recalling_once("looks for no duplicate elsewhere before an aggregate's rejection", |parts| {
+        stored(parts, Box::new(as_it_is), |scope| recalls_once(scope, "command:add-entries"))
     }),
-    Mutant::new("looks for no duplicate elsewhere before a model's rejection", &["CB-04"])
-        .compose(|parts| {
-            stored(parts, Box::new(|inner, append| Box::pin(async move { inner.append(append).await })), recalls_once)
-        })
-        .dispatch(|inner, command| {
-            Box::pin(RECALLED.scope(Cell::new(false), async move { inner.bus.dispatch(command).await }))
-        }),
+    recalling_once("looks for no duplicate elsewhere before a model's rejection", |parts| {
+        stored(parts, Box::new(as_it_is), |scope| recalls_once(scope, "command:take-seat"))
+    }),
     Mutant::new("writes the key apart", &["CB-03", "CB-04", "CB-06", "CB-07", "CB-08", "CB-09", "CB-11", "CB-model"])
         .compose(|parts| stored(parts, Box::new(|inner, append| Box::pin(key_apart(inner, append))), |_| true)),
     Mutant::new("writes in pieces", &["CB-04", "CB-06", "CB-08", "CB-09", "CB-10", "CB-11", "CB-model"])

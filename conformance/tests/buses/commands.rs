@@ -34,11 +34,11 @@ fn in_floating_point(value: Value) -> Value {
 /// What is wrong with the command of a model, made right.
 fn mended(command: CommandEnvelope) -> CommandEnvelope {
     rewritten(command, |mut value| {
-        if let Some(seats) = value.get_mut("seats").filter(|seats| **seats == Value::from(0)) {
+        if let Some(seats) = value.get_mut("seats").filter(|seats| **seats == 0) {
             *seats = Value::from(9);
         }
         if let Some(Value::Array(guests)) = value.get_mut("guests") {
-            guests.retain(|guest| *guest != Value::from(""));
+            guests.retain(|guest| *guest != "");
         }
         value
     })

@@ -27,8 +27,18 @@
 //!   there is held to power cuts (ES-24), to syncs that fail (ES-11) and to damage anywhere in them (ES-26).
 //! - `blind_to` (optional) names each [`Damage`] to its files that the store cannot notice, and why.
 //!
-//! [`snapshot_store_laws!`] and [`command_bus_laws!`] do the same for their ports. What carries commands has no place
-//! of its own: its `open` is given the ports of an application ([`Served`]), and what it may lack is a [`Crossing`].
+//! The other ports have macros that do the same, with the parts that apply to them:
+//!
+//! | macro | port | laws |
+//! |---|---|---|
+//! | [`event_store_laws!`] | [`EventStore`] | ES |
+//! | [`snapshot_store_laws!`] | [`SnapshotStore`] | SN |
+//! | [`read_model_store_laws!`] | [`ReadModelStore`] | RM |
+//! | [`lease_store_laws!`] | [`LeaseStore`] | LS |
+//! | [`command_bus_laws!`] | [`CommandBus`] | CB |
+//!
+//! What carries commands has no place of its own: its `open` is given the ports of an application ([`Served`]), and what
+//! it may lack is a [`Crossing`].
 //!
 //! A store whose limits are narrower than [`least_limits`] cannot be judged, and the law `capabilities` says so.
 //!
@@ -38,14 +48,15 @@
 //! # Adding a law
 //!
 //! 1. Write its sentence into the port's documentation.
-//! 2. Write an `async fn(&Trial<dyn EventStore>) -> Verdict` for each thing to check, in the file of its group
+//! 2. Write an `async fn(&Trial<dyn EventStore>) -> Verdict` (or of another port) for each thing to check, in the file of its group
 //!    under `laws/`, with [`expect_eq!`], [`expect!`] and [`expect_is!`]; open the store with [`Trial::open`]. A check
 //!    of commands makes a `World`, and starts applications in it.
 //! 3. Declare it there with `law!`: name, id, sentence, checks. A check that needs a capability says
 //!    `check if [Guard]`. What a child process is to do is a function of the same form, listed in `roles`
 //!    and started with [`Trial::child`].
 //! 4. Add its name to the list of its port in `laws/mod.rs`, and to the mutants that break it in
-//!    `tests/mutants/` or `tests/buses/`; a law that no mutant breaks fails the build.
+//!    `tests/mutants/`, `tests/buses/`, `tests/read_models/` or `tests/leases.rs`; a law that no mutant breaks fails the
+//!    build.
 
 #![allow(clippy::std_instead_of_core, clippy::std_instead_of_alloc, reason = "tests run where std is")]
 

@@ -44,7 +44,7 @@ pub(crate) trait AskRows {
     fn has_versions(&self, collection: &str) -> impl Future<Output = Verdict<Versions>> + Send;
     /// The rows of these keys in the active version of `accounts`.
     fn got(&self, keys: &[&str]) -> impl Future<Output = Verdict<Vec<KeyedRow>>> + Send;
-    /// The rows of all pages.
+    /// The rows of all pages. A page may hold fewer rows than its limit, also none: `next` alone tells the end.
     fn listed(&self, find: Find) -> impl Future<Output = Verdict<Vec<KeyedRow>>> + Send;
     /// Whatever was asked, answered.
     fn answered<T>(

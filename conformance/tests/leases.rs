@@ -35,6 +35,14 @@ struct Mutant {
     renew: fn(Lease, &Lease) -> Lease,
     /// What is left of a record after a release.
     release: fn(Record) -> Record,
+    /// What a release does to all records.
+    released: fn(&mut Kept),
+    /// The time to live after a take-over, of the one before and the one asked for.
+    taken: fn(Duration, Duration) -> Duration,
+    /// What is kept of a lease, which is answered as it was made.
+    keeps: fn(Lease) -> Lease,
+    /// Whether a lease ends by itself when its time to live is over.
+    expires: bool,
     /// What is told of who holds it.
     told: fn(Lease) -> Lease,
     /// What is left when the store is opened again.
@@ -56,6 +64,10 @@ const RIGHT: Mutant = Mutant {
         record.renewed(renewals)
     },
     release: |(token, _)| (token, None),
+    released: |_| {},
+    taken: |_, asked| asked,
+    keeps: |lease| lease,
+    expires: false,
     told: |lease| lease,
     reopen: |_| {},
     races: false,
@@ -147,6 +159,28 @@ const MUTANTS: &[Mutant] = &[
         ..RIGHT
     },
     Mutant { name: "forgets all when it is closed", breaks: &["LS-02", "LS-05"], reopen: Kept::clear, ..RIGHT },
+    Mutant { name: "lets leases expire by a clock of its own", breaks: &["LS-01"], expires: true, ..RIGHT },
+    Mutant {
+        name: "frees every name with a release",
+        breaks: &["LS-01"],
+        released: |kept| kept.values_mut().for_each(|record| record.1 = None),
+        ..RIGHT
+    },
+    Mutant {
+        name: "keeps the former time to live in a take-over",
+        breaks: &["LS-03"],
+        taken: |former, _| former,
+        ..RIGHT
+    },
+    Mutant {
+        name: "answers what it does not keep: parts of a millisecond",
+        breaks: &["LS-03", "LS-04"],
+        keeps: |mut lease| {
+            lease.time_to_live = Duration::from_millis(u64::try_from(lease.time_to_live.as_millis()).unwrap());
+            lease
+        },
+        ..RIGHT
+    },
     Mutant { name: "looks, and then writes", breaks: &["LS-01", "LS-03"], races: true, ..RIGHT },
 ];
 
@@ -197,7 +231,10 @@ impl Store {
         }
         let token = (self.mutant.token)(record);
         let lease = Lease::new(name, holder, Token(token), time_to_live);
-        *record = (token, Some(lease.clone()));
+        *record = (token, Some((self.mutant.keeps)(lease.clone())));
+        if self.mutant.expires {
+            tokio::spawn(expiry(self.kept.clone(), (self.mutant.key)(&lease.name), lease.clone()));
+        }
         Ok(lease)
     }
 
@@ -214,6 +251,16 @@ impl Store {
     }
 }
 
+/// Ends a lease that was not renewed when its time to live is over.
+async fn expiry(kept: Arc<Mutex<Kept>>, key: Name, lease: Lease) {
+    tokio::time::sleep(lease.time_to_live).await;
+    let mut kept = kept.lock().unwrap();
+    let record = kept.get_mut(&key).unwrap();
+    if record.1.as_ref() == Some(&lease) {
+        record.1 = None;
+    }
+}
+
 #[async_trait]
 impl LeaseStore for Store {
     async fn grant(&self, name: Name, holder: Name, time_to_live: Duration) -> Result<Lease, LeaseError> {
@@ -222,7 +269,7 @@ impl LeaseStore for Store {
     }
 
     async fn take_over(&self, seen: Lease, holder: Name, time_to_live: Duration) -> Result<Lease, LeaseError> {
-        let name = seen.name.clone();
+        let (name, time_to_live) = (seen.name.clone(), (self.mutant.taken)(seen.time_to_live, time_to_live));
         self.grant_unless(name, holder, time_to_live, |held| !(self.mutant.unchanged)(held, &seen)).await
     }
 
@@ -236,7 +283,9 @@ impl LeaseStore for Store {
     }
 
     async fn release(&self, lease: Lease) -> Result<(), LeaseError> {
-        self.change(&lease, |record, _| *record = (self.mutant.release)(record.clone()))
+        self.change(&lease, |record, _| *record = (self.mutant.release)(record.clone()))?;
+        (self.mutant.released)(&mut self.kept.lock().unwrap());
+        Ok(())
     }
 }
 

@@ -1,8 +1,10 @@
 //! Asking a bus, and words to build what it is asked.
 
 use super::domain::{AddEntries, CloseTally, Entry, LimitTally, Owner};
+use super::seats::TakeSeat;
 use super::served::Served;
 use crate::ask::name;
+use crate::laws::least_limits;
 use crate::{Broken, Verdict};
 use core::time::Duration;
 use portolan_kernel::domain::{Codec, Command, Json};
@@ -187,6 +189,14 @@ pub(crate) fn entry(label: &str, amount: u64) -> Entry {
     Entry { label: label.to_string(), amount }
 }
 
+/// Adds as many entries to a tally as an append of every store has room for, most of which their labels take.
+pub(crate) fn large(tally: &str) -> AddEntries {
+    let least = least_limits();
+    let bytes = usize::try_from(least.append_bytes).unwrap_or(usize::MAX) * 3 / 4 / least.append_events as usize;
+    let labelled = |n| entry(&format!("{n:04} {}", "x".repeat(bytes)), 1);
+    AddEntries { entries: (0..least.append_events).map(labelled).collect(), ..add(tally, &[]) }
+}
+
 /// Limits a tally.
 pub(crate) fn limit(tally: &str, limit: u64) -> LimitTally {
     LimitTally { tally: tally.to_string(), limit }
@@ -195,6 +205,11 @@ pub(crate) fn limit(tally: &str, limit: u64) -> LimitTally {
 /// Closes a tally.
 pub(crate) fn close(tally: &str) -> CloseTally {
     CloseTally { tally: tally.to_string() }
+}
+
+/// Takes a seat in a room of so many for each of these guests.
+pub(crate) fn seats(room: &str, guests: impl IntoIterator<Item = String>, seats: u64) -> TakeSeat {
+    TakeSeat { room: room.to_string(), guests: guests.into_iter().collect(), seats }
 }
 
 /// The command as a value.

@@ -145,7 +145,7 @@ pub(crate) enum Refused {
     OverLimit { over: u64, labels: Vec<String>, owner: Owner },
     /// It is closed.
     Closed,
-    /// All seats of the room are taken.
+    /// The room has no seats for the party.
     RoomFull { room: String, seats: u64 },
 }
 
@@ -155,7 +155,7 @@ impl core::fmt::Display for Refused {
             Self::AlreadyLimited { limit } => write!(f, "the limit is {limit} already"),
             Self::OverLimit { over, .. } => write!(f, "{over} too much"),
             Self::Closed => f.write_str("it is closed"),
-            Self::RoomFull { room, seats } => write!(f, "all {seats} seats of {room} are taken"),
+            Self::RoomFull { room, seats } => write!(f, "the {seats} seats of {room} are too few"),
         }
     }
 }

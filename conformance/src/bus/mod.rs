@@ -12,11 +12,10 @@ mod served;
 mod store;
 mod watch;
 
-pub(crate) use ask::{App, add, close, encoded, entry, limit, of_tenant, sent, written};
+pub(crate) use ask::{App, Begun, add, close, encoded, entry, large, limit, of_tenant, seats, sent, written};
 pub(crate) use domain::{AddEntries, Owner, Refused};
 pub(crate) use layers::{LAYERS, Step};
 pub(crate) use projections::{BOARD, ELSEWHERE, INDEX};
-pub(crate) use seats::TakeSeat;
 pub(crate) use served::World;
 pub(crate) use store::{Fault, Gate, RETENTION};
 

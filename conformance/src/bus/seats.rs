@@ -1,24 +1,35 @@
-//! A decision over several streams: a seat in a room, whose guests are streams of their own.
+//! A decision over several streams: seats in a room for a party of guests, who are streams of their own.
 
 use super::domain::Refused;
 use super::watch::tell;
 use portolan_kernel::Bytes;
 use portolan_kernel::domain::{CodecError, Command, Context, DecisionModel, Event, EventError, variant};
-use portolan_kernel::ports::RawEvent;
+use portolan_kernel::ports::{RawEvent, Violation};
 use portolan_kernel::values::{InvalidName, Item, Query, StreamId, Tag};
 use serde::{Deserialize, Serialize};
 
-/// Takes a seat in a room of so many.
+/// Takes seats in a room of so many: one a guest, for all of them or none. A party of nobody changes nothing.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct TakeSeat {
     pub(crate) room: String,
-    pub(crate) guest: String,
+    pub(crate) guests: Vec<String>,
     pub(crate) seats: u64,
 }
 
 impl Command for TakeSeat {
     const NAME: &'static str = "take-seat";
+
+    fn validate(&self) -> Vec<Violation> {
+        let mut violations = Vec::new();
+        for (n, _) in self.guests.iter().enumerate().filter(|(_, guest)| guest.is_empty()) {
+            violations.push(Violation::new(format!("guests[{n}]"), "empty", "a guest has a name"));
+        }
+        if self.seats == 0 {
+            violations.push(Violation::new("seats", "zero", "a room has a seat"));
+        }
+        violations
+    }
 }
 
 /// What happens to seats.
@@ -78,10 +89,12 @@ impl DecisionModel for Seat {
 
     fn decide(&self, command: &TakeSeat, context: &Context) -> Result<Vec<SeatEvent>, Refused> {
         tell(TakeSeat::NAME, &command.room, (self.taken, self.taken), context);
-        if self.taken >= command.seats {
+        let party = u64::try_from(command.guests.len()).unwrap_or(u64::MAX);
+        if party > 0 && self.taken.saturating_add(party) > command.seats {
             return Err(Refused::RoomFull { room: command.room.clone(), seats: command.seats });
         }
-        Ok(vec![SeatEvent::Taken { room: command.room.clone(), guest: command.guest.clone() }])
+        let taken = |guest: &String| SeatEvent::Taken { room: command.room.clone(), guest: guest.clone() };
+        Ok(command.guests.iter().map(taken).collect())
     }
 
     fn stream(event: &SeatEvent) -> Result<StreamId, InvalidName> {

@@ -210,6 +210,14 @@ impl<'a> World<'a> {
         store.all(Read::stream(Self::stream(tally))).await
     }
 
+    /// The events of the tally or the room of this name.
+    pub(crate) async fn events_about(&self, subject: &str) -> Verdict<Vec<Arc<Recorded>>> {
+        let (stream, room) = (Self::stream(subject), format!("room:{subject}"));
+        let mut log = self.log().await?;
+        log.retain(|event| event.stream == stream || event.tags.iter().any(|tag| tag.as_str() == room));
+        Ok(log)
+    }
+
     /// All events of the store.
     pub(crate) async fn log(&self) -> Verdict<Vec<Arc<Recorded>>> {
         let store: Arc<dyn EventStore> = self.store.inner();

@@ -59,11 +59,19 @@ struct Plan {
     times: usize,
 }
 
+/// Reads that stand still.
+struct HeldRead {
+    /// Of this stream; `None`: of the log.
+    of: Option<StreamId>,
+    gate: Gate,
+    times: usize,
+}
+
 /// A store in memory that outlives its applications, and does as it is planned.
 pub(crate) struct FaultyStore {
     inner: Arc<ReferenceStore>,
     plans: Mutex<Vec<Plan>>,
-    held_reads: Mutex<Option<(StreamId, Gate)>>,
+    held_reads: Mutex<Vec<HeldRead>>,
     appends: Mutex<Vec<Append>>,
 }
 
@@ -91,12 +99,28 @@ impl FaultyStore {
     /// Nothing goes wrong any more.
     pub(crate) fn heal(&self) {
         locked(&self.plans).clear();
-        *locked(&self.held_reads) = None;
+        locked(&self.held_reads).clear();
     }
 
     /// Holds up whoever reads the stream.
     pub(crate) fn hold_reads(&self, stream: StreamId, gate: Gate) {
-        *locked(&self.held_reads) = Some((stream, gate));
+        locked(&self.held_reads).push(HeldRead { of: Some(stream), gate, times: usize::MAX });
+    }
+
+    /// Holds up the next who reads the stream, or the log.
+    pub(crate) fn hold_next_read(&self, of: Option<StreamId>, gate: Gate) {
+        locked(&self.held_reads).push(HeldRead { of, gate, times: 1 });
+    }
+
+    fn gate_of(&self, read: &Read) -> Option<Gate> {
+        let stream = match &read.from {
+            Start::Stream(stream, _) => Some(stream),
+            Start::Log(..) => None,
+        };
+        let mut held_reads = locked(&self.held_reads);
+        let held = held_reads.iter_mut().find(|held| held.times > 0 && held.of.as_ref() == stream)?;
+        held.times -= 1;
+        Some(held.gate.clone())
     }
 
     /// Every append that was asked for, also in vain.
@@ -151,11 +175,7 @@ impl EventStore for FaultyStore {
     }
 
     async fn read(&self, read: Read) -> Result<Page, ReadError> {
-        let gate = match (&*locked(&self.held_reads), &read.from) {
-            (Some((held, gate)), Start::Stream(stream, _)) if held == stream => Some(gate.clone()),
-            _ => None,
-        };
-        if let Some(gate) = gate {
+        if let Some(gate) = self.gate_of(&read) {
             gate.pass().await;
         }
         self.inner.read(read).await

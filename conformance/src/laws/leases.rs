@@ -15,7 +15,14 @@ law! {
     dyn LeaseStore, ls_01_one_holder, "LS-01",
     "One holder at a time by the store's view. The holder renews; it, and only it, releases. Of several contenders one \
      wins.",
-    checks: [one_holder_at_a_time, only_the_holder_renews_and_releases, one_of_many_contenders_wins, names_are_apart],
+    checks: [
+        one_holder_at_a_time,
+        only_the_holder_renews_and_releases,
+        one_of_many_contenders_wins,
+        names_are_apart,
+        a_release_frees_one_name,
+        no_clock_ends_a_lease,
+    ],
 }
 
 law! {
@@ -29,13 +36,18 @@ law! {
     dyn LeaseStore, ls_03_take_over, "LS-03",
     "A record that was renewed, released or taken over since it was seen is not taken over: a contender has to watch \
      the new one.",
-    checks: [an_unchanged_record_is_taken_over, a_changed_record_is_not, one_of_many_takes_over],
+    checks: [
+        an_unchanged_record_is_taken_over,
+        an_answer_is_a_record_to_take_over,
+        a_changed_record_is_not,
+        one_of_many_takes_over,
+    ],
 }
 
 law! {
     dyn LeaseStore, ls_04_answers, "LS-04",
     "`LeaseError::Held` tells by whom, for how long and under which token; a former holder is `LeaseError::Lost`.",
-    checks: [held_tells_the_record, a_former_holder_has_lost],
+    checks: [held_tells_the_record, held_tells_every_time_to_live, a_former_holder_has_lost],
 }
 
 law! {
@@ -45,6 +57,12 @@ law! {
 }
 
 const TTL: Duration = Duration::from_millis(30_500);
+
+/// Times to live of all sizes. One has no end in decimal digits: a store keeps of it what [`Lease::new`] makes of it.
+fn times_to_live() -> [Duration; 6] {
+    let (third, ninety_days) = (Duration::from_secs(10) / 3, Duration::from_secs(90 * 86_400));
+    [TTL, Duration::from_micros(1), Duration::from_millis(1), third, Duration::from_micros(59_999_999), ninety_days]
+}
 
 fn who(text: &str) -> Name {
     name(text)
@@ -144,6 +162,32 @@ async fn names_are_apart(trial: &Trial<dyn LeaseStore>) -> Verdict {
     Ok(())
 }
 
+async fn a_release_frees_one_name(trial: &Trial<dyn LeaseStore>) -> Verdict {
+    let store = trial.open().await?;
+    // Under equal tokens and by one holder, so that nothing but the name tells them apart.
+    let (freed, kept) = (grant(&store, "p", "one").await?, grant(&store, "q", "one").await?);
+    sure(store.release(freed).await, "a release")?;
+    let held = store.grant(who("q"), who("two"), TTL).await;
+    expect_is!(held, Err(LeaseError::Held(_)), "a lease on another name than the one released");
+    sure(store.renew(kept).await, "the renewal of the other lease")?;
+    grant(&store, "p", "two").await.map(|_| ())
+}
+
+/// How long to watch a lease whose time to live is over long before.
+const LONG_AFTER: Duration = Duration::from_millis(30);
+
+async fn no_clock_ends_a_lease(trial: &Trial<dyn LeaseStore>) -> Verdict {
+    let store = trial.open().await?;
+    let brief = Duration::from_millis(1);
+    let lease = sure(store.grant(who("p"), who("one"), brief).await, "a lease for a millisecond")?;
+    tokio::time::sleep(LONG_AFTER).await;
+    let held = store.grant(who("p"), who("two"), brief).await;
+    expect_is!(held, Err(LeaseError::Held(_)), "a lease that nobody has taken over, long after");
+    let renewed = sure(store.renew(lease).await, "the holder's renewal, long after")?;
+    tokio::time::sleep(LONG_AFTER).await;
+    sure(store.release(renewed).await, "the holder's release, long after")
+}
+
 async fn tokens_rise(trial: &Trial<dyn LeaseStore>) -> Verdict {
     let store = trial.open().await?;
     for round in 0..3 {
@@ -175,6 +219,23 @@ async fn an_unchanged_record_is_taken_over(trial: &Trial<dyn LeaseStore>) -> Ver
     let held = store.grant(who("p"), who("three"), TTL).await;
     expect_is!(held, Err(LeaseError::Held(by)) if *by == taken, "what was taken over is held");
     Ok(())
+}
+
+/// The answer to a grant is the record that stands, whatever its time to live: the next contender names it, and has its
+/// own time to live.
+async fn an_answer_is_a_record_to_take_over(trial: &Trial<dyn LeaseStore>) -> Verdict {
+    let store = trial.open().await?;
+    let mut held = grant(&store, "p", "one").await?;
+    for (token, time_to_live) in (2..).zip(times_to_live()) {
+        let said = format!("{held:?} taken over for {time_to_live:?}");
+        let taken = store.take_over(held, who("next"), time_to_live).await;
+        held = granted(taken, said, Location::caller())?;
+        let expected = Lease::new(who("p"), who("next"), Token(token), time_to_live);
+        expect_eq!(held, expected, "a lease that was taken over for {time_to_live:?}");
+    }
+    // And so is the answer to a renewal.
+    let renewed = sure(store.renew(held).await, "a renewal")?;
+    take_over(&store, &renewed, "last").await.map(|_| ())
 }
 
 async fn a_changed_record_is_not(trial: &Trial<dyn LeaseStore>) -> Verdict {
@@ -215,6 +276,21 @@ async fn held_tells_the_record(trial: &Trial<dyn LeaseStore>) -> Verdict {
     let renewed = sure(store.renew(lease).await, "a renewal")?;
     let seen = store.grant(who("p"), who("two"), TTL * 2).await;
     expect_is!(seen, Err(LeaseError::Held(by)) if *by == renewed, "who holds a renewed lease, as {renewed:?}");
+    Ok(())
+}
+
+async fn held_tells_every_time_to_live(trial: &Trial<dyn LeaseStore>) -> Verdict {
+    let store = trial.open().await?;
+    for (n, time_to_live) in times_to_live().into_iter().enumerate() {
+        let on = format!("p-{n}");
+        let lease = sure(store.grant(who(&on), who("one"), time_to_live).await, "a lease")?;
+        let expected = Lease::new(who(&on), who("one"), Token(1), time_to_live);
+        expect_eq!(lease, expected, "a lease for {time_to_live:?}");
+        let held = store.grant(who(&on), who("two"), TTL * 2).await;
+        expect_is!(held, Err(LeaseError::Held(by)) if *by == lease, "who holds a lease for {time_to_live:?}");
+        let renewed = sure(store.renew(lease.clone()).await, "a renewal")?;
+        expect_eq!(renewed.time_to_live, lease.time_to_live, "the time to live after a renewal");
+    }
     Ok(())
 }
 

@@ -365,15 +365,18 @@ async fn a_cursor_stays_on_its_version(trial: &Trial<dyn ReadModelStore>) -> Ver
     for find in questions {
         let page = store.answered(store.find(find.clone().limit(2))).await?;
         expect!(page.next.is_some(), "more than two rows of six");
-        cursors.push(find.limit(2).after(page.next));
+        cursors.push((page.rows.len(), find.limit(2).after(page.next)));
     }
     store.moved("p-2", 2, |batch| batch.activate(named("accounts"), 2)).await?;
-    for find in &cursors {
+    for (before, find) in &cursors {
         let page = store.answered(store.find(find.clone())).await?;
-        expect_eq!((page.version, page.rows.len()), (1, 2), "a page after the switch, by a cursor from before it");
+        expect_eq!(page.version, 1, "the version of a page after the switch, by a cursor from before it");
+        // A page may hold fewer rows than its limit, and the pages after it are of the same version.
+        let rest = store.listed(find.clone()).await?.len();
+        expect_eq!(before + rest, 6, "rows of all pages, {before} of them before the switch");
     }
     store.removes("accounts", 1, "p").await?;
-    for find in cursors {
+    for (_, find) in cursors {
         let gone = store.find(find).await;
         expect_is!(gone, Err(RowError::Gone { version: 1, .. }), "a cursor on a version that was removed");
     }

@@ -31,6 +31,19 @@ fn in_floating_point(value: Value) -> Value {
     }
 }
 
+/// What is wrong with the command of a model, made right.
+fn mended(command: CommandEnvelope) -> CommandEnvelope {
+    rewritten(command, |mut value| {
+        if let Some(seats) = value.get_mut("seats").filter(|seats| **seats == 0) {
+            *seats = Value::from(9);
+        }
+        if let Some(Value::Array(guests)) = value.get_mut("guests") {
+            guests.retain(|guest| *guest != "");
+        }
+        value
+    })
+}
+
 pub const MUTANTS: &[Mutant] = &[
     Mutant::new(
         "forgets the id",
@@ -99,6 +112,7 @@ pub const MUTANTS: &[Mutant] = &[
     }),
     Mutant::new("counts in floating point", &["CB-05", "CB-13"])
         .command(|command| rewritten(command, in_floating_point)),
+    Mutant::new("mends what is wrong with the input of a model", &["CB-02"]).command(mended),
     Mutant::new("forgets the owner", &["CB-02", "CB-04", "CB-05", "CB-13"]).command(|command| {
         rewritten(command, |mut value| {
             if let Value::Object(fields) = &mut value {

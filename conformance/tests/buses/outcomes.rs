@@ -68,6 +68,10 @@ pub const MUTANTS: &[Mutant] = &[
             other => other,
         })
     }),
+    Mutant::new("tells of a hundred events at most", &["CB-06", "CB-13"])
+        .outcome(|outcome| told(outcome, |receipt| receipt.events.truncate(100))),
+    Mutant::new("tells of a thousand events at most", &["CB-13"])
+        .outcome(|outcome| told(outcome, |receipt| receipt.events.truncate(1_000))),
     Mutant::new("forgets the fields of rejections", &["CB-04", "CB-05", "CB-13"]).outcome(|outcome| {
         outcome.map_err(|error| match error {
             CommandError::Rejected { code, message, .. } => CommandError::Rejected { code, message, fields: json!({}) },
@@ -157,7 +161,7 @@ pub const MUTANTS: &[Mutant] = &[
             other => other,
         })
     }),
-    Mutant::new("forgets that it is a repetition", &["CB-04", "CB-07", "CB-08", "CB-09", "CB-13", "CB-model"])
+    Mutant::new("forgets that it is a repetition", &["CB-04", "CB-06", "CB-07", "CB-08", "CB-09", "CB-13", "CB-model"])
         .outcome(|outcome| told(outcome, |receipt| receipt.repeated = false)),
     Mutant::new("forgets the correlation of receipts", &["CB-07", "CB-09", "CB-13"])
         .outcome(|outcome| told(outcome, |receipt| receipt.correlation = None)),
@@ -200,7 +204,7 @@ pub const MUTANTS: &[Mutant] = &[
             })
         },
     ),
-    Mutant::new("tells of one stream alone", &["CB-13"])
+    Mutant::new("tells of one stream alone", &["CB-06", "CB-13", "CB-model"])
         .outcome(|outcome| told(outcome, |receipt| receipt.streams.truncate(1))),
     Mutant::new("forgets descriptions", &["CB-13"]).commands(|mut infos| {
         infos.iter_mut().for_each(|info| info.description.clear());

@@ -2,6 +2,7 @@
 
 use crate::bus::Mutant;
 use async_trait::async_trait;
+use core::cell::Cell;
 use core::time::Duration;
 use futures::future::BoxFuture;
 use portolan_conformance::Composition;
@@ -11,7 +12,8 @@ use portolan_kernel::ports::{
     Receipt, Sleep, WaitError,
 };
 use portolan_kernel::values::{
-    Append, Appended, CheckpointState, EventId, Metadata, Name, Page, Position, Query, Read, Recalled, Timestamp,
+    Append, Appended, CheckpointState, EventId, Metadata, Name, NewEvent, Page, Position, Query, Read, Recalled,
+    Timestamp,
 };
 use std::sync::Arc;
 
@@ -22,7 +24,29 @@ type Appending =
 struct Wrong {
     inner: Arc<dyn EventStore>,
     append: Appending,
-    recalls: bool,
+    /// Whether it recalls what is in this scope.
+    recalls: fn(&Name) -> bool,
+}
+
+tokio::task_local! {
+    /// Whether the command under way has looked for its id.
+    static RECALLED: Cell<bool>;
+}
+
+/// Nothing a second time, for a command in this scope.
+fn recalls_once(scope: &Name, once: &str) -> bool {
+    let is_again = || RECALLED.try_with(|recalled| recalled.replace(true)).unwrap_or(false);
+    !scope.starts_with(once) || !is_again()
+}
+
+const fn recalling_once(name: &'static str, compose: fn(Composition) -> Composition) -> Mutant {
+    Mutant::new(name, &["CB-04"]).compose(compose).dispatch(|inner, command| {
+        Box::pin(RECALLED.scope(Cell::new(false), async move { inner.bus.dispatch(command).await }))
+    })
+}
+
+fn as_it_is(inner: Arc<dyn EventStore>, append: Append) -> BoxFuture<'static, Result<Appended, AppendError>> {
+    Box::pin(async move { inner.append(append).await })
 }
 
 #[async_trait]
@@ -36,7 +60,7 @@ impl EventStore for Wrong {
     }
 
     async fn recall(&self, scope: Name, id: Name) -> Result<Option<Recalled>, ReadError> {
-        if self.recalls { self.inner.recall(scope, id).await } else { Ok(None) }
+        if (self.recalls)(&scope) { self.inner.recall(scope, id).await } else { Ok(None) }
     }
 
     async fn checkpoint(&self, name: Name) -> Result<CheckpointState, ReadError> {
@@ -52,7 +76,7 @@ impl EventStore for Wrong {
     }
 }
 
-fn stored(mut parts: Composition, append: Appending, recalls: bool) -> Composition {
+fn stored(mut parts: Composition, append: Appending, recalls: fn(&Name) -> bool) -> Composition {
     parts.storage.events = Arc::new(Wrong { inner: parts.storage.events, append, recalls });
     parts
 }
@@ -63,7 +87,7 @@ fn appending(parts: Composition, change: fn(&mut Append)) -> Composition {
         change(&mut append);
         Box::pin(async move { inner.append(append).await })
     };
-    stored(parts, Box::new(append), true)
+    stored(parts, Box::new(append), |_| true)
 }
 
 /// Writes other metadata.
@@ -86,6 +110,20 @@ async fn in_pieces(inner: Arc<dyn EventStore>, append: Append) -> Result<Appende
     (rest.expect, rest.guard) = (vec![], None);
     inner.append(first).await?;
     inner.append(rest).await
+}
+
+/// Writes the events of one stream after those of another.
+async fn by_streams(inner: Arc<dyn EventStore>, append: Append) -> Result<Appended, AppendError> {
+    let first = append.events.first().map(|event| event.stream.clone());
+    let (mut whole, is_first) = (append, |event: &NewEvent| Some(&event.stream) == first.as_ref());
+    if whole.events.iter().all(is_first) {
+        return inner.append(whole).await;
+    }
+    let mut rest = Append::default();
+    (whole.events, rest.events) = whole.events.into_iter().partition(is_first);
+    rest.key = whole.key.take();
+    inner.append(whole).await?;
+    Box::pin(by_streams(inner, rest)).await
 }
 
 /// Writes the events first, and under which key afterwards.
@@ -155,7 +193,7 @@ impl Middleware for Twice {
 pub const MUTANTS: &[Mutant] = &[
     Mutant::new("appends without a key", &["CB-04", "CB-06", "CB-07", "CB-08", "CB-09", "CB-model"])
         .compose(|parts| appending(parts, |append| append.key = None)),
-    Mutant::new("puts all keys into one scope", &["CB-04", "CB-07", "CB-11", "CB-model"]).compose(|parts| {
+    Mutant::new("puts all keys into one scope", &["CB-04", "CB-07", "CB-08", "CB-11", "CB-model"]).compose(|parts| {
         appending(parts, |append| {
             if let Some(key) = &mut append.key {
                 key.scope = Name::new("all").unwrap();
@@ -170,13 +208,20 @@ pub const MUTANTS: &[Mutant] = &[
                 }
             })
         }),
-    Mutant::new("does not recall before it decides", &["CB-04", "CB-07", "CB-model"]).compose(|parts| {
-        stored(parts, Box::new(|inner, append| Box::pin(async move { inner.append(append).await })), false)
+    Mutant::new("does not recall before it decides", &["CB-04", "CB-07", "CB-08", "CB-model"])
+        .compose(|parts| stored(parts, Box::new(as_it_is), |_| false)),
+    recalling_once("looks for no duplicate elsewhere before an aggregate's rejection", |parts| {
+        stored(parts, Box::new(as_it_is), |scope| recalls_once(scope, "command:add-entries"))
+    }),
+    recalling_once("looks for no duplicate elsewhere before a model's rejection", |parts| {
+        stored(parts, Box::new(as_it_is), |scope| recalls_once(scope, "command:take-seat"))
     }),
     Mutant::new("writes the key apart", &["CB-03", "CB-04", "CB-06", "CB-07", "CB-08", "CB-09", "CB-11", "CB-model"])
-        .compose(|parts| stored(parts, Box::new(|inner, append| Box::pin(key_apart(inner, append))), true)),
-    Mutant::new("writes in pieces", &["CB-04", "CB-06", "CB-08", "CB-09", "CB-10", "CB-11"])
-        .compose(|parts| stored(parts, Box::new(|inner, append| Box::pin(in_pieces(inner, append))), true)),
+        .compose(|parts| stored(parts, Box::new(|inner, append| Box::pin(key_apart(inner, append))), |_| true)),
+    Mutant::new("writes in pieces", &["CB-04", "CB-06", "CB-08", "CB-09", "CB-10", "CB-11", "CB-model"])
+        .compose(|parts| stored(parts, Box::new(|inner, append| Box::pin(in_pieces(inner, append))), |_| true)),
+    Mutant::new("writes one stream after another", &["CB-04", "CB-06", "CB-08", "CB-model"])
+        .compose(|parts| stored(parts, Box::new(|inner, append| Box::pin(by_streams(inner, append))), |_| true)),
     Mutant::new("expects nothing", &["CB-03", "CB-04", "CB-05", "CB-08", "CB-10", "CB-11", "CB-model"])
         .compose(|parts| appending(parts, |append| append.expect.clear())),
     Mutant::new("guards nothing", &["CB-05", "CB-10"]).compose(|parts| appending(parts, |append| append.guard = None)),
@@ -230,6 +275,10 @@ pub const MUTANTS: &[Mutant] = &[
     }),
     Mutant::new("has room for everybody", &["CB-12"]).compose(|mut parts| {
         parts.options = parts.options.with_waiting_per_stream(usize::MAX);
+        parts
+    }),
+    Mutant::new("has room for everybody on three streams", &["CB-12"]).compose(|mut parts| {
+        parts.options = parts.options.with_waiting(usize::MAX);
         parts
     }),
     Mutant::new("has its middleware in reverse", &["CB-03"]).compose(|mut parts| {

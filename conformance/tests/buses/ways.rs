@@ -34,6 +34,9 @@ impl Drop for Unforgetting {
     }
 }
 
+/// The command of the suite's decision model.
+const TAKE_SEAT: &str = "take-seat";
+
 fn at_once(inner: Arc<Inner>, command: CommandEnvelope) -> BoxFuture<'static, Outcome> {
     Box::pin(async move { inner.bus.dispatch(command).await })
 }
@@ -67,7 +70,7 @@ async fn remembered(inner: Arc<Inner>, command: CommandEnvelope, key: Option<Str
 pub const MUTANTS: &[Mutant] = &[
     Mutant::new(
         "sends everything twice",
-        &["CB-03", "CB-05", "CB-06", "CB-07", "CB-08", "CB-09", "CB-10", "CB-11", "CB-13", "CB-model"],
+        &["CB-03", "CB-05", "CB-06", "CB-07", "CB-08", "CB-09", "CB-10", "CB-11", "CB-12", "CB-13", "CB-model"],
     )
     .dispatch(|inner, command| {
         Box::pin(async move {
@@ -105,6 +108,16 @@ pub const MUTANTS: &[Mutant] = &[
         let key = command.id.as_ref().map(|id| format!("{name} {tenant:?} {id}"));
         Box::pin(remembered(inner, command, key))
     }),
+    Mutant::new("takes no body of more than 64 KiB", &["CB-06", "CB-13"]).dispatch(|inner, command| {
+        let size = match &command.body {
+            Body::Typed(typed) => typed.encode().unwrap().len(),
+            Body::Encoded(bytes, _) => bytes.len(),
+        };
+        match size > 64 << 10 {
+            true => Box::pin(async { Err(CommandError::Malformed("more than 64 KiB".into())) }),
+            false => at_once(inner, command),
+        }
+    }),
     Mutant::new("keeps what its callers have left", &["CB-03", "CB-06", "CB-10"])
         .dispatch(|inner, command| Box::pin(Unforgetting(Some(at_once(inner, command))))),
     Mutant::new("answers before it waits", &["CB-03", "CB-08", "CB-09", "CB-13"]).dispatch(|inner, mut command| {
@@ -127,6 +140,27 @@ pub const MUTANTS: &[Mutant] = &[
             let Some(within) = command.within.take() else { return inner.bus.dispatch(command).await };
             let cut_off = tokio::time::timeout(within, inner.bus.dispatch(command)).await;
             cut_off.unwrap_or(Err(CommandError::DeadlinePassed))
+        })
+    }),
+    Mutant::new("cuts off a model at its deadline", &["CB-08"]).dispatch(|inner, mut command| {
+        Box::pin(async move {
+            let within = if command.name.as_str() == TAKE_SEAT { command.within.take() } else { None };
+            let Some(within) = within else { return inner.bus.dispatch(command).await };
+            let cut_off = tokio::time::timeout(within, inner.bus.dispatch(command)).await;
+            cut_off.unwrap_or(Err(CommandError::DeadlinePassed))
+        })
+    }),
+    Mutant::new("rejects what a model makes no events of", &["CB-06", "CB-model"]).dispatch(|inner, command| {
+        Box::pin(async move {
+            let is_models = command.name.as_str() == TAKE_SEAT;
+            match inner.bus.dispatch(command).await {
+                Ok(receipt) if is_models && receipt.position.is_none() => Err(CommandError::Rejected {
+                    code: "nothing".into(),
+                    message: "nothing happens".into(),
+                    fields: serde_json::json!({}),
+                }),
+                outcome => outcome,
+            }
         })
     }),
     Mutant::new("waits for ever where there are no events", &["CB-09", "CB-13"]).dispatch(|inner, command| {

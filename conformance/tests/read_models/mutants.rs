@@ -420,7 +420,7 @@ pub const MUTANTS: &[Mutant] = &[
         },
         ..RIGHT
     },
-    Mutant { name: "gives the last row of a page again", breaks: &["RM-02"], after: Ordering::is_ge, ..RIGHT },
+    Mutant { name: "gives the last row of a page again", breaks: &["RM-02", "RM-04"], after: Ordering::is_ge, ..RIGHT },
     Mutant { name: "ends after the first page", breaks: &["RM-02", "RM-04"], next: |_, _| None, ..RIGHT },
     Mutant { name: "goes on after the end", breaks: &["RM-02"], next: |cursor, _| Some(cursor), ..RIGHT },
     Mutant {

@@ -68,6 +68,10 @@ pub struct Mutant {
     pub chosen: fn(values: &[Cell], equals: &[Cell], range: &Range) -> bool,
     /// Whether a row comes after the cursor, by the order of both.
     pub after: fn(Ordering) -> bool,
+    /// A page ends with the row that passes so many characters.
+    pub page_characters: usize,
+    /// Whether a page that ends so says that there is more only if there is.
+    pub looks_ahead: bool,
     /// The cursor of a page, of whether there is more.
     pub next: fn(Cursor, more: bool) -> Option<Cursor>,
     /// What `get` gives of the rows that there are, by the keys asked for.
@@ -108,12 +112,26 @@ pub const RIGHT: Mutant = Mutant {
         values.starts_with(equals) && values.get(equals.len()).is_none_or(|cell| range.contains(cell))
     },
     after: Ordering::is_gt,
+    page_characters: usize::MAX,
+    looks_ahead: true,
     next: |cursor, more| more.then_some(cursor),
     got: |rows| rows,
     reopen: |_| {},
     handle_remembers_active: false,
     races: false,
 };
+
+/// Right ones of unusual kinds.
+pub const RIGHT_ONES: &[Mutant] = &[
+    RIGHT,
+    Mutant { name: "gives one row a page", page_characters: 0, ..RIGHT },
+    Mutant {
+        name: "ends a page at so many characters, and does not look whether more follows",
+        page_characters: 4_000,
+        looks_ahead: false,
+        ..RIGHT
+    },
+];
 
 pub fn moves(checkpoint: &Checkpoint, stands: Option<CheckpointState>) -> Result<CheckpointState, RowError> {
     let Checkpoint { name, store, token, from, to, .. } = checkpoint;
@@ -235,6 +253,18 @@ impl Store {
         Ok(())
     }
 
+    /// The row with which a page of these rows passes the characters that it may have.
+    fn heaviest(&self, rows: &[KeyedRow]) -> Option<usize> {
+        if self.mutant.page_characters == usize::MAX {
+            return None;
+        }
+        let mut characters = 0;
+        rows.iter().position(|row| {
+            characters += format!("{row:?}").len();
+            characters > self.mutant.page_characters
+        })
+    }
+
     fn compare(&self, one: &[Cell], other: &[Cell]) -> Ordering {
         one.iter()
             .zip(other)
@@ -337,8 +367,10 @@ impl ReadModelStore for Store {
         if self.mutant.limited {
             limit = limit.min(self.limits().page_rows as usize);
         }
-        let more = found.len() > limit;
-        found.truncate(limit);
+        let heaviest = self.heaviest(&found).map_or(usize::MAX, |last| last + 1);
+        let more =
+            found.len() > limit.min(heaviest) || (!self.mutant.looks_ahead && heaviest <= limit.min(found.len()));
+        found.truncate(limit.min(heaviest));
         let last = found.last().map(|row| Cursor::new(defined.version, values(row), row.key.clone()));
         Ok(Rowset::new(defined.version, found, last.and_then(|last| (self.mutant.next)(last, more))))
     }

@@ -1,7 +1,7 @@
 //! CB-05: conflicts and rejections.
 
 use crate::ask::{Ask, name};
-use crate::bus::{AddEntries, Fault, Owner, Refused, TakeSeat, World, add, close, encoded, entry, limit, sent};
+use crate::bus::{AddEntries, Fault, Owner, Refused, World, add, close, encoded, entry, limit, seats, sent};
 use crate::law::law;
 use crate::{Broken, Trial, Verdict, expect, expect_eq, expect_is};
 use core::time::Duration;
@@ -63,11 +63,11 @@ async fn a_conflict_of_a_decision_model_is_decided_anew(trial: &Trial<dyn Comman
     let world = World::new(trial);
     let (app, room) = (world.start().await?, world.own("room"));
     world.store.plan(None, rival_guest(&world, &room), 2);
-    app.took(sent(TakeSeat { room: room.clone(), guest: world.own("ann"), seats: 3 })).await?;
+    app.took(sent(seats(&room, [world.own("ann"), world.own("bea")], 4))).await?;
     let states: Vec<_> = world.watch.about(&room).into_iter().map(|seen| seen.state.0).collect();
     expect_eq!(states, [0, 1, 2], "the seats that were taken when it was decided");
-    let error = app.refused(sent(TakeSeat { room, guest: world.own("bob"), seats: 3 })).await?;
-    expect_is!(Refused::of(&error), Some(Refused::RoomFull { seats: 3, .. }), "one more than there are seats");
+    let error = app.refused(sent(seats(&room, [world.own("bob")], 4))).await?;
+    expect_is!(Refused::of(&error), Some(Refused::RoomFull { seats: 4, .. }), "one more than there are seats");
     Ok(())
 }
 
@@ -89,7 +89,7 @@ async fn conflicts_end(trial: &Trial<dyn CommandBus>) -> Verdict {
     let (tally, room) = (world.own("a"), world.own("room"));
     world.store.plan(Some(&World::stream(&tally)), rival(&tally, 1), usize::MAX);
     world.store.plan(None, rival_guest(&world, &room), usize::MAX);
-    let seat = TakeSeat { room: room.clone(), guest: world.own("ann"), seats: u64::MAX };
+    let seat = seats(&room, [world.own("ann")], u64::MAX);
     let (entry, seat) = (app.begin(sent(add(&tally, &[7])).with_id(name("k"))), app.begin(sent(seat)));
     // Two dozens of attempts with pauses take a while.
     let longer = app.patience() * 3;

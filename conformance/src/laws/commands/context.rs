@@ -2,7 +2,7 @@
 
 use super::conflicts::rival;
 use crate::ask::name;
-use crate::bus::{TakeSeat, World, add, of_tenant, sent};
+use crate::bus::{World, add, of_tenant, seats, sent};
 use crate::law::law;
 use crate::{Trial, Verdict, expect, expect_eq};
 use core::time::Duration;
@@ -22,7 +22,7 @@ async fn the_time_is_the_clocks(trial: &Trial<dyn CommandBus>) -> Verdict {
     for day in 0..3 {
         let before = world.clock.now();
         app.took(sent(add(&tally, &[1]))).await?;
-        app.took(sent(TakeSeat { room: room.clone(), guest: world.own("ann"), seats: 9 })).await?;
+        app.took(sent(seats(&room, [world.own("ann")], 9))).await?;
         let after = world.clock.now();
         for seen in world.watch.seen().iter().skip(2 * day) {
             expect!(before <= seen.now && seen.now <= after, "a time of {before:?} to {after:?}, and not {seen:?}");
@@ -66,7 +66,7 @@ async fn ids_derive_from_the_command_id(trial: &Trial<dyn CommandBus>) -> Verdic
             sent(add(&tally, &[1])).with_id(name("k")),
             sent(add(&tally, &[1])).with_id(name("j")),
             sent(add(&tally, &[1])).with_id(name("k")).with_metadata(of_tenant("acme")),
-            sent(TakeSeat { room: world.own("room"), guest: world.own("ann"), seats: 9 }).with_id(name("k")),
+            sent(seats(&world.own("room"), [world.own("ann")], 9)).with_id(name("k")),
         ];
         let mut events = Vec::new();
         for command in commands {

@@ -3,7 +3,7 @@
 use super::conflicts::rival;
 use super::duplicates::MOMENT;
 use crate::ask::name;
-use crate::bus::{App, Fault, Gate, World, add, sent};
+use crate::bus::{App, Fault, Gate, World, add, seats, sent};
 use crate::law::law;
 use crate::{Trial, Verdict, expect, expect_eq, expect_is};
 use core::time::Duration;
@@ -81,12 +81,12 @@ async fn while_the_state_is_loaded(trial: &Trial<dyn CommandBus>) -> Verdict {
 async fn settles(
     world: &World<'_>,
     app: &App,
-    tally: &str,
+    subject: &str,
     command: CommandEnvelope,
     count: usize,
     error: Option<CommandError>,
 ) -> Verdict {
-    let before = world.events(tally).await?.len();
+    let before = world.events_about(subject).await?.len();
     match &error {
         None => expect_eq!(before, count, "events of a command that has its receipt"),
         Some(CommandError::DeadlinePassed) => expect_eq!(before, 0, "events of a command that had no effect"),
@@ -98,7 +98,7 @@ async fn settles(
     let mut command = command;
     command.within = None;
     let settled = app.took(command).await?;
-    expect_eq!(world.events(tally).await?.len(), count, "events once the same id has settled it");
+    expect_eq!(world.events_about(subject).await?.len(), count, "events once the same id has settled it");
     expect_eq!(settled.events.len(), count, "events in the receipt");
     expect_eq!(settled.repeated, before == count, "whether it had taken effect before");
     Ok(())
@@ -107,21 +107,23 @@ async fn settles(
 async fn while_the_append_is_on_its_way(trial: &Trial<dyn CommandBus>) -> Verdict {
     let world = World::new(trial);
     let app = world.start().await?;
-    for written in [false, true] {
-        for id in [Some("k"), None] {
-            let (tally, gate) = (world.own(&format!("{written}-{id:?}")), Gate::closed());
+    for (written, id) in [(false, Some("k")), (false, None), (true, Some("k")), (true, None)] {
+        let own = |what: &str| world.own(&format!("{what}-{written}-{id:?}"));
+        let party = seats(&own("room"), ["ann", "bea", "cy"].map(own), 3);
+        for (subject, count, command) in [(own("a"), 2, sent(add(&own("a"), &[1, 2]))), (own("room"), 3, sent(party))] {
+            let gate = Gate::closed();
             let held = if written { Fault::HeldAfter(gate.clone()) } else { Fault::HeldBefore(gate.clone()) };
             world.store.plan(None, held, 1);
-            let mut command = sent(add(&tally, &[1, 2])).within(SHORT);
-            command.id = id.map(|id| name(&format!("{id}-{written}")));
+            let mut command = command.within(SHORT);
+            command.id = id.map(|id| name(&format!("{id}-{subject}")));
             let error = app.refused(command.clone()).await?;
             gate.open();
             tokio::time::sleep(MOMENT).await;
             if id.is_some() {
-                settles(&world, &app, &tally, command, 2, Some(error)).await?;
+                settles(&world, &app, &subject, command, count, Some(error)).await?;
             } else if written {
                 expect_is!(error, CommandError::Unknown(_), "a command that was written when its deadline passed");
-                expect_eq!(world.events(&tally).await?.len(), 2, "its events");
+                expect_eq!(world.events_about(&subject).await?.len(), count, "its events");
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use super::repetition::repeated;
 use crate::ask::name;
-use crate::bus::{App, Fault, Gate, TakeSeat, World, add, sent};
+use crate::bus::{App, Fault, Gate, World, add, limit, seats, sent};
 use crate::{Trial, Verdict, expect, expect_eq, expect_is};
 use core::time::Duration;
 use portolan_kernel::ports::{CommandBus, CommandEnvelope, CommandError, Receipt};
@@ -49,7 +49,7 @@ pub(super) async fn duplicates_decide_once(trial: &Trial<dyn CommandBus>) -> Ver
 pub(super) async fn duplicates_of_a_decision_model(trial: &Trial<dyn CommandBus>) -> Verdict {
     let world = World::new(trial);
     let (app, room) = (world.start().await?, world.own("room"));
-    let seat = TakeSeat { room: room.clone(), guest: world.own("ann"), seats: 1 };
+    let seat = seats(&room, [world.own("ann")], 1);
     let receipts = at_once(&world, &[&app], &sent(seat).with_id(name("k")), 16).await?;
     one_original(&receipts)?;
     expect_eq!(world.watch.about(&room).len(), 1, "decisions on 16 duplicates at once");
@@ -79,6 +79,29 @@ pub(super) async fn duplicates_take_effect_once_in_two_applications(trial: &Tria
     expect_eq!(world.events(&tally).await?.len(), 2, "events of a command that was overtaken by its duplicate");
     let decided = world.watch.about(&tally);
     expect!(decided.iter().all(|seen| seen.ids == decided[0].ids), "the same ids in each decision: {decided:?}");
+    Ok(())
+}
+
+/// A command that looks for its id before its duplicate elsewhere takes effect, and loads a state that rejects it.
+pub(super) async fn a_rejection_looks_for_a_duplicate_elsewhere(trial: &Trial<dyn CommandBus>) -> Verdict {
+    let world = World::new(trial);
+    let apps = [world.start().await?, world.start().await?];
+    let (tally, room) = (world.own("a"), world.own("room"));
+    apps[0].took(sent(limit(&tally, 3))).await?;
+    let commands = [
+        (Some(World::stream(&tally)), sent(add(&tally, &[1, 2]))),
+        (None, sent(seats(&room, [world.own("ann"), world.own("bea")], 2))),
+    ];
+    for (read, command) in commands {
+        let (command, gate) = (command.with_id(name("k")), Gate::closed());
+        world.store.hold_next_read(read, gate.clone());
+        let slow = apps[0].begin(command.clone());
+        gate.reached_by(1).await;
+        let fast = apps[1].took(command).await?;
+        gate.open();
+        one_original(&[fast, slow.receipt().await?])?;
+    }
+    expect_eq!(world.log().await?.len(), 5, "events of commands that were overtaken by their duplicates");
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use super::duplicates::MOMENT;
 use crate::ask::name;
-use crate::bus::{App, Fault, Gate, TakeSeat, World, add, limit, sent};
+use crate::bus::{App, Fault, Gate, World, add, limit, seats, sent};
 use crate::law::law;
 use crate::{Trial, Verdict, expect, expect_eq};
 use portolan_kernel::ports::{CommandBus, CommandEnvelope};
@@ -76,9 +76,7 @@ async fn different_ones_in_parallel(trial: &Trial<dyn CommandBus>) -> Verdict {
     let world = World::new(trial);
     let (app, gate) = (world.start().await?, Gate::closed());
     let (tally, room) = (world.own("held"), world.own("held-room"));
-    let seat = |room: &str, n: usize| {
-        sent(TakeSeat { room: room.to_string(), guest: world.own(&format!("guest-{n}")), seats: 9 })
-    };
+    let seat = |room: &str, n: usize| sent(seats(room, [world.own(&format!("guest-{n}"))], 9));
     world.store.plan(None, Fault::HeldBefore(gate.clone()), 2);
     let held = [app.begin(sent(add(&tally, &[1]))), app.begin(seat(&room, 0))];
     gate.reached_by(2).await;
@@ -128,7 +126,7 @@ async fn two_applications_see_each_other(trial: &Trial<dyn CommandBus>) -> Verdi
     apps[0].took(sent(limit(&tally, 3))).await?;
     let taken = both_held(&world, &apps, [sent(add(&tally, &[2])), sent(add(&tally, &[2]))]).await?;
     expect_eq!((taken, world.events(&tally).await?.len()), (1, 2), "entries of 2 that were taken of two, and events");
-    let guest = |guest: &str| sent(TakeSeat { room: room.clone(), guest: world.own(guest), seats: 1 });
+    let guest = |guest: &str| sent(seats(&room, [world.own(guest)], 1));
     let taken = both_held(&world, &apps, [guest("ann"), guest("bob")]).await?;
     expect_eq!((taken, world.log().await?.len()), (1, 3), "seats of one that were taken, and events");
     Ok(())

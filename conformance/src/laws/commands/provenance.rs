@@ -2,7 +2,7 @@
 
 use super::repetition::repeated;
 use crate::ask::name;
-use crate::bus::{TakeSeat, World, add, close, encoded, of_tenant, sent};
+use crate::bus::{World, add, close, encoded, of_tenant, seats, sent};
 use crate::law::law;
 use crate::{Trial, Verdict, expect, expect_eq};
 use portolan_kernel::ports::{CommandBus, Receipt};
@@ -38,7 +38,7 @@ fn metadata(event: &Arc<Recorded>) -> Metadata {
 async fn what_is_given_reaches_every_event(trial: &Trial<dyn CommandBus>) -> Verdict {
     let world = World::new(trial);
     let (app, tally) = (world.start().await?, world.own("a"));
-    let seat = TakeSeat { room: world.own("room"), guest: world.own("ann"), seats: 1 };
+    let seat = seats(&world.own("room"), [world.own("ann")], 1);
     let expected = Metadata { causation: Some("k".into()), command: Some("k".into()), ..all() };
     for command in [sent(add(&tally, &[1, 2, 3])), encoded(&close(&tally)), sent(seat)] {
         app.took(command.with_id(name("k")).with_metadata(all())).await?;

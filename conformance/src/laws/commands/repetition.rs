@@ -1,12 +1,12 @@
 //! CB-04: repeated ids, one after another.
 
 use super::duplicates::{
-    duplicates_decide_once, duplicates_of_a_decision_model, duplicates_take_effect_once_in_two_applications,
-    the_record_commits_with_the_events,
+    a_rejection_looks_for_a_duplicate_elsewhere, duplicates_decide_once, duplicates_of_a_decision_model,
+    duplicates_take_effect_once_in_two_applications, the_record_commits_with_the_events,
 };
 use crate::ask::name;
 use crate::bus::{
-    AddEntries, App, Owner, RETENTION, Refused, TakeSeat, World, add, close, encoded, limit, of_tenant, sent, written,
+    AddEntries, App, Owner, RETENTION, Refused, World, add, close, encoded, limit, of_tenant, seats, sent, written,
 };
 use crate::law::law;
 use crate::{Trial, Verdict, expect, expect_eq, expect_is};
@@ -35,6 +35,7 @@ law! {
         duplicates_decide_once,
         duplicates_of_a_decision_model,
         duplicates_take_effect_once_in_two_applications,
+        a_rejection_looks_for_a_duplicate_elsewhere,
         the_record_commits_with_the_events,
     ],
 }
@@ -82,7 +83,7 @@ async fn also_where_the_domain_would_now_reject(trial: &Trial<dyn CommandBus>) -
     let added = once(&app, &adding).await?;
     app.took(sent(close(&tally))).await?;
     expect_eq!(app.took(adding).await?, repeated(&added), "a repetition where entries are rejected by now");
-    let seat = TakeSeat { room: world.own("room"), guest: world.own("ann"), seats: 1 };
+    let seat = seats(&world.own("room"), [world.own("ann")], 1);
     once(&app, &sent(seat).with_id(name("k"))).await?;
     Ok(())
 }
@@ -93,7 +94,7 @@ async fn also_after_a_restart(trial: &Trial<dyn CommandBus>) -> Verdict {
     let commands = [
         sent(add(&tally, &[1, 2])).with_id(name("k")),
         sent(limit(&tally, 10)).with_id(name("k")).with_metadata(of_tenant("acme")),
-        sent(TakeSeat { room: world.own("room"), guest: world.own("ann"), seats: 1 }).with_id(name("k")),
+        sent(seats(&world.own("room"), [world.own("ann")], 1)).with_id(name("k")),
     ];
     let mut originals = Vec::new();
     for command in &commands {

@@ -2,7 +2,7 @@
 
 use super::duplicates::MOMENT;
 use crate::ask::name;
-use crate::bus::{Fault, Gate, World, add, sent};
+use crate::bus::{App, Begun, Fault, Gate, World, add, sent};
 use crate::law::law;
 use crate::{Trial, Verdict, expect, expect_eq, expect_is};
 use portolan_kernel::ports::{CommandBus, CommandError};
@@ -11,7 +11,7 @@ law! {
     dyn CommandBus, cb_12_shutdown, "CB-12",
     "Shutdown drains: accepted commands finish, new ones are CommandError::ShuttingDown. A full queue is \
      CommandError::Busy.",
-    checks: [accepted_commands_finish, new_commands_are_refused, a_full_queue_is_busy],
+    checks: [accepted_commands_finish, new_commands_are_refused, a_full_queue_is_busy, a_full_bus_is_busy],
 }
 
 async fn accepted_commands_finish(trial: &Trial<dyn CommandBus>) -> Verdict {
@@ -87,5 +87,48 @@ async fn a_full_queue_is_busy(trial: &Trial<dyn CommandBus>) -> Verdict {
         let receipt = app.took(command(n)).await?;
         expect!(!receipt.repeated, "a command that had no effect before: {receipt:?}");
     }
+    Ok(())
+}
+
+/// How many commands may wait in all.
+const ROOM_IN_ALL: usize = 2;
+
+async fn a_full_bus_is_busy(trial: &Trial<dyn CommandBus>) -> Verdict {
+    // An application may let a few names share a queue: then others are tried.
+    for _ in 0..3 {
+        let world = World::with(trial, |options| options.with_waiting(ROOM_IN_ALL));
+        let (app, gate) = (world.start().await?, Gate::closed());
+        let tallies = ["a", "b", "c"].map(|tally| world.own(tally));
+        world.store.plan(None, Fault::HeldBefore(gate.clone()), tallies.len());
+        let held = tallies.each_ref().map(|tally| app.begin(sent(add(tally, &[1]))));
+        if tokio::time::timeout(MOMENT * 20, gate.reached_by(tallies.len())).await.is_ok() {
+            return full_in_all(&world, &app, &gate, &tallies, held).await;
+        }
+        gate.open();
+    }
+    expect!(false, "three aggregates whose commands append at once");
+    Ok(())
+}
+
+/// Sends commands to tallies each of which has one under way, and sees that so many wait in all.
+async fn full_in_all(world: &World<'_>, app: &App, gate: &Gate, tallies: &[String], held: [Begun; 3]) -> Verdict {
+    let others: Vec<_> = tallies.iter().chain(tallies).map(|tally| app.begin(sent(add(tally, &[1])))).collect();
+    let busy = others.len() - ROOM_IN_ALL;
+    let begun = std::time::Instant::now();
+    while others.iter().filter(|other| other.is_answered()).count() < busy && begun.elapsed() < app.patience() {
+        tokio::time::sleep(MOMENT / 10).await;
+    }
+    let answered = others.iter().filter(|other| other.is_answered()).count();
+    expect_eq!(answered, busy, "commands on three aggregates that are answered while two have room to wait");
+    gate.open();
+    for held in held {
+        held.receipt().await?;
+    }
+    for other in others {
+        if let Err(error) = other.answer().await? {
+            expect_is!(error, CommandError::Busy(_), "a command for which there is no room");
+        }
+    }
+    expect_eq!(world.log().await?.len(), tallies.len() + ROOM_IN_ALL, "events of the commands there was room for");
     Ok(())
 }

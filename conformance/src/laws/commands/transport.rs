@@ -1,14 +1,14 @@
 //! CB-13: through a transport.
 
 use crate::ask::name;
-use crate::bus::{AddEntries, Owner, World, add, encoded, sent};
+use crate::bus::{AddEntries, Owner, World, add, encoded, large, sent};
 use crate::law::law;
 use crate::{Broken, Trial, Verdict, expect, expect_eq};
 use async_trait::async_trait;
 use core::time::Duration;
 use portolan_kernel::domain::Json;
 use portolan_kernel::ports::{
-    Body, CommandBus, CommandEnvelope, CommandError, CommandInfo, Receipt, Source, Violation,
+    Body, CommandBus, CommandEnvelope, CommandError, CommandInfo, EventStore, Receipt, Source, Violation,
 };
 use portolan_kernel::values::{EventId, Format, Metadata, Position, Revision};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,6 +20,7 @@ law! {
         every_part_of_a_command_arrives,
         typed_bodies_arrive if [TypedBodies],
         every_receipt_comes_back,
+        large_ones_too,
         every_error_comes_back,
         what_is_told_of_commands if [Descriptions],
     ],
@@ -169,6 +170,26 @@ async fn every_receipt_comes_back(trial: &Trial<dyn CommandBus>) -> Verdict {
         let came = app.took(encoded(&add("a", &[1]))).await?;
         expect_eq!(came, handed_on(trial, &receipt), "the receipt that came back");
     }
+    Ok(())
+}
+
+/// A command of many bytes, and a receipt of as many events as an append has.
+async fn large_ones_too(trial: &Trial<dyn CommandBus>) -> Verdict {
+    let (world, scripted) = (World::new(trial), Scripted::new());
+    let app = world.start_over(scripted.clone()).await?;
+    let most = world.store.capabilities().limits;
+    let ids = (0..most.append_events).map(|n| EventId::from_bytes(u128::from(n).to_be_bytes())).collect();
+    let streams =
+        (0..u64::from(most.append_streams)).map(|n| (name(&format!("tally-{n}")), Some(Revision::new(n)))).collect();
+    let receipt = Receipt::new(streams, Some(Position::MAX), ids, false);
+    scripted.will_answer(Ok(receipt.clone()));
+    let command = large("a");
+    let came = app.took(encoded(&command)).await?;
+    let is_whole = value(&scripted.arrived()?.body)? == command;
+    expect!(is_whole, "all {} entries of a large command arrive", command.entries.len());
+    let told = (came.streams.len(), came.events.len());
+    expect_eq!(told, (receipt.streams.len(), receipt.events.len()), "streams and events in the receipt that came back");
+    expect!(came == handed_on(trial, &receipt), "the same streams and events in the receipt that came back");
     Ok(())
 }
 

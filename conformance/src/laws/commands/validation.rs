@@ -1,7 +1,7 @@
 //! CB-02: validation.
 
 use crate::ask::name;
-use crate::bus::{AddEntries, Owner, World, add, close, encoded, entry, sent, written};
+use crate::bus::{AddEntries, Owner, World, add, close, encoded, entry, seats, sent, written};
 use crate::law::law;
 use crate::{Broken, Trial, Verdict, expect, expect_eq, expect_is};
 use portolan_kernel::ports::{CommandBus, CommandError, Violation};
@@ -10,7 +10,13 @@ law! {
     dyn CommandBus, cb_02_validation, "CB-02",
     "Input is validated before the handler runs, and CommandError::Invalid lists every failing field with path, code \
      and message.",
-    checks: [every_failing_field_is_listed, the_handler_does_not_run, wrong_shapes_name_their_place, broken_bodies],
+    checks: [
+        every_failing_field_is_listed,
+        the_handler_does_not_run,
+        also_where_a_model_decides,
+        wrong_shapes_name_their_place,
+        broken_bodies,
+    ],
 }
 
 /// Adds what is wrong in four places.
@@ -60,6 +66,25 @@ async fn the_handler_does_not_run(trial: &Trial<dyn CommandBus>) -> Verdict {
     expect_eq!(world.log().await?, log, "the log, after commands that are invalid");
     expect_eq!(world.store.appends().len(), 1, "appends that were asked for, in all");
     app.took(sent(add(&world.own("b"), &[1])).with_id(name("k"))).await?;
+    Ok(())
+}
+
+async fn also_where_a_model_decides(trial: &Trial<dyn CommandBus>) -> Verdict {
+    let world = World::new(trial);
+    let (app, room) = (world.start().await?, world.own("room"));
+    let wrong = || seats(&room, [world.own("ann"), String::new()], 0);
+    for command in [sent(wrong()), encoded(&wrong()), sent(wrong()).with_id(name("k"))] {
+        let mut found = violations(app.refused(command).await?)?;
+        found.sort_unstable_by(|one, other| one.path.cmp(&other.path));
+        let expected = [
+            Violation::new("guests[1]", "empty", "a guest has a name"),
+            Violation::new("seats", "zero", "a room has a seat"),
+        ];
+        expect_eq!(found, expected, "what is wrong with a command for a model");
+    }
+    expect_eq!(world.watch.seen().len(), 0, "decisions of a model on commands that are invalid");
+    expect_eq!(world.store.appends().len(), 0, "appends that were asked for");
+    app.took(sent(seats(&room, [world.own("ann")], 1)).with_id(name("k"))).await?;
     Ok(())
 }
 

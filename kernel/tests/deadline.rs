@@ -331,6 +331,26 @@ impl ProjectionRegistry for Standing {
         (!self.silent).then(|| self.position(projection).is_some())
     }
 
+    async fn list(&self) -> Result<Vec<ProjectionStatus>, ProjectionError> {
+        NoProjections.list().await
+    }
+
+    async fn status(&self, projection: Name) -> Result<ProjectionStatus, ProjectionError> {
+        NoProjections.status(projection).await
+    }
+
+    async fn act(&self, projection: Name, action: ProjectionAction) -> Result<(), ProjectionError> {
+        NoProjections.act(projection, action).await
+    }
+
+    async fn parked(&self, of: Name, after: Option<Position>, limit: u32) -> Result<ParkedPage, ProjectionError> {
+        NoProjections.parked(of, after, limit).await
+    }
+
+    async fn rows(&self, question: RowsQuestion) -> Result<RowsAnswer, ProjectionError> {
+        NoProjections.rows(question).await
+    }
+
     async fn wait_for(&self, projection: Name, position: Position) -> Result<(), WaitError> {
         self.asked.lock().expect("nobody panics while it asks").push(position);
         {

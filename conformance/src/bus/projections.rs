@@ -1,7 +1,10 @@
 //! A registry of projections that stand where the check puts them.
 
 use async_trait::async_trait;
-use portolan_kernel::ports::{ProjectionRegistry, WaitError};
+use portolan_kernel::ports::{
+    NoProjections, ParkedPage, ProjectionAction, ProjectionError, ProjectionRegistry, ProjectionStatus, RowsAnswer,
+    RowsQuestion, WaitError,
+};
 use portolan_kernel::values::{Name, Position};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -58,6 +61,26 @@ pub(crate) const ELSEWHERE: &str = "elsewhere";
 impl ProjectionRegistry for StandIn {
     fn knows(&self, projection: &Name) -> Option<bool> {
         (projection.as_str() != ELSEWHERE).then(|| self.stands.contains_key(projection.as_str()))
+    }
+
+    async fn list(&self) -> Result<Vec<ProjectionStatus>, ProjectionError> {
+        NoProjections.list().await
+    }
+
+    async fn status(&self, projection: Name) -> Result<ProjectionStatus, ProjectionError> {
+        NoProjections.status(projection).await
+    }
+
+    async fn act(&self, projection: Name, action: ProjectionAction) -> Result<(), ProjectionError> {
+        NoProjections.act(projection, action).await
+    }
+
+    async fn parked(&self, of: Name, after: Option<Position>, limit: u32) -> Result<ParkedPage, ProjectionError> {
+        NoProjections.parked(of, after, limit).await
+    }
+
+    async fn rows(&self, question: RowsQuestion) -> Result<RowsAnswer, ProjectionError> {
+        NoProjections.rows(question).await
     }
 
     async fn wait_for(&self, projection: Name, position: Position) -> Result<(), WaitError> {

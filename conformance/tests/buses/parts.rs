@@ -8,8 +8,9 @@ use futures::future::BoxFuture;
 use portolan_conformance::Composition;
 use portolan_kernel::drivers::{Middleware, Next};
 use portolan_kernel::ports::{
-    AppendError, Capabilities, Clock, CommandEnvelope, CommandError, EventStore, ProjectionRegistry, ReadError,
-    Receipt, Sleep, WaitError,
+    AppendError, Capabilities, Clock, CommandEnvelope, CommandError, EventStore, ParkedPage, ProjectionAction,
+    ProjectionError, ProjectionRegistry, ProjectionStatus, ReadError, Receipt, RowsAnswer, RowsQuestion, Sleep,
+    WaitError,
 };
 use portolan_kernel::values::{
     Append, Appended, CheckpointState, EventId, Metadata, Name, NewEvent, Page, Position, Query, Read, Recalled,
@@ -164,6 +165,26 @@ struct Projections(Arc<dyn ProjectionRegistry>, fn(Name, Position) -> Option<(Na
 impl ProjectionRegistry for Projections {
     fn knows(&self, projection: &Name) -> Option<bool> {
         self.0.knows(projection)
+    }
+
+    async fn list(&self) -> Result<Vec<ProjectionStatus>, ProjectionError> {
+        self.0.list().await
+    }
+
+    async fn status(&self, projection: Name) -> Result<ProjectionStatus, ProjectionError> {
+        self.0.status(projection).await
+    }
+
+    async fn act(&self, projection: Name, action: ProjectionAction) -> Result<(), ProjectionError> {
+        self.0.act(projection, action).await
+    }
+
+    async fn parked(&self, of: Name, after: Option<Position>, limit: u32) -> Result<ParkedPage, ProjectionError> {
+        self.0.parked(of, after, limit).await
+    }
+
+    async fn rows(&self, question: RowsQuestion) -> Result<RowsAnswer, ProjectionError> {
+        self.0.rows(question).await
     }
 
     async fn wait_for(&self, projection: Name, position: Position) -> Result<(), WaitError> {

@@ -7,7 +7,7 @@ use crate::drivers::{
     BusOptions, CommandHandlers, Execution, Hooked, Hooks, Loader, LocalCommandBus, LocalQueryBus, Middleware,
     QueryHandler, Question, RegisterError,
 };
-use crate::ports::{Capability, ProjectionRegistry, Upcaster};
+use crate::ports::{Capability, NoProjections, ProjectionRegistry, Upcaster};
 use crate::values::EventType;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -269,9 +269,11 @@ impl ApplicationBuilder {
         for register in self.queries {
             register(&mut queries).map_err(BuildError::Query)?;
         }
-        let commands = LocalCommandBus::new(execution, handlers, self.middleware, self.projections);
+        let projections = self.projections.unwrap_or_else(|| Arc::new(NoProjections));
+        let commands = LocalCommandBus::new(execution, handlers, self.middleware, projections.clone());
         let commands = Arc::new(commands);
         let ports = Ports::new(commands.clone(), Arc::new(queries), storage.events, runtime.spawn);
+        let ports = ports.with_projections(projections);
         Ok(Application { ports, commands })
     }
 }

@@ -2,9 +2,11 @@
 
 use crate::drivers::Subscriptions;
 use crate::ports::{
-    Clock, CommandBus, EventStore, IdSource, LeaseStore, QueryBus, ReadModelStore, Sleep, SnapshotStore, Spawn,
+    Clock, CommandBus, EventStore, IdSource, Inline, LeaseStore, NoProjections, ProjectionRegistry, QueryBus,
+    ReadModelStore, Sleep, SnapshotStore, Spawn,
 };
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::fmt;
 
 /// The storage ports. Every store is `Into<Storage>`.
@@ -19,13 +21,15 @@ pub struct Storage {
     pub read_models: Option<Arc<dyn ReadModelStore>>,
     /// Who works on what; `None` for a store that grants no leases.
     pub leases: Option<Arc<dyn LeaseStore>>,
+    /// What the store runs inside of its appends.
+    pub inline: Vec<Arc<dyn Inline>>,
 }
 
 impl Storage {
     /// Storage made of these stores, which may be two faces of one.
     #[must_use]
     pub fn new(events: Arc<dyn EventStore>, snapshots: Arc<dyn SnapshotStore>) -> Self {
-        Self { events, snapshots, read_models: None, leases: None }
+        Self { events, snapshots, read_models: None, leases: None, inline: Vec::new() }
     }
 
     /// The same storage, with read models, which may be those of another store.
@@ -38,6 +42,12 @@ impl Storage {
     #[must_use]
     pub fn with_leases(self, leases: Arc<dyn LeaseStore>) -> Self {
         Self { leases: Some(leases), ..self }
+    }
+
+    /// The same storage, whose log runs these projections inside of its appends.
+    #[must_use]
+    pub fn with_inline(self, inline: Vec<Arc<dyn Inline>>) -> Self {
+        Self { inline, ..self }
     }
 }
 
@@ -72,6 +82,8 @@ pub struct Ports {
     pub commands: Arc<dyn CommandBus>,
     /// Questions.
     pub queries: Arc<dyn QueryBus>,
+    /// Projections and their rows.
+    pub projections: Arc<dyn ProjectionRegistry>,
     /// The log.
     pub events: Arc<dyn EventStore>,
     /// Live events of that log; one tail reader for all subscribers.
@@ -79,7 +91,7 @@ pub struct Ports {
 }
 
 impl Ports {
-    /// Ports made of these parts. Tasks of subscriptions run on `spawn`.
+    /// Ports made of these parts, without projections. Tasks of subscriptions run on `spawn`.
     #[must_use]
     pub fn new(
         commands: Arc<dyn CommandBus>,
@@ -88,7 +100,13 @@ impl Ports {
         spawn: Arc<dyn Spawn>,
     ) -> Self {
         let subscriptions = Subscriptions::new(events.clone(), spawn);
-        Self { commands, queries, events, subscriptions }
+        Self { commands, queries, projections: Arc::new(NoProjections), events, subscriptions }
+    }
+
+    /// The same ports, with these projections.
+    #[must_use]
+    pub fn with_projections(self, projections: Arc<dyn ProjectionRegistry>) -> Self {
+        Self { projections, ..self }
     }
 }
 

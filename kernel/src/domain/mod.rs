@@ -30,7 +30,7 @@ pub use context::{Context, IdSeed};
 pub use decision_model::DecisionModel;
 pub use digest::digest;
 pub use event::{EncodeError, Event, EventError, RecordedAs, new_event};
-pub use projection::{EventSet, OnFailure, Projection, query_of};
+pub use projection::{EventSet, FailurePolicy, OnFailure, Projection, ReadModel, query_of};
 pub use rejection::Rejection;
 pub use row::{CellValue, Row, RowColumn, RowIndex, RowValueError, collection_of, row_cells};
 pub use upcasting::{DecodeError, DecodeReason, MAX_HOPS, Upcasters, decode_recorded};

@@ -2,9 +2,10 @@
 
 use super::event::{Event, EventError, RecordedAs};
 use super::row::Row;
-use crate::ports::RawEvent;
+use crate::ports::{Lifecycle, RawEvent};
 use crate::values::{InvalidName, Item, Name, Query};
 use alloc::string::String;
+use core::time::Duration;
 
 /// Events of one type or of several: any [`Event`] is one, and so is an enum of them.
 ///
@@ -86,6 +87,74 @@ pub enum OnFailure {
     Stop,
     /// The event is left out.
     Skip,
+    /// The event is parked, and with it the later ones of its sequence: those of its key, or of its stream when its
+    /// key cannot be told. All others go on. An operator retries or drops what is parked.
+    Park,
+}
+
+/// What is done about an event that cannot be applied (PR-03).
+///
+/// What may pass by itself, a store that is busy or gone, is tried again for as long as it takes, and counts as none of
+/// the attempts. What cannot, an event that is not decoded or a row without cells, is not tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FailurePolicy {
+    /// How often it is tried again, if its projection says that this may help.
+    pub retries: u32,
+    /// The longest first pause; each later one is up to twice as long, and its length a matter of chance.
+    pub first_pause: Duration,
+    /// The longest pause of all.
+    pub longest_pause: Duration,
+    /// What happens then.
+    pub then: OnFailure,
+}
+
+impl Default for FailurePolicy {
+    /// Five retries within some seconds, then a stop.
+    fn default() -> Self {
+        Self::then(OnFailure::Stop)
+    }
+}
+
+impl FailurePolicy {
+    /// Five retries within some seconds, and then this.
+    #[must_use]
+    pub const fn then(then: OnFailure) -> Self {
+        let (first_pause, longest_pause) = (Duration::from_millis(50), Duration::from_secs(5));
+        Self { retries: 5, first_pause, longest_pause, then }
+    }
+
+    /// The same policy with so many retries.
+    #[must_use]
+    pub const fn retries(self, retries: u32) -> Self {
+        Self { retries, ..self }
+    }
+
+    /// The same policy with pauses from this long to that long.
+    #[must_use]
+    pub const fn pauses(self, first_pause: Duration, longest_pause: Duration) -> Self {
+        Self { first_pause, longest_pause, ..self }
+    }
+}
+
+/// What the rows of a projection are, whichever way they are made: what they are read by.
+///
+/// Every [`Projection`] is one. A [`ViewProjection`](crate::drivers::ViewProjection) says it itself.
+pub trait ReadModel: Send + Sync + 'static {
+    /// Its name, which is also that of its rows' collection.
+    const NAME: &'static str;
+
+    /// The version of its code, from 1.
+    const VERSION: u16;
+
+    /// Its rows.
+    type Row: Row;
+}
+
+impl<P: Projection> ReadModel for P {
+    const NAME: &'static str = P::NAME;
+    const VERSION: u16 = P::VERSION;
+    type Row = P::Row;
 }
 
 /// A read model with a row a key, each folded from the events of that key. Pure: the worker reads and writes the
@@ -119,7 +188,7 @@ pub enum OnFailure {
 ///
 /// impl Projection for Balances {
 ///     const NAME: &'static str = "balances";
-///     const VERSION: u32 = 1;
+///     const VERSION: u16 = 1;
 ///     type Event = AccountEvent;
 ///     type Row = Balance;
 ///
@@ -139,8 +208,8 @@ pub trait Projection: Send + Sync + 'static {
     /// Its name, which is also that of its rows' collection.
     const NAME: &'static str;
 
-    /// Its version, from 1.
-    const VERSION: u32;
+    /// The version of its code, from 1.
+    const VERSION: u16;
 
     /// The events it follows.
     type Event: EventSet;
@@ -154,9 +223,16 @@ pub trait Projection: Send + Sync + 'static {
     /// Changes the row: `None` before its first event, and to delete it.
     fn apply(row: &mut Option<Self::Row>, event: &RecordedAs<Self::Event>);
 
-    /// What happens when an event cannot be applied: it cannot be decoded, its key is none, or its row has no cells.
+    /// What is done about an event that cannot be applied: it cannot be decoded, its key is none, or its row has no
+    /// cells, is too large, or has the values of another in a unique index.
     #[must_use]
-    fn on_failure() -> OnFailure {
-        OnFailure::default()
+    fn on_failure() -> FailurePolicy {
+        FailurePolicy::default()
+    }
+
+    /// When its rows are made.
+    #[must_use]
+    fn lifecycle() -> Lifecycle {
+        Lifecycle::default()
     }
 }

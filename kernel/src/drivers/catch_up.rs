@@ -19,7 +19,7 @@ use futures::stream::{FuturesUnordered, StreamExt};
 /// Waits for projections (CB-09).
 #[derive(Clone)]
 pub(super) struct CatchUp {
-    pub(super) projections: Option<Arc<dyn ProjectionRegistry>>,
+    pub(super) projections: Arc<dyn ProjectionRegistry>,
     pub(super) ids: Arc<dyn IdSource>,
     pub(super) sleep: Arc<dyn Sleep>,
     /// How long without a deadline, and after the bus was shut.
@@ -35,13 +35,9 @@ impl fmt::Debug for CatchUp {
 impl CatchUp {
     /// Refuses what cannot be waited for, before anything is done.
     pub(super) fn check(&self, wait_for: &[Name]) -> Result<(), CommandError> {
-        let unknown = |name: &&Name| match &self.projections {
-            Some(projections) => projections.knows(name) == Some(false),
-            None => true,
-        };
         let violations: Vec<_> = wait_for
             .iter()
-            .filter(unknown)
+            .filter(|name| self.projections.knows(name) == Some(false))
             .map(|name| Violation::new("wait_for", "unknown-projection", format!("there is no projection {name}")))
             .collect();
         if violations.is_empty() { Ok(()) } else { Err(CommandError::Invalid(violations)) }
@@ -56,11 +52,11 @@ impl CatchUp {
         progress: &Progress,
         gate: &Gate,
     ) -> Result<Receipt, CommandError> {
-        let (Some(position), Some(projections)) = (receipt.position, &self.projections) else { return Ok(receipt) };
+        let Some(position) = receipt.position else { return Ok(receipt) };
         wait_for.sort_unstable();
         wait_for.dedup();
         let mut waits: FuturesUnordered<_> =
-            wait_for.iter().map(|name| self.wait_for_one(&**projections, name.clone(), position)).collect();
+            wait_for.iter().map(|name| self.wait_for_one(name.clone(), position)).collect();
         let mut waiting = wait_for.clone();
         let all = async {
             while let Some((name, outcome)) = waits.next().await {
@@ -94,15 +90,10 @@ impl CatchUp {
         Err(CommandError::NotCaughtUp { receipt: Box::new(receipt), waiting })
     }
 
-    async fn wait_for_one(
-        &self,
-        projections: &dyn ProjectionRegistry,
-        name: Name,
-        position: Position,
-    ) -> (Name, Result<(), WaitError>) {
+    async fn wait_for_one(&self, name: Name, position: Position) -> (Name, Result<(), WaitError>) {
         let mut busy = Backoff::new(&*self.ids, &*self.sleep, u32::MAX);
         loop {
-            match projections.wait_for(name.clone(), position).await {
+            match self.projections.wait_for(name.clone(), position).await {
                 Err(WaitError::Busy(_)) if busy.pause().await => {}
                 outcome => return (name, outcome),
             }

@@ -36,7 +36,7 @@ impl LocalCommandBus {
         execution: Execution,
         handlers: CommandHandlers,
         middleware: Vec<Arc<dyn Middleware>>,
-        projections: Option<Arc<dyn ProjectionRegistry>>,
+        projections: Arc<dyn ProjectionRegistry>,
     ) -> Self {
         let (ids, sleep) = (execution.ids().clone(), execution.sleep().clone());
         let catch_up = CatchUp { projections, ids, sleep: sleep.clone(), most: execution.options().catch_up };

@@ -59,6 +59,14 @@ pub enum AppendError {
         /// The key's id.
         id: Name,
     },
+    /// A projection that runs inside of appends refuses it. Decide anew, or mend the projection.
+    #[error("the inline projection {projection} refuses the append: {reason}")]
+    InlineRefused {
+        /// The projection.
+        projection: Name,
+        /// Why, in a sentence.
+        reason: String,
+    },
     /// The append is larger than the store takes. Split it.
     #[error("{what}: {size} is more than this store takes, which is {limit}")]
     TooLarge {

@@ -8,8 +8,10 @@
 mod capabilities;
 mod command_bus;
 mod event_store;
+mod inline;
 mod lease_store;
 mod projection_registry;
+mod projection_status;
 mod query_bus;
 mod read_model_store;
 mod row_limits;
@@ -22,8 +24,14 @@ pub use crate::values::StoreId;
 pub use capabilities::{Capabilities, Capability, Limits, streams_of};
 pub use command_bus::{Body, CommandBus, CommandEnvelope, CommandError, CommandInfo, Receipt, TypedCommand, Violation};
 pub use event_store::{AppendError, EventStore, ReadError};
+pub use inline::{Inline, InlineRows};
 pub use lease_store::{Lease, LeaseError, LeaseStore};
-pub use projection_registry::{ProjectionRegistry, WaitError};
+pub use projection_registry::{
+    NoProjections, ParkedPage, ProjectionError, ProjectionRegistry, RowsAnswer, RowsQuestion, WaitError, WhichRows,
+};
+pub use projection_status::{
+    EditionStatus, Lag, Lifecycle, Parked, ProjectionAction, ProjectionFailure, ProjectionState, ProjectionStatus,
+};
 pub use query_bus::{Answer, QueryBus, QueryEnvelope, QueryError, QueryInfo};
 pub use read_model_store::{ReadModelStore, RowError};
 pub use row_limits::{RowLimits, judge_checkpoint};

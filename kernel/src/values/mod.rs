@@ -1,6 +1,7 @@
 //! What crosses a port: owned, cheap to clone, free of any wire or storage format.
 
 mod append;
+mod edition;
 mod event;
 mod id;
 mod metadata;
@@ -12,6 +13,7 @@ mod rows;
 pub use append::{
     Append, Appended, Checkpoint, CheckpointState, Expected, Guard, IdempotencyKey, Move, Recalled, Token,
 };
+pub use edition::Edition;
 pub use event::{Format, NewEvent, Position, Recorded, Revision, Timestamp};
 pub use id::{EventId, StoreId};
 pub use metadata::Metadata;

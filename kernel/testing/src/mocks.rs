@@ -9,9 +9,10 @@ use mockall::mock;
 use portolan_kernel::drivers::{Failure, Hooks, Middleware, Next, Policy};
 use portolan_kernel::ports::{
     Answer, AppendError, Capabilities, Clock, CommandBus, CommandEnvelope, CommandError, CommandInfo, EventStore,
-    IdSource, Lease, LeaseError, LeaseStore, ProjectionRegistry, QueryBus, QueryEnvelope, QueryError, QueryInfo,
-    RawEvent, ReadError, ReadModelStore, Receipt, RowError, RowLimits, Sleep, Snapshot, SnapshotError, SnapshotStore,
-    Spawn, UpcastError, Upcaster, WaitError,
+    IdSource, Lease, LeaseError, LeaseStore, ParkedPage, ProjectionAction, ProjectionError, ProjectionRegistry,
+    ProjectionStatus, QueryBus, QueryEnvelope, QueryError, QueryInfo, RawEvent, ReadError, ReadModelStore, Receipt,
+    RowError, RowLimits, RowsAnswer, RowsQuestion, Sleep, Snapshot, SnapshotError, SnapshotStore, Spawn, UpcastError,
+    Upcaster, WaitError,
 };
 use portolan_kernel::values::{
     Append, Appended, Batch, Checkpoint, CheckpointState, Collection, EventId, EventType, Find, Name, Page, Position,
@@ -133,6 +134,16 @@ mock! {
     #[async_trait]
     impl ProjectionRegistry for ProjectionRegistry {
         fn knows(&self, projection: &Name) -> Option<bool>;
+        async fn list(&self) -> Result<Vec<ProjectionStatus>, ProjectionError>;
+        async fn status(&self, projection: Name) -> Result<ProjectionStatus, ProjectionError>;
+        async fn act(&self, projection: Name, action: ProjectionAction) -> Result<(), ProjectionError>;
+        async fn parked(
+            &self,
+            projection: Name,
+            after: Option<Position>,
+            limit: u32,
+        ) -> Result<ParkedPage, ProjectionError>;
+        async fn rows(&self, question: RowsQuestion) -> Result<RowsAnswer, ProjectionError>;
         async fn wait_for(&self, projection: Name, position: Position) -> Result<(), WaitError>;
     }
 }

@@ -1,0 +1,48 @@
+//! What all workers of an application stand on.
+
+use super::options::ProjectionOptions;
+use crate::domain::FailurePolicy;
+use crate::domain::Upcasters;
+use crate::ports::{Clock, EventStore, IdSource, LeaseStore, Lifecycle, ReadModelStore, Sleep, Spawn};
+use crate::values::{Collection, Edition, Name, Query};
+use alloc::sync::Arc;
+use event_listener::Event;
+
+/// What all workers of an application stand on.
+pub(super) struct Env {
+    pub(super) events: Arc<dyn EventStore>,
+    pub(super) rows: Arc<dyn ReadModelStore>,
+    pub(super) leases: Arc<dyn LeaseStore>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) ids: Arc<dyn IdSource>,
+    pub(super) sleep: Arc<dyn Sleep>,
+    pub(super) spawn: Arc<dyn Spawn>,
+    pub(super) upcasters: Arc<Upcasters>,
+    pub(super) options: ProjectionOptions,
+    /// Who this process is among those that hold leases.
+    pub(super) holder: Name,
+    /// Told when an operator has wished something in this process, so that workers look at once.
+    pub(super) wished: Event,
+    /// Told when a worker of this process has moved a checkpoint or said something.
+    pub(super) moved: Event,
+}
+
+/// What is registered of a projection, whichever way it makes its rows.
+#[derive(Debug, Clone)]
+pub(super) struct Model {
+    pub(super) name: Name,
+    pub(super) version: u16,
+    pub(super) lifecycle: Lifecycle,
+    pub(super) policy: FailurePolicy,
+    /// The events it follows.
+    pub(super) query: Query,
+    /// The rows of its first edition.
+    pub(super) collection: Collection,
+}
+
+impl Model {
+    /// The rows of this edition.
+    pub(super) fn collection_of(&self, edition: Edition) -> Collection {
+        Collection { version: edition.to_stored(), ..self.collection.clone() }
+    }
+}

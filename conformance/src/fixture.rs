@@ -1,6 +1,7 @@
 //! Fixtures: how the suite comes to a store.
 
 use crate::bus::Served;
+use crate::projections::Projected;
 use crate::{Place, Port};
 use core::fmt;
 use core::ops::AsyncFn;
@@ -84,6 +85,13 @@ impl Fixture<dyn LeaseStore> {
         open: impl AsyncFn(&Place) -> Result<S, E> + 'static,
     ) -> Self {
         Self::new(hook(open, |store| Arc::new(store) as Arc<dyn LeaseStore>))
+    }
+}
+
+impl Fixture<Projected> {
+    /// Opens a storage for projections.
+    pub fn projections<E: fmt::Display>(open: impl AsyncFn(&Place) -> Result<Projected, E> + 'static) -> Self {
+        Self::new(hook(open, Arc::new))
     }
 }
 

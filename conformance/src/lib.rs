@@ -36,6 +36,7 @@
 //! | [`read_model_store_laws!`] | [`ReadModelStore`] | RM |
 //! | [`lease_store_laws!`] | [`LeaseStore`] | LS |
 //! | [`command_bus_laws!`] | [`CommandBus`] | CB |
+//! | [`projection_registry_laws!`] | `ProjectionRegistry`, over a storage | PR |
 //!
 //! What carries commands has no place of its own: its `open` is given the ports of an application ([`Served`]), and what
 //! it may lack is a [`Crossing`].
@@ -70,6 +71,7 @@ mod macros;
 mod place;
 mod port;
 mod power;
+mod projections;
 mod reference;
 mod report;
 mod rows;
@@ -84,6 +86,7 @@ pub use laws::model::{CASES, SEED};
 pub use place::{Place, TestClock};
 pub use port::{Lack, Port};
 pub use portolan_kernel::ports::{Capability, CommandBus, EventStore, LeaseStore, ReadModelStore, SnapshotStore};
+pub use projections::Projected;
 pub use reference::{Judgment, KeyRecord, Model, ReferenceStore};
 pub use report::{REPORT, capability_matrix};
 pub use run::{Outcome, Runner, SKIP_UNREACHABLE, TIME_LIMIT, run};

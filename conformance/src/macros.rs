@@ -135,6 +135,38 @@ macro_rules! command_bus_laws {
     };
 }
 
+/// The laws of `ProjectionRegistry`, one `#[test]` each in a module `projection_registry`: for a storage with read models
+/// and leases, or for what carries the registry of an application to somewhere else.
+///
+/// The suite brings the projections. `open` gives the storage, and the way to the registry where that is not the
+/// application's own process.
+///
+/// ```ignore
+/// projection_registry_laws! {
+///     open: async |place: &Place| SqliteStore::open(place.dir().join("log.db")).await.map(Projected::on),
+/// }
+/// ```
+#[macro_export]
+macro_rules! projection_registry_laws {
+    (
+        open: $open:expr
+        $(, lacks: { $($lack:ident: $why:expr),* $(,)? })? $(,)?
+    ) => {
+        #[cfg(test)]
+        mod projection_registry {
+            #[allow(unused_imports)]
+            use super::*;
+
+            fn fixture() -> $crate::Fixture<$crate::Projected> {
+                $crate::Fixture::projections($open)
+                    $($(.lacks($crate::Capability::$lack, $why))*)?
+            }
+
+            $crate::__projection_registry_list! { $crate::__laws_as_tests }
+        }
+    };
+}
+
 /// One test a law; `fixture` is in scope.
 #[doc(hidden)]
 #[macro_export]

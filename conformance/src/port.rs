@@ -2,6 +2,7 @@
 
 use crate::bus::{Crossing, Served};
 use crate::laws::lacks;
+use crate::projections::Projected;
 use crate::{Place, Trial, Verdict};
 use core::fmt;
 use futures::future::LocalBoxFuture;
@@ -91,5 +92,16 @@ impl Port for dyn LeaseStore {
 
     fn without(trial: &Trial<Self>, lacked: Capability) -> LocalBoxFuture<'_, Verdict> {
         Box::pin(lacks::lease_store_without(trial, lacked))
+    }
+}
+
+impl Port for Projected {
+    const NAME: &'static str = "projection_registry";
+
+    type Site = Place;
+    type Lack = Capability;
+
+    fn without(trial: &Trial<Self>, lacked: Capability) -> LocalBoxFuture<'_, Verdict> {
+        Box::pin(lacks::projections_without(trial, lacked))
     }
 }

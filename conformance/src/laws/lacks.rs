@@ -2,6 +2,7 @@
 
 use crate::ask::{Ask, Store, event, key, name, one};
 use crate::bus::{Crossing, World, add, sent};
+use crate::projections::{Projected, Sums, World as Projections, fold, sums};
 use crate::rows::{AskRows, account, accounts, named};
 use crate::{Broken, Trial, Verdict, expect, expect_eq, expect_is};
 use portolan_kernel::ports::{
@@ -126,6 +127,32 @@ pub(crate) async fn lease_store_without(trial: &Trial<dyn LeaseStore>, lacked: C
         let fresh = again.as_ref().is_ok_and(|lease| lease.token == Token(1));
         expect!(fresh || again.is_err(), "what is forgotten is granted anew, without {lacked}: {again:?}");
     }
+    drop(kept);
+    Ok(())
+}
+
+/// Rows are a fold of whatever log there is in the next life, or for the next who comes.
+pub(crate) async fn projections_without(trial: &Trial<Projected>, lacked: Capability) -> Verdict {
+    let world = Projections::open(trial).await?;
+    let app = world.start(|app| app.projection::<Sums>()).await?;
+    let last = world.append(sums("a", &[1, 2])).await?;
+    app.reaches("sums", last).await?;
+    let kept = if lacked == Capability::Durability {
+        app.shut_down().await;
+        drop((app, world));
+        None
+    } else {
+        Some((app, world))
+    };
+    if trial.try_open().await.is_err() {
+        return Ok(());
+    }
+    let world = Projections::open(trial).await?;
+    let app = world.start(|app| app.projection::<Sums>()).await?;
+    let last = world.append(sums("b", &[3])).await?;
+    app.reaches("sums", last).await?;
+    let (_, rows) = app.rows("sums", None).await?;
+    expect_eq!(rows, fold(&world.log_until(Some(last)).await?, 1), "rows of what there is, without {lacked}");
     drop(kept);
     Ok(())
 }

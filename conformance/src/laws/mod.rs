@@ -24,6 +24,7 @@ mod pages;
 mod payloads;
 mod power_cuts;
 mod processes;
+mod projections;
 mod read_models;
 mod reads;
 mod refusals;
@@ -33,7 +34,7 @@ mod snapshots_beside;
 mod subscriptions;
 mod world;
 
-use crate::Law;
+use crate::{Law, Projected};
 use portolan_kernel::ports::{CommandBus, EventStore, LeaseStore, ReadModelStore, SnapshotStore};
 
 pub use cancellation::*;
@@ -55,6 +56,7 @@ pub use model::es_model;
 pub use pages::*;
 pub use payloads::*;
 pub use processes::*;
+pub use projections::*;
 pub use read_models::*;
 pub use reads::*;
 pub use refusals::*;
@@ -205,4 +207,27 @@ macro_rules! __lease_store_list {
 #[must_use]
 pub fn lease_store() -> Vec<Law<dyn LeaseStore>> {
     crate::__lease_store_list! { as_vec }
+}
+
+/// The laws of `ProjectionRegistry`, in order: what `projection_registry_laws!` makes tests of.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __projection_registry_list {
+    ($($then:tt)*) => {
+        $($then)*! {
+            pr_01_registry,
+            pr_02_order,
+            pr_03_failures,
+            pr_04_rebuilds,
+            pr_05_rivals,
+            pr_06_waiting,
+            pr_07_late,
+        }
+    };
+}
+
+/// The laws of the port `ProjectionRegistry`, on a storage.
+#[must_use]
+pub fn projection_registry() -> Vec<Law<Projected>> {
+    crate::__projection_registry_list! { as_vec }
 }

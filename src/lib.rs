@@ -18,16 +18,16 @@ pub use portolan_kernel::__private;
 pub mod prelude {
     pub use portolan_kernel::application::{Application, BuildError, Ports, Runtime, Storage};
     pub use portolan_kernel::domain::{
-        Aggregate, CodecError, Command, Context, Decide, Decision, DecisionModel, Event, EventError, RecordedAs,
-        Rejection, SnapshotPolicy, StreamCommand, variant,
+        Aggregate, CodecError, Command, Context, Decide, Decision, DecisionModel, Event, EventError, EventSet,
+        FailurePolicy, OnFailure, Projection, RecordedAs, Rejection, Row, SnapshotPolicy, StreamCommand, variant,
     };
     pub use portolan_kernel::drivers::{
         Authorization, BusOptions, CommandBusExt, Deadline, Delivery, EventStoreExt, Hooks, Middleware, MiddlewareBus,
         Next, Policy, QueryBusExt, QueryContext, Question, Reply, Retry, Subscription,
     };
     pub use portolan_kernel::ports::{
-        CommandBus, CommandEnvelope, CommandError, EventStore, QueryBus, QueryError, RawEvent, Receipt, Upcaster,
-        Violation,
+        CommandBus, CommandEnvelope, CommandError, EventStore, Lifecycle, ProjectionRegistry, QueryBus, QueryError,
+        RawEvent, Receipt, Upcaster, Violation,
     };
     pub use portolan_kernel::values::{InvalidName, Metadata, Name, Position, Query, Revision, StreamId, Tag};
 

@@ -1,0 +1,220 @@
+//! `cargo bench --bench projections`: how fast projections catch up, and how far they are behind live appends.
+//!
+//! A log is filled with deposits to many accounts. Then an application is started with one projection, on a runtime of
+//! one thread, and the time is taken until it has caught up: once a counter, all events into one row, and once rows by
+//! account. Last, events are appended at a steady rate, and each is waited for in the rows: what that takes is the lag.
+
+use clap::Parser;
+use portolan::domain::{CellValue, Row, RowColumn, RowIndex, RowValueError, row_cells};
+use portolan::memory::MemoryStore;
+use portolan::prelude::*;
+use portolan::sqlite::SqliteStore;
+use portolan::values::{Append, Cell, EventType, NewEvent};
+use serde::{Deserialize, Serialize};
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+type Outcome<T> = Result<T, Failure>;
+
+#[derive(Parser)]
+#[command(about = "Measures the projections of an application.")]
+struct Options {
+    /// How many events are in the log.
+    #[arg(long, default_value_t = 1_000_000)]
+    stored: u64,
+    /// How many accounts they are of.
+    #[arg(long, default_value_t = 10_000)]
+    accounts: u64,
+    /// How many events a second are appended live.
+    #[arg(long, default_value_t = 5_000)]
+    rate: u64,
+    /// How long they are, in seconds.
+    #[arg(long, default_value_t = 3.0)]
+    seconds: f64,
+    /// Only the stores whose names contain this.
+    #[arg(long, default_value = "")]
+    only: String,
+    /// The folder that files are written into.
+    #[arg(long, default_value = "target/bench-projections")]
+    dir: PathBuf,
+    /// What `cargo bench` adds.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+fn say(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+#[derive(Serialize, Deserialize)]
+enum AccountEvent {
+    #[serde(rename = "account.deposited")]
+    Deposited { amount: u64 },
+}
+
+impl Event for AccountEvent {
+    const CATEGORY: &'static str = "account";
+    fn event_type(&self) -> &'static str {
+        variant::name(self)
+    }
+    fn encode(&self) -> Result<portolan::Bytes, CodecError> {
+        variant::encode(self)
+    }
+    fn decode(raw: &RawEvent) -> Result<Self, EventError> {
+        variant::decode(&raw.event_type, &raw.payload)
+    }
+}
+
+#[derive(Default)]
+struct Balance {
+    balance: u64,
+    deposits: u64,
+}
+
+impl Row for Balance {
+    const COLUMNS: &'static [RowColumn] = &[RowColumn::of::<u64>("balance"), RowColumn::of::<u64>("deposits")];
+    const INDEXES: &'static [RowIndex] = &[RowIndex::new("balance", &["balance"])];
+    fn to_cells(&self) -> Result<Vec<Cell>, RowValueError> {
+        Ok(vec![self.balance.to_cell()?, self.deposits.to_cell()?])
+    }
+    fn from_cells(cells: Vec<Cell>) -> Result<Self, RowValueError> {
+        let [balance, deposits] = row_cells(cells)?;
+        Ok(Self { balance: CellValue::from_cell(balance)?, deposits: CellValue::from_cell(deposits)? })
+    }
+}
+
+fn apply(row: &mut Option<Balance>, event: &AccountEvent) {
+    let AccountEvent::Deposited { amount } = event;
+    let row = row.get_or_insert_default();
+    row.balance += amount;
+    row.deposits += 1;
+}
+
+/// All deposits in one row.
+struct Counter;
+
+impl Projection for Counter {
+    const NAME: &'static str = "counter";
+    const VERSION: u16 = 1;
+    type Event = AccountEvent;
+    type Row = Balance;
+    fn key(_: &RecordedAs<AccountEvent>) -> Option<String> {
+        Some("all".into())
+    }
+    fn apply(row: &mut Option<Balance>, event: &RecordedAs<AccountEvent>) {
+        apply(row, &event.event);
+    }
+}
+
+/// A row an account.
+struct Balances;
+
+impl Projection for Balances {
+    const NAME: &'static str = "balances";
+    const VERSION: u16 = 1;
+    type Event = AccountEvent;
+    type Row = Balance;
+    fn key(event: &RecordedAs<AccountEvent>) -> Option<String> {
+        Some(event.stream().id().into())
+    }
+    fn apply(row: &mut Option<Balance>, event: &RecordedAs<AccountEvent>) {
+        apply(row, &event.event);
+    }
+}
+
+fn deposit(account: u64) -> Outcome<NewEvent> {
+    let payload = format!(
+        r#"{{"amount":{account},"currency":"EUR","reference":"invoice 2026-{account:08}","note":"about one hundred and fifty bytes, as payloads are"}}"#
+    );
+    Ok(NewEvent::new(StreamId::new(format!("account-{account}"))?, EventType::new("account.deposited")?, payload))
+}
+
+async fn fill(storage: &Storage, options: &Options) -> Outcome<()> {
+    for first in (0..options.stored).step_by(1_000) {
+        // A prime step spreads neighbours in the log over all accounts.
+        let numbers = (first..options.stored.min(first + 1_000)).map(|n| n * 7_919 % options.accounts);
+        storage.events.append(Append::new(numbers.map(deposit).collect::<Outcome<Vec<_>>>()?)).await?;
+    }
+    Ok(())
+}
+
+async fn caught_up<P: Projection>(storage: &Storage) -> Outcome<(Application, Duration)> {
+    let last = storage.events.read(portolan::values::Read::log(Query::all()).backward().limit(1)).await?;
+    let last = last.events.first().map(|event| event.position).ok_or("an empty log")?;
+    let began = Instant::now();
+    let application = Application::builder(storage.clone(), Runtime::tokio()).projection::<P>().build().await?;
+    application.ports().projections.wait_for(Name::new(P::NAME)?, last).await?;
+    Ok((application, began.elapsed()))
+}
+
+async fn lag(storage: &Storage, application: &Application, options: &Options) -> Outcome<Vec<Duration>> {
+    let ports = application.ports();
+    let (begun, time) = (Instant::now(), Duration::from_secs_f64(options.seconds));
+    let (mut sent, mut waits) = (0_u64, tokio::task::JoinSet::new());
+    while begun.elapsed() < time {
+        // What is due by now, as many clients would send it, in one append.
+        let due = (begun.elapsed().as_secs_f64() * options.rate as f64) as u64;
+        if due > sent {
+            let events = (sent..due).map(|n| deposit(n % options.accounts)).collect::<Outcome<Vec<_>>>()?;
+            let appended = storage.events.append(Append::new(events)).await?;
+            let (acknowledged, projections) = (Instant::now(), ports.projections.clone());
+            let position = appended.last.ok_or("an append without a position")?;
+            waits.spawn(async move {
+                projections.wait_for(Name::new(Balances::NAME)?, position).await?;
+                Outcome::Ok(acknowledged.elapsed())
+            });
+            sent = due;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let mut lags = Vec::new();
+    while let Some(lag) = waits.join_next().await {
+        lags.push(lag??);
+    }
+    lags.sort_unstable();
+    Ok(lags)
+}
+
+async fn measure(name: &str, storage: Storage, options: &Options) -> Outcome<()> {
+    fill(&storage, options).await?;
+    let rate = |took: Duration| options.stored as f64 / took.as_secs_f64();
+    let (application, took) = caught_up::<Counter>(&storage).await?;
+    application.shutdown().await;
+    say(&format!("| {name} | counter | {:>10.0} |", rate(took)));
+    let (application, took) = caught_up::<Balances>(&storage).await?;
+    say(&format!("| {name} | rows by account | {:>10.0} |", rate(took)));
+    let lags = lag(&storage, &application, options).await?;
+    application.shutdown().await;
+    let at = |share: f64| lags.get((lags.len() as f64 * share) as usize).map_or(0.0, |lag| lag.as_secs_f64() * 1e3);
+    say(&format!(
+        "| {name} | behind live appends at {} events/s: p50 {:.2} ms, p99 {:.2} ms | |",
+        options.rate,
+        at(0.5),
+        at(0.99)
+    ));
+    Ok(())
+}
+
+fn main() -> Outcome<()> {
+    let options = Options::parse();
+    std::fs::create_dir_all(&options.dir)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    say("| store | row | events/s |");
+    say("|---|---|---:|");
+    let file = options.dir.join(format!("log-{}.db", std::process::id()));
+    runtime.block_on(async {
+        if "memory".contains(&options.only) {
+            measure("memory", MemoryStore::new().into(), &options).await?;
+        }
+        if "sqlite".contains(&options.only) {
+            measure("sqlite", SqliteStore::open(&file).await?.into(), &options).await?;
+        }
+        Outcome::Ok(())
+    })?;
+    for end in ["", "-wal", "-shm"] {
+        let _ = std::fs::remove_file(format!("{}{end}", file.display()));
+    }
+    Ok(())
+}

@@ -3,11 +3,28 @@
 //! What processes tell each other about a projection stands in rows of the system's, beside the rows of the projection:
 //! what operators wish (`control`), what each edition's worker says (`record`), and the events that are parked.
 
+mod acting;
 mod control;
 mod engine;
 mod env;
+mod errors;
+mod folded;
+mod live;
+mod model;
 mod options;
+mod parking;
+mod reading;
 mod record;
+mod registration;
+mod registry;
+mod removing;
+mod standing;
+mod status;
+mod supervisor;
+mod waiting;
 mod worker;
 
+pub(crate) use model::ModelError;
 pub use options::ProjectionOptions;
+pub(crate) use registration::{ProjectionForm, WorkerPorts, Workers};
+pub use registry::LocalProjections;

@@ -3,7 +3,7 @@
 use super::control::{self, Control, Wanted, What};
 use super::errors;
 use super::registry::Stored;
-use super::standing::{self, Standing};
+use super::standing::{self, Standing, unless_missing};
 use super::{parking, removing};
 use crate::drivers::backoff::Backoff;
 use crate::ports::{ProjectionAction, ProjectionError, RowError, Source};
@@ -66,7 +66,7 @@ pub(super) async fn save(
     let (env, name) = (&of.env, &of.model().name);
     let log = env.events.capabilities().identity;
     let activate = activate.map(Edition::to_stored);
-    control::save_and_activate(&*env.rows, log, name, loaded, standing.control(), activate).await
+    control::save(&*env.rows, log, name, loaded, standing.control(), activate).await
 }
 
 /// The wishes after the action.
@@ -160,7 +160,8 @@ fn cancel(standing: &Standing, control: &mut Control, version: u16) -> Result<()
 
 async fn is_parked(of: &Stored, standing: &Standing, position: Position) -> Result<bool, ProjectionError> {
     for edition in standing.worked_on(of.model().version) {
-        if parking::is_parked(&*of.env.rows, &of.model().name, edition, position).await.map_err(errors::rows)? {
+        let found = parking::find(&*of.env.rows, &of.model().name, edition, position).await;
+        if unless_missing(found).map_err(errors::rows)?.is_some() {
             return Ok(true);
         }
     }

@@ -3,14 +3,15 @@
 use super::engine::Engine;
 use super::env::{Env, Model};
 use super::live::LiveRows;
+use super::standing::unless_missing;
 use super::supervisor::{self, Supervisor};
 use super::waiting::{self, Reader};
 use super::{acting, errors, parking, reading, status};
 use crate::ports::{
-    ParkedPage, ProjectionAction, ProjectionError, ProjectionFailure, ProjectionRegistry, ProjectionStatus, RowsAnswer,
-    RowsQuestion, WaitError,
+    ParkedPage, ProjectionAction, ProjectionError, ProjectionFailure, ProjectionRegistry, ProjectionStatus, RowError,
+    RowsAnswer, RowsQuestion, WaitError,
 };
-use crate::values::{Name, Position, Timestamp};
+use crate::values::{Edition, Name, Position, Timestamp};
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
@@ -58,6 +59,17 @@ impl Stored {
 
     pub(super) fn model(&self) -> &Model {
         self.engine.model()
+    }
+
+    async fn parked(&self, edition: Edition, after: Option<Position>, limit: u32) -> Result<ParkedPage, RowError> {
+        // One more than asked for, so that the last page is known to be it.
+        let most = (limit.min(self.env.rows.limits().page_rows) as usize).saturating_add(1);
+        let found = unless_missing(parking::load(&*self.env.rows, &self.model().name, edition, after, most).await)?;
+        let is_all = found.len() < most;
+        let events = found.into_iter().take(most - 1).map(|(position, event)| event.show(position));
+        let events: Vec<_> = events.collect();
+        let next = events.last().filter(|_| !is_all).map(|event| event.position);
+        Ok(ParkedPage::new(events, next))
     }
 }
 
@@ -143,8 +155,7 @@ impl ProjectionRegistry for LocalProjections {
         match registered {
             Registered::Stored(stored) => {
                 let edition = stored.spoken_of().await.map_err(errors::rows)?;
-                let page = parking::page(&*stored.env.rows, &projection, edition, after, limit).await;
-                page.map_err(errors::rows)
+                stored.parked(edition, after, limit).await.map_err(errors::rows)
             }
             Registered::Live(_) => Ok(ParkedPage::default()),
         }

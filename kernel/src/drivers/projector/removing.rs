@@ -3,13 +3,12 @@
 use super::env::Env;
 use super::errors;
 use super::registry::Stored;
-use super::standing::{Standing, checkpoint};
+use super::standing::{self, Standing, checkpoint};
 use super::{parking, record};
 use crate::ports::{Lease, LeaseError, ProjectionError, RowError, Source};
-use crate::values::{Batch, Checkpoint, Edition, Move, Name, RowKey};
+use crate::values::{Batch, Checkpoint, Edition, Move, Name, Position};
 use alloc::format;
 use alloc::string::{String, ToString};
-use alloc::vec::Vec;
 use core::time::Duration;
 
 /// Removes the edition, as an operator wishes.
@@ -127,21 +126,21 @@ async fn remove_if(
 /// another time. The checkpoint goes back with the rows, so that an edition of the same number begins anew.
 async fn remove(env: &Env, of: &Stored, edition: Edition, lease: &Lease) -> Result<(), RowError> {
     let (rows, model) = (&env.rows, of.model());
+    standing::define(&**rows).await?;
     let claim = async || {
         let state = checkpoint(env, model, edition).await?;
         Ok::<_, RowError>(Checkpoint::new(lease.name.clone(), state, lease.token, Move::Claim))
     };
     let batch = record::forget(Batch::new(claim().await?), &model.name, edition)?;
     rows.commit(batch).await?;
-    let most = rows.limits().batch_changes.min(rows.limits().page_rows).max(1);
+    let most = rows.limits().batch_changes.min(rows.limits().page_rows).max(1) as usize;
     loop {
-        let keys: Vec<RowKey> = parking::keys(&**rows, &model.name, edition, most).await?;
-        if keys.is_empty() {
+        let parked = parking::load(&**rows, &model.name, edition, None, most).await?;
+        if parked.is_empty() {
             break;
         }
-        let batch = keys
-            .into_iter()
-            .fold(Batch::new(claim().await?), |batch, key| batch.delete(parking::collection().name, 1, key));
+        let released = |batch, position: &Position| parking::release(batch, &model.name, edition, *position);
+        let batch = parked.keys().try_fold(Batch::new(claim().await?), released)?;
         rows.commit(batch).await?;
     }
     let checkpoint = Checkpoint { to: Move::Reset(None), ..claim().await? };

@@ -2,6 +2,7 @@
 
 use super::control::{self, Control, Kept};
 use super::env::{Env, Model};
+use super::parking;
 use super::record::{self, Record};
 use crate::ports::{ReadModelStore, RowError};
 use crate::values::{CheckpointState, Collection, Edition, Token};
@@ -129,7 +130,8 @@ pub(super) async fn checkpoint(env: &Env, model: &Model, edition: Edition) -> Re
 /// What defining may fail with.
 pub(super) async fn define(rows: &dyn ReadModelStore) -> Result<(), RowError> {
     rows.define(control::collection()).await?;
-    rows.define(record::collection()).await
+    rows.define(record::collection()).await?;
+    rows.define(parking::collection()).await
 }
 
 /// Nothing, where nobody has defined the system's collections yet.

@@ -3,7 +3,7 @@
 use super::env::Env;
 use super::reading::choose;
 use super::registry::Stored;
-use super::standing::{Standing, checkpoint};
+use super::standing::{Standing, checkpoint, unless_missing};
 use super::{control::What, errors, parking};
 use crate::ports::{ProjectionState, ReadError, WaitError};
 use crate::values::{Collection, Edition, Position, Query, Read};
@@ -49,9 +49,10 @@ pub(super) async fn reach(of: &Stored, reader: Reader, position: Position) -> Re
             (Some(read), _) => {
                 let state = checkpoint(env, model, read).await.map_err(errors::rows_waited)?;
                 if state.position >= Some(target) {
-                    return match parking::is_parked(&*env.rows, &model.name, read, target).await {
-                        Ok(false) => Ok(rows),
-                        Ok(true) => Err(WaitError::Parked { name: model.name.clone(), position: target }),
+                    let parked = parking::find(&*env.rows, &model.name, read, target).await;
+                    return match unless_missing(parked) {
+                        Ok(None) => Ok(rows),
+                        Ok(Some(_)) => Err(WaitError::Parked { name: model.name.clone(), position: target }),
                         Err(error) => Err(errors::rows_waited(error)),
                     };
                 }

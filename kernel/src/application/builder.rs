@@ -6,7 +6,7 @@ use super::registration::{AggregateRegistration, ModelRegistration};
 use crate::domain::{Aggregate, Command, DecisionModel, Projection, Upcasters};
 use crate::drivers::{
     BusOptions, CommandHandlers, Execution, Hooked, Hooks, Loader, LocalCommandBus, LocalProjections, LocalQueryBus,
-    Middleware, ProjectionOptions, QueryHandler, Question, RegisterError,
+    Middleware, ProjectionOptions, QueryHandler, Question, RegisterError, ViewProjection,
 };
 use crate::ports::{Capability, ProjectionRegistry, Upcaster};
 use crate::values::EventType;
@@ -261,6 +261,12 @@ impl ApplicationBuilder {
     /// [`NotReady`](crate::ports::ProjectionError::NotReady).
     pub fn projection<P: Projection>(mut self) -> Self {
         self.projections.push(ProjectionRegistration::of::<P>());
+        self
+    }
+
+    /// The same for a projection of the second form, which waits, changes several rows, or has effects elsewhere.
+    pub fn view_projection<P: ViewProjection>(mut self) -> Self {
+        self.projections.push(ProjectionRegistration::of_view::<P>());
         self
     }
 

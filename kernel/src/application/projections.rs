@@ -3,7 +3,9 @@
 use super::builder::BuildError;
 use super::parts::{Runtime, Storage};
 use crate::domain::{Projection, Upcasters};
-use crate::drivers::{LocalProjections, ModelError, ProjectionForm, ProjectionOptions, WorkerPorts, Workers};
+use crate::drivers::{
+    LocalProjections, ModelError, ProjectionForm, ProjectionOptions, ViewProjection, WorkerPorts, Workers,
+};
 use crate::ports::Lifecycle;
 use alloc::collections::BTreeMap;
 use alloc::string::ToString;
@@ -15,6 +17,10 @@ pub(super) struct ProjectionRegistration(fn() -> Result<ProjectionForm, ModelErr
 impl ProjectionRegistration {
     pub(super) fn of<P: Projection>() -> Self {
         Self(ProjectionForm::of::<P>)
+    }
+
+    pub(super) fn of_view<P: ViewProjection>() -> Self {
+        Self(ProjectionForm::of_view::<P>)
     }
 }
 

@@ -35,14 +35,18 @@ impl<'a> Backoff<'a> {
             return false;
         }
         self.left -= 1;
-        // Ids are where a kernel without randomness has it from: the last bytes of a fresh one.
-        let id = self.ids.new_id();
-        let [.., a, b] = *id.as_bytes();
-        let share = u32::from(u16::from_be_bytes([a, b])) + 1;
-        self.sleep.sleep(self.most * share / (1 << 16)).await;
+        self.sleep.sleep(share_of(self.ids, self.most)).await;
         self.most = (self.most * 2).min(LONGEST);
         true
     }
+}
+
+/// A random share of this time.
+pub(super) fn share_of(ids: &dyn IdSource, most: Duration) -> Duration {
+    // Ids are where a kernel without randomness has it from: the last bytes of a fresh one.
+    let id = ids.new_id();
+    let [.., a, b] = *id.as_bytes();
+    most * (u32::from(u16::from_be_bytes([a, b])) + 1) / (1 << 16)
 }
 
 #[cfg(test)]

@@ -36,7 +36,9 @@ pub use key::command_scope;
 pub use loading::{LoadError, Loaded, Loader};
 pub use middleware::{Authorization, Deadline, Failure, Hooked, Hooks, Middleware, MiddlewareBus, Next, Policy, Retry};
 pub use options::BusOptions;
-pub use projector::{LocalProjections, ProjectionOptions};
+#[doc(hidden)]
+pub use projector::{Alone, Said, Work};
+pub use projector::{ApplyError, Found, LocalProjections, ProjectionOptions, View, ViewProjection};
 pub(crate) use projector::{ModelError, ProjectionForm, WorkerPorts, Workers};
 pub use query_bus::LocalQueryBus;
 pub use question::{QueryContext, QueryHandler, Question, Reply};

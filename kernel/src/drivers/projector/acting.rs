@@ -66,7 +66,7 @@ pub(super) async fn save(
     let (env, name) = (&of.env, &of.model().name);
     let log = env.events.capabilities().identity;
     let activate = activate.map(Edition::to_stored);
-    control::save(&*env.rows, log, name, loaded, standing.control(), activate).await
+    control::save_and_activate(&*env.rows, log, name, loaded, standing.control(), activate).await
 }
 
 /// The wishes after the action.

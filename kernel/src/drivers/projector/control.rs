@@ -124,15 +124,29 @@ pub(super) async fn load(rows: &dyn ReadModelStore, projection: &Name) -> Result
     Ok(Kept { control: control.unwrap_or_default(), state })
 }
 
-/// Puts the wishes in place of those that were loaded, and in the same batch switches readers to the version of the
-/// projection's rows, if one is given: so that what is named and what is read are one, also where nobody works on that
-/// version any more.
+/// Puts the wishes in place of those that were loaded.
 ///
 /// # Errors
 ///
 /// [`RowError::CheckpointMoved`] when somebody else has changed them since: load again and decide anew; or what a
 /// commit may fail with.
 pub(super) async fn save(
+    rows: &dyn ReadModelStore,
+    log: StoreId,
+    projection: &Name,
+    loaded: &Kept,
+    control: &Control,
+) -> Result<(), RowError> {
+    save_and_activate(rows, log, projection, loaded, control, None).await
+}
+
+/// The same, and in the same batch switches readers to this version of the projection's rows: so that what is named and
+/// what is read are one, also where nobody works on that version any more.
+///
+/// # Errors
+///
+/// As [`save`].
+pub(super) async fn save_and_activate(
     rows: &dyn ReadModelStore,
     log: StoreId,
     projection: &Name,

@@ -3,7 +3,9 @@
 use super::options::ProjectionOptions;
 use crate::domain::FailurePolicy;
 use crate::domain::Upcasters;
-use crate::ports::{Clock, EventStore, IdSource, LeaseStore, Lifecycle, ReadModelStore, Sleep, Spawn};
+use crate::ports::{
+    Clock, EventStore, IdSource, LeaseStore, Lifecycle, ReadModelStore, RowError, RowLimits, Sleep, Spawn,
+};
 use crate::values::{Collection, Edition, Name, Query};
 use alloc::sync::Arc;
 use event_listener::Event;
@@ -44,5 +46,14 @@ impl Model {
     /// The rows of this edition.
     pub(super) fn collection_of(&self, edition: Edition) -> Collection {
         Collection { version: edition.to_stored(), ..self.collection.clone() }
+    }
+
+    /// Judges its rows by what the store takes.
+    ///
+    /// # Errors
+    ///
+    /// [`RowError::TooLarge`].
+    pub(super) fn check(&self, limits: &RowLimits) -> Result<(), RowError> {
+        limits.check_collection(&self.collection)
     }
 }

@@ -63,11 +63,15 @@ impl Held {
 
     /// Whether an event of this stream and these sequences has to wait.
     pub(super) fn holds(&self, sequences: &[Sequence], stream: &StreamId) -> bool {
-        let held = |sequence: &Sequence| match sequence {
+        self.holds_stream(stream) || self.overlaps(sequences)
+    }
+
+    /// Whether one of these sequences waits.
+    pub(super) fn overlaps(&self, sequences: &[Sequence]) -> bool {
+        sequences.iter().any(|sequence| match sequence {
             Sequence::Key(key) => self.keys.contains(key),
-            Sequence::Stream(stream) => self.holds_stream(stream),
-        };
-        self.holds_stream(stream) || sequences.iter().any(held)
+            Sequence::Stream(stream) => self.streams.contains(stream),
+        })
     }
 
     pub(super) fn hold(&mut self, sequences: &[Sequence]) {

@@ -7,6 +7,8 @@ use super::live::{Live, LiveRows};
 use super::model::{ModelError, model_of};
 use super::options::ProjectionOptions;
 use super::registry::{Registered, Stored};
+use super::view::ViewProjection;
+use super::viewed::Viewed;
 use crate::domain::{Projection, Upcasters};
 use crate::ports::{
     Clock, EventStore, IdSource, LeaseStore, Lifecycle, ReadModelStore, RowError, RowLimits, Sleep, Spawn,
@@ -50,6 +52,16 @@ impl ProjectionForm {
         Ok(Self { projection, model: engine.model().clone(), make: Make::Stored(Arc::new(engine)) })
     }
 
+    /// The second form.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError`].
+    pub(crate) fn of_view<P: ViewProjection>() -> Result<Self, ModelError> {
+        let engine = Viewed::<P>::new()?;
+        Ok(Self { projection: type_name::<P>(), model: engine.model().clone(), make: Make::Stored(Arc::new(engine)) })
+    }
+
     pub(crate) fn name(&self) -> &Name {
         &self.model.name
     }
@@ -76,9 +88,9 @@ impl ProjectionForm {
     ///
     /// # Errors
     ///
-    /// As [`RowLimits::check_collection`].
+    /// [`RowError::TooLarge`].
     pub(crate) fn check_rows(&self, limits: &RowLimits) -> Result<(), RowError> {
-        limits.check_collection(&self.model.collection)
+        self.model.check(limits)
     }
 
     /// The projection over these ports; `workers` when its rows are stored.

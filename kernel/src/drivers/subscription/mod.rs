@@ -147,7 +147,7 @@ impl Stream for Subscription {
 
 /// How far a page of a forward log read has come: everything at or below is in it, was before it, or does
 /// not match.
-fn reached(page: &Page) -> Option<Position> {
+pub(super) fn reached(page: &Page) -> Option<Position> {
     let to = match &page.next {
         None => page.frontier,
         Some(next) => match next.from {
@@ -159,7 +159,7 @@ fn reached(page: &Page) -> Option<Position> {
 }
 
 /// One page, after letting others run: a store that is always ready cannot occupy an executor with a long log.
-async fn page(store: &dyn EventStore, read: Read) -> Result<Page, ReadError> {
+pub(super) async fn page(store: &dyn EventStore, read: Read) -> Result<Page, ReadError> {
     yield_now().await;
     let page = store.read(read.clone()).await?;
     if page.next.as_ref() == Some(&read) {
@@ -172,7 +172,7 @@ async fn page(store: &dyn EventStore, read: Read) -> Result<Page, ReadError> {
 }
 
 /// Lets others run, so that a hint that always returns at once cannot occupy an executor.
-async fn yield_now() {
+pub(super) async fn yield_now() {
     let mut yielded = false;
     core::future::poll_fn(|context| {
         if yielded {

@@ -1,0 +1,133 @@
+//! The engine of the second form: events one by one, over rows that are read when they are asked for.
+
+use super::engine::{Applied, CACHED_BYTES, CACHED_ROWS, Changed, Engine, Halt, Overlay, Place, Terms};
+use super::env::Model;
+use super::model::{ModelError, model_of};
+use super::parking::Sequence;
+use super::view::{View, ViewProjection, ViewRows};
+use crate::domain::{RecordedAs, Upcasters, decode_recorded};
+use crate::ports::Lifecycle;
+use crate::values::{Recorded, RowKey};
+use alloc::boxed::Box;
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use alloc::vec;
+use alloc::vec::Vec;
+use async_trait::async_trait;
+use core::marker::PhantomData;
+
+/// The engine of a [`ViewProjection`].
+pub(super) struct Viewed<P> {
+    model: Model,
+    projection: PhantomData<fn() -> P>,
+}
+
+impl<P: ViewProjection> Viewed<P> {
+    /// The engine of this projection.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError`].
+    pub(super) fn new() -> Result<Self, ModelError> {
+        let model = model_of::<P, P::Event>(P::on_failure(), Lifecycle::Asynchronous)?;
+        Ok(Self { model, projection: PhantomData })
+    }
+}
+
+impl<P: ViewProjection> Engine for Viewed<P> {
+    fn model(&self) -> &Model {
+        &self.model
+    }
+
+    fn overlay(&self, place: Place) -> Box<dyn Overlay> {
+        Box::new(Rows::<P> { rows: ViewRows::new(place), projection: PhantomData })
+    }
+
+    fn asks_replaying(&self) -> bool {
+        true
+    }
+
+    fn sequences(&self, upcasters: &Upcasters, event: &Arc<Recorded>) -> Vec<Sequence> {
+        match events::<P>(upcasters, event) {
+            Ok(events) => sequences::<P>(&events, event),
+            Err(_) => vec![Sequence::Stream(event.stream.clone())],
+        }
+    }
+}
+
+fn events<P: ViewProjection>(
+    upcasters: &Upcasters,
+    recorded: &Arc<Recorded>,
+) -> Result<Vec<RecordedAs<P::Event>>, String> {
+    let events = decode_recorded::<P::Event>(upcasters, recorded).map_err(|error| error.to_string())?;
+    Ok(events.into_iter().map(|event| RecordedAs::new(event, recorded.clone())).collect())
+}
+
+fn sequences<P: ViewProjection>(events: &[RecordedAs<P::Event>], recorded: &Recorded) -> Vec<Sequence> {
+    let stream = || Sequence::Stream(recorded.stream.clone());
+    let named = |event| P::sequence(event).and_then(|key| RowKey::new(key).ok()).map(Sequence::Key);
+    let mut sequences: Vec<_> = events.iter().map(|event| named(event).unwrap_or_else(stream)).collect();
+    if sequences.is_empty() {
+        sequences.push(stream());
+    }
+    sequences.sort_unstable();
+    sequences.dedup();
+    sequences
+}
+
+struct Rows<P> {
+    rows: ViewRows,
+    projection: PhantomData<fn() -> P>,
+}
+
+impl<P: ViewProjection> Rows<P> {
+    async fn apply_one(&mut self, recorded: &Arc<Recorded>, terms: Terms<'_>) -> Result<(), Halt> {
+        let events = match events::<P>(&self.rows.place.upcasters, recorded) {
+            Ok(events) => events,
+            Err(_) if terms.held.holds_stream(&recorded.stream) => return Err(Halt::Held),
+            Err(reason) => return Err(Halt::never(reason)),
+        };
+        if !terms.held.is_empty() && terms.held.holds(&sequences::<P>(&events, recorded), &recorded.stream) {
+            return Err(Halt::Held);
+        }
+        let is_replaying = Some(recorded.position) <= terms.replayed;
+        for event in &events {
+            let outcome = P::apply(&mut View::new(&mut self.rows, is_replaying), event).await;
+            // Whatever the projection made of it: rows that were not read are no ground to stand on.
+            if let Some(error) = self.rows.trouble.take() {
+                return Err(Halt::Store(error));
+            }
+            outcome.map_err(|error| Halt::Failed { may_help: error.may_help(), reason: error.to_string() })?;
+        }
+        if self.rows.changed() > terms.room { Err(Halt::Full) } else { Ok(()) }
+    }
+}
+
+#[async_trait]
+impl<P: ViewProjection> Overlay for Rows<P> {
+    async fn apply(&mut self, events: &[Arc<Recorded>], terms: Terms<'_>) -> Applied {
+        for (count, recorded) in events.iter().enumerate() {
+            self.rows.begin();
+            if let Err(halt) = self.apply_one(recorded, terms).await {
+                self.rows.take_back();
+                return Applied { count, halt: Some(halt) };
+            }
+        }
+        Applied { count: events.len(), halt: None }
+    }
+
+    fn changes(&mut self) -> Result<Vec<Changed>, String> {
+        Ok(self.rows.changes())
+    }
+
+    fn committed(&mut self) {
+        if self.rows.len() > CACHED_ROWS || self.rows.bytes > CACHED_BYTES {
+            self.rows.clear();
+        }
+        self.rows.committed();
+    }
+
+    fn discard(&mut self) {
+        self.rows.clear();
+    }
+}

@@ -1,15 +1,17 @@
 //! Building an application, and shutting it down.
 
 use super::parts::{Ports, Runtime, Storage};
+use super::projections::{self, ProjectionRegistration};
 use super::registration::{AggregateRegistration, ModelRegistration};
-use crate::domain::{Aggregate, Command, DecisionModel, Upcasters};
+use crate::domain::{Aggregate, Command, DecisionModel, Projection, Upcasters};
 use crate::drivers::{
-    BusOptions, CommandHandlers, Execution, Hooked, Hooks, Loader, LocalCommandBus, LocalQueryBus, Middleware,
-    QueryHandler, Question, RegisterError,
+    BusOptions, CommandHandlers, Execution, Hooked, Hooks, Loader, LocalCommandBus, LocalProjections, LocalQueryBus,
+    Middleware, ProjectionOptions, QueryHandler, Question, RegisterError, ViewProjection,
 };
-use crate::ports::{Capability, NoProjections, ProjectionRegistry, Upcaster};
+use crate::ports::{Capability, ProjectionRegistry, Upcaster};
 use crate::values::EventType;
 use alloc::boxed::Box;
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::any::type_name;
@@ -21,6 +23,8 @@ use core::time::Duration;
 pub struct Application {
     ports: Ports,
     commands: Arc<LocalCommandBus>,
+    /// Those that work in this process.
+    projections: Arc<LocalProjections>,
 }
 
 /// Registers what an application is made of. Nothing is judged before [`build`](Self::build).
@@ -32,7 +36,10 @@ pub struct ApplicationBuilder {
     aggregates: Vec<AggregateRegistration>,
     models: Vec<ModelRegistration>,
     middleware: Vec<Arc<dyn Middleware>>,
-    projections: Option<Arc<dyn ProjectionRegistry>>,
+    /// Those of somebody else.
+    registry: Option<Arc<dyn ProjectionRegistry>>,
+    projections: Vec<ProjectionRegistration>,
+    projection_options: ProjectionOptions,
     queries: Vec<Box<dyn RegisterQuery>>,
     upcasters: Vec<Arc<dyn Upcaster>>,
     /// Names and types of commands.
@@ -116,6 +123,44 @@ pub enum BuildError {
         /// The version.
         version: u32,
     },
+    /// A projection's name, version, columns or indexes are none, or more than the storage takes.
+    #[error("projections: {reason}")]
+    Projection {
+        /// What is wrong with it, and how to mend it.
+        reason: String,
+    },
+    /// Two projections have one name, and would write into each other's rows.
+    #[error("{first} and {second} are both the projection {name}; give one of them another name")]
+    SameProjection {
+        /// The name.
+        name: String,
+        /// The type that was registered first.
+        first: &'static str,
+        /// The type that was registered second.
+        second: &'static str,
+    },
+    /// A projection keeps rows, and the storage has no place for them, or cannot tell who works on them.
+    #[error("projection {name} needs {lacks}, which the storage lacks; take another one, or fold it live")]
+    NoReadModels {
+        /// The projection.
+        name: String,
+        /// What is missing.
+        lacks: &'static str,
+    },
+    /// A projection is to be inline, and the store was not given it.
+    #[error(
+        "projection {name} is inline, and the store does not run version {version} of it; \
+         give it to the store when that is opened, or make it `InlineIfPossible`"
+    )]
+    NotInline {
+        /// The projection.
+        name: String,
+        /// The version of its code.
+        version: u16,
+    },
+    /// Projections were registered, and a registry of others was given.
+    #[error("projections are registered, and another registry is given by `projections`; leave one of the two out")]
+    TwoRegistries,
 }
 
 impl Application {
@@ -128,7 +173,9 @@ impl Application {
             aggregates: Vec::new(),
             models: Vec::new(),
             middleware: Vec::new(),
-            projections: None,
+            registry: None,
+            projections: Vec::new(),
+            projection_options: ProjectionOptions::default(),
             queries: Vec::new(),
             upcasters: Vec::new(),
             expected: Vec::new(),
@@ -150,13 +197,15 @@ impl Application {
 
     /// Refuses new commands from now on, and waits until all accepted ones are finished, their
     /// middleware and their waits for projections included (CB-12). These go on for [`BusOptions::catch_up`] at most,
-    /// whatever the deadline of their command. Queries and reads go on.
+    /// whatever the deadline of their command. Then it stops the workers of projections, and waits until they have given
+    /// up what they held, so that another process goes on at once. Queries and reads go on.
     ///
     /// # Cancellation
     ///
     /// Safe: the refusal stays, and the next call waits again.
     pub async fn shutdown(&self) {
         self.commands.shut_down().await;
+        self.projections.shut_down().await;
     }
 }
 
@@ -205,9 +254,31 @@ impl ApplicationBuilder {
         self.middleware(Hooked::new(hooks))
     }
 
-    /// The projections that commands can wait for (CB-09). Without, a command that waits is refused.
+    /// Has workers of this process make the rows of this projection, and shows it in [`Ports::projections`].
+    ///
+    /// [`build`](Self::build) judges it, and does not touch the storage for it: collections are defined by the workers, which
+    /// try again for as long as the storage is busy. Until the first edition has caught up its rows are
+    /// [`NotReady`](crate::ports::ProjectionError::NotReady).
+    pub fn projection<P: Projection>(mut self) -> Self {
+        self.projections.push(ProjectionRegistration::of::<P>());
+        self
+    }
+
+    /// The same for a projection of the second form, which waits, changes several rows, or has effects elsewhere.
+    pub fn view_projection<P: ViewProjection>(mut self) -> Self {
+        self.projections.push(ProjectionRegistration::of_view::<P>());
+        self
+    }
+
+    /// How workers of projections work, in place of the usual.
+    pub fn projection_options(self, projection_options: ProjectionOptions) -> Self {
+        Self { projection_options, ..self }
+    }
+
+    /// The projections of somebody else that commands can wait for (CB-09), such as a test's, in place of those that are
+    /// registered by [`projection`](Self::projection).
     pub fn projections(self, projections: Arc<dyn ProjectionRegistry>) -> Self {
-        Self { projections: Some(projections), ..self }
+        Self { registry: Some(projections), ..self }
     }
 
     /// The limits of the command bus, in place of the usual ones.
@@ -242,12 +313,13 @@ impl ApplicationBuilder {
             }
         }
         let (storage, runtime) = (self.storage, self.runtime);
-        let loader = Loader::new(storage.events.clone(), storage.snapshots, Arc::new(upcasters));
+        let upcasters = Arc::new(upcasters);
+        let loader = Loader::new(storage.events.clone(), storage.snapshots.clone(), upcasters.clone());
         let has_guards = storage.events.capabilities().has(Capability::Guard);
         let execution = Execution::new(
             loader.clone(),
-            runtime.clock,
-            runtime.ids,
+            runtime.clock.clone(),
+            runtime.ids.clone(),
             runtime.sleep.clone(),
             runtime.spawn.clone(),
             self.options,
@@ -265,15 +337,21 @@ impl ApplicationBuilder {
         if let Some(&(name, command)) = self.expected.iter().find(|(name, _)| !handlers.has(name)) {
             return Err(BuildError::NoHandler { name, command });
         }
-        let mut queries = LocalQueryBus::new(loader, runtime.sleep, &self.options);
+        let mut queries = LocalQueryBus::new(loader, runtime.sleep.clone(), &self.options);
         for register in self.queries {
             register(&mut queries).map_err(BuildError::Query)?;
         }
-        let projections = self.projections.unwrap_or_else(|| Arc::new(NoProjections));
-        let commands = LocalCommandBus::new(execution, handlers, self.middleware, projections.clone());
+        if self.registry.is_some() && !self.projections.is_empty() {
+            return Err(BuildError::TwoRegistries);
+        }
+        // Last of what can fail: workers begin here.
+        let options = self.projection_options;
+        let own = projections::start(&self.projections, &storage, &runtime, &upcasters, options).map(Arc::new)?;
+        let registry = self.registry.unwrap_or_else(|| own.clone());
+        let commands = LocalCommandBus::new(execution, handlers, self.middleware, registry.clone());
         let commands = Arc::new(commands);
         let ports = Ports::new(commands.clone(), Arc::new(queries), storage.events, runtime.spawn);
-        let ports = ports.with_projections(projections);
-        Ok(Application { ports, commands })
+        let ports = ports.with_projections(registry);
+        Ok(Application { ports, commands, projections: own })
     }
 }

@@ -2,6 +2,7 @@
 
 mod builder;
 mod parts;
+mod projections;
 mod registration;
 
 pub use builder::{Application, ApplicationBuilder, BuildError};

@@ -38,7 +38,8 @@ pub use middleware::{Authorization, Deadline, Failure, Hooked, Hooks, Middleware
 pub use options::BusOptions;
 #[doc(hidden)]
 pub use projector::{Alone, Said, Work};
-pub use projector::{ApplyError, Found, ProjectionOptions, View, ViewProjection};
+pub use projector::{ApplyError, Found, LocalProjections, ProjectionOptions, View, ViewProjection};
+pub(crate) use projector::{ModelError, ProjectionForm, WorkerPorts, Workers};
 pub use query_bus::LocalQueryBus;
 pub use question::{QueryContext, QueryHandler, Question, Reply};
 pub use reading::EventStoreExt;

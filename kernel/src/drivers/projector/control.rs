@@ -137,13 +137,35 @@ pub(super) async fn save(
     loaded: &Kept,
     control: &Control,
 ) -> Result<(), RowError> {
+    save_and_activate(rows, log, projection, loaded, control, None).await
+}
+
+/// The same, and in the same batch switches readers to this version of the projection's rows: so that what is named and
+/// what is read are one, also where nobody works on that version any more.
+///
+/// # Errors
+///
+/// As [`save`].
+pub(super) async fn save_and_activate(
+    rows: &dyn ReadModelStore,
+    log: StoreId,
+    projection: &Name,
+    loaded: &Kept,
+    control: &Control,
+    activate: Option<u32>,
+) -> Result<(), RowError> {
     // The checkpoint counts changes. It is of no log: wishes outlive a log that was swapped.
     let state = loaded.state.unwrap_or(CheckpointState::new(log, None, Token(1)));
     let next = state.position.map_or(1, |count| count.get() + 1);
     let next = Position::new(next).ok_or_else(|| RowError::Other(Source::new("its wishes were changed too often")))?;
     let checkpoint = Checkpoint::new(checkpoint(projection)?, state, Token(1), Move::At(next));
     let row = KeyedRow::new(key(projection)?, encode(control)?);
-    rows.commit(Batch::new(checkpoint).put(name(), 1, row)).await
+    let batch = Batch::new(checkpoint).put(name(), 1, row);
+    rows.commit(match activate {
+        Some(version) => batch.activate(projection.clone(), version),
+        None => batch,
+    })
+    .await
 }
 
 fn encode(control: &Control) -> Result<Vec<Cell>, RowError> {

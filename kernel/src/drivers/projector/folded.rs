@@ -65,10 +65,10 @@ impl<P: Projection> Engine for Folded<P> {
     }
 }
 
-type Part<P> = (RowKey, RecordedAs<<P as Projection>::Event>);
+pub(super) type Part<P> = (RowKey, RecordedAs<<P as Projection>::Event>);
 
 /// What the recorded event is made of, each with the key of its row. Those that change no row are left out.
-fn parts<P: Projection>(upcasters: &Upcasters, recorded: &Arc<Recorded>) -> Result<Vec<Part<P>>, String> {
+pub(super) fn parts<P: Projection>(upcasters: &Upcasters, recorded: &Arc<Recorded>) -> Result<Vec<Part<P>>, String> {
     let events = decode_recorded::<P::Event>(upcasters, recorded).map_err(|error| error.to_string())?;
     let mut parts = Vec::with_capacity(events.len());
     for event in events {

@@ -7,7 +7,7 @@ use crate::values::{Edition, InvalidName, Name};
 
 /// Why a projection cannot be registered. It is a mistake of the application.
 #[derive(Debug, Clone, thiserror::Error)]
-pub(super) enum ModelError {
+pub(crate) enum ModelError {
     /// A name of it is none, or so long that its checkpoint has none.
     #[error("projection {projection}: {source}")]
     Name { projection: &'static str, source: InvalidName },

@@ -1,0 +1,87 @@
+//! Projections: what of their registration is wrong, and how they are put together.
+
+use super::builder::BuildError;
+use super::parts::{Runtime, Storage};
+use crate::domain::{Projection, Upcasters};
+use crate::drivers::{
+    LocalProjections, ModelError, ProjectionForm, ProjectionOptions, ViewProjection, WorkerPorts, Workers,
+};
+use crate::ports::Lifecycle;
+use alloc::collections::BTreeMap;
+use alloc::string::ToString;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+pub(super) struct ProjectionRegistration(fn() -> Result<ProjectionForm, ModelError>);
+
+impl ProjectionRegistration {
+    pub(super) fn of<P: Projection>() -> Self {
+        Self(ProjectionForm::of::<P>)
+    }
+
+    pub(super) fn of_view<P: ViewProjection>() -> Self {
+        Self(ProjectionForm::of_view::<P>)
+    }
+}
+
+/// The projections over this storage, with workers on this runtime. Nothing is asked of the storage here: what has to be
+/// defined in it, workers define, and try again for as long as it is busy.
+pub(super) fn start(
+    registrations: &[ProjectionRegistration],
+    storage: &Storage,
+    runtime: &Runtime,
+    upcasters: &Arc<Upcasters>,
+    options: ProjectionOptions,
+) -> Result<LocalProjections, BuildError> {
+    let mut forms: Vec<ProjectionForm> = Vec::with_capacity(registrations.len());
+    for registration in registrations {
+        let form = (registration.0)().map_err(|error| BuildError::Projection { reason: error.to_string() })?;
+        if let Some(first) = forms.iter().find(|first| first.name() == form.name()) {
+            let (name, first, second) = (form.name().to_string(), first.projection, form.projection);
+            return Err(BuildError::SameProjection { name, first, second });
+        }
+        check(&form, storage)?;
+        forms.push(form);
+    }
+    let workers = workers(storage, runtime, upcasters, options).filter(|_| forms.iter().any(ProjectionForm::is_stored));
+    let named = forms.into_iter().filter_map(|form| {
+        let name = form.name().clone();
+        Some((name, form.over(&storage.events, upcasters, workers.as_ref())?))
+    });
+    Ok(LocalProjections::start(named.collect::<BTreeMap<_, _>>()))
+}
+
+/// What the storage has to have for it.
+fn check(form: &ProjectionForm, storage: &Storage) -> Result<(), BuildError> {
+    if !form.is_stored() {
+        return Ok(());
+    }
+    let name = || form.name().to_string();
+    let Some(read_models) = &storage.read_models else {
+        return Err(BuildError::NoReadModels { name: name(), lacks: "read models" });
+    };
+    if storage.leases.is_none() {
+        return Err(BuildError::NoReadModels { name: name(), lacks: "leases" });
+    }
+    form.check_rows(&read_models.limits()).map_err(|error| {
+        let reason = alloc::format!("{}: {error}", form.name());
+        BuildError::Projection { reason }
+    })?;
+    let runs = || storage.inline.iter().any(|inline| form.is_made_in(&inline.collection()));
+    if form.lifecycle() == Lifecycle::Inline && !runs() {
+        return Err(BuildError::NotInline { name: name(), version: form.version() });
+    }
+    Ok(())
+}
+
+fn workers(
+    storage: &Storage,
+    runtime: &Runtime,
+    upcasters: &Arc<Upcasters>,
+    options: ProjectionOptions,
+) -> Option<Workers> {
+    let (rows, leases) = storage.read_models.clone().zip(storage.leases.clone())?;
+    let Runtime { clock, ids, sleep, spawn } = runtime.clone();
+    let (events, upcasters) = (storage.events.clone(), upcasters.clone());
+    Some(Workers::new(WorkerPorts { events, rows, leases, clock, ids, sleep, spawn, upcasters }, options))
+}

@@ -1,0 +1,144 @@
+//! Supervision: which editions this process works on, and that its workers are there.
+
+use super::acting;
+use super::env::Env;
+use super::registry::Stored;
+use super::removing;
+use super::standing::{self, Standing};
+use super::worker;
+use crate::ports::{ProjectionFailure, RowError};
+use crate::values::Edition;
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use async_channel::{Receiver, Sender};
+use core::convert::Infallible;
+use core::pin::pin;
+use event_listener::listener;
+use futures::future::{Either, select};
+
+/// A task that is told to stop, and tells when it is gone, however it ended. Dropped, it is told to stop.
+pub(super) struct Supervisor {
+    stop: Sender<Infallible>,
+    gone: Receiver<Infallible>,
+}
+
+impl Supervisor {
+    fn spawn<F: Future<Output = ()> + Send + 'static>(env: &Env, task: impl FnOnce(worker::Stop) -> F) -> Self {
+        let (stop, stopping) = async_channel::bounded(1);
+        let (is_here, gone) = async_channel::bounded::<Infallible>(1);
+        let task = task(stopping);
+        env.spawn.spawn(Box::pin(async move {
+            // Dropped with the task, also when that panics.
+            let _is_here = is_here;
+            task.await;
+        }));
+        Self { stop, gone }
+    }
+
+    /// Tells it to stop.
+    pub(super) fn stop(&self) {
+        self.stop.close();
+    }
+
+    /// Returns once it is gone.
+    pub(super) async fn stopped(&self) {
+        let _ = self.gone.recv().await;
+    }
+
+    fn is_gone(&self) -> bool {
+        self.gone.is_closed()
+    }
+}
+
+/// Supervises the workers of this projection.
+pub(super) fn start(of: Arc<Stored>) -> Supervisor {
+    let env = of.env.clone();
+    Supervisor::spawn(&env, |stop| supervise(of, stop))
+}
+
+async fn supervise(of: Arc<Stored>, stop: worker::Stop) {
+    let env = of.env.clone();
+    let mut is_defined = false;
+    let mut workers: BTreeMap<Edition, Supervisor> = BTreeMap::new();
+    while !stop.is_closed() {
+        // Listening begins before the look, so that no wish falls between the two.
+        listener!(env.wished => wished);
+        if let Err(reason) = look(&of, &mut workers, &mut is_defined).await {
+            of.has_failed(reason).await;
+        }
+        let pause = select(wished, env.sleep.sleep(env.options.look));
+        select(pin!(stop.recv()), pause).await;
+    }
+    workers.values().for_each(Supervisor::stop);
+    for worker in workers.values() {
+        worker.stopped().await;
+    }
+}
+
+/// Has those editions worked on that are to be, and no others; removes what is left over; and sees that the right edition
+/// is active, also where nobody works on it any more.
+async fn look(
+    of: &Arc<Stored>,
+    workers: &mut BTreeMap<Edition, Supervisor>,
+    is_defined: &mut bool,
+) -> Result<(), String> {
+    let (env, model) = (&*of.env, of.model());
+    if !*is_defined {
+        standing::define(&*env.rows).await.map_err(|error| error.to_string())?;
+        *is_defined = true;
+    }
+    let standing = Standing::load(env, model).await.map_err(|error| error.to_string())?;
+    let worked_on = standing.worked_on(model.version);
+    workers.retain(|_, worker| !worker.is_gone());
+    workers.iter().filter(|(edition, _)| !worked_on.contains(edition)).for_each(|(_, worker)| worker.stop());
+    for edition in worked_on {
+        workers.entry(edition).or_insert_with(|| Supervisor::spawn(env, |stop| keep(of.clone(), edition, stop)));
+    }
+    activate(of, &standing).await.map_err(|error| error.to_string())?;
+    for edition in standing.left_over(model.version) {
+        if !workers.contains_key(&edition) {
+            removing::remove_left_over(of, edition).await.map_err(|error| error.to_string())?;
+        }
+    }
+    Ok(())
+}
+
+/// Switches readers to the edition that should be active. Usually its worker has done it.
+async fn activate(of: &Stored, standing: &Standing) -> Result<(), RowError> {
+    let Some(edition) = standing.to_activate().filter(|edition| standing.active != Some(*edition)) else {
+        return Ok(());
+    };
+    match acting::save(of, standing, &standing.kept, Some(edition)).await {
+        // Somebody else was faster; the next look tells.
+        Err(RowError::CheckpointMoved { .. } | RowError::UnknownCollection { .. }) => Ok(()),
+        saved => saved,
+    }
+}
+
+/// Has a worker on the edition, and another one when that ends without having been told to.
+async fn keep(of: Arc<Stored>, edition: Edition, stop: worker::Stop) {
+    let env = of.env.clone();
+    loop {
+        let worker = Supervisor::spawn(&env, |stop| worker::work(of.env.clone(), of.engine.clone(), edition, stop));
+        if let Either::Left(_) = select(pin!(stop.recv()), pin!(worker.stopped())).await {
+            worker.stop();
+            worker.stopped().await;
+            return;
+        }
+        of.has_failed(format!("the worker of edition {edition} ended unexpectedly; another one is started")).await;
+        if let Either::Left(_) = select(pin!(stop.recv()), env.sleep.sleep(env.options.look)).await {
+            return;
+        }
+    }
+}
+
+impl Stored {
+    /// Remembers what has gone wrong around its workers.
+    async fn has_failed(&self, reason: String) {
+        let failure = ProjectionFailure::new(self.env.clock.now(), None, reason);
+        *self.trouble.lock().await = Some(failure);
+    }
+}

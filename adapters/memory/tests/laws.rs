@@ -1,7 +1,10 @@
 //! The laws, run on the store in memory.
 
 use core::convert::Infallible;
-use portolan_conformance::{Place, event_store_laws, lease_store_laws, read_model_store_laws, snapshot_store_laws};
+use portolan_conformance::{
+    Place, Projected, event_store_laws, lease_store_laws, projection_registry_laws, read_model_store_laws,
+    snapshot_store_laws,
+};
 use portolan_memory::MemoryStore;
 
 event_store_laws! {
@@ -27,6 +30,14 @@ read_model_store_laws! {
 
 lease_store_laws! {
     open: async |_: &Place| Ok::<_, Infallible>(MemoryStore::new()),
+    lacks: {
+        Durability: "it lives in memory",
+        SeveralProcesses: "a second handle from the same place is another, empty store",
+    },
+}
+
+projection_registry_laws! {
+    open: async |_: &Place| Ok::<_, Infallible>(Projected::on(MemoryStore::new())),
     lacks: {
         Durability: "it lives in memory",
         SeveralProcesses: "a second handle from the same place is another, empty store",

@@ -1,8 +1,8 @@
 //! The laws, run on the store.
 
 use portolan_conformance::{
-    Fixture, Outcome, Place, Runner, event_store_laws, laws, lease_store_laws, read_model_store_laws,
-    snapshot_store_laws,
+    Fixture, Outcome, Place, Projected, Runner, event_store_laws, laws, lease_store_laws, projection_registry_laws,
+    read_model_store_laws, snapshot_store_laws,
 };
 use portolan_kernel::ports::Capability;
 use portolan_sqlite::{Durability, SqliteStore};
@@ -28,6 +28,10 @@ read_model_store_laws! {
 
 lease_store_laws! {
     open: async |place: &Place| SqliteStore::open(place.dir().join("log.db")).await,
+}
+
+projection_registry_laws! {
+    open: async |place: &Place| SqliteStore::open(place.dir().join("log.db")).await.map(Projected::on),
 }
 
 /// Flips a bit of the longest payload, past the store: SQLite knows nothing of our checksum.

@@ -28,6 +28,8 @@ async fn a_stop_holds_everything(trial: &Trial<Projected>) -> Verdict {
     let world = World::open(trial).await?;
     let app = world.start(|app| app.projection::<Stops>()).await?;
     let first = world.append(sums("a", &[1, 2])).await?;
+    // One that has never caught up is not read at all.
+    app.reaches("stops", first).await?;
     let bad = world.append(vec![poison("a")]).await?;
     let last = world.append(sums("b", &[3])).await?;
     app.until("stops", "stopped", is_stopped).await?;

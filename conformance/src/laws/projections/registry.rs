@@ -10,7 +10,7 @@ use core::time::Duration;
 use portolan_kernel::ports::{
     ProjectionAction, ProjectionError, ProjectionRegistry, ProjectionState, RowsQuestion, WaitError,
 };
-use portolan_kernel::values::{By, Cell, Name, Position, RowKey};
+use portolan_kernel::values::{By, Cell, Name, RowKey};
 
 law! {
     Projected, pr_01_registry, "PR-01",

@@ -75,9 +75,9 @@ async fn changed(of: &Stored, standing: &Standing, action: ProjectionAction) -> 
     let mut control = standing.control().clone();
     let done = done_by_all(of, standing);
     match action {
-        ProjectionAction::Pause => control.is_paused = true,
+        ProjectionAction::Pause => control.paused_at = control.paused_at.or_else(|| Some(of.env.clock.now())),
         ProjectionAction::Resume => {
-            control.is_paused = false;
+            control.paused_at = None;
             control.request(What::Resume, done);
         }
         ProjectionAction::Reset => {

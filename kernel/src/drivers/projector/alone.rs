@@ -112,9 +112,9 @@ impl Alone {
         let kept = control::load(rows, projection).await?;
         let mut control = kept.control.clone();
         match action {
-            ProjectionAction::Pause => control.is_paused = true,
+            ProjectionAction::Pause => control.paused_at = Some(self.0.clock.now()),
             ProjectionAction::Resume => {
-                control.is_paused = false;
+                control.paused_at = None;
                 control.request(What::Resume, 0);
             }
             ProjectionAction::Rebuild | ProjectionAction::Reset => {

@@ -8,7 +8,7 @@ use super::record::{cell_u64, read_cells};
 use crate::ports::{ReadModelStore, RowError, Source, StoreId};
 use crate::values::{
     Batch, Cell, Checkpoint, CheckpointState, Collection, ColumnType, Edition, KeyedRow, Move, Name, Position, RowKey,
-    Token,
+    Timestamp, Token,
 };
 use alloc::collections::BTreeMap;
 use alloc::format;
@@ -20,8 +20,8 @@ use serde::{Deserialize, Serialize};
 /// All that is wished of one projection.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Control {
-    /// Nothing of it moves.
-    pub(super) is_paused: bool,
+    /// Nothing of it moves, since then.
+    pub(super) paused_at: Option<Timestamp>,
     /// The version that readers see who prefer none; `None`: the newest that has caught up.
     pub(super) pinned: Option<u16>,
     /// For each version, which rebuild is to be read; a missing one: the first edition, rebuild 0.
@@ -88,7 +88,7 @@ pub(super) struct Kept {
 /// The system's collection of such rows.
 pub(super) fn collection() -> Collection {
     Collection::new(name(), 1)
-        .column(constant("paused"), ColumnType::Bool)
+        .column(constant("paused_at"), ColumnType::Integer)
         .column(constant("pinned"), ColumnType::Integer)
         .column(constant("wanted"), ColumnType::Json)
         .column(constant("requests"), ColumnType::Json)
@@ -173,7 +173,7 @@ fn encode(control: &Control) -> Result<Vec<Cell>, RowError> {
         serde_json::to_string(value).map(Cell::Text).map_err(|error| RowError::Other(Source::new(error)))
     }
     Ok(vec![
-        Cell::Bool(control.is_paused),
+        control.paused_at.map_or(Cell::Null, |at| cell_u64(at.as_micros())),
         control.pinned.map_or(Cell::Null, |version| Cell::Integer(version.into())),
         json(&control.wanted)?,
         json(&control.requests)?,
@@ -184,19 +184,17 @@ fn encode(control: &Control) -> Result<Vec<Cell>, RowError> {
 fn decode(projection: &Name, cells: Vec<Cell>) -> Result<Control, RowError> {
     let damaged = || RowError::Corrupt { place: format!("row {projection} of $projections") };
     let [paused, pinned, wanted, requests, last] = read_cells(cells).ok_or_else(damaged)?;
-    let (Cell::Bool(is_paused), Cell::Text(wanted), Cell::Text(requests), Cell::Integer(last)) =
-        (paused, wanted, requests, last)
-    else {
+    let (Cell::Text(wanted), Cell::Text(requests), Cell::Integer(last)) = (wanted, requests, last) else {
         return Err(damaged());
     };
-    let pinned = match pinned {
-        Cell::Null => None,
-        Cell::Integer(version) => Some(u16::try_from(version).map_err(|_| damaged())?),
-        _ => return Err(damaged()),
+    let number = |cell| match cell {
+        Cell::Null => Ok(None),
+        Cell::Integer(number) => u64::try_from(number).map(Some).map_err(|_| damaged()),
+        _ => Err(damaged()),
     };
     Ok(Control {
-        is_paused,
-        pinned,
+        paused_at: number(paused)?.map(Timestamp::from_micros),
+        pinned: number(pinned)?.map(u16::try_from).transpose().map_err(|_| damaged())?,
         wanted: serde_json::from_str(&wanted).map_err(|_| damaged())?,
         requests: serde_json::from_str(&requests).map_err(|_| damaged())?,
         last_request: u64::try_from(last).map_err(|_| damaged())?,

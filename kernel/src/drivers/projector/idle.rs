@@ -22,7 +22,7 @@ impl Shift<'_> {
     async fn steps(&mut self) -> Result<Infallible, End> {
         loop {
             self.look().await?;
-            if self.control.is_paused {
+            if self.control.paused_at.is_some() {
                 self.set_state(ProjectionState::Paused);
                 self.say().await?;
                 self.rest(false).await?;

@@ -64,10 +64,13 @@ fn state_of(of: &Stored, standing: &Standing, edition: Edition, behind: &Behind)
     if let Some(reason) = has_stopped(standing, edition) {
         return ProjectionState::Stopped { reason };
     }
-    if standing.control().is_paused {
-        return ProjectionState::Paused;
-    }
     let record = standing.record(edition);
+    if let Some(paused_at) = standing.control().paused_at {
+        // Until its worker has seen the wish, it moves on; one that says nothing for so long is not there.
+        let has_seen = record.is_some_and(|record| record.state == ProjectionState::Paused);
+        let is_silent = of.env.clock.now() >= paused_at.plus(of.env.options.stall);
+        return if has_seen || is_silent { ProjectionState::Paused } else { ProjectionState::CatchingUp };
+    }
     if let Some(recorded_at) = behind.next {
         let since = record.map_or(recorded_at, |record| record.moved_at.max(recorded_at));
         // A process that has just begun has had no time to move it.

@@ -68,6 +68,12 @@ pub(super) async fn reach(of: &Stored, reader: Reader, position: Position) -> Re
             stands.push((wanted, state.position));
         }
         if let Some(reason) = stopped(&standing, &stands) {
+            // It may have come there before it stopped, since it was looked at.
+            if let Some(read) = read
+                && checkpoint(env, model, read).await.map_err(errors::rows_waited)?.position >= Some(target)
+            {
+                continue;
+            }
             return Err(WaitError::Stopped { name: model.name.clone(), reason });
         }
         if stands != seen {
@@ -109,7 +115,7 @@ async fn reached(env: &Env, position: Position) -> Result<(), ReadError> {
 
 /// Why none of them goes on, until an operator says so; `None` when one may.
 fn stopped(standing: &Standing, stands: &[(Edition, Option<Position>)]) -> Option<String> {
-    if standing.control().is_paused {
+    if standing.control().paused_at.is_some() {
         return Some("an operator has paused it; resume it".to_string());
     }
     let mut reasons = stands.iter().map(|(edition, _)| has_stopped(standing, *edition));

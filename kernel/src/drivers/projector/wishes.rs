@@ -16,10 +16,11 @@ impl Shift<'_> {
     /// Looks at what is wished, if it is time to, or somebody in this process has wished something.
     pub(super) async fn look(&mut self) -> Result<(), End> {
         let now = self.env.clock.now();
-        let is_wished = (&mut self.wished).now_or_never().is_some();
+        // What has been heard once is not listened to again.
+        let is_wished = self.is_look_due || (&mut self.wished).now_or_never().is_some();
         // A clock that was set back is no reason to look no more.
         let is_time = now >= self.looked_at.plus(self.env.options.look) || now < self.looked_at;
-        if !(self.is_look_due || is_wished || is_time) {
+        if !(is_wished || is_time) {
             return Ok(());
         }
         self.is_look_due = false;

@@ -1,6 +1,7 @@
 //! `#[derive(Event)]`.
 
 use crate::attributes::{place, read, variants};
+use crate::fields;
 use crate::names::{Named, refuse_duplicates, unraw};
 use crate::serde_view;
 use crate::template::Template;
@@ -57,11 +58,13 @@ pub(crate) fn derive(input: &DeriveInput, kernel: &Path) -> Result<TokenStream> 
     });
     let texts = names.iter().map(|(_, name)| &name.text);
     let tags = tags_fn(&tags, data.variants.len(), kernel);
+    let told = fields::of_variants(data.variants.iter(), kernel);
     Ok(quote! {
         #[automatically_derived]
         impl #kernel::domain::Event for #ident {
             const CATEGORY: &'static str = #category;
             const FORMAT: #kernel::values::Format = <#codec as #kernel::domain::Codec>::FORMAT;
+            #told
 
             fn event_type(&self) -> &'static str {
                 match self {

@@ -13,11 +13,13 @@ mod context;
 mod decision_model;
 mod digest;
 mod event;
+pub mod mapping;
 mod projection;
 mod rejection;
 mod row;
 #[cfg(feature = "macros")]
 pub mod schema;
+mod shape;
 mod upcasting;
 #[cfg(feature = "validator")]
 pub mod validation;
@@ -32,11 +34,14 @@ pub use digest::digest;
 pub use event::{EncodeError, Event, EventError, RecordedAs, new_event};
 pub use projection::{EventSet, FailurePolicy, OnFailure, Projection, ReadModel, query_of};
 pub use rejection::Rejection;
-pub use row::{CellValue, Row, RowColumn, RowIndex, RowValueError, collection_of, row_cells};
+pub use row::{
+    CellValue, Row, RowColumn, RowIndex, RowValueError, collection_of, json_cell, json_value, row_cells,
+};
+pub use shape::{EventField, EventShape, EventVariant, FieldType, Includes};
 pub use upcasting::{DecodeError, DecodeReason, MAX_HOPS, Upcasters, decode_recorded};
 
 #[cfg(feature = "macros")]
-pub use portolan_macros::{Command, Event, JsonSchema, Rejection};
+pub use portolan_macros::{Command, Event, EventSet, JsonSchema, Projection, Rejection, Row};
 /// The trait. Its derive is ours, which needs no dependency on schemars; the glob is what lets one name have both.
 #[cfg(feature = "macros")]
 pub use schema::trait_alone::*;

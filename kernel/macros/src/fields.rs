@@ -1,28 +1,35 @@
-//! What an event tells of its variants' fields.
+//! What an event tells of its variants' fields, and `#[derive(EventFields)]`.
 
+use crate::attributes::named_fields;
 use crate::names::unraw;
 use proc_macro2::TokenStream;
 use quote::quote;
-use syn::{Fields, Path, Variant};
+use syn::{DeriveInput, Field, Fields, Path, Result, Variant};
 
-/// `const VARIANTS` and `fn field`.
-pub(crate) fn of_variants<'a>(variants: impl Iterator<Item = &'a Variant>, kernel: &Path) -> TokenStream {
+/// `const VARIANTS` and `fn field`. Beside each variant stands whether the fields of its payload are its own.
+pub(crate) fn of_variants(variants: &[(&Variant, bool)], kernel: &Path) -> TokenStream {
     let (mut told, mut arms) = (Vec::new(), Vec::new());
-    for variant in variants {
+    for (variant, has_its_fields) in variants {
         let ident = &variant.ident;
         let name = unraw(ident);
-        if let Fields::Unnamed(_) = &variant.fields {
-            told.push(quote!(#kernel::domain::EventVariant::opaque(#name)));
-            continue;
+        match &variant.fields {
+            Fields::Unnamed(payload) if *has_its_fields => {
+                let kinds = payload.unnamed.iter().map(|field| &field.ty);
+                told.push(quote! {
+                    #kernel::domain::EventVariant::new(#name, #(<#kinds as #kernel::domain::EventFields>::FIELDS)*)
+                });
+                arms.push(quote!((Self::#ident(payload), _) => #kernel::domain::EventFields::field(payload, name),));
+            }
+            Fields::Unnamed(_) => told.push(quote!(#kernel::domain::EventVariant::opaque(#name))),
+            fields => {
+                let each = fields.iter().map(|field| told_of(field, kernel));
+                told.push(quote!(#kernel::domain::EventVariant::new(#name, &[#(#each),*])));
+                for field in fields.iter().filter_map(|field| field.ident.as_ref()) {
+                    let name = unraw(field);
+                    arms.push(quote!((Self::#ident { #field, .. }, #name) => ::core::option::Option::Some(#field),));
+                }
+            }
         }
-        let mut fields = Vec::new();
-        for field in &variant.fields {
-            let Some(binding) = &field.ident else { continue };
-            let (name, kind) = (unraw(binding), &field.ty);
-            fields.push(quote!(#kernel::domain::EventField::of::<#kind>(#name)));
-            arms.push(quote!((Self::#ident { #binding, .. }, #name) => ::core::option::Option::Some(#binding),));
-        }
-        told.push(quote!(#kernel::domain::EventVariant::new(#name, &[#(#fields),*])));
     }
     let field = (!arms.is_empty()).then(|| {
         quote! {
@@ -38,4 +45,34 @@ pub(crate) fn of_variants<'a>(variants: impl Iterator<Item = &'a Variant>, kerne
         const VARIANTS: &'static [#kernel::domain::EventVariant] = &[#(#told),*];
         #field
     }
+}
+
+/// A field's name and type.
+fn told_of(field: &Field, kernel: &Path) -> TokenStream {
+    let (name, kind) = (field.ident.as_ref().map(unraw), &field.ty);
+    quote!(#kernel::domain::EventField::of::<#kind>(#name))
+}
+
+/// `#[derive(EventFields)]`.
+pub(crate) fn derive(input: &DeriveInput, kernel: &Path) -> Result<TokenStream> {
+    let fields = named_fields(input, "a payload", "struct Payment { amount: u64 }")?;
+    let ident = &input.ident;
+    let told = fields.named.iter().map(|field| told_of(field, kernel));
+    let arms = fields.named.iter().filter_map(|field| field.ident.as_ref()).map(|field| {
+        let name = unraw(field);
+        quote!(#name => ::core::option::Option::Some(&self.#field),)
+    });
+    Ok(quote! {
+        #[automatically_derived]
+        impl #kernel::domain::EventFields for #ident {
+            const FIELDS: &'static [#kernel::domain::EventField] = &[#(#told),*];
+
+            fn field(&self, name: &str) -> ::core::option::Option<&dyn ::core::any::Any> {
+                match name {
+                    #(#arms)*
+                    _ => ::core::option::Option::None,
+                }
+            }
+        }
+    })
 }

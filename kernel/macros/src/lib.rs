@@ -10,6 +10,7 @@
 //! | [`Row`] | a struct | columns and indexes of a read model |
 //! | [`Projection`] | the same struct | how events make and change it |
 //! | [`EventSet`] | an enum of event enums | events of several categories, as one |
+//! | [`EventFields`] | an event's payload that is a struct | its fields, for derived projections |
 //! | [`JsonSchema`] | what is within those | its JSON Schema |
 //!
 //! They write what a person would have written, and everything can be written by hand: the traits of the same names
@@ -140,7 +141,9 @@ pub fn derive_command(input: TokenStream) -> TokenStream {
 ///
 /// - on the enum `category = "…"`: what precedes the first `-` of the streams' names;
 /// - on the enum `codec = path`: how payloads are written, at compile time; else `Json`;
-/// - on a variant `name = "…"`: the whole stored name; else category, `.`, and the variant in kebab case.
+/// - on a variant `name = "…"`: the whole stored name; else category, `.`, and the variant in kebab case;
+/// - on a variant with a payload of a type of its own, `Paid(Payment)`, `fields`: a derived [`Projection`] sees the fields
+///   of that type as those of the event. It needs [`EventFields`].
 ///
 /// The payload is the variant's fields. A variant without fields is an empty object, one with a single unnamed field
 /// is that field.
@@ -218,6 +221,29 @@ pub fn derive_query(input: TokenStream) -> TokenStream {
 #[proc_macro_derive(JsonSchema, attributes(schemars, serde, validate))]
 pub fn derive_json_schema(input: TokenStream) -> TokenStream {
     expand(input, schema::derive)
+}
+
+/// The fields of a struct that an event holds as its payload, for derived projections.
+///
+/// ```
+/// # use portolan_kernel::domain::{Event, EventFields, EventSet};
+/// # use serde::{Deserialize, Serialize};
+/// #[derive(Event, Serialize, Deserialize)]
+/// #[event(category = "order")]
+/// enum OrderEvent {
+///     #[event(fields)]
+///     Paid(Payment),
+/// }
+///
+/// #[derive(EventFields, Serialize, Deserialize)]
+/// struct Payment { amount: u64, by: String }
+///
+/// let paid = OrderEvent::Paid(Payment { amount: 3, by: "ann".into() });
+/// assert_eq!(Event::field(&paid, "amount").unwrap().downcast_ref(), Some(&3_u64));
+/// ```
+#[proc_macro_derive(EventFields)]
+pub fn derive_event_fields(input: TokenStream) -> TokenStream {
+    expand(input, fields::derive)
 }
 
 /// Events of several categories: an enum with a variant an event type, for projections that follow more than one.
@@ -304,7 +330,8 @@ pub fn derive_row(input: TokenStream) -> TokenStream {
 ///
 /// ```
 /// use portolan_kernel::domain::{Event, Projection, RecordedAs, Row};
-/// # use portolan_kernel::values::{EventId, EventType, NewEvent, Position, Recorded, Revision, StreamId, Timestamp};
+/// use portolan_kernel::values::Timestamp;
+/// # use portolan_kernel::values::{EventType, NewEvent, Position, Recorded, Revision, StreamId};
 /// # use serde::{Deserialize, Serialize};
 /// # use std::sync::Arc;
 /// #[derive(Event, Serialize, Deserialize)]
@@ -356,7 +383,8 @@ pub fn derive_row(input: TokenStream) -> TokenStream {
 /// # let recorded = |event: AccountEvent| {
 /// #     let (stream, kind) = (StreamId::new("account-1").unwrap(), EventType::new(event.event_type()).unwrap());
 /// #     let stored = NewEvent::new(stream, kind, event.encode().unwrap());
-/// #     RecordedAs::new(event, Arc::new(stored.into_recorded()))
+/// #     let at = (Revision::new(1), Position::new(1).unwrap(), Timestamp::from_micros(1));
+/// #     RecordedAs::new(event, Arc::new(Recorded::new(stored, at.0, at.1, at.2)))
 /// # };
 /// AccountRow::check().expect("the columns fit the events");
 /// let mut row = None;

@@ -97,13 +97,13 @@ impl Handled {
 
 /// What a derived projection does, so far as its row says.
 #[derive(Debug, Clone, Copy)]
-pub struct Mapping {
+pub struct Mapping<'a> {
     /// The columns.
-    pub columns: &'static [MappedColumn],
+    pub columns: &'a [MappedColumn],
     /// The fields that the key is made of; none when it is made of something else.
-    pub key: &'static [MappedColumn],
+    pub key: &'a [MappedColumn],
     /// The variants that do something of their own.
-    pub handled: &'static [Handled],
+    pub handled: &'a [Handled],
 }
 
 /// Why a derived projection does not fit its events. It is a mistake of the application.
@@ -163,7 +163,8 @@ pub enum MappingError {
     /// The payload of a variant is a type of its own, whose fields nobody tells.
     #[error(
         "the fields of {event}::{variant} stand in a type of its own, and are not seen; say what the event does: \
-         `on({variant}(payload) = …)` or `ignore({variant})`"
+         `on({variant}(payload) = …)` or `ignore({variant})`; or let them be the event's: derive `EventFields` on that type, \
+         and write `#[event(fields)]` on {variant}"
     )]
     Opaque {
         /// The event type.
@@ -186,7 +187,7 @@ pub enum MappingError {
     },
 }
 
-impl Mapping {
+impl Mapping<'_> {
     /// Whether rows can be made of these events in this way.
     ///
     /// # Errors

@@ -5,6 +5,9 @@
 //! ([`Aggregate`], [`Decide`]; or a [`DecisionModel`] where a rule spans several streams). Serde does the rest:
 //! [`variant`] turns an enum into named payloads and back. With the feature `macros` there is a derive of the same
 //! name for each of the first three.
+//!
+//! Read models are folded by a [`Projection`] into [`Row`]s. Both have derives too, and so has an [`EventSet`], for what
+//! follows several categories; a derived projection takes columns from fields of the same name ([`mapping`]).
 
 mod aggregate;
 mod codec;
@@ -37,11 +40,11 @@ pub use rejection::Rejection;
 pub use row::{
     CellValue, Row, RowColumn, RowIndex, RowValueError, collection_of, json_cell, json_value, row_cells,
 };
-pub use shape::{EventField, EventShape, EventVariant, FieldType, Includes};
+pub use shape::{EventField, EventFields, EventShape, EventVariant, FieldType, Includes};
 pub use upcasting::{DecodeError, DecodeReason, MAX_HOPS, Upcasters, decode_recorded};
 
 #[cfg(feature = "macros")]
-pub use portolan_macros::{Command, Event, EventSet, JsonSchema, Projection, Rejection, Row};
+pub use portolan_macros::{Command, Event, EventFields, EventSet, JsonSchema, Projection, Rejection, Row};
 /// The trait. Its derive is ours, which needs no dependency on schemars; the glob is what lets one name have both.
 #[cfg(feature = "macros")]
 pub use schema::trait_alone::*;

@@ -1,7 +1,7 @@
 //! What events tell of their fields, so that a derived projection finds its columns in them.
 
 use super::event::Event;
-use core::any::TypeId;
+use core::any::{Any, TypeId};
 use core::fmt;
 
 /// A type, to be compared and named.
@@ -55,6 +55,21 @@ impl EventField {
     pub const fn of<T: 'static>(name: &'static str) -> Self {
         Self { name, kind: FieldType::of::<T>() }
     }
+}
+
+/// A type whose fields are an event's, where the event holds it as its payload: `Paid(Payment)`. There is a derive of the
+/// same name, which the derive `Event` wants for a variant with `#[event(fields)]`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not tell its fields",
+    label = "these fields are not told",
+    note = "add `portolan::domain::EventFields` to its derives, or leave `#[event(fields)]` out"
+)]
+pub trait EventFields {
+    /// The fields.
+    const FIELDS: &'static [EventField];
+
+    /// The value of the field of this name, if there is one.
+    fn field(&self, name: &str) -> Option<&dyn Any>;
 }
 
 /// A variant of an event type.

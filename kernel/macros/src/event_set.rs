@@ -56,6 +56,7 @@ pub(crate) fn derive(input: &DeriveInput, kernel: &Path) -> Result<TokenStream> 
         #[automatically_derived]
         impl #kernel::domain::EventSet for #ident {
             const CATEGORIES: &'static [&'static str] = &[#(<#kinds as #event>::CATEGORY),*];
+            const SHAPES: &'static [#kernel::domain::EventShape] = &[#(#kernel::domain::EventShape::of::<#kinds>()),*];
 
             fn decode_in(
                 category: &str,
@@ -70,10 +71,6 @@ pub(crate) fn derive(input: &DeriveInput, kernel: &Path) -> Result<TokenStream> 
                 match self {
                     #versions
                 }
-            }
-
-            fn shapes() -> #kernel::__private::Vec<#kernel::domain::EventShape> {
-                #kernel::__private::vec![#(#kernel::domain::EventShape::of::<#kinds>()),*]
             }
 
             fn field_named(&self, name: &str) -> ::core::option::Option<&dyn ::core::any::Any> {

@@ -194,13 +194,12 @@ impl Mapping<'_> {
     ///
     /// [`MappingError`].
     pub fn check<E: EventSet>(&self) -> Result<(), MappingError> {
-        let shapes = E::shapes();
-        if shapes.is_empty() {
+        if E::SHAPES.is_empty() {
             return Err(MappingError::FieldsNotTold { event: type_name::<E>() });
         }
         // The fields of those variants that are left to their fields.
         let mut open: Vec<&[EventField]> = Vec::new();
-        for shape in &shapes {
+        for shape in E::SHAPES {
             if shape.variants.is_empty() {
                 return Err(MappingError::FieldsNotTold { event: shape.event.name() });
             }

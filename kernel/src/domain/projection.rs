@@ -7,7 +7,6 @@ use super::shape::EventShape;
 use crate::ports::{Lifecycle, RawEvent};
 use crate::values::{InvalidName, Item, Name, Query};
 use alloc::string::String;
-use alloc::vec::Vec;
 use core::any::Any;
 use core::time::Duration;
 
@@ -56,6 +55,10 @@ pub trait EventSet: Sized + Send + Sync + 'static {
     /// The categories of their streams.
     const CATEGORIES: &'static [&'static str];
 
+    /// The event types with their variants and fields, for a derived [`Projection`]. None: they are not told, and only
+    /// projections by hand follow the set. The derive tells them.
+    const SHAPES: &'static [EventShape] = &[];
+
     /// The event in a stored one of the current version, of a stream of this category.
     ///
     /// # Errors
@@ -66,13 +69,6 @@ pub trait EventSet: Sized + Send + Sync + 'static {
     /// What [`Event::version`] says.
     fn current_version(&self) -> u32;
 
-    /// The event types with their variants and fields, for a derived [`Projection`]. None: they are not told, and only
-    /// projections by hand follow the set. The derive tells them.
-    #[must_use]
-    fn shapes() -> Vec<EventShape> {
-        Vec::new()
-    }
-
     /// What [`Event::field`] says.
     fn field_named(&self, name: &str) -> Option<&dyn Any> {
         let _ = name;
@@ -82,6 +78,7 @@ pub trait EventSet: Sized + Send + Sync + 'static {
 
 impl<E: Event> EventSet for E {
     const CATEGORIES: &'static [&'static str] = &[E::CATEGORY];
+    const SHAPES: &'static [EventShape] = &[EventShape::of::<E>()];
 
     fn decode_in(_: &str, raw: &RawEvent) -> Result<Self, EventError> {
         E::decode(raw)
@@ -91,9 +88,6 @@ impl<E: Event> EventSet for E {
         self.version()
     }
 
-    fn shapes() -> Vec<EventShape> {
-        alloc::vec![EventShape::of::<E>()]
-    }
 
     fn field_named(&self, name: &str) -> Option<&dyn Any> {
         self.field(name)

@@ -59,13 +59,13 @@ pub(crate) fn derive(input: &DeriveInput, kernel: &Path) -> Result<TokenStream> 
     });
     let texts = names.iter().map(|(_, name)| &name.text);
     let tags = tags_fn(&tags, data.variants.len(), kernel);
-    let told = fields::of_variants(&told, kernel);
+    let (variants, field) = fields::of_variants(&told, kernel);
     Ok(quote! {
         #[automatically_derived]
         impl #kernel::domain::Event for #ident {
             const CATEGORY: &'static str = #category;
             const FORMAT: #kernel::values::Format = <#codec as #kernel::domain::Codec>::FORMAT;
-            #told
+            #variants
 
             fn event_type(&self) -> &'static str {
                 match self {
@@ -74,6 +74,7 @@ pub(crate) fn derive(input: &DeriveInput, kernel: &Path) -> Result<TokenStream> 
             }
 
             #tags
+            #field
 
             fn encode(&self) -> ::core::result::Result<#kernel::Bytes, #kernel::domain::CodecError> {
                 #kernel::domain::variant::encode_as::<#codec, Self>(self)
@@ -102,7 +103,9 @@ fn said_of_variant(variant: &Variant, category: &LitStr) -> Result<SaidOfVariant
         match key {
             "name" => name = Some(Named::written(&meta.value()?.parse()?)?),
             _ if matches!(variant.fields, Fields::Unnamed(_)) => has_its_fields = true,
-            _ => return Err(meta.error("`fields` is for a variant with a payload of a type of its own: `Paid(Payment)`")),
+            _ => {
+                return Err(meta.error("`fields` is for a variant with a payload of a type of its own: `Paid(Payment)`"));
+            }
         }
         Ok(())
     })?;

@@ -1,24 +1,31 @@
 //! What an event tells of its variants' fields, and `#[derive(EventFields)]`.
 
 use crate::attributes::named_fields;
+use crate::kernel;
 use crate::names::unraw;
 use proc_macro2::TokenStream;
-use quote::quote;
+use quote::{quote, quote_spanned};
+use syn::spanned::Spanned;
 use syn::{DeriveInput, Field, Fields, Path, Result, Variant};
 
-/// `const VARIANTS` and `fn field`. Beside each variant stands whether the fields of its payload are its own.
-pub(crate) fn of_variants(variants: &[(&Variant, bool)], kernel: &Path) -> TokenStream {
+/// `const VARIANTS` and `fn field`, if there are fields. Beside each variant stands whether the fields of its payload are
+/// its own.
+pub(crate) fn of_variants(variants: &[(&Variant, bool)], kernel: &Path) -> (TokenStream, Option<TokenStream>) {
     let (mut told, mut arms) = (Vec::new(), Vec::new());
     for (variant, has_its_fields) in variants {
         let ident = &variant.ident;
         let name = unraw(ident);
         match &variant.fields {
             Fields::Unnamed(payload) if *has_its_fields => {
-                let kinds = payload.unnamed.iter().map(|field| &field.ty);
-                told.push(quote! {
-                    #kernel::domain::EventVariant::new(#name, #(<#kinds as #kernel::domain::EventFields>::FIELDS)*)
+                // Errors about its type point to its type.
+                let (span, kernel_there) = (payload.span(), kernel::at(kernel, payload.span()));
+                let told_fields = payload.unnamed.iter().map(|field| {
+                    let kind = &field.ty;
+                    quote_spanned!(span=> <#kind as #kernel_there::domain::EventFields>::FIELDS)
                 });
-                arms.push(quote!((Self::#ident(payload), _) => #kernel::domain::EventFields::field(payload, name),));
+                told.push(quote!(#kernel::domain::EventVariant::new(#name, #(#told_fields),*)));
+                let field = quote_spanned!(span=> #kernel_there::domain::EventFields::field(payload, name));
+                arms.push(quote!((Self::#ident(payload), _) => #field,));
             }
             Fields::Unnamed(_) => told.push(quote!(#kernel::domain::EventVariant::opaque(#name))),
             fields => {
@@ -41,10 +48,7 @@ pub(crate) fn of_variants(variants: &[(&Variant, bool)], kernel: &Path) -> Token
             }
         }
     });
-    quote! {
-        const VARIANTS: &'static [#kernel::domain::EventVariant] = &[#(#told),*];
-        #field
-    }
+    (quote!(const VARIANTS: &'static [#kernel::domain::EventVariant] = &[#(#told),*];), field)
 }
 
 /// A field's name and type.

@@ -7,7 +7,7 @@ use crate::attributes::{named_fields, read};
 use crate::names::unraw;
 use crate::row;
 use crate::template::Template;
-use proc_macro2::TokenStream;
+use proc_macro2::{Literal, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use said::{Does, Handled, Key, Said};
 use syn::spanned::Spanned;
@@ -34,7 +34,7 @@ pub(crate) fn derive(input: &DeriveInput, kernel: &Path) -> Result<TokenStream> 
     let columns = columns(fields)?;
     let said = Said::read(input)?;
     let Said { name, version, events, .. } = &said;
-    let (ident, name) = (&input.ident, &name.text);
+    let (ident, name, version) = (&input.ident, &name.text, Literal::u16_unsuffixed(*version));
     let domain = quote!(#kernel::domain);
     let key = key(&said.key, &columns, kernel);
     let apply = apply::body(&said, &columns, kernel);
@@ -162,12 +162,15 @@ fn check(said: &Said, columns: &[Column<'_>], kernel: &Path) -> TokenStream {
     });
     let handled = said.handled.iter().map(|Handled { event, variant, does }| {
         let name = unraw(variant);
-        let does = format_ident!("{}", match does {
-            Does::Method(..) => "Method",
-            Does::Function(_) => "Function",
-            Does::Delete => "Delete",
-            Does::Nothing => "Nothing",
-        });
+        let does = format_ident!(
+            "{}",
+            match does {
+                Does::Method(..) => "Method",
+                Does::Function(_) => "Function",
+                Does::Delete => "Delete",
+                Does::Nothing => "Nothing",
+            }
+        );
         quote!(#mapping::Handled::of::<#event>(#name, #mapping::Does::#does))
     });
     let events = &said.events;

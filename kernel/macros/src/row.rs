@@ -1,6 +1,7 @@
 //! `#[derive(Row)]`.
 
 use crate::attributes::{known_key, named_fields, once, read};
+use crate::kernel;
 use crate::names::{Named, hint, unraw};
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
@@ -35,24 +36,27 @@ pub(crate) fn derive(input: &DeriveInput, kernel: &Path) -> Result<TokenStream> 
     let ident = &input.ident;
     let told = columns.iter().map(|Column { field, name, is_json, .. }| {
         let (kind, name) = (&field.ty, &name.text);
-        if *is_json {
-            quote!(#domain::RowColumn::json(#name))
-        } else {
-            quote!(#domain::RowColumn::of::<#kind>(#name))
-        }
+        if *is_json { quote!(#domain::RowColumn::json(#name)) } else { quote!(#domain::RowColumn::of::<#kind>(#name)) }
     });
     let indexes = indexes_const(&indexes, kernel);
     // Errors about its type point to its type.
     let written = columns.iter().map(|Column { field, ident, is_json, .. }| {
-        let value = if *is_json { quote!(json_cell(&self.#ident)) } else { quote!(CellValue::to_cell(&self.#ident)) };
-        let value = quote_spanned!(field.ty.span()=> #value);
-        quote!(#domain::#value?)
+        let (kind, kernel) = (&field.ty, kernel::at(kernel, field.ty.span()));
+        if *is_json {
+            quote_spanned!(kind.span()=> #kernel::domain::json_cell(&self.#ident)?)
+        } else {
+            quote!(<#kind as #domain::CellValue>::to_cell(&self.#ident)?)
+        }
     });
     let idents: Vec<_> = columns.iter().map(|column| column.ident).collect();
     let read = columns.iter().map(|Column { field, ident, is_json, .. }| {
-        let value = if *is_json { quote!(json_value(&#ident)) } else { quote!(CellValue::from_cell(#ident)) };
-        let value = quote_spanned!(field.ty.span()=> #value);
-        quote!(#ident: #domain::#value?)
+        let (kind, kernel) = (&field.ty, kernel::at(kernel, field.ty.span()));
+        let value = if *is_json {
+            quote_spanned!(kind.span()=> #kernel::domain::json_value(&#ident)?)
+        } else {
+            quote!(<#kind as #domain::CellValue>::from_cell(#ident)?)
+        };
+        quote!(#ident: #value)
     });
     Ok(quote! {
         #[automatically_derived]
@@ -148,7 +152,9 @@ fn index(meta: &ParseNestedMeta<'_>, known: &[Column<'_>]) -> Result<Index> {
     }
     match name {
         Some(name) if !columns.is_empty() => Ok(Index { name, columns, is_unique }),
-        _ => Err(meta.error("an index on the struct is `#[row(index(name = \"by_owner\", columns(owner, opened_at)))]`")),
+        _ => {
+            Err(meta.error("an index on the struct is `#[row(index(name = \"by_owner\", columns(owner, opened_at)))]`"))
+        }
     }
 }
 

@@ -205,7 +205,10 @@ fn a_key_that_an_event_does_not_have() {
             owner: String,
         }
     );
-    assert!(said.starts_with("`balance` is alloc::string::String, and in mapping::AccountEvent::Opened it is u64"), "{said}");
+    assert!(
+        said.starts_with("`balance` is alloc::string::String, and in mapping::AccountEvent::Opened it is u64"),
+        "{said}"
+    );
     let fits = check!(
         #[projection(events = AccountEvent, key = "{balance}", ignore(Paid, Corrected, Renamed))]
         struct Balance {

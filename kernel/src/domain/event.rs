@@ -37,6 +37,11 @@ use core::ops::Deref;
 ///     fn decode(raw: &RawEvent) -> Result<Self, EventError> { variant::decode(&raw.event_type, &raw.payload) }
 /// }
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no event type",
+    label = "this is no event type",
+    note = "an event type is an enum with a variant a stored type; derive `Event` on it"
+)]
 pub trait Event: Sized + Send + Sync + 'static {
     /// The category of the streams that hold such events: what precedes the first `-` of their names.
     const CATEGORY: &'static str;

@@ -37,9 +37,7 @@ pub use digest::digest;
 pub use event::{EncodeError, Event, EventError, RecordedAs, new_event};
 pub use projection::{EventSet, FailurePolicy, OnFailure, Projection, ReadModel, query_of};
 pub use rejection::Rejection;
-pub use row::{
-    CellValue, Row, RowColumn, RowIndex, RowValueError, collection_of, json_cell, json_value, row_cells,
-};
+pub use row::{CellValue, Row, RowColumn, RowIndex, RowValueError, collection_of, json_cell, json_value, row_cells};
 pub use shape::{EventField, EventFields, EventShape, EventVariant, FieldType, Includes};
 pub use upcasting::{DecodeError, DecodeReason, MAX_HOPS, Upcasters, decode_recorded};
 

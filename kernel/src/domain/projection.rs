@@ -88,7 +88,6 @@ impl<E: Event> EventSet for E {
         self.version()
     }
 
-
     fn field_named(&self, name: &str) -> Option<&dyn Any> {
         self.field(name)
     }

@@ -133,7 +133,7 @@ impl EventShape {
 /// }
 /// ```
 #[diagnostic::on_unimplemented(
-    message = "`{E}` is no event type among `{Self}`",
+    message = "`{E}` is none of the event types in `{Self}`",
     label = "its variants are none of these events",
     note = "a variant of an `EventSet` is named with its own event type: `AccountEvent::Opened`"
 )]

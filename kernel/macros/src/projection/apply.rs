@@ -26,10 +26,9 @@ pub(super) fn body(said: &Said, columns: &[Column<'_>], kernel: &Path) -> TokenS
     }
     let recorded = ours("event");
     groups.into_iter().rfold(by_fields(columns, kernel), |rest, (event, arms)| {
-        // A type that is not among the events is said where it is named.
-        let part = quote_spanned!(event.span()=> Includes::<#event>::part(&#recorded.event));
+        let events = &said.events;
         quote! {
-            match #kernel::domain::#part {
+            match <#events as #kernel::domain::Includes<#event>>::part(&#recorded.event) {
                 #(#arms)*
                 _ => { #rest }
             }
@@ -100,7 +99,10 @@ fn by_fields(columns: &[Column<'_>], kernel: &Path) -> TokenStream {
         match &column.default {
             _ if column.is_needed() => quote!(#ident),
             Some(Some(default)) => quote!(#ident: #ident.unwrap_or_else(|| #default)),
-            _ => quote!(#ident: #ident.unwrap_or_default()),
+            _ => {
+                let value = quote_spanned!(column.kind.span()=> #ident.unwrap_or_default());
+                quote!(#ident: #value)
+            }
         }
     });
     let make = quote!(*#row = ::core::option::Option::Some(Self { #(#cells),* }););

@@ -48,8 +48,7 @@ pub(super) enum Does {
     Nothing,
 }
 
-const KEYS: [&str; 9] =
-    ["name", "version", "events", "key", "on", "delete_on", "ignore", "on_failure", "lifecycle"];
+const KEYS: [&str; 9] = ["name", "version", "events", "key", "on", "delete_on", "ignore", "on_failure", "lifecycle"];
 
 impl Said {
     pub(super) fn read(input: &DeriveInput) -> Result<Self> {

@@ -50,15 +50,6 @@ impl crate::domain::Event for AccountEvent {
         ),
         crate::domain::EventVariant::new("Closed", &[]),
     ];
-    fn field(&self, name: &str) -> ::core::option::Option<&dyn ::core::any::Any> {
-        match (self, name) {
-            (Self::Opened { owner, .. }, "owner") => ::core::option::Option::Some(owner),
-            (Self::Deposited { amount, .. }, "amount") => {
-                ::core::option::Option::Some(amount)
-            }
-            _ => ::core::option::Option::None,
-        }
-    }
     fn event_type(&self) -> &'static str {
         match self {
             Self::Opened { .. } => "account.opened",
@@ -83,6 +74,15 @@ impl crate::domain::Event for AccountEvent {
                 _ => crate::__private::Vec::new(),
             },
         )
+    }
+    fn field(&self, name: &str) -> ::core::option::Option<&dyn ::core::any::Any> {
+        match (self, name) {
+            (Self::Opened { owner, .. }, "owner") => ::core::option::Option::Some(owner),
+            (Self::Deposited { amount, .. }, "amount") => {
+                ::core::option::Option::Some(amount)
+            }
+            _ => ::core::option::Option::None,
+        }
     }
     fn encode(&self) -> ::core::result::Result<crate::Bytes, crate::domain::CodecError> {
         crate::domain::variant::encode_as::<crate::domain::Json, Self>(self)
@@ -210,8 +210,8 @@ impl crate::domain::Row for Balance {
     > {
         ::core::result::Result::Ok(
             crate::__private::vec![
-                crate ::domain::CellValue::to_cell(& self.owner) ?, crate
-                ::domain::CellValue::to_cell(& self.balance) ?
+                < String as crate ::domain::CellValue > ::to_cell(& self.owner) ?, < u64
+                as crate ::domain::CellValue > ::to_cell(& self.balance) ?
             ],
         )
     }
@@ -220,8 +220,8 @@ impl crate::domain::Row for Balance {
     ) -> ::core::result::Result<Self, crate::domain::RowValueError> {
         let [owner, balance] = crate::domain::row_cells(cells)?;
         ::core::result::Result::Ok(Self {
-            owner: crate::domain::CellValue::from_cell(owner)?,
-            balance: crate::domain::CellValue::from_cell(balance)?,
+            owner: <String as crate::domain::CellValue>::from_cell(owner)?,
+            balance: <u64 as crate::domain::CellValue>::from_cell(balance)?,
         })
     }
 }
@@ -229,7 +229,7 @@ impl crate::domain::Row for Balance {
 #[automatically_derived]
 impl crate::domain::Projection for Balance {
     const NAME: &'static str = "balance";
-    const VERSION: u16 = 1u16;
+    const VERSION: u16 = 1;
     type Event = AccountEvent;
     type Row = Self;
     fn key(
@@ -241,7 +241,9 @@ impl crate::domain::Projection for Balance {
         row: &mut ::core::option::Option<Self>,
         event: &crate::domain::RecordedAs<AccountEvent>,
     ) {
-        match crate::domain::Includes::<AccountEvent>::part(&event.event) {
+        match <AccountEvent as crate::domain::Includes<
+            AccountEvent,
+        >>::part(&event.event) {
             ::core::option::Option::Some(AccountEvent::Deposited { amount, .. }) => {
                 if let ::core::option::Option::Some(row) = row {
                     Self::deposited(row, amount);

@@ -153,7 +153,6 @@ fn a_set_holds_each_event_as_itself() {
     assert_eq!(Includes::<SaleEvent>::part(&event), None::<&SaleEvent>);
     let raw = RawEvent::new(EventType::new("stock.swept").unwrap(), 1, StockEvent::FORMAT, "{}".into());
     assert_eq!(derived::ShopEvent::decode_in("stock", &raw), Ok(event));
-    let (derived, by_hand) =
-        (derived::ShopEvent::decode_in("sale", &raw), by_hand::ShopEvent::decode_in("sale", &raw));
+    let (derived, by_hand) = (derived::ShopEvent::decode_in("sale", &raw), by_hand::ShopEvent::decode_in("sale", &raw));
     assert_eq!(derived.unwrap_err(), by_hand.unwrap_err());
 }

@@ -104,7 +104,9 @@ fn said_of_variant(variant: &Variant, category: &LitStr) -> Result<SaidOfVariant
             "name" => name = Some(Named::written(&meta.value()?.parse()?)?),
             _ if matches!(variant.fields, Fields::Unnamed(_)) => has_its_fields = true,
             _ => {
-                return Err(meta.error("`fields` is for a variant with a payload of a type of its own: `Paid(Payment)`"));
+                return Err(
+                    meta.error("`fields` is for a variant with a payload of a type of its own: `Paid(Payment)`")
+                );
             }
         }
         Ok(())

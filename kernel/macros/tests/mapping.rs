@@ -62,6 +62,24 @@ enum Cards {
     Owner(OwnerEvent),
 }
 
+/// By hand as well.
+enum Plastic {
+    Card(CardEvent),
+}
+
+impl EventSet for Plastic {
+    const CATEGORIES: &'static [&'static str] = &[CardEvent::CATEGORY];
+
+    fn decode_in(_: &str, raw: &RawEvent) -> Result<Self, EventError> {
+        CardEvent::decode(raw).map(Self::Card)
+    }
+
+    fn current_version(&self) -> u32 {
+        let Self::Card(event) = self;
+        event.version()
+    }
+}
+
 /// What the check says of a row of these columns.
 macro_rules! check {
     ($($said:tt)*) => {{
@@ -232,4 +250,11 @@ fn events_that_do_not_tell_their_fields() {
         "the fields of mapping::CardEvent are not told; derive `Event` on it, `EventSet` on an enum of several, or write \
          the projection by hand"
     );
+    let said = check!(
+        #[projection(events = Plastic, key = stream)]
+        struct Balance {
+            owner: String,
+        }
+    );
+    assert!(said.starts_with("the fields of mapping::Plastic are not told"), "{said}");
 }

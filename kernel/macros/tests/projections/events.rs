@@ -28,9 +28,10 @@ pub(crate) enum OrderEvent {
     Shipped(Shipment),
     Paid(Payment),
     Frozen,
-    /// A field of a column's name and another type.
+    /// A field of a column's name and another type, and one of the right type.
     Audited {
         total: i64,
+        note: String,
     },
     Cancelled {},
 }

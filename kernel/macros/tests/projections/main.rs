@@ -100,7 +100,7 @@ fn rows_of_one_event_type() {
         OrderEvent::Shipped(Shipment { r#type: "air".into(), lines: vec![1, 2] }),
         OrderEvent::Paid(Payment { amount: 4 }),
         OrderEvent::Frozen,
-        OrderEvent::Audited { total: -1 },
+        OrderEvent::Audited { total: -1, note: "odd".into() },
         OrderEvent::Cancelled {},
     ];
     let mut different = std::collections::BTreeSet::new();

@@ -4,8 +4,8 @@
 //! Whoever needs more, such as an author of middleware, finds the kernel's floors here: [`values`], [`ports`],
 //! [`domain`], [`drivers`] and [`application`]. `examples/bank.rs` is a whole application.
 //!
-//! The feature `macros` (on by default) has the derives `Command`, `Event`, `Rejection`, `Query` and `JsonSchema`; the
-//! first three share their names with the traits.
+//! The feature `macros` (on by default) has the derives `Command`, `Event`, `Rejection`, `Query` and `JsonSchema`, and for
+//! read models `Row`, `Projection`, `EventSet` and `EventFields`; but for `Query`, they share their names with the traits.
 
 pub use portolan_kernel::{Bytes, application, domain, drivers, ports, values};
 pub use prelude::*;
@@ -18,8 +18,9 @@ pub use portolan_kernel::__private;
 pub mod prelude {
     pub use portolan_kernel::application::{Application, BuildError, Ports, Runtime, Storage};
     pub use portolan_kernel::domain::{
-        Aggregate, CodecError, Command, Context, Decide, Decision, DecisionModel, Event, EventError, EventSet,
-        FailurePolicy, OnFailure, Projection, RecordedAs, Rejection, Row, SnapshotPolicy, StreamCommand, variant,
+        Aggregate, CodecError, Command, Context, Decide, Decision, DecisionModel, Event, EventError, EventFields,
+        EventSet, FailurePolicy, OnFailure, Projection, RecordedAs, Rejection, Row, SnapshotPolicy, StreamCommand,
+        variant,
     };
     pub use portolan_kernel::drivers::{
         Authorization, BusOptions, CommandBusExt, Deadline, Delivery, EventStoreExt, Hooks, Middleware, MiddlewareBus,

@@ -34,7 +34,7 @@ pub use bytes::Bytes;
 #[cfg(feature = "macros")]
 #[doc(hidden)]
 pub mod __private {
-    pub use alloc::{borrow::Cow, format, vec, vec::Vec};
+    pub use alloc::{borrow::Cow, format, string::String, string::ToString, vec, vec::Vec};
     pub use schemars;
     pub use serde_json::Value;
 
@@ -50,4 +50,14 @@ pub mod __private {
     impl<E: core::error::Error> Message for E {}
 
     pub const fn has_a_message<E: Message>() {}
+
+    /// Whether two categories are one, for what is judged at compile time.
+    pub const fn is_same(one: &str, other: &str) -> bool {
+        let (one, other) = (one.as_bytes(), other.as_bytes());
+        let mut at = 0;
+        while at < one.len() && at < other.len() && one[at] == other[at] {
+            at += 1;
+        }
+        at == one.len() && at == other.len()
+    }
 }

@@ -17,23 +17,34 @@ pub(crate) fn read(
     known: &[&str],
     mut each: impl FnMut(&str, &ParseNestedMeta<'_>) -> Result<()>,
 ) -> Result<()> {
-    let mut seen: Vec<String> = Vec::new();
+    let mut seen = Vec::new();
     for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident(name)) {
         attribute.parse_nested_meta(|meta| {
-            let path = &meta.path;
-            let key = quote!(#path).to_string();
-            if !known.contains(&&*key) {
-                let hint = hint(&key, known.iter().copied(), "it takes");
-                return Err(meta.error(format!("`#[{name}({key})]` is not known{hint}")));
-            }
-            if seen.contains(&key) {
-                return Err(meta.error(format!("`{key}` is given twice")));
-            }
-            each(&key, &meta)?;
-            seen.push(key);
-            Ok(())
+            let key = known_key(&meta, name, known)?;
+            once(&meta, &key, &mut seen)?;
+            each(&key, &meta)
         })?;
     }
+    Ok(())
+}
+
+/// The key, if it is one of those that are known.
+pub(crate) fn known_key(meta: &ParseNestedMeta<'_>, name: &str, known: &[&str]) -> Result<String> {
+    let path = &meta.path;
+    let key = quote!(#path).to_string();
+    if known.contains(&&*key) {
+        return Ok(key);
+    }
+    let hint = hint(&key, known.iter().copied(), "it takes");
+    Err(meta.error(format!("`#[{name}({key})]` is not known{hint}")))
+}
+
+/// Refuses a key that was there before.
+pub(crate) fn once(meta: &ParseNestedMeta<'_>, key: &str, seen: &mut Vec<String>) -> Result<()> {
+    if seen.iter().any(|earlier| earlier == key) {
+        return Err(meta.error(format!("`{key}` is given twice")));
+    }
+    seen.push(key.to_owned());
     Ok(())
 }
 

@@ -1,13 +1,14 @@
 //! `#[derive(Event)]`.
 
 use crate::attributes::{place, read, variants};
+use crate::fields;
 use crate::names::{Named, refuse_duplicates, unraw};
 use crate::serde_view;
 use crate::template::Template;
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{Attribute, DeriveInput, Error, Field, LitStr, Member, Meta, Path, Result, Variant, parse_quote};
+use syn::{Attribute, DeriveInput, Error, Field, Fields, LitStr, Member, Meta, Path, Result, Variant, parse_quote};
 
 struct Said {
     category: LitStr,
@@ -42,10 +43,11 @@ pub(crate) fn derive(input: &DeriveInput, kernel: &Path) -> Result<TokenStream> 
         variants(input, "an event type", "a stored type, such as `enum AccountEvent { Opened { owner: String } }`")?;
     serde_view::refuse_other_forms(input, "an event")?;
     let Said { category, codec } = said(input, kernel)?;
-    let mut names = Vec::new();
-    let mut tags = Vec::new();
+    let (mut names, mut tags, mut told) = (Vec::new(), Vec::new(), Vec::new());
     for variant in &data.variants {
-        names.push((&variant.ident, stored_name(variant, &category)?));
+        let SaidOfVariant { name, has_its_fields } = said_of_variant(variant, &category)?;
+        names.push((&variant.ident, name));
+        told.push((variant, has_its_fields));
         tags.extend(tags_of(variant, kernel)?);
     }
     refuse_duplicates(&names, "are both stored as", "`#[event(name = \"…\")]`")?;
@@ -57,11 +59,13 @@ pub(crate) fn derive(input: &DeriveInput, kernel: &Path) -> Result<TokenStream> 
     });
     let texts = names.iter().map(|(_, name)| &name.text);
     let tags = tags_fn(&tags, data.variants.len(), kernel);
+    let (variants, field) = fields::of_variants(&told, kernel);
     Ok(quote! {
         #[automatically_derived]
         impl #kernel::domain::Event for #ident {
             const CATEGORY: &'static str = #category;
             const FORMAT: #kernel::values::Format = <#codec as #kernel::domain::Codec>::FORMAT;
+            #variants
 
             fn event_type(&self) -> &'static str {
                 match self {
@@ -70,6 +74,7 @@ pub(crate) fn derive(input: &DeriveInput, kernel: &Path) -> Result<TokenStream> 
             }
 
             #tags
+            #field
 
             fn encode(&self) -> ::core::result::Result<#kernel::Bytes, #kernel::domain::CodecError> {
                 #kernel::domain::variant::encode_as::<#codec, Self>(self)
@@ -85,17 +90,32 @@ pub(crate) fn derive(input: &DeriveInput, kernel: &Path) -> Result<TokenStream> 
     })
 }
 
-/// The category and the variant's name in kebab case, or what its attribute says.
-fn stored_name(variant: &Variant, category: &LitStr) -> Result<Named> {
-    let mut name = None;
-    read(&variant.attrs, "event", &["name"], |_, meta| {
-        name = Some(Named::written(&meta.value()?.parse()?)?);
+struct SaidOfVariant {
+    /// The category and the variant's name in kebab case, or what its attribute says.
+    name: Named,
+    /// Whether the fields of its payload are its own.
+    has_its_fields: bool,
+}
+
+fn said_of_variant(variant: &Variant, category: &LitStr) -> Result<SaidOfVariant> {
+    let (mut name, mut has_its_fields) = (None, false);
+    read(&variant.attrs, "event", &["name", "fields"], |key, meta| {
+        match key {
+            "name" => name = Some(Named::written(&meta.value()?.parse()?)?),
+            _ if matches!(variant.fields, Fields::Unnamed(_)) => has_its_fields = true,
+            _ => {
+                return Err(
+                    meta.error("`fields` is for a variant with a payload of a type of its own: `Paid(Payment)`")
+                );
+            }
+        }
         Ok(())
     })?;
-    Ok(name.unwrap_or_else(|| {
+    let name = name.unwrap_or_else(|| {
         let Named { text, span } = Named::kebab(&variant.ident);
         Named { text: format!("{}.{text}", category.value()), span }
-    }))
+    });
+    Ok(SaidOfVariant { name, has_its_fields })
 }
 
 /// The tags of one variant: a pattern that binds the fields, and an expression a tag.

@@ -2,15 +2,18 @@
 //!
 //! `UPDATE_EXPANSION=1 cargo test -p portolan-macros` writes it anew; read it then.
 
-use crate::{Derive, command, event, query, rejection};
+use crate::{Derive, command, event, event_set, projection, query, rejection, row};
 use std::path::Path;
 use syn::{Attribute, DeriveInput, Item, parse_quote};
 
-const DERIVES: [(&str, Derive); 4] = [
+const DERIVES: [(&str, Derive); 7] = [
     ("Command", command::derive),
     ("Event", event::derive),
     ("Rejection", rejection::derive),
     ("Query", query::derive),
+    ("Row", row::derive),
+    ("Projection", projection::derive),
+    ("EventSet", event_set::derive),
 ];
 
 fn is_derived(attributes: &[Attribute], name: &str) -> bool {

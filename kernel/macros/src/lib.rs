@@ -7,6 +7,10 @@
 //! | [`Event`] | an enum, a category's | stored names, payloads, tags |
 //! | [`Rejection`] | an enum, an aggregate's | stable codes, and the way back from a wire |
 //! | [`Query`] | a struct | name, description, the answer's type, both JSON Schemas |
+//! | [`Row`] | a struct | columns and indexes of a read model |
+//! | [`Projection`] | the same struct | how events make and change it |
+//! | [`EventSet`] | an enum of event enums | events of several categories, as one |
+//! | [`EventFields`] | an event's payload that is a struct | its fields, for derived projections |
 //! | [`JsonSchema`] | what is within those | its JSON Schema |
 //!
 //! They write what a person would have written, and everything can be written by hand: the traits of the same names
@@ -37,10 +41,14 @@ use syn::{DeriveInput, Path, Result, parse_macro_input};
 mod attributes;
 mod command;
 mod event;
+mod event_set;
+mod fields;
 mod kernel;
 mod names;
+mod projection;
 mod query;
 mod rejection;
+mod row;
 mod schema;
 mod serde_view;
 mod template;
@@ -133,7 +141,9 @@ pub fn derive_command(input: TokenStream) -> TokenStream {
 ///
 /// - on the enum `category = "…"`: what precedes the first `-` of the streams' names;
 /// - on the enum `codec = path`: how payloads are written, at compile time; else `Json`;
-/// - on a variant `name = "…"`: the whole stored name; else category, `.`, and the variant in kebab case.
+/// - on a variant `name = "…"`: the whole stored name; else category, `.`, and the variant in kebab case;
+/// - on a variant with a payload of a type of its own, `Paid(Payment)`, `fields`: a derived [`Projection`] sees the fields
+///   of that type as those of the event. It needs [`EventFields`].
 ///
 /// The payload is the variant's fields. A variant without fields is an empty object, one with a single unnamed field
 /// is that field.
@@ -211,4 +221,219 @@ pub fn derive_query(input: TokenStream) -> TokenStream {
 #[proc_macro_derive(JsonSchema, attributes(schemars, serde, validate))]
 pub fn derive_json_schema(input: TokenStream) -> TokenStream {
     expand(input, schema::derive)
+}
+
+/// The fields of a struct that an event holds as its payload, for derived projections.
+///
+/// ```
+/// # use portolan_kernel::domain::{Event, EventFields, EventSet};
+/// # use serde::{Deserialize, Serialize};
+/// #[derive(Event, Serialize, Deserialize)]
+/// #[event(category = "order")]
+/// enum OrderEvent {
+///     #[event(fields)]
+///     Paid(Payment),
+/// }
+///
+/// #[derive(EventFields, Serialize, Deserialize)]
+/// struct Payment { amount: u64, by: String }
+///
+/// let paid = OrderEvent::Paid(Payment { amount: 3, by: "ann".into() });
+/// assert_eq!(Event::field(&paid, "amount").unwrap().downcast_ref(), Some(&3_u64));
+/// ```
+#[proc_macro_derive(EventFields)]
+pub fn derive_event_fields(input: TokenStream) -> TokenStream {
+    expand(input, fields::derive)
+}
+
+/// Events of several categories: an enum with a variant an event type, for projections that follow more than one.
+///
+/// ```
+/// use portolan_kernel::domain::{Event, EventSet, Includes};
+/// # use portolan_kernel::{ports::RawEvent, values::{EventType, Format}};
+/// # use serde::{Deserialize, Serialize};
+/// # #[derive(Event, Serialize, Deserialize, PartialEq, Debug)]
+/// # #[event(category = "account")]
+/// # enum AccountEvent { Opened { owner: String } }
+/// # #[derive(Event, Serialize, Deserialize, PartialEq, Debug)]
+/// # #[event(category = "owner")]
+/// # enum OwnerEvent { Moved { place: String } }
+/// #[derive(EventSet, PartialEq, Debug)]
+/// enum BankEvent {
+///     Account(AccountEvent),
+///     Owner(OwnerEvent),
+/// }
+///
+/// let moved = OwnerEvent::Moved { place: "ulm".into() };
+/// let stored = RawEvent::new(EventType::new(moved.event_type()).unwrap(), 1, Format::Json, moved.encode().unwrap());
+/// let event = BankEvent::decode_in("owner", &stored).unwrap();
+/// assert_eq!(BankEvent::CATEGORIES, ["account", "owner"]);
+/// assert_eq!(Includes::<OwnerEvent>::part(&event), Some(&moved));
+/// assert_eq!(Includes::<AccountEvent>::part(&event), None);
+/// ```
+///
+/// The names of the variants matter to nobody: an event is told by the category of its stream. So two variants of one
+/// category do not compile. There are no attributes.
+#[proc_macro_derive(EventSet)]
+pub fn derive_event_set(input: TokenStream) -> TokenStream {
+    expand(input, event_set::derive)
+}
+
+/// A row of a read model: a struct with a column a field.
+///
+/// ```
+/// use portolan_kernel::domain::Row;
+/// use portolan_kernel::values::{Cell, Timestamp};
+/// # use serde::{Deserialize, Serialize};
+/// #[derive(Row, PartialEq, Debug)]
+/// #[row(index(name = "by_owner", columns(owner, opened_at)))]
+/// struct AccountRow {
+///     owner: String,
+///     opened_at: Timestamp,
+///     #[row(unique)]
+///     iban: Option<String>,
+///     #[row(rename = "cents", index)]
+///     balance: u64,
+///     #[row(json)]
+///     limits: Limits,
+/// }
+///
+/// #[derive(Serialize, Deserialize, PartialEq, Debug)]
+/// struct Limits { daily: u64 }
+///
+/// let row = AccountRow {
+///     owner: "ann".into(), opened_at: Timestamp::from_micros(1), iban: None, balance: 3, limits: Limits { daily: 9 },
+/// };
+/// let cells = row.to_cells().unwrap();
+/// assert_eq!(cells[2..], [Cell::Null, Cell::Integer(3), Cell::Text(r#"{"daily":9}"#.into())]);
+/// assert_eq!(AccountRow::from_cells(cells), Ok(row));
+/// assert_eq!(AccountRow::COLUMNS[3].name, "cents");
+/// assert_eq!(AccountRow::INDEXES[2].columns, ["owner", "opened_at"]);
+/// ```
+///
+/// A field's type is a `CellValue`: a text, a number, a `bool`, bytes, a name, an id or a time of this library; in an
+/// `Option`, it may hold nothing. `#[row(…)]` takes, all of it optional,
+///
+/// - on a field `index`: rows are found by it, by an index of the column's field's name; `index = "by_owner"` names it
+///   otherwise;
+/// - on a field `unique`, or `unique = "…"`: the same, and no two rows have one value in it;
+/// - on a field `json`: any type of serde's, kept as JSON. Rows are not found by it;
+/// - on a field `rename = "…"`: the column's name; else the field's in Rust;
+/// - on the struct `index(name = "…", columns(…))`, as often as need be: an index over several fields, in that order, and
+///   with `unique` in it a unique one.
+#[proc_macro_derive(Row, attributes(row))]
+pub fn derive_row(input: TokenStream) -> TokenStream {
+    expand(input, row::derive)
+}
+
+/// A projection whose rows are made of the fields of events: on the row, beside [`Row`].
+///
+/// ```
+/// use portolan_kernel::domain::{Event, Projection, RecordedAs, Row};
+/// use portolan_kernel::values::Timestamp;
+/// # use portolan_kernel::values::{EventType, NewEvent, Position, Recorded, Revision, StreamId};
+/// # use serde::{Deserialize, Serialize};
+/// # use std::sync::Arc;
+/// #[derive(Event, Serialize, Deserialize)]
+/// #[event(category = "account")]
+/// enum AccountEvent {
+///     Opened { owner: String, currency: String },
+///     Handed { owner: String },
+///     Deposited { amount: u64 },
+///     Frozen,
+///     Closed,
+/// }
+///
+/// #[derive(Row, Projection, PartialEq, Debug)]
+/// #[projection(
+///     name = "accounts",
+///     version = 1,
+///     events = AccountEvent,
+///     key = stream_id,
+///     on(Deposited { amount } = deposited, Frozen = frozen),
+///     delete_on(Closed)
+/// )]
+/// struct AccountRow {
+///     #[row(index)]
+///     owner: String,
+///     currency: String,
+///     #[projection(default)]
+///     balance: u64,
+///     #[projection(default)]
+///     frozen_at: Option<Timestamp>,
+/// }
+///
+/// impl AccountRow {
+///     fn deposited(&mut self, amount: &u64) {
+///         self.balance += amount;
+///     }
+///
+///     fn frozen(row: &mut Option<Self>, event: &RecordedAs<AccountEvent>) {
+///         if let Some(row) = row {
+///             row.frozen_at = Some(event.recorded.recorded_at);
+///         }
+///     }
+/// }
+///
+/// # let events = [
+/// #     AccountEvent::Opened { owner: "ann".into(), currency: "EUR".into() },
+/// #     AccountEvent::Deposited { amount: 3 },
+/// #     AccountEvent::Handed { owner: "bob".into() },
+/// # ];
+/// # let recorded = |event: AccountEvent| {
+/// #     let (stream, kind) = (StreamId::new("account-1").unwrap(), EventType::new(event.event_type()).unwrap());
+/// #     let stored = NewEvent::new(stream, kind, event.encode().unwrap());
+/// #     let at = (Revision::new(1), Position::new(1).unwrap(), Timestamp::from_micros(1));
+/// #     RecordedAs::new(event, Arc::new(Recorded::new(stored, at.0, at.1, at.2)))
+/// # };
+/// AccountRow::check().expect("the columns fit the events");
+/// let mut row = None;
+/// for event in events.map(recorded) {
+///     assert_eq!(AccountRow::key(&event).as_deref(), Some("1"));
+///     AccountRow::apply(&mut row, &event);
+/// }
+/// let expected = AccountRow { owner: "bob".into(), currency: "EUR".into(), balance: 3, frozen_at: None };
+/// assert_eq!(row, Some(expected));
+/// ```
+///
+/// What an event does:
+///
+/// - Each of its fields that has the name of a column is put into it. The types are the same; a column in an `Option`
+///   takes a field with and without. (Names are those in Rust, whatever serde, or `#[row(rename)]`, makes of them.)
+/// - If there is no row, it makes one, if it fills all columns that have no default. Else it changes nothing.
+///   `#[projection(default)]` on a field gives the column that of its type, `#[projection(default = …)]` this one; an
+///   `Option` begins with nothing anyway.
+/// - An event without such fields changes nothing.
+/// - A variant that is named in `on`, `delete_on` or `ignore` does that instead, and its fields are put nowhere.
+///
+/// On the struct, `#[projection(…)]` takes
+///
+/// - `events = Type`, which there has to be: an [`Event`], or an [`EventSet`] of several;
+/// - `key = …`, which there has to be: `stream_id`, for what follows the category in the stream's name; `stream`, for the
+///   whole of it; `"{owner}"`, for fields of the event, each of the type of the column of its name, or else a `String`;
+///   or the path of a `fn(&RecordedAs<Event>) -> Option<String>`;
+/// - `name = "…"`; else that of the struct in kebab case;
+/// - `version = 1`, which is also what it is when it is not given: raise it with each change;
+/// - `on(Deposited { amount } = deposited)`: the method `deposited(&mut self, amount: &u64)` of the struct is called on the
+///   row with those fields; `on(Paid(payment) = paid)` for a variant with a payload, `on(Frozen {} = frozen)` without
+///   any. If there is no row, it is called on one of defaults if every column has one, and else not at all;
+/// - `on(Frozen = frozen)`: the function `frozen(row: &mut Option<Self>, event: &RecordedAs<AccountEvent>)` of the struct is
+///   called, which can do all that `apply` can, such as look at the time, or make a row;
+/// - `delete_on(Closed)`: there is no row any more;
+/// - `ignore(Audited)`: the event changes nothing, though it has such fields;
+/// - `on_failure = stop`, `skip` or `park`, or an expression that is a `FailurePolicy`;
+/// - `lifecycle = asynchronous`, `inline`, `inline_if_possible` or `live`.
+///
+/// A variant of an [`EventSet`] is named with its own event type: `delete_on(AccountEvent::Closed)`.
+///
+/// # What is refused
+///
+/// What is misspelt in `on`, `delete_on` and `ignore` does not compile. What events hold is not known to a derive: it is
+/// judged by `check`, when an application is put together, or in a test: a field of a column's name and of another type;
+/// a column that nothing fills; columns of which no event ever makes a row; a key that an event does not have; a payload
+/// that is a type of its own, as in `Paid(Payment)`, of which nobody has said what it does; and events that do not tell
+/// their fields, because they are written by hand.
+#[proc_macro_derive(Projection, attributes(projection))]
+pub fn derive_projection(input: TokenStream) -> TokenStream {
+    expand(input, projection::derive)
 }

@@ -1,12 +1,14 @@
 //! Events: what an application's facts are, as values and as recorded.
 
 use super::codec::CodecError;
+use super::shape::EventVariant;
 use crate::ports::RawEvent;
 use crate::values::{EventId, EventType, Format, InvalidName, Metadata, NewEvent, Recorded, StreamId, Tag};
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::Bytes;
+use core::any::Any;
 use core::ops::Deref;
 
 /// The facts of one category of streams, as one type: usually an enum with a variant a stored type.
@@ -35,12 +37,21 @@ use core::ops::Deref;
 ///     fn decode(raw: &RawEvent) -> Result<Self, EventError> { variant::decode(&raw.event_type, &raw.payload) }
 /// }
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no event type",
+    label = "this is no event type",
+    note = "an event type is an enum with a variant a stored type; derive `Event` on it"
+)]
 pub trait Event: Sized + Send + Sync + 'static {
     /// The category of the streams that hold such events: what precedes the first `-` of their names.
     const CATEGORY: &'static str;
 
     /// What the payload's bytes are.
     const FORMAT: Format = Format::Json;
+
+    /// The variants and their fields, for a derived [`Projection`](super::Projection). Empty: they are not told, and only
+    /// projections by hand follow such events. The derive tells them.
+    const VARIANTS: &'static [EventVariant] = &[];
 
     /// The stored type, such as `account.opened`. It never changes once an event of it is stored.
     fn event_type(&self) -> &'static str;
@@ -58,6 +69,12 @@ pub trait Event: Sized + Send + Sync + 'static {
     /// [`InvalidName`]: check in [`Command::validate`](super::Command::validate) what comes from outside.
     fn tags(&self) -> Result<Vec<Tag>, InvalidName> {
         Ok(Vec::new())
+    }
+
+    /// The value of the field of this name, if this variant has one: what [`VARIANTS`](Self::VARIANTS) says.
+    fn field(&self, name: &str) -> Option<&dyn Any> {
+        let _ = name;
+        None
     }
 
     /// The payload.

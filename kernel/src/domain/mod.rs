@@ -5,6 +5,9 @@
 //! ([`Aggregate`], [`Decide`]; or a [`DecisionModel`] where a rule spans several streams). Serde does the rest:
 //! [`variant`] turns an enum into named payloads and back. With the feature `macros` there is a derive of the same
 //! name for each of the first three.
+//!
+//! Read models are folded by a [`Projection`] into [`Row`]s. Both have derives too, and so has an [`EventSet`], for what
+//! follows several categories; a derived projection takes columns from fields of the same name ([`mapping`]).
 
 mod aggregate;
 mod codec;
@@ -13,11 +16,13 @@ mod context;
 mod decision_model;
 mod digest;
 mod event;
+pub mod mapping;
 mod projection;
 mod rejection;
 mod row;
 #[cfg(feature = "macros")]
 pub mod schema;
+mod shape;
 mod upcasting;
 #[cfg(feature = "validator")]
 pub mod validation;
@@ -32,11 +37,12 @@ pub use digest::digest;
 pub use event::{EncodeError, Event, EventError, RecordedAs, new_event};
 pub use projection::{EventSet, FailurePolicy, OnFailure, Projection, ReadModel, query_of};
 pub use rejection::Rejection;
-pub use row::{CellValue, Row, RowColumn, RowIndex, RowValueError, collection_of, row_cells};
+pub use row::{CellValue, Row, RowColumn, RowIndex, RowValueError, collection_of, json_cell, json_value, row_cells};
+pub use shape::{EventField, EventFields, EventShape, EventVariant, FieldType, Includes};
 pub use upcasting::{DecodeError, DecodeReason, MAX_HOPS, Upcasters, decode_recorded};
 
 #[cfg(feature = "macros")]
-pub use portolan_macros::{Command, Event, JsonSchema, Rejection};
+pub use portolan_macros::{Command, Event, EventFields, EventSet, JsonSchema, Projection, Rejection, Row};
 /// The trait. Its derive is ours, which needs no dependency on schemars; the glob is what lets one name have both.
 #[cfg(feature = "macros")]
 pub use schema::trait_alone::*;

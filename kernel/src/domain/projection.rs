@@ -1,13 +1,18 @@
 //! Projections: rows of a read model, folded from events.
 
 use super::event::{Event, EventError, RecordedAs};
+use super::mapping::MappingError;
 use super::row::Row;
+use super::shape::EventShape;
 use crate::ports::{Lifecycle, RawEvent};
 use crate::values::{InvalidName, Item, Name, Query};
 use alloc::string::String;
+use core::any::Any;
 use core::time::Duration;
 
 /// Events of one type or of several: any [`Event`] is one, and so is an enum of them.
+///
+/// With the feature `macros` there is a derive of the same name. By hand:
 ///
 /// ```
 /// use portolan_kernel::domain::{Event, EventError, EventSet};
@@ -41,9 +46,18 @@ use core::time::Duration;
 ///     }
 /// }
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no set of events",
+    label = "these are no events",
+    note = "derive `Event` on the events of one category, or `EventSet` on an enum with a variant an event type"
+)]
 pub trait EventSet: Sized + Send + Sync + 'static {
     /// The categories of their streams.
     const CATEGORIES: &'static [&'static str];
+
+    /// The event types with their variants and fields, for a derived [`Projection`]. None: they are not told, and only
+    /// projections by hand follow the set. The derive tells them.
+    const SHAPES: &'static [EventShape] = &[];
 
     /// The event in a stored one of the current version, of a stream of this category.
     ///
@@ -54,10 +68,17 @@ pub trait EventSet: Sized + Send + Sync + 'static {
 
     /// What [`Event::version`] says.
     fn current_version(&self) -> u32;
+
+    /// What [`Event::field`] says.
+    fn field_named(&self, name: &str) -> Option<&dyn Any> {
+        let _ = name;
+        None
+    }
 }
 
 impl<E: Event> EventSet for E {
     const CATEGORIES: &'static [&'static str] = &[E::CATEGORY];
+    const SHAPES: &'static [EventShape] = &[EventShape::of::<E>()];
 
     fn decode_in(_: &str, raw: &RawEvent) -> Result<Self, EventError> {
         E::decode(raw)
@@ -65,6 +86,10 @@ impl<E: Event> EventSet for E {
 
     fn current_version(&self) -> u32 {
         self.version()
+    }
+
+    fn field_named(&self, name: &str) -> Option<&dyn Any> {
+        self.field(name)
     }
 }
 
@@ -163,6 +188,8 @@ impl<P: Projection> ReadModel for P {
 /// Raise [`VERSION`](Self::VERSION) with each change of the row, its indexes, or what events do to it: the new version
 /// is made beside the old one, and readers are switched when it has caught up.
 ///
+/// With the feature `macros` there is a derive of the same name, for rows whose columns are fields of the events. By hand:
+///
 /// ```
 /// use portolan_kernel::domain::{Event, Projection, RecordedAs, Row};
 /// # use portolan_kernel::{Bytes, domain::*, ports::RawEvent, values::Cell};
@@ -228,6 +255,16 @@ pub trait Projection: Send + Sync + 'static {
     #[must_use]
     fn on_failure() -> FailurePolicy {
         FailurePolicy::default()
+    }
+
+    /// Whether it can work at all, as far as that is known before the first event. An application asks when it is put
+    /// together; a derived projection is judged here against its events, and a test may call it.
+    ///
+    /// # Errors
+    ///
+    /// [`MappingError`], which is a mistake of the application.
+    fn check() -> Result<(), MappingError> {
+        Ok(())
     }
 
     /// When its rows are made.

@@ -1,5 +1,6 @@
 //! Rows of a read model as plain structs: which columns they have, and what they are found by.
 
+use super::codec::{Codec, CodecError, Json};
 use crate::values::{
     Cell, Collection, ColumnType, EventId, Index, InvalidName, Name, Position, Revision, StreamId, Timestamp,
 };
@@ -7,6 +8,8 @@ use alloc::borrow::ToOwned;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use bytes::Bytes;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 /// Why a value has no place in a row, or a row is no value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -27,6 +30,14 @@ pub enum RowValueError {
         cell: String,
         /// What it should be.
         expected: &'static str,
+    },
+    /// The value has no JSON form, or the JSON in the cell is none of the type's values: another version of it made the row.
+    #[error("a JSON column of {kind}: {source}; a changed type needs a new version of its projection")]
+    Json {
+        /// The type.
+        kind: &'static str,
+        /// What is wrong.
+        source: CodecError,
     },
     /// The row has another number of cells than the type has columns.
     #[error("the row has {found} cells, and its type has {expected} columns")]
@@ -53,6 +64,12 @@ impl RowColumn {
     #[must_use]
     pub const fn of<T: CellValue>(name: &'static str) -> Self {
         Self { name, kind: T::KIND }
+    }
+
+    /// A column of JSON, of values by [`json_cell`].
+    #[must_use]
+    pub const fn json(name: &'static str) -> Self {
+        Self { name, kind: ColumnType::Json }
     }
 }
 
@@ -84,6 +101,8 @@ impl RowIndex {
 
 /// A row of a read model: a struct with a column a field.
 ///
+/// With the feature `macros` there is a derive of the same name. By hand:
+///
 /// ```
 /// use portolan_kernel::domain::{CellValue, Row, RowColumn, RowIndex, RowValueError};
 /// use portolan_kernel::values::Cell;
@@ -102,6 +121,11 @@ impl RowIndex {
 ///     }
 /// }
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no row of a read model",
+    label = "this has no columns",
+    note = "add `portolan::domain::Row` to its derives"
+)]
 pub trait Row: Sized + Send + Sync + 'static {
     /// The columns, in the order of the cells.
     const COLUMNS: &'static [RowColumn];
@@ -152,6 +176,11 @@ pub fn collection_of<R: Row>(name: Name, version: u32) -> Result<Collection, Inv
 }
 
 /// A value that a column holds.
+#[diagnostic::on_unimplemented(
+    message = "a column cannot hold `{Self}`",
+    label = "this is no value of a column",
+    note = "keep it as JSON: `#[row(json)]`; or implement `CellValue` for it"
+)]
 pub trait CellValue: Sized {
     /// What such a column holds.
     const KIND: ColumnType;
@@ -169,6 +198,36 @@ pub trait CellValue: Sized {
     ///
     /// [`RowValueError::NotOfType`].
     fn from_cell(cell: Cell) -> Result<Self, RowValueError>;
+}
+
+/// The value as the cell of a [JSON column](RowColumn::json), by serde; what is `null` in JSON is nothing in the cell.
+///
+/// # Errors
+///
+/// [`RowValueError::Json`] when it has no JSON form.
+pub fn json_cell<T: Serialize>(value: &T) -> Result<Cell, RowValueError> {
+    let wrong = |source| RowValueError::Json { kind: core::any::type_name::<T>(), source };
+    let json = Json::encode(value).map_err(wrong)?;
+    if json == "null" {
+        return Ok(Cell::Null);
+    }
+    let text = core::str::from_utf8(&json).map_err(|error| wrong(CodecError::Encode(error.to_string())))?;
+    Ok(Cell::Text(text.to_owned()))
+}
+
+/// The value in the cell of a [JSON column](RowColumn::json).
+///
+/// # Errors
+///
+/// [`RowValueError::Json`] for JSON of another shape, [`RowValueError::NotOfType`] for a cell that is no text.
+pub fn json_value<T: DeserializeOwned>(cell: &Cell) -> Result<T, RowValueError> {
+    let json = match cell {
+        Cell::Null => "null",
+        Cell::Text(text) => text,
+        _ => return Err(no::<T>(cell)),
+    };
+    let wrong = |source| RowValueError::Json { kind: core::any::type_name::<T>(), source };
+    Json::decode(json.as_bytes()).map_err(wrong)
 }
 
 fn no<T>(cell: &Cell) -> RowValueError {
@@ -305,6 +364,23 @@ mod tests {
         returns(Some(3_u8), Cell::Integer(3));
         returns(Timestamp::from_micros(7), Cell::Integer(7));
         returns(EventId::from_bytes([7; 16]), Cell::Text(EventId::from_bytes([7; 16]).to_string()));
+    }
+
+    #[test]
+    fn json_comes_back() {
+        for (value, cell) in [
+            (Some(alloc::vec![1_u8, 2]), Cell::Text("[1,2]".into())),
+            (Some(Vec::new()), Cell::Text("[]".into())),
+            (None, Cell::Null),
+        ] {
+            assert_eq!(json_cell(&value), Ok(cell.clone()));
+            assert!(ColumnType::Json.holds(&cell));
+            assert_eq!(json_value(&cell), Ok(value));
+        }
+        let other = json_value::<Vec<u8>>(&Cell::Text("[1,-2]".into())).map_err(|error| error.to_string());
+        assert!(other.as_ref().is_err_and(|error| error.contains("[1]: ")), "{other:?}");
+        assert!(matches!(json_value::<Vec<u8>>(&Cell::Null), Err(RowValueError::Json { .. })));
+        assert!(matches!(json_value::<u8>(&Cell::Integer(1)), Err(RowValueError::NotOfType { .. })));
     }
 
     #[test]

@@ -80,6 +80,40 @@ struct View {
     balance: u64,
 }
 
+#[derive(Event, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[event(category = "owner")]
+enum OwnerEvent {
+    #[event(fields)]
+    Moved(Move),
+}
+
+#[derive(EventFields, Serialize, Deserialize, Clone, Debug, PartialEq)]
+struct Move {
+    place: Owner,
+}
+
+#[derive(EventSet)]
+enum BankEvent {
+    Account(AccountEvent),
+    Owner(OwnerEvent),
+}
+
+#[derive(Row, Projection, PartialEq, Debug)]
+#[row(index(name = "by_owner", columns(owner), unique))]
+#[projection(
+    events = BankEvent,
+    key = "{owner}",
+    ignore(OwnerEvent::Moved, AccountEvent::Withdrawn),
+    on_failure = park,
+    lifecycle = live
+)]
+struct Balance {
+    owner: String,
+    #[row(json)]
+    #[projection(default)]
+    place: Option<Vec<Owner>>,
+}
+
 #[test]
 fn derives_find_the_facade_by_its_name_here() {
     let withdraw = Withdraw { account_id: "ann".into(), amount: 5 };
@@ -95,4 +129,6 @@ fn derives_find_the_facade_by_its_name_here() {
     assert_eq!(Command::validate(&rename)[0].code, "length");
     assert_eq!(AccountQuery::NAME, "account-query");
     assert!(AccountQuery::answer_schema().is_some());
+    assert_eq!((Balance::NAME, Balance::COLUMNS.len(), Balance::check()), ("balance", 2, Ok(())));
+    assert_eq!(BankEvent::CATEGORIES, ["account", "owner"]);
 }

@@ -14,6 +14,9 @@ enum AccountEvent {
         #[tag]
         owner: String,
     },
+    Deposited {
+        amount: u64,
+    },
     Closed,
 }
 
@@ -28,4 +31,19 @@ enum Refused {
 #[query(name = "account", answer = AccountView)]
 struct AccountQuery {
     account_id: String,
+}
+
+#[derive(EventSet)]
+enum BankEvent {
+    Account(AccountEvent),
+    Owner(OwnerEvent),
+}
+
+#[derive(Row, Projection)]
+#[projection(events = AccountEvent, key = stream_id, on(Deposited { amount } = deposited), delete_on(Closed))]
+struct Balance {
+    #[row(index)]
+    owner: String,
+    #[projection(default)]
+    balance: u64,
 }

@@ -39,9 +39,21 @@ impl crate::domain::StreamCommand for Deposit {
 impl crate::domain::Event for AccountEvent {
     const CATEGORY: &'static str = "account";
     const FORMAT: crate::values::Format = <crate::domain::Json as crate::domain::Codec>::FORMAT;
+    const VARIANTS: &'static [crate::domain::EventVariant] = &[
+        crate::domain::EventVariant::new(
+            "Opened",
+            &[crate::domain::EventField::of::<String>("owner")],
+        ),
+        crate::domain::EventVariant::new(
+            "Deposited",
+            &[crate::domain::EventField::of::<u64>("amount")],
+        ),
+        crate::domain::EventVariant::new("Closed", &[]),
+    ];
     fn event_type(&self) -> &'static str {
         match self {
             Self::Opened { .. } => "account.opened",
+            Self::Deposited { .. } => "account.deposited",
             Self::Closed { .. } => "account.closed",
         }
     }
@@ -63,13 +75,22 @@ impl crate::domain::Event for AccountEvent {
             },
         )
     }
+    fn field(&self, name: &str) -> ::core::option::Option<&dyn ::core::any::Any> {
+        match (self, name) {
+            (Self::Opened { owner, .. }, "owner") => ::core::option::Option::Some(owner),
+            (Self::Deposited { amount, .. }, "amount") => {
+                ::core::option::Option::Some(amount)
+            }
+            _ => ::core::option::Option::None,
+        }
+    }
     fn encode(&self) -> ::core::result::Result<crate::Bytes, crate::domain::CodecError> {
         crate::domain::variant::encode_as::<crate::domain::Json, Self>(self)
     }
     fn decode(
         raw: &crate::ports::RawEvent,
     ) -> ::core::result::Result<Self, crate::domain::EventError> {
-        let names = ["account.opened", "account.closed"];
+        let names = ["account.opened", "account.deposited", "account.closed"];
         crate::domain::variant::decode_as::<
             crate::domain::Json,
             Self,
@@ -111,5 +132,172 @@ impl crate::drivers::Question for AccountQuery {
     }
     fn answer_schema() -> ::core::option::Option<crate::__private::Value> {
         ::core::option::Option::Some(crate::domain::schema::of_output::<AccountView>())
+    }
+}
+
+const _: () = assert!(
+    ! crate ::__private::is_same(< AccountEvent as crate ::domain::Event > ::CATEGORY, <
+    OwnerEvent as crate ::domain::Event > ::CATEGORY,),
+    "`Account` and `Owner` are events of one category, by which an event of the set is told; make one event type of both"
+);
+#[automatically_derived]
+impl crate::domain::EventSet for BankEvent {
+    const CATEGORIES: &'static [&'static str] = &[
+        <AccountEvent as crate::domain::Event>::CATEGORY,
+        <OwnerEvent as crate::domain::Event>::CATEGORY,
+    ];
+    const SHAPES: &'static [crate::domain::EventShape] = &[
+        crate::domain::EventShape::of::<AccountEvent>(),
+        crate::domain::EventShape::of::<OwnerEvent>(),
+    ];
+    fn decode_in(
+        category: &str,
+        raw: &crate::ports::RawEvent,
+    ) -> ::core::result::Result<Self, crate::domain::EventError> {
+        match category {
+            <AccountEvent as crate::domain::Event>::CATEGORY => {
+                <AccountEvent as crate::domain::Event>::decode(raw).map(Self::Account)
+            }
+            _ => <OwnerEvent as crate::domain::Event>::decode(raw).map(Self::Owner),
+        }
+    }
+    fn current_version(&self) -> u32 {
+        match self {
+            Self::Account(event) => crate::domain::Event::version(event),
+            Self::Owner(event) => crate::domain::Event::version(event),
+        }
+    }
+    fn field_named(&self, name: &str) -> ::core::option::Option<&dyn ::core::any::Any> {
+        match self {
+            Self::Account(event) => crate::domain::Event::field(event, name),
+            Self::Owner(event) => crate::domain::Event::field(event, name),
+        }
+    }
+}
+#[automatically_derived]
+impl crate::domain::Includes<AccountEvent> for BankEvent {
+    fn part(&self) -> ::core::option::Option<&AccountEvent> {
+        match self {
+            Self::Account(event) => ::core::option::Option::Some(event),
+            _ => ::core::option::Option::None,
+        }
+    }
+}
+#[automatically_derived]
+impl crate::domain::Includes<OwnerEvent> for BankEvent {
+    fn part(&self) -> ::core::option::Option<&OwnerEvent> {
+        match self {
+            Self::Owner(event) => ::core::option::Option::Some(event),
+            _ => ::core::option::Option::None,
+        }
+    }
+}
+
+#[automatically_derived]
+impl crate::domain::Row for Balance {
+    const COLUMNS: &'static [crate::domain::RowColumn] = &[
+        crate::domain::RowColumn::of::<String>("owner"),
+        crate::domain::RowColumn::of::<u64>("balance"),
+    ];
+    const INDEXES: &'static [crate::domain::RowIndex] = &[
+        crate::domain::RowIndex::new("owner", &["owner"]),
+    ];
+    fn to_cells(
+        &self,
+    ) -> ::core::result::Result<
+        crate::__private::Vec<crate::values::Cell>,
+        crate::domain::RowValueError,
+    > {
+        ::core::result::Result::Ok(
+            crate::__private::vec![
+                < String as crate ::domain::CellValue > ::to_cell(& self.owner) ?, < u64
+                as crate ::domain::CellValue > ::to_cell(& self.balance) ?
+            ],
+        )
+    }
+    fn from_cells(
+        cells: crate::__private::Vec<crate::values::Cell>,
+    ) -> ::core::result::Result<Self, crate::domain::RowValueError> {
+        let [owner, balance] = crate::domain::row_cells(cells)?;
+        ::core::result::Result::Ok(Self {
+            owner: <String as crate::domain::CellValue>::from_cell(owner)?,
+            balance: <u64 as crate::domain::CellValue>::from_cell(balance)?,
+        })
+    }
+}
+
+#[automatically_derived]
+impl crate::domain::Projection for Balance {
+    const NAME: &'static str = "balance";
+    const VERSION: u16 = 1;
+    type Event = AccountEvent;
+    type Row = Self;
+    fn key(
+        event: &crate::domain::RecordedAs<AccountEvent>,
+    ) -> ::core::option::Option<crate::__private::String> {
+        ::core::option::Option::Some(crate::__private::String::from(event.stream().id()))
+    }
+    fn apply(
+        row: &mut ::core::option::Option<Self>,
+        event: &crate::domain::RecordedAs<AccountEvent>,
+    ) {
+        match <AccountEvent as crate::domain::Includes<
+            AccountEvent,
+        >>::part(&event.event) {
+            ::core::option::Option::Some(AccountEvent::Deposited { amount, .. }) => {
+                if let ::core::option::Option::Some(row) = row {
+                    Self::deposited(row, amount);
+                }
+            }
+            ::core::option::Option::Some(AccountEvent::Closed { .. }) => {
+                *row = ::core::option::Option::None;
+            }
+            _ => {
+                match row {
+                    ::core::option::Option::Some(row) => {
+                        if let ::core::option::Option::Some(value) = crate::domain::mapping::value::<
+                            String,
+                        >(&event.event, "owner") {
+                            row.owner = value;
+                        }
+                        if let ::core::option::Option::Some(value) = crate::domain::mapping::value::<
+                            u64,
+                        >(&event.event, "balance") {
+                            row.balance = value;
+                        }
+                    }
+                    ::core::option::Option::None => {
+                        let ::core::option::Option::Some(owner) = crate::domain::mapping::value::<
+                            String,
+                        >(&event.event, "owner") else { return };
+                        let balance = crate::domain::mapping::value::<
+                            u64,
+                        >(&event.event, "balance");
+                        *row = ::core::option::Option::Some(Self {
+                            owner,
+                            balance: balance.unwrap_or_default(),
+                        });
+                    }
+                }
+            }
+        }
+    }
+    fn check() -> ::core::result::Result<(), crate::domain::mapping::MappingError> {
+        crate::domain::mapping::Mapping {
+            columns: &[
+                crate::domain::mapping::MappedColumn::of::<String>("owner"),
+                crate::domain::mapping::MappedColumn::of::<u64>("balance").or_default(),
+            ],
+            key: &[],
+            handled: &[
+                crate::domain::mapping::Handled::of::<
+                    AccountEvent,
+                >("Deposited", crate::domain::mapping::Does::Method),
+                crate::domain::mapping::Handled::of::<
+                    AccountEvent,
+                >("Closed", crate::domain::mapping::Does::Delete),
+            ],
+        }
+            .check::<AccountEvent>()
     }
 }

@@ -1,0 +1,11 @@
+use portolan_kernel::domain::Event;
+use serde::{Deserialize, Serialize};
+
+#[derive(Event, Serialize, Deserialize)]
+#[event(category = "account")]
+enum AccountEvent {
+    #[event(fields)]
+    Opened { owner: String },
+}
+
+fn main() {}

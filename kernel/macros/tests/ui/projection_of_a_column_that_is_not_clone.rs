@@ -1,0 +1,21 @@
+use portolan_kernel::domain::{Event, Projection, Row};
+use serde::{Deserialize, Serialize};
+
+#[derive(Event, Serialize, Deserialize)]
+#[event(category = "account")]
+enum AccountEvent {
+    Opened { owner: String },
+    Deposited { amount: u64 },
+}
+
+#[derive(Row, Projection)]
+#[projection(events = AccountEvent, key = stream)]
+struct Balance {
+    #[row(json)]
+    owner: Owner,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Owner(String);
+
+fn main() {}

@@ -1,0 +1,23 @@
+use portolan_kernel::domain::{Event, Projection, Row};
+use serde::{Deserialize, Serialize};
+
+#[derive(Event, Serialize, Deserialize)]
+#[event(category = "account")]
+enum AccountEvent {
+    Opened { owner: String },
+    Deposited { amount: u64 },
+}
+
+#[derive(Row, Projection)]
+#[projection(events = AccountEvent, key = stream)]
+struct Balance {
+    owner: String,
+    #[projection(default)]
+    #[row(json)]
+    limits: Limits,
+}
+
+#[derive(Serialize, Deserialize, Clone)]
+struct Limits {}
+
+fn main() {}

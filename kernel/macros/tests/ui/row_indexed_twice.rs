@@ -1,0 +1,9 @@
+use portolan_kernel::domain::Row;
+
+#[derive(Row)]
+struct Order {
+    #[row(index, unique)]
+    buyer: String,
+}
+
+fn main() {}

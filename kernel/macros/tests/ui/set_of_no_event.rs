@@ -1,0 +1,10 @@
+use portolan_kernel::domain::EventSet;
+
+struct Opened;
+
+#[derive(EventSet)]
+enum BankEvent {
+    Opened(Opened),
+}
+
+fn main() {}

@@ -1,11 +1,13 @@
 //! Fixtures: how the suite comes to a store.
 
 use crate::bus::Served;
+use crate::inline::Inlining;
 use crate::{Place, Port};
 use core::fmt;
 use core::ops::AsyncFn;
 use futures::future::LocalBoxFuture;
-use portolan_kernel::ports::{CommandBus, EventStore, LeaseStore, ReadModelStore, SnapshotStore};
+use portolan_kernel::application::Storage;
+use portolan_kernel::ports::{CommandBus, EventStore, Inline, LeaseStore, ReadModelStore, SnapshotStore};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -84,6 +86,16 @@ impl Fixture<dyn LeaseStore> {
         open: impl AsyncFn(&Place) -> Result<S, E> + 'static,
     ) -> Self {
         Self::new(hook(open, |store| Arc::new(store) as Arc<dyn LeaseStore>))
+    }
+}
+
+impl Fixture<Storage> {
+    /// Opens a store that runs these projections inside of its appends.
+    pub fn inline<S: Into<Storage> + 'static, E: fmt::Display>(
+        open: impl AsyncFn(&Place, Vec<Arc<dyn Inline>>) -> Result<S, E> + 'static,
+    ) -> Self {
+        let open = async move |site: &Inlining| open(&site.place, site.inline.clone()).await;
+        Self::new(hook(open, |store: S| Arc::new(store.into())))
     }
 }
 

@@ -1,8 +1,11 @@
 //! The laws, run on the store in memory.
 
 use core::convert::Infallible;
-use portolan_conformance::{Place, event_store_laws, lease_store_laws, read_model_store_laws, snapshot_store_laws};
-use portolan_memory::MemoryStore;
+use portolan_conformance::{
+    Inline, Place, event_store_laws, inline_laws, lease_store_laws, read_model_store_laws, snapshot_store_laws,
+};
+use portolan_memory::{MemoryConfig, MemoryStore};
+use std::sync::Arc;
 
 event_store_laws! {
     open: async |place: &Place| Ok::<_, Infallible>(MemoryStore::builder().clock(place.clock()).build()),
@@ -27,6 +30,17 @@ read_model_store_laws! {
 
 lease_store_laws! {
     open: async |_: &Place| Ok::<_, Infallible>(MemoryStore::new()),
+    lacks: {
+        Durability: "it lives in memory",
+        SeveralProcesses: "a second handle from the same place is another, empty store",
+    },
+}
+
+inline_laws! {
+    open: async |place: &Place, inline: Vec<Arc<dyn Inline>>| {
+        let store = MemoryStore::builder().clock(place.clock());
+        Ok::<_, Infallible>(inline.into_iter().fold(store, MemoryConfig::inline).build())
+    },
     lacks: {
         Durability: "it lives in memory",
         SeveralProcesses: "a second handle from the same place is another, empty store",

@@ -13,6 +13,8 @@ mod finding_rows;
 mod frontier;
 mod guards;
 mod hints;
+mod inline;
+mod inline_shared;
 mod keys;
 mod kill;
 mod killed_writers;
@@ -34,6 +36,7 @@ mod subscriptions;
 mod world;
 
 use crate::Law;
+use portolan_kernel::application::Storage;
 use portolan_kernel::ports::{CommandBus, EventStore, LeaseStore, ReadModelStore, SnapshotStore};
 
 pub use cancellation::*;
@@ -49,6 +52,7 @@ pub use finding_rows::*;
 pub use frontier::*;
 pub use guards::*;
 pub use hints::*;
+pub use inline::*;
 pub use keys::*;
 pub use leases::*;
 pub use model::es_model;
@@ -205,4 +209,21 @@ macro_rules! __lease_store_list {
 #[must_use]
 pub fn lease_store() -> Vec<Law<dyn LeaseStore>> {
     crate::__lease_store_list! { as_vec }
+}
+
+/// The laws of a store that runs projections inside of its appends: what `inline_laws!` makes tests of.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __inline_list {
+    ($($then:tt)*) => {
+        $($then)*! {
+            pr_08_inline,
+        }
+    };
+}
+
+/// The laws of a store that runs projections inside of its appends.
+#[must_use]
+pub fn inline() -> Vec<Law<Storage>> {
+    crate::__inline_list! { as_vec }
 }

@@ -84,6 +84,7 @@ mod file;
 mod finding;
 mod guard;
 mod heads;
+mod inline;
 mod keys;
 mod leases;
 mod lists;
@@ -119,8 +120,8 @@ use core::time::Duration;
 use futures::channel::oneshot;
 use portolan_kernel::application::Storage;
 use portolan_kernel::ports::{
-    AppendError, Capabilities, Clock, EventStore, Lease, LeaseError, LeaseStore, ReadError, ReadModelStore, RowError,
-    RowLimits, Snapshot, SnapshotError, SnapshotStore, Source,
+    AppendError, Capabilities, Clock, EventStore, Inline, Lease, LeaseError, LeaseStore, ReadError, ReadModelStore,
+    RowError, RowLimits, Snapshot, SnapshotError, SnapshotStore, Source,
 };
 use portolan_kernel::values::{
     Append, Appended, Batch, Checkpoint, CheckpointState, Collection, Find, Name, Page, Position, Query, Read,
@@ -148,6 +149,7 @@ struct Inner {
     readers: Arc<Readers>,
     pool: Arc<Pool>,
     changes: Arc<Changes>,
+    inline: Vec<Arc<dyn Inline>>,
 }
 
 impl SqliteStore {
@@ -199,12 +201,12 @@ impl SqliteStore {
         let readers = Arc::new(Readers::new(config.path.clone(), config.busy_timeout, config.readers));
         let changes = Arc::new(Changes::new(readers.clone()));
         let (path, clock, retention) = (config.path.clone(), config.clock.clone(), config.key_retention);
-        let Handle { jobs, identity, thread } = writer::start(config, changes.clone()).await?;
+        let Handle { jobs, identity, thread, inline } = writer::start(config, changes.clone()).await?;
         let capabilities =
             Capabilities::new(identity).with_key_retention(retention).with_hint_latency(changed::LATENCY);
         let writer = Some(thread);
         let pool = Arc::new(Pool::new());
-        let inner = Inner { path, capabilities, clock, retention, jobs, writer, readers, pool, changes };
+        let inner = Inner { path, capabilities, clock, retention, jobs, writer, readers, pool, changes, inline };
         Ok(Self { inner: Arc::new(inner) })
     }
 }
@@ -420,8 +422,8 @@ impl LeaseStore for SqliteStore {
 
 impl From<SqliteStore> for Storage {
     fn from(store: SqliteStore) -> Self {
-        let store = Arc::new(store);
-        Self::new(store.clone(), store.clone()).with_read_models(store.clone()).with_leases(store)
+        let (inline, store) = (store.inner.inline.clone(), Arc::new(store));
+        Self::new(store.clone(), store.clone()).with_read_models(store.clone()).with_leases(store).with_inline(inline)
     }
 }
 

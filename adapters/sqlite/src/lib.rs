@@ -89,6 +89,7 @@ mod keys;
 mod leases;
 mod lists;
 mod names;
+mod own_tables;
 mod pool;
 mod query;
 mod queue;
@@ -105,6 +106,8 @@ mod writer;
 
 pub use config::{Durability, SqliteConfig};
 pub use error::OpenError;
+/// As [`SqliteStore::commit_with`] takes it.
+pub use rusqlite;
 
 use crate::changed::Changes;
 use crate::error::{Fault, lease_refused, rows_refused};

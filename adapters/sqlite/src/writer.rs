@@ -10,6 +10,7 @@ use crate::inline::Inlines;
 use crate::keys::Sweep;
 use crate::leases::{self, LeaseChange};
 use crate::names::Names;
+use crate::own_tables::{self, Work};
 use crate::queue::{Bounds, Commit, Queue};
 use crate::schema::{self, StoreRow};
 use crate::{read_models, snapshots};
@@ -36,6 +37,7 @@ pub(crate) enum Job {
     Define(Collection),
     CommitRows(Batch, RowLimits),
     RemoveVersion { collection: Name, version: u32, checkpoint: Checkpoint },
+    CommitWith(Checkpoint, Work),
     Lease(LeaseChange),
 }
 
@@ -81,7 +83,11 @@ impl Job {
                 }
                 Self::SaveSnapshot(snapshot) => snapshot.state.len() as u64,
                 Self::CommitRows(batch, _) => batch.changes.iter().map(change_bytes).sum(),
-                Self::DeleteSnapshots { .. } | Self::Define(_) | Self::RemoveVersion { .. } | Self::Lease(_) => 0,
+                Self::DeleteSnapshots { .. }
+                | Self::Define(_)
+                | Self::RemoveVersion { .. }
+                | Self::CommitWith(..)
+                | Self::Lease(_) => 0,
             }
     }
 }
@@ -342,6 +348,12 @@ impl Writer {
             Job::RemoveVersion { collection, version, checkpoint } => {
                 self.inlines.settle(&self.conn, Some(&checkpoint.name), core::iter::once(collection))?;
                 read_models::remove(&self.conn, collection, *version, checkpoint).map(|done| Ok(Done::Rows(done)))
+            }
+            Job::CommitWith(checkpoint, work) => {
+                // The work may look at whatever the appends before it have made.
+                self.inlines.write(&self.conn)?;
+                self.inlines.settle(&self.conn, Some(&checkpoint.name), core::iter::empty())?;
+                own_tables::commit(&mut self.conn, checkpoint, work).map(|done| Ok(Done::Rows(done)))
             }
             Job::Lease(change) => leases::change(&self.conn, change).map(|done| Ok(Done::Lease(done))),
         }

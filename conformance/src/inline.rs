@@ -32,7 +32,7 @@ impl fmt::Debug for Inlining {
 /// Counts, and what shows their order: a row a stream of the category `tally`.
 ///
 /// - `added`: counts, and takes the payload's number into a sum in which the order shows.
-/// - `claimed`: puts the payload into `mark`, which is unique.
+/// - `claimed`: puts the payload into `mark`, which is unique in a strict one.
 /// - `cleared`: deletes the row.
 /// - `refused`, `panicked`: fails, if the projection is a strict one.
 pub(crate) struct Tally {
@@ -45,12 +45,13 @@ pub(crate) const SECOND: Tally = Tally { name: "another tally", strict: false };
 
 impl Inline for Tally {
     fn collection(&self) -> Collection {
+        let mark = Index::new(named("mark"), [named("mark")]);
         Collection::new(named(self.name), Edition::first(1).to_stored())
             .column(named("count"), ColumnType::Integer)
             .column(named("trail"), ColumnType::Integer)
             .column(named("mark"), ColumnType::Text)
             .index(Index::new(named("count"), [named("count")]))
-            .index(Index::new(named("mark"), [named("mark")]).unique())
+            .index(if self.strict { mark.unique() } else { mark })
     }
 
     fn wants(&self) -> Query {
@@ -87,6 +88,11 @@ impl Inline for Tally {
 
 pub(crate) fn tally() -> Vec<Arc<dyn Inline>> {
     vec![Arc::new(TALLY)]
+}
+
+/// Two projections: a store may go other ways for rows with a unique index, and for those without.
+pub(crate) fn tallies() -> Vec<Arc<dyn Inline>> {
+    vec![Arc::new(TALLY), Arc::new(SECOND)]
 }
 
 /// An event that a [`Tally`] counts, or what its type says.
@@ -173,6 +179,17 @@ impl Both {
             let frontier = self.frontier().await?;
             equal(&stands.position, &frontier, format!("the checkpoint of {} {edition}", of.name), at)?;
             Ok(stands)
+        }
+    }
+
+    /// As [`never_behind`](Self::never_behind), of the first edition of each of the [`tallies`].
+    #[track_caller]
+    pub(crate) fn both_never_behind(&self) -> impl Future<Output = Verdict<[Stands; 2]>> {
+        let at = Location::caller();
+        async move {
+            let first = self.never_behind(&TALLY, Edition::first(1)).await.map_err(|broken| broken.at(at))?;
+            let second = self.never_behind(&SECOND, Edition::first(1)).await.map_err(|broken| broken.at(at))?;
+            Ok([first, second])
         }
     }
 

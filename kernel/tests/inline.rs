@@ -81,7 +81,7 @@ impl<const THEN: u8> Projection for Balances<THEN> {
     }
 }
 
-/// Splits a deposit of version 7 into two halves, the second of which nobody can decode.
+/// Splits a deposit of version 7 into two halves, the second of which may have no row.
 struct Halves;
 
 impl Upcaster for Halves {
@@ -89,10 +89,16 @@ impl Upcaster for Halves {
         (EventType::new("account.deposited").unwrap(), 7)
     }
     fn upcast(&self, event: RawEvent) -> Result<Vec<RawEvent>, UpcastError> {
-        let half = |payload: &'static str| {
-            RawEvent::new(event.event_type.clone(), 1, event.format, Bytes::from_static(payload.as_bytes()))
+        let half = |event_type: &str, payload: &'static str| {
+            let event_type = EventType::new(event_type).unwrap();
+            RawEvent::new(event_type, 1, event.format, Bytes::from_static(payload.as_bytes()))
         };
-        Ok(vec![half(r#"{"amount":1}"#), half(if event.payload.len() > 2 { r#"{"amount":2}"# } else { "{}" })])
+        let second = if event.payload.len() > 2 {
+            half("account.deposited", r#"{"amount":2}"#)
+        } else {
+            half("account.renamed", r#"{"key":""}"#)
+        };
+        Ok(vec![half("account.deposited", r#"{"amount":1}"#), second])
     }
 }
 

@@ -97,7 +97,7 @@ impl Inlines {
         Ok(())
     }
 
-    /// Forgets what may not be true: after a rollback, and when another process has written.
+    /// Forgets what may not be true, once the file is not known to be as this writer left it.
     pub(crate) fn forget(&mut self) {
         self.running = None;
     }

@@ -253,7 +253,6 @@ impl Writer {
                     let _ = self.run("ROLLBACK");
                 }
                 self.ledger.forget();
-                self.inlines.forget();
                 self.data_version = None;
             }
         }

@@ -5,7 +5,7 @@ use super::inline_shared::{
     processes_count_together, survives_being_killed,
 };
 use crate::ask::{Ask, all_of, key, name, nothing};
-use crate::inline::{Both, SECOND, TALLY, Tally, checkpoint, count, counted, fold, last_of, tally};
+use crate::inline::{Both, SECOND, TALLY, Tally, checkpoint, count, counted, fold, last_of, tallies, tally};
 use crate::law::law;
 use crate::rows::{AskRows, OTHER_LOG, named};
 use crate::{Trial, Verdict, expect, expect_eq, expect_is};
@@ -35,6 +35,7 @@ law! {
         a_refusal_harms_no_other_append,
         a_panic_is_a_refusal,
         rows_that_are_refused_refuse_the_append,
+        one_of_many_claims_wins,
         unique_values_may_be_handed_on,
         what_is_refused_otherwise_is_not_applied,
         a_repetition_is_not_applied if [Keys],
@@ -108,7 +109,7 @@ async fn only_what_is_wanted_is_applied(trial: &Trial<Storage>) -> Verdict {
 }
 
 async fn rows_and_events_are_visible_together(trial: &Trial<Storage>) -> Verdict {
-    let store = trial.open_tally().await?;
+    let store = trial.open_with(tallies()).await?;
     let done = Arc::new(AtomicBool::new(false));
     let appends = trial.rounds(300).max(60);
     let writers = (0..2).map(|writer| {
@@ -135,7 +136,7 @@ async fn rows_and_events_are_visible_together(trial: &Trial<Storage>) -> Verdict
     done.store(true, Ordering::Relaxed);
     all_of(readers).await?;
     written?;
-    store.never_behind(&TALLY, FIRST).await?;
+    store.both_never_behind().await?;
     Ok(())
 }
 
@@ -200,7 +201,7 @@ async fn a_refusal_leaves_nothing(trial: &Trial<Storage>) -> Verdict {
 }
 
 async fn a_refusal_harms_no_other_append(trial: &Trial<Storage>) -> Verdict {
-    let store = trial.open_tally().await?;
+    let store = trial.open_with(tallies()).await?;
     for round in 0..trial.rounds(20).max(4) {
         // All at once, so that a store that commits several together has good and bad ones in one.
         let appends = (0..24).map(|n| {
@@ -221,7 +222,7 @@ async fn a_refusal_harms_no_other_append(trial: &Trial<Storage>) -> Verdict {
                 (_, other) => expect!(false, "append {n} to be judged by itself, and not {other:?}"),
             }
         }
-        store.never_behind(&TALLY, FIRST).await?;
+        store.both_never_behind().await?;
         expect_eq!(store.events.log().await?.len(), (round + 1) * 24, "events of the appends that were not refused");
     }
     Ok(())
@@ -259,14 +260,30 @@ async fn rows_that_are_refused_refuse_the_append(trial: &Trial<Storage>) -> Verd
         let after = (store.never_behind(&TALLY, FIRST).await?, store.events.log().await?);
         expect_eq!(after, before, "rows and events after {what}");
     }
-    // At once, one of them at most is the first.
-    let claims = (0..8).map(|n| {
-        let events = store.events.clone();
-        tokio::spawn(async move { Ok(events.try_append(count(&format!("tally-r{n}"), "claimed", "raced")).await) })
-    });
-    let won = all_of(claims).await?.into_iter().filter(Result::is_ok).count();
-    expect_eq!(won, 1, "appends that claim one unique value");
-    store.never_behind(&TALLY, FIRST).await?;
+    Ok(())
+}
+
+/// At once, and behind others, so that a store that commits several together has many claims in one.
+async fn one_of_many_claims_wins(trial: &Trial<Storage>) -> Verdict {
+    let store = trial.open_tally().await?;
+    for round in 0..trial.rounds(30).max(3) {
+        let appends = (0..12).map(|n| {
+            let (events, claims) = (store.events.clone(), n >= 4);
+            let event_type = if claims { "claimed" } else { "added" };
+            let append = count(&format!("tally-{n}"), event_type, format!("round {round}"));
+            tokio::spawn(async move { Ok((claims, events.try_append(append).await)) })
+        });
+        let mut won = 0;
+        for (claims, outcome) in all_of(appends).await? {
+            match outcome {
+                Ok(_) => won += usize::from(claims),
+                Err(AppendError::InlineRefused { .. }) if claims => {}
+                other => expect!(false, "an append that is taken or loses a claim, and not {other:?}"),
+            }
+        }
+        expect_eq!(won, 1, "appends that claim one unique value");
+        store.never_behind(&TALLY, FIRST).await?;
+    }
     Ok(())
 }
 
@@ -504,7 +521,7 @@ async fn other_editions_are_left_alone(trial: &Trial<Storage>) -> Verdict {
     store.rows.defines(rows_of(next)).await?;
     let columns = Collection::new(named("tally"), other.to_stored());
     store.rows.defines(columns.column(named("else"), portolan_kernel::values::ColumnType::Bool)).await?;
-    let neighbour = Tally { name: "tally of others", strict: false };
+    let neighbour = Tally { name: "tally of others", strict: true };
     store.rows.defines(neighbour.collection()).await?;
     store.events.wrote(count("tally-a", "added", 1)).await?;
     store.put_at(&neighbour, FIRST, store.frontier().await?, 1).await?;

@@ -2,7 +2,7 @@
 
 use crate::ask::{Ask, all_of};
 use crate::child::{Child, tell};
-use crate::inline::{Both, TALLY, count, counted};
+use crate::inline::{Both, TALLY, count, counted, tallies};
 use crate::{Broken, Trial, Verdict, expect, expect_eq};
 use core::time::Duration;
 use portolan_kernel::application::Storage;
@@ -11,27 +11,27 @@ use portolan_kernel::values::{Append, Edition, Position};
 const FIRST: Edition = Edition::first(1);
 
 pub(super) async fn is_there_after_reopening(trial: &Trial<Storage>) -> Verdict {
-    let store = trial.open_tally().await?;
+    let store = trial.open_with(tallies()).await?;
     for n in 0..5 {
         store.events.wrote(count("tally-a", "added", n)).await?;
     }
-    let before = store.never_behind(&TALLY, FIRST).await?;
+    let before = store.both_never_behind().await?;
     drop(store);
     for life in 0..2 {
-        let store = trial.open_tally().await?;
-        let after = store.never_behind(&TALLY, FIRST).await?;
+        let store = trial.open_with(tallies()).await?;
+        let after = store.both_never_behind().await?;
         if life == 0 {
             expect_eq!(after, before, "rows and checkpoint after reopening");
         }
         store.events.wrote(count("tally-a", "added", life)).await?;
-        store.never_behind(&TALLY, FIRST).await?;
+        store.both_never_behind().await?;
     }
     Ok(())
 }
 
 /// Appends for ever with four writers, who are refused now and then, and tells of each append that was taken.
 pub(super) async fn append_until_killed(trial: &Trial<Storage>) -> Verdict {
-    let store = trial.open_tally().await?;
+    let store = trial.open_with(tallies()).await?;
     let writers = (0..4).map(|writer| {
         let store = store.clone();
         tokio::spawn(async move { append_for_ever(&store, &format!("tally-{writer}")).await })
@@ -40,7 +40,7 @@ pub(super) async fn append_until_killed(trial: &Trial<Storage>) -> Verdict {
 }
 
 pub(super) async fn append_to_one_until_killed(trial: &Trial<Storage>) -> Verdict {
-    append_for_ever(&trial.open_tally().await?, "tally-one").await
+    append_for_ever(&trial.open_with(tallies()).await?, "tally-one").await
 }
 
 async fn append_for_ever(store: &Both, stream: &str) -> Verdict {
@@ -71,7 +71,7 @@ fn listen(child: &mut Child, appends: usize) -> Verdict<u64> {
 }
 
 pub(super) async fn survives_being_killed(trial: &Trial<Storage>) -> Verdict {
-    drop(trial.open_tally().await?);
+    drop(trial.open_with(tallies()).await?);
     let mut random = fastrand::Rng::new();
     for _ in 0..trial.rounds(8).max(4) {
         let mut child = trial.child("append_until_killed")?;
@@ -81,8 +81,8 @@ pub(super) async fn survives_being_killed(trial: &Trial<Storage>) -> Verdict {
         while let Some(position) = heard(child.next()) {
             acknowledged = acknowledged.max(position);
         }
-        let store = trial.open_tally().await?;
-        let stands = store.never_behind(&TALLY, FIRST).await?;
+        let store = trial.open_with(tallies()).await?;
+        let [stands, _] = store.both_never_behind().await?;
         let there = stands.position.map_or(0, Position::get);
         expect!(there >= acknowledged, "rows of all that was acknowledged, up to {acknowledged}, and not {there}");
     }
@@ -114,7 +114,7 @@ pub(super) async fn a_handle_without_it_leaves_it_behind(trial: &Trial<Storage>)
 }
 
 pub(super) async fn processes_count_together(trial: &Trial<Storage>) -> Verdict {
-    let store = trial.open_tally().await?;
+    let store = trial.open_with(tallies()).await?;
     let mut children = (0..2).map(|_| trial.child("append_to_one_until_killed")).collect::<Verdict<Vec<_>>>()?;
     for child in &mut children {
         listen(child, 5)?;
@@ -130,10 +130,10 @@ pub(super) async fn processes_count_together(trial: &Trial<Storage>) -> Verdict 
             .fold(last, u64::max);
     }
     children.iter_mut().for_each(Child::kill);
-    let stands = store.never_behind(&TALLY, FIRST).await?;
+    let [stands, _] = store.both_never_behind().await?;
     let there = stands.position.map_or(0, Position::get);
     expect!(there >= last, "rows of what all processes have appended, up to {last}, and not {there}");
     store.events.wrote(count("tally-here", "added", 0)).await?;
-    store.never_behind(&TALLY, FIRST).await?;
+    store.both_never_behind().await?;
     Ok(())
 }

@@ -22,6 +22,8 @@ use tokio::sync::RwLock;
 /// Stores that outlive their handles, by place.
 static STORES: LazyLock<Mutex<HashMap<PathBuf, Arc<Shared>>>> = LazyLock::new(Mutex::default);
 
+pub type Events = Vec<Arc<Recorded>>;
+
 /// How a store is wrong; `RIGHT` where it is right.
 #[derive(Clone, Copy)]
 pub struct Mutant {
@@ -32,7 +34,7 @@ pub struct Mutant {
     pub opened: fn(&mut Kept, &[Arc<dyn Inline>]),
     pub rows: rows::Mutant,
     /// The events that a projection is applied to, of all that an append has.
-    pub applied: fn(&Query, Vec<Arc<Recorded>>) -> Vec<Arc<Recorded>>,
+    pub applied: fn(&Query, Events) -> Events,
     /// Whether an event sees what those before it in the append have changed.
     pub sees_changes: bool,
     pub catches_panics: bool,
@@ -56,7 +58,7 @@ pub struct Mutant {
     /// The largest gap that is closed.
     pub gap: u64,
     /// The events of a gap that are applied.
-    pub gap_events: fn(Vec<Arc<Recorded>>) -> Vec<Arc<Recorded>>,
+    pub gap_events: fn(Events) -> Events,
     /// Whether a gap that cannot be closed refuses the append.
     pub gap_refuses: bool,
     /// Whether a defined collection holds an edition of a projection's.

@@ -24,6 +24,9 @@
 //! One thread owns the connection that writes. It takes all that waits and commits it in one transaction, so
 //! that many writers share one sync; nobody is answered before that. A bounded queue stands before it.
 //!
+//! Inline projections ([`SqliteConfig::inline`]) are run by it: judged by rows in memory before an append is written, so
+//! that a refusal leaves the group as it is, and written once a transaction.
+//!
 //! Reads have read-only connections of their own and never wait for the writer. Short ones, such as loading an
 //! aggregate, run **on the calling thread**: handing them to another would cost more than the read. One that may
 //! look at more than 256 events goes to a small pool of threads, for a long page keeps its thread for
@@ -36,6 +39,9 @@
 //! where they are JSON, BLOB otherwise. Each version of a read model has a table of its own, `rm_balances_v1`, and the
 //! view `active_balances` shows the active one; a name with other signs than `a` to `z`, digits and `_` has a number
 //! in its place. Leases are in `leases`, one row a name for good.
+//!
+//! An application may have tables of its own in the file, written beside a checkpoint by
+//! [`commit_with`](SqliteStore::commit_with).
 //!
 //! This is format 3. A file of format 1 or 2 is brought up to date when it is opened, and older programs refuse it
 //! then. A handle that is open while a newer program does so writes no more: it is refused as

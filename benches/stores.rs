@@ -1,4 +1,4 @@
-//! `cargo bench --bench stores`: five rows a store, through the port `EventStore`, beside the disk.
+//! `cargo bench --bench stores`: five rows a store, three with an inline projection, through the port `EventStore`, beside the disk.
 //!
 //! Payloads are about 150 bytes of JSON; events have no tags, metadata and keys. The yardsticks are measured
 //! in the same run, in the same folder: `fdatasync` after each 4 KiB, appended to a growing file and
@@ -6,9 +6,12 @@
 
 use clap::Parser;
 use portolan::memory::MemoryStore;
-use portolan::ports::EventStore;
+use portolan::ports::{EventStore, Inline, InlineRows};
 use portolan::sqlite::SqliteStore;
-use portolan::values::{Append, EventType, Expected, NewEvent, Query, Read, Revision, StreamId};
+use portolan::values::{
+    Append, Cell, Collection, ColumnType, EventType, Expected, Index, Name, NewEvent, Query, Read, Recorded, Revision,
+    RowKey, StreamId,
+};
 use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -61,6 +64,42 @@ impl Row {
 
 fn say(line: &str) {
     let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+/// Counts the events of each stream, in rows with an index.
+struct Counts {
+    collection: Collection,
+}
+
+impl Counts {
+    fn new(name: &str, unique: bool) -> Outcome<Arc<dyn Inline>> {
+        let index = Index::new(Name::new("n")?, [Name::new("n")?]);
+        let by_stream = Index::new(Name::new("stream")?, [Name::new("stream")?]);
+        let columns = Collection::new(Name::new(name)?, 1).column(Name::new("n")?, ColumnType::Integer);
+        let columns = columns.column(Name::new("stream")?, ColumnType::Text).index(index);
+        let collection = if unique { columns.index(by_stream.unique()) } else { columns };
+        Ok(Arc::new(Self { collection }))
+    }
+}
+
+impl Inline for Counts {
+    fn collection(&self) -> Collection {
+        self.collection.clone()
+    }
+
+    fn wants(&self) -> Query {
+        Query::all()
+    }
+
+    fn apply(&self, event: &Arc<Recorded>, rows: &mut dyn InlineRows) -> Result<(), String> {
+        let key = RowKey::new(event.stream.as_str()).map_err(|error| error.to_string())?;
+        let n = match rows.get(&key)?.as_deref() {
+            Some([Cell::Integer(n), _]) => *n,
+            _ => 0,
+        };
+        rows.set(key, Some(vec![Cell::Integer(n + 1), Cell::Text(event.stream.to_string())]));
+        Ok(())
+    }
 }
 
 fn stream(number: u64) -> Outcome<StreamId> {
@@ -166,13 +205,19 @@ async fn scan(store: &Arc<dyn EventStore>) -> Outcome<Row> {
     Ok(Row { name: "scan, pages of 1,000", events, took: start.elapsed(), latencies })
 }
 
+async fn appends(name: &str, store: &Arc<dyn EventStore>, options: &Options, fsyncs: f64) -> Outcome<()> {
+    let time = Duration::from_secs_f64(options.seconds);
+    let (took, latencies) = in_flight(store, 1, 0, time).await?;
+    Row { name: "single appends", events: latencies.len() as u64, took, latencies }.print(name, fsyncs);
+    let (took, latencies) = in_flight(store, 64, 1_000_000, time).await?;
+    Row { name: "single appends, 64 in flight", events: latencies.len() as u64, took, latencies }.print(name, fsyncs);
+    appends_of_100(store, time).await?.print(name, fsyncs);
+    Ok(())
+}
+
 async fn measure(name: &str, store: Arc<dyn EventStore>, options: &Options, fsyncs: f64) -> Outcome<()> {
     let time = Duration::from_secs_f64(options.seconds);
-    let (took, latencies) = in_flight(&store, 1, 0, time).await?;
-    Row { name: "single appends", events: latencies.len() as u64, took, latencies }.print(name, fsyncs);
-    let (took, latencies) = in_flight(&store, 64, 1_000_000, time).await?;
-    Row { name: "single appends, 64 in flight", events: latencies.len() as u64, took, latencies }.print(name, fsyncs);
-    appends_of_100(&store, time).await?.print(name, fsyncs);
+    appends(name, &store, options, fsyncs).await?;
     fill(&store, options.stored).await?;
     loads(&store, options.stored, time).await?.print(name, fsyncs);
     scan(&store).await?.print(name, fsyncs);
@@ -222,6 +267,21 @@ fn main() -> Outcome<()> {
 
     let file = options.dir.join(format!("log-{}.db", std::process::id()));
     runtime.block_on(async {
+        for (name, unique) in [("inline", false), ("inline, unique", true)] {
+            if "memory".contains(&options.only) {
+                let store = MemoryStore::builder().inline(Counts::new("counts", unique)?).build();
+                let store: Arc<dyn EventStore> = Arc::new(store);
+                appends(&format!("memory, {name}"), &store, &options, fsyncs).await?;
+            }
+            if "sqlite".contains(&options.only) {
+                let path = options.dir.join(format!("inline-{}-{unique}.db", std::process::id()));
+                let store = SqliteStore::builder(&path).inline(Counts::new("counts", unique)?).open().await?;
+                let store: Arc<dyn EventStore> = Arc::new(store);
+                appends(&format!("sqlite, {name}"), &store, &options, fsyncs).await?;
+                drop(store);
+                remove(&path);
+            }
+        }
         if "memory".contains(&options.only) {
             measure("memory", Arc::new(MemoryStore::new()), &options, fsyncs).await?;
         }
@@ -233,8 +293,12 @@ fn main() -> Outcome<()> {
         }
         Outcome::Ok(())
     })?;
+    remove(&file);
+    Ok(())
+}
+
+fn remove(file: &Path) {
     for end in ["", "-wal", "-shm"] {
         let _ = std::fs::remove_file(format!("{}{end}", file.display()));
     }
-    Ok(())
 }

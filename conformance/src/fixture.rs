@@ -1,12 +1,14 @@
 //! Fixtures: how the suite comes to a store.
 
 use crate::bus::Served;
+use crate::inline::Inlining;
 use crate::projections::Projected;
 use crate::{Place, Port};
 use core::fmt;
 use core::ops::AsyncFn;
 use futures::future::LocalBoxFuture;
-use portolan_kernel::ports::{CommandBus, EventStore, LeaseStore, ReadModelStore, SnapshotStore};
+use portolan_kernel::application::Storage;
+use portolan_kernel::ports::{CommandBus, EventStore, Inline, LeaseStore, ReadModelStore, SnapshotStore};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -92,6 +94,16 @@ impl Fixture<Projected> {
     /// Opens a storage for projections.
     pub fn projections<E: fmt::Display>(open: impl AsyncFn(&Place) -> Result<Projected, E> + 'static) -> Self {
         Self::new(hook(open, Arc::new))
+    }
+}
+
+impl Fixture<Storage> {
+    /// Opens a store that runs these projections inside of its appends.
+    pub fn inline<S: Into<Storage> + 'static, E: fmt::Display>(
+        open: impl AsyncFn(&Place, Vec<Arc<dyn Inline>>) -> Result<S, E> + 'static,
+    ) -> Self {
+        let open = async move |site: &Inlining| open(&site.place, site.inline.clone()).await;
+        Self::new(hook(open, |store: S| Arc::new(store.into())))
     }
 }
 

@@ -37,9 +37,14 @@
 //! | [`lease_store_laws!`] | [`LeaseStore`] | LS |
 //! | [`command_bus_laws!`] | [`CommandBus`] | CB |
 //! | [`projection_registry_laws!`] | `ProjectionRegistry`, over a storage | PR |
+//! | [`inline_laws!`] | a store that runs [`Inline`] projections | PR-08 |
 //!
 //! What carries commands has no place of its own: its `open` is given the ports of an application ([`Served`]), and what
 //! it may lack is a [`Crossing`].
+//!
+//! [`inline_laws!`] is for stores that run projections inside of their appends. A store whose log and rows cannot change
+//! in one transaction, or whose writers cannot read a row before they write, does not run it and offers no way to give it
+//! projections: applications then make the rows asynchronously.
 //!
 //! A store whose limits are narrower than [`least_limits`] cannot be judged, and the law `capabilities` says so.
 //!
@@ -56,7 +61,7 @@
 //!    `check if [Guard]`. What a child process is to do is a function of the same form, listed in `roles`
 //!    and started with [`Trial::child`].
 //! 4. Add its name to the list of its port in `laws/mod.rs`, and to the mutants that break it in
-//!    `tests/mutants/`, `tests/buses/`, `tests/read_models/` or `tests/leases.rs`; a law that no mutant breaks fails the
+//!    `tests/mutants/`, `tests/buses/`, `tests/read_models/`, `tests/inline/` or `tests/leases.rs`; a law that no mutant breaks fails the
 //!    build.
 
 #![allow(clippy::std_instead_of_core, clippy::std_instead_of_alloc, reason = "tests run where std is")]
@@ -65,6 +70,7 @@ mod ask;
 mod bus;
 pub mod child;
 mod fixture;
+mod inline;
 mod law;
 pub mod laws;
 mod macros;
@@ -80,12 +86,16 @@ mod trial;
 
 pub use bus::{Composition, Crossing, Served};
 pub use fixture::{Damage, Fixture};
+pub use inline::Inlining;
 pub use law::{Broken, Check, Law, RunCheck, Verdict};
 pub use laws::least_limits;
 pub use laws::model::{CASES, SEED};
 pub use place::{Place, TestClock};
 pub use port::{Lack, Port};
-pub use portolan_kernel::ports::{Capability, CommandBus, EventStore, LeaseStore, ReadModelStore, SnapshotStore};
+pub use portolan_kernel::application::Storage;
+pub use portolan_kernel::ports::{
+    Capability, CommandBus, EventStore, Inline, LeaseStore, ReadModelStore, SnapshotStore,
+};
 pub use projections::Projected;
 pub use reference::{Judgment, KeyRecord, Model, ReferenceStore};
 pub use report::{REPORT, capability_matrix};

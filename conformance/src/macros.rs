@@ -99,6 +99,48 @@ macro_rules! lease_store_laws {
     };
 }
 
+/// The laws of a store that runs projections inside of its appends (PR-08), one `#[test]` each in a module `inline`.
+///
+/// `open` is given the place and the projections, and gives back what is `Into<Storage>`: log and read models of one
+/// store.
+///
+/// ```
+/// use portolan_conformance::{Inline, Place, Storage, inline_laws};
+/// use std::sync::Arc;
+///
+/// async fn open(place: &Place, inline: Vec<Arc<dyn Inline>>) -> Result<Storage, String> {
+///     // ...
+/// #   let _ = (place, inline);
+/// #   Err("there is none".to_string())
+/// }
+///
+/// inline_laws! {
+///     open: async |place: &Place, inline: Vec<Arc<dyn Inline>>| open(place, inline).await,
+///     lacks: { Durability: "it lives in memory", SeveralProcesses: "it lives in memory" },
+/// }
+/// # fn main() {}
+/// ```
+#[macro_export]
+macro_rules! inline_laws {
+    (
+        open: $open:expr
+        $(, lacks: { $($lack:ident: $why:expr),* $(,)? })? $(,)?
+    ) => {
+        #[cfg(test)]
+        mod inline {
+            #[allow(unused_imports)]
+            use super::*;
+
+            fn fixture() -> $crate::Fixture<$crate::Storage> {
+                $crate::Fixture::inline($open)
+                    $($(.lacks($crate::Capability::$lack, $why))*)?
+            }
+
+            $crate::__inline_list! { $crate::__laws_as_tests }
+        }
+    };
+}
+
 /// The laws of `CommandBus`, one `#[test]` each in a module `command_bus`: for whatever carries commands to an
 /// application.
 ///

@@ -39,6 +39,11 @@ impl Place {
         Self { dir, name, clock: Arc::new(TestClock(now.as_micros().into())), _owned: None }
     }
 
+    /// The same place, which stays this one's to remove.
+    pub(crate) fn again(&self) -> Self {
+        Self { dir: self.dir.clone(), name: self.name.clone(), clock: self.clock.clone(), _owned: None }
+    }
+
     /// A folder of its own: empty at first, removed afterwards.
     #[must_use]
     pub fn dir(&self) -> &Path {

@@ -1,11 +1,13 @@
 //! What the suite has to know of a port beside its laws.
 
 use crate::bus::{Crossing, Served};
+use crate::inline::Inlining;
 use crate::laws::lacks;
 use crate::projections::Projected;
 use crate::{Place, Trial, Verdict};
 use core::fmt;
 use futures::future::LocalBoxFuture;
+use portolan_kernel::application::Storage;
 use portolan_kernel::ports::{Capability, CommandBus, EventStore, LeaseStore, ReadModelStore, SnapshotStore};
 
 /// A port with laws.
@@ -81,6 +83,17 @@ impl Port for dyn ReadModelStore {
 
     fn without(trial: &Trial<Self>, lacked: Capability) -> LocalBoxFuture<'_, Verdict> {
         Box::pin(lacks::read_model_store_without(trial, lacked))
+    }
+}
+
+impl Port for Storage {
+    const NAME: &'static str = "inline";
+
+    type Site = Inlining;
+    type Lack = Capability;
+
+    fn without(trial: &Trial<Self>, lacked: Capability) -> LocalBoxFuture<'_, Verdict> {
+        Box::pin(lacks::inline_without(trial, lacked))
     }
 }
 

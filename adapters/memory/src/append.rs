@@ -1,5 +1,6 @@
 //! Appending: judge everything, then write everything.
 
+use crate::inline::Held;
 use crate::log::{Log, index_after, position_before};
 use alloc::sync::Arc;
 use portolan_kernel::ports::{AppendError, Source};
@@ -9,7 +10,12 @@ use portolan_kernel::values::{
 
 impl Log {
     /// Writes an append that [`Capabilities::check`](portolan_kernel::ports::Capabilities::check) has passed.
-    pub(crate) fn append(&mut self, append: Append, now: Timestamp) -> Result<Appended, AppendError> {
+    pub(crate) fn append(
+        &mut self,
+        append: Append,
+        now: Timestamp,
+        inline: Option<&mut Held<'_>>,
+    ) -> Result<Appended, AppendError> {
         self.keys.clean_up(now);
         let key = append.key.map(|key| ((key.scope, key.id), key.digest, key.note));
         if let Some((key, digest, _)) = &key
@@ -33,8 +39,18 @@ impl Log {
         if self.events.len() + append.events.len() > u32::MAX as usize {
             return Err(AppendError::Other(Source::new("a log in memory holds at most 4,294,967,295 events")));
         }
+        let inline = match inline {
+            Some(held) => {
+                let rows = held.judge(self, &append.events, now)?;
+                Some((held, rows))
+            }
+            None => None,
+        };
 
-        // From here on nothing can fail, and nobody sees a part: the lock is held until all is written.
+        // From here on nothing can fail, and nobody sees a part: the locks are held until all is written.
+        if let Some((held, rows)) = inline {
+            held.write(rows);
+        }
         let before = self.len();
         let mut streams = Vec::with_capacity(1);
         for mut event in append.events {
@@ -79,7 +95,7 @@ impl Log {
         Ok(appended)
     }
 
-    fn last_revision(&self, stream: &StreamId) -> Option<Revision> {
+    pub(crate) fn last_revision(&self, stream: &StreamId) -> Option<Revision> {
         self.index.events(stream).len().checked_sub(1).map(|last| Revision::new(last as u64))
     }
 

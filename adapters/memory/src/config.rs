@@ -1,12 +1,14 @@
 //! What can be said of a store before it is made.
 
+use crate::inline::Inlined;
 use crate::log::Log;
+use crate::read_models::ReadModels;
 use crate::{MemoryStore, Shared};
 use alloc::sync::Arc;
 use core::hash::{BuildHasher, Hasher};
 use core::time::Duration;
 use event_listener::Event;
-use portolan_kernel::ports::{Capabilities, Capability, Clock, Limits, StoreId};
+use portolan_kernel::ports::{Capabilities, Capability, Clock, Inline, Limits, StoreId};
 use portolan_kernel::values::Timestamp;
 use std::hash::RandomState;
 use std::sync::{Mutex, RwLock};
@@ -25,6 +27,7 @@ pub struct MemoryConfig {
     clock: Arc<dyn Clock>,
     key_retention: Option<Duration>,
     limits: Limits,
+    inline: Vec<Arc<dyn Inline>>,
 }
 
 impl MemoryConfig {
@@ -33,6 +36,7 @@ impl MemoryConfig {
             clock: Arc::new(SystemClock),
             key_retention: Some(Duration::from_hours(7 * 24)),
             limits: Limits::default(),
+            inline: Vec::new(),
         }
     }
 
@@ -51,6 +55,13 @@ impl MemoryConfig {
         Self { limits, ..self }
     }
 
+    /// A projection to run inside of each append (PR-08). One of the same name and version takes the place of the one
+    /// before.
+    pub fn inline(mut self, projection: Arc<dyn Inline>) -> Self {
+        self.inline.push(projection);
+        self
+    }
+
     /// The store, empty.
     #[must_use]
     pub fn build(self) -> MemoryStore {
@@ -60,13 +71,16 @@ impl MemoryConfig {
             .with_key_retention(self.key_retention)
             .with_hint_latency(Duration::from_millis(20))
             .with_limits(self.limits);
+        let mut read_models = ReadModels::default();
+        let inline = Inlined::new(self.inline, &mut read_models);
         MemoryStore(Arc::new(Shared {
             capabilities,
             clock: self.clock,
             log: RwLock::new(Log::new(self.key_retention)),
             grown: Event::new(),
             snapshots: RwLock::default(),
-            read_models: RwLock::default(),
+            read_models: RwLock::new(read_models),
+            inline,
             leases: Mutex::default(),
         }))
     }

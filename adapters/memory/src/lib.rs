@@ -22,12 +22,17 @@
 //! the one log, may have a guard that looks at any stream, and must become visible at once; so each would
 //! take the log's lock besides its shard's. What needs no lock is done before it is taken, and the section
 //! under it is short: no clock, no scan, a few insertions an event.
+//!
+//! Read models have a lock of their own, so that rows are read and written beside appends. An append with inline
+//! projections takes both, the log's first, and changes nothing before it holds both: whoever sees its events finds its
+//! rows, and whoever sees its rows finds its events. Nothing else takes both.
 
 extern crate alloc;
 
 mod append;
 mod config;
 mod index;
+mod inline;
 mod keys;
 mod leases;
 mod log;
@@ -38,6 +43,7 @@ mod table;
 
 pub use config::MemoryConfig;
 
+use crate::inline::Inlined;
 use crate::leases::Leases;
 use crate::log::{Log, index_after};
 use crate::read_models::ReadModels;
@@ -61,6 +67,7 @@ struct Shared {
     grown: Event,
     snapshots: RwLock<Snapshots>,
     read_models: RwLock<ReadModels>,
+    inline: Inlined,
     leases: Mutex<Leases>,
 }
 
@@ -85,8 +92,8 @@ impl Default for MemoryStore {
 
 impl From<MemoryStore> for Storage {
     fn from(store: MemoryStore) -> Self {
-        let store = Arc::new(store);
-        Self::new(store.clone(), store.clone()).with_read_models(store.clone()).with_leases(store)
+        let (inline, store) = (store.0.inline.projections(), Arc::new(store));
+        Self::new(store.clone(), store.clone()).with_read_models(store.clone()).with_leases(store).with_inline(inline)
     }
 }
 
@@ -104,7 +111,8 @@ impl EventStore for MemoryStore {
         let now = shared.clock.now();
         let written = {
             let mut log = shared.log.write().map_err(|_| AppendError::Corrupt { place: in_doubt() })?;
-            log.append(append, now)?
+            let mut inline = shared.inline.lock(&shared.read_models, shared.capabilities.identity);
+            log.append(append, now, inline.as_mut())?
         };
         if written.last.is_some() && !written.repeated {
             shared.grown.notify(usize::MAX);

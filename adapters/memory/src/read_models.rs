@@ -28,8 +28,17 @@ struct Kept {
 /// The last change of each key, in each version of a collection that a batch changes.
 type Final<'a> = BTreeMap<(&'a Name, u32), BTreeMap<&'a RowKey, Option<&'a [Cell]>>>;
 
+fn last_changes(batch: &Batch) -> Final<'_> {
+    let mut changes = Final::new();
+    for change in &batch.changes {
+        let of_version = changes.entry((&change.collection, change.version)).or_default();
+        of_version.insert(&change.key, change.cells.as_deref());
+    }
+    changes
+}
+
 impl ReadModels {
-    fn define(&mut self, collection: Collection) -> Result<(), RowError> {
+    pub(crate) fn define(&mut self, collection: Collection) -> Result<(), RowError> {
         let kept = self.collections.entry(collection.name.clone()).or_default();
         match kept.versions.get(&collection.version) {
             Some(table) if table.collection == collection => Ok(()),
@@ -53,23 +62,31 @@ impl ReadModels {
     }
 
     fn commit(&mut self, batch: Batch, limits: &RowLimits) -> Result<(), RowError> {
+        let moved = self.judge(&batch, limits)?;
+        // From here on nothing can fail, and nobody sees a part: the lock is held until all is written.
+        self.write(batch, moved);
+        Ok(())
+    }
+
+    /// Judges all of the batch, and tells where its checkpoint will stand.
+    pub(crate) fn judge(&self, batch: &Batch, limits: &RowLimits) -> Result<CheckpointState, RowError> {
+        limits.check_batch(batch)?;
         let moved = self.judge_checkpoint(&batch.checkpoint)?;
-        let mut changes = Final::new();
         for change in &batch.changes {
-            let table = self.table(&change.collection, Some(change.version))?;
-            limits.check_change(&table.collection, change)?;
-            let of_version = changes.entry((&change.collection, change.version)).or_default();
-            of_version.insert(&change.key, change.cells.as_deref());
+            limits.check_change(&self.table(&change.collection, Some(change.version))?.collection, change)?;
         }
-        for ((collection, version), changes) in &changes {
+        for ((collection, version), changes) in &last_changes(batch) {
             self.table(collection, Some(*version))?.judge_unique(changes)?;
         }
         for (collection, version) in &batch.activate {
             self.table(collection, Some(*version))?;
         }
+        Ok(moved)
+    }
 
-        // From here on nothing can fail, and nobody sees a part: the lock is held until all is written.
-        for ((collection, version), changes) in &changes {
+    /// Writes a batch that was judged.
+    pub(crate) fn write(&mut self, batch: Batch, moved: CheckpointState) {
+        for ((collection, version), changes) in &last_changes(&batch) {
             let table = self.collections.get_mut(*collection).and_then(|kept| kept.versions.get_mut(version));
             if let Some(table) = table {
                 changes.iter().for_each(|(key, cells)| table.put(key, *cells));
@@ -81,7 +98,15 @@ impl ReadModels {
             }
         }
         self.checkpoints.insert(batch.checkpoint.name, moved);
-        Ok(())
+    }
+
+    /// The versions of a collection with their rows, rising, for an append.
+    pub(crate) fn tables(&self, collection: &Name) -> impl Iterator<Item = &Table> {
+        self.collections.get(collection).into_iter().flat_map(|kept| kept.versions.values())
+    }
+
+    pub(crate) fn stands(&self, checkpoint: &Name) -> Option<CheckpointState> {
+        self.checkpoints.get(checkpoint).copied()
     }
 
     fn remove(&mut self, collection: &Name, version: u32, checkpoint: Checkpoint) -> Result<(), RowError> {
@@ -119,7 +144,6 @@ impl ReadModelStore for MemoryStore {
 
     async fn commit(&self, batch: Batch) -> Result<(), RowError> {
         let limits = self.limits();
-        limits.check_batch(&batch)?;
         self.0.read_models.write().unwrap_or_else(PoisonError::into_inner).commit(batch, &limits)
     }
 

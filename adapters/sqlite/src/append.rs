@@ -2,13 +2,15 @@
 
 use crate::error::Fault;
 use crate::heads::{Head, Heads};
+use crate::inline::{Inlines, Log};
 use crate::names::{self, Names, Table};
 use crate::rows::{Inserter, ListPlace, Place};
 use crate::{checkpoints, guard, keys};
+use alloc::sync::Arc;
 use core::time::Duration;
 use portolan_kernel::ports::{AppendError, StoreId, streams_of};
 use portolan_kernel::values::{
-    Append, Appended, CheckpointState, NewEvent, Position, Revision, StreamId, Tag, Timestamp,
+    Append, Appended, CheckpointState, NewEvent, Position, Recorded, Revision, StreamId, Tag, Timestamp,
 };
 use rusqlite::Connection;
 use std::collections::HashMap;
@@ -58,7 +60,13 @@ impl Ledger {
     }
 
     /// Judges and writes. `Judged` refusals have written nothing.
-    pub(crate) fn append(&mut self, conn: &Connection, append: &Append, now: Timestamp) -> Result<Appended, Refusal> {
+    pub(crate) fn append(
+        &mut self,
+        conn: &Connection,
+        inlines: &mut Inlines,
+        append: &Append,
+        now: Timestamp,
+    ) -> Result<Appended, Refusal> {
         if let Some(key) = &append.key
             && let Some(recalled) = keys::find(conn, &key.scope, &key.id, self.retention, now)?
         {
@@ -76,7 +84,15 @@ impl Ledger {
             guard::judge(conn, &mut self.names, guard, self.last_position)?;
         }
         let moved = self.judge_checkpoint(conn, append)?;
-        self.write(conn, append, &streams, heads, moved, now).map_err(Refusal::Failed)
+        let changes = if append.events.is_empty() {
+            Vec::new()
+        } else {
+            let log = Log { identity: self.identity, last_position: self.last_position };
+            inlines.judge(conn, &mut self.names, log, || places(append, &streams, &heads, log.last_position, now))?
+        };
+        let appended = self.write(conn, append, &streams, heads, moved, now).map_err(Refusal::Failed)?;
+        inlines.accept(changes);
+        Ok(appended)
     }
 
     fn judge_streams(
@@ -228,6 +244,24 @@ impl Ledger {
         }
         Ok(())
     }
+}
+
+/// The events of an append as they will be recorded.
+fn places(
+    append: &Append,
+    streams: &[&StreamId],
+    heads: &[Head],
+    last_position: i64,
+    now: Timestamp,
+) -> Vec<Arc<Recorded>> {
+    let next = heads.iter().map(|head| head.last.map_or(0, |last| last + 1));
+    let mut next: HashMap<_, _> = streams.iter().copied().zip(next).collect();
+    let recorded = append.events.iter().zip(last_position + 1..).filter_map(|(event, at)| {
+        let number = next.entry(&event.stream).or_default();
+        *number += 1;
+        Some(Arc::new(Recorded::new(event.clone(), revision(*number - 1), position(at)?, now)))
+    });
+    recorded.collect()
 }
 
 /// A position as the port has it; `None` for 0, before all.

@@ -4,7 +4,7 @@ use crate::{OpenError, SqliteStore};
 use alloc::sync::Arc;
 use core::fmt;
 use core::time::Duration;
-use portolan_kernel::ports::Clock;
+use portolan_kernel::ports::{Clock, Inline};
 use portolan_kernel::values::Timestamp;
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -48,6 +48,7 @@ pub struct SqliteConfig {
     pub(crate) busy_timeout: Duration,
     pub(crate) max_pages: Option<u32>,
     pub(crate) restored: bool,
+    pub(crate) inline: Vec<Arc<dyn Inline>>,
 }
 
 impl SqliteConfig {
@@ -64,6 +65,7 @@ impl SqliteConfig {
             busy_timeout: Duration::from_secs(5),
             max_pages: None,
             restored: false,
+            inline: Vec::new(),
         }
     }
 
@@ -140,6 +142,14 @@ impl SqliteConfig {
     /// ```
     pub fn restored(self) -> Self {
         Self { restored: true, ..self }
+    }
+
+    /// A projection to run inside of each append of this handle (PR-08). One of the same name and version takes the
+    /// place of the one before. Every process that appends should be given the same: what another appends without it
+    /// leaves its rows behind, until a worker, or over a small gap the next append here, has caught them up.
+    pub fn inline(mut self, projection: Arc<dyn Inline>) -> Self {
+        self.inline.push(projection);
+        self
     }
 
     /// Opens the file; makes it where there is none, and brings an older format up to date.

@@ -24,6 +24,9 @@
 //! One thread owns the connection that writes. It takes all that waits and commits it in one transaction, so
 //! that many writers share one sync; nobody is answered before that. A bounded queue stands before it.
 //!
+//! Inline projections ([`SqliteConfig::inline`]) are run by it: judged by rows in memory before an append is written, so
+//! that a refusal leaves the group as it is, and written once a transaction.
+//!
 //! Reads have read-only connections of their own and never wait for the writer. Short ones, such as loading an
 //! aggregate, run **on the calling thread**: handing them to another would cost more than the read. One that may
 //! look at more than 256 events goes to a small pool of threads, for a long page keeps its thread for
@@ -36,6 +39,9 @@
 //! where they are JSON, BLOB otherwise. Each version of a read model has a table of its own, `rm_balances_v1`, and the
 //! view `active_balances` shows the active one; a name with other signs than `a` to `z`, digits and `_` has a number
 //! in its place. Leases are in `leases`, one row a name for good.
+//!
+//! An application may have tables of its own in the file, written beside a checkpoint by
+//! [`commit_with`](SqliteStore::commit_with).
 //!
 //! This is format 3. A file of format 1 or 2 is brought up to date when it is opened, and older programs refuse it
 //! then. A handle that is open while a newer program does so writes no more: it is refused as
@@ -84,10 +90,12 @@ mod file;
 mod finding;
 mod guard;
 mod heads;
+mod inline;
 mod keys;
 mod leases;
 mod lists;
 mod names;
+mod own_tables;
 mod pool;
 mod query;
 mod queue;
@@ -104,6 +112,8 @@ mod writer;
 
 pub use config::{Durability, SqliteConfig};
 pub use error::OpenError;
+/// As [`SqliteStore::commit_with`] takes it.
+pub use rusqlite;
 
 use crate::changed::Changes;
 use crate::error::{Fault, lease_refused, rows_refused};
@@ -119,8 +129,8 @@ use core::time::Duration;
 use futures::channel::oneshot;
 use portolan_kernel::application::Storage;
 use portolan_kernel::ports::{
-    AppendError, Capabilities, Clock, EventStore, Lease, LeaseError, LeaseStore, ReadError, ReadModelStore, RowError,
-    RowLimits, Snapshot, SnapshotError, SnapshotStore, Source,
+    AppendError, Capabilities, Clock, EventStore, Inline, Lease, LeaseError, LeaseStore, ReadError, ReadModelStore,
+    RowError, RowLimits, Snapshot, SnapshotError, SnapshotStore, Source,
 };
 use portolan_kernel::values::{
     Append, Appended, Batch, Checkpoint, CheckpointState, Collection, Find, Name, Page, Position, Query, Read,
@@ -148,6 +158,7 @@ struct Inner {
     readers: Arc<Readers>,
     pool: Arc<Pool>,
     changes: Arc<Changes>,
+    inline: Vec<Arc<dyn Inline>>,
 }
 
 impl SqliteStore {
@@ -199,12 +210,12 @@ impl SqliteStore {
         let readers = Arc::new(Readers::new(config.path.clone(), config.busy_timeout, config.readers));
         let changes = Arc::new(Changes::new(readers.clone()));
         let (path, clock, retention) = (config.path.clone(), config.clock.clone(), config.key_retention);
-        let Handle { jobs, identity, thread } = writer::start(config, changes.clone()).await?;
+        let Handle { jobs, identity, thread, inline } = writer::start(config, changes.clone()).await?;
         let capabilities =
             Capabilities::new(identity).with_key_retention(retention).with_hint_latency(changed::LATENCY);
         let writer = Some(thread);
         let pool = Arc::new(Pool::new());
-        let inner = Inner { path, capabilities, clock, retention, jobs, writer, readers, pool, changes };
+        let inner = Inner { path, capabilities, clock, retention, jobs, writer, readers, pool, changes, inline };
         Ok(Self { inner: Arc::new(inner) })
     }
 }
@@ -420,8 +431,8 @@ impl LeaseStore for SqliteStore {
 
 impl From<SqliteStore> for Storage {
     fn from(store: SqliteStore) -> Self {
-        let store = Arc::new(store);
-        Self::new(store.clone(), store.clone()).with_read_models(store.clone()).with_leases(store)
+        let (inline, store) = (store.inner.inline.clone(), Arc::new(store));
+        Self::new(store.clone(), store.clone()).with_read_models(store.clone()).with_leases(store).with_inline(inline)
     }
 }
 

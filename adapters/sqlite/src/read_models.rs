@@ -102,13 +102,19 @@ pub(crate) fn define(conn: &Connection, collection: &Collection) -> Judged<()> {
 }
 
 pub(crate) fn versions(conn: &Connection, collection: &Name) -> Result<Versions, Fault> {
-    let Some(kept) = kept(conn, collection)? else { return Ok(Versions::default()) };
+    let active = kept(conn, collection)?.and_then(|kept| kept.active);
+    let defined = tables(conn, collection)?.into_iter().map(|table| table.collection);
+    Ok(Versions::new(defined.collect(), active))
+}
+
+/// The tables of all versions, rising.
+pub(crate) fn tables(conn: &Connection, collection: &Name) -> Result<Vec<Table>, Fault> {
+    let Some(kept) = kept(conn, collection)? else { return Ok(Vec::new()) };
     let mut statement =
         conn.prepare_cached("SELECT version FROM collection_versions WHERE collection = ?1 ORDER BY version")?;
     let numbers = statement.query_map([kept.number], |row| row.get(0))?.collect::<Result<Vec<u32>, _>>()?;
     let tables = numbers.into_iter().map(|version| table(conn, collection, kept.number, version));
-    let defined = tables.filter_map(Result::transpose).map(|table| table.map(|table| table.collection));
-    Ok(Versions::new(defined.collect::<Result<_, _>>()?, kept.active))
+    tables.filter_map(Result::transpose).collect()
 }
 
 pub(crate) fn checkpoint(conn: &Connection, name: &str) -> Result<Option<CheckpointState>, Fault> {
@@ -130,7 +136,7 @@ fn checkpoint_checksum(name: &str, store: &[u8; 16], position: Option<i64>, toke
     Checksum::of("read_model_checkpoints").bytes(name.as_bytes()).bytes(store).maybe(position).number(token).get()
 }
 
-fn save_checkpoint(conn: &Connection, name: &str, state: CheckpointState) -> Result<(), Fault> {
+pub(crate) fn save_checkpoint(conn: &Connection, name: &str, state: CheckpointState) -> Result<(), Fault> {
     let position = state.position.map(|position| position.get().cast_signed());
     let (store, token) = (state.store.as_bytes(), state.token.0.cast_signed());
     let checksum = checkpoint_checksum(name, store, position, token);
@@ -156,7 +162,7 @@ pub(crate) fn hand_over(conn: &Connection, former: StoreId, identity: StoreId) -
 }
 
 /// The last change of each key.
-type Final<'a> = BTreeMap<&'a RowKey, Option<&'a [Cell]>>;
+pub(crate) type Final<'a> = BTreeMap<&'a RowKey, Option<&'a [Cell]>>;
 
 /// Judges all of the batch, then writes all of it.
 pub(crate) fn commit(conn: &Connection, batch: &Batch, limits: &RowLimits) -> Judged<()> {
@@ -206,7 +212,7 @@ pub(crate) fn commit(conn: &Connection, batch: &Batch, limits: &RowLimits) -> Ju
     Ok(Ok(()))
 }
 
-fn write(conn: &Connection, table: &Table, changes: &Final<'_>) -> Result<(), Fault> {
+pub(crate) fn write(conn: &Connection, table: &Table, changes: &Final<'_>) -> Result<(), Fault> {
     let mut put = conn.prepare_cached(&table.put())?;
     let mut delete = conn.prepare_cached(&table.delete())?;
     for (key, cells) in changes {
@@ -225,7 +231,7 @@ fn write(conn: &Connection, table: &Table, changes: &Final<'_>) -> Result<(), Fa
 }
 
 /// Judges whether two rows would have the same values in a unique index.
-fn judge_unique(conn: &Connection, table: &Table, changes: &Final<'_>) -> Judged<()> {
+pub(crate) fn judge_unique(conn: &Connection, table: &Table, changes: &Final<'_>) -> Judged<()> {
     let collection = &table.collection;
     for index in collection.indexes.iter().filter(|index| index.unique) {
         let equal: Vec<_> =

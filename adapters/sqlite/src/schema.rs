@@ -13,6 +13,25 @@ use std::path::Path;
 use std::thread;
 use std::time::Instant;
 
+/// All tables and views but those of read models, by the names that they have now.
+pub(crate) const NAMES: [&str; 15] = [
+    "about_store",
+    "streams",
+    "kinds",
+    "log",
+    "kind_events",
+    "tags",
+    "tag_events",
+    "keys",
+    "checkpoints",
+    "snapshots",
+    "events",
+    "collections",
+    "collection_versions",
+    "read_model_checkpoints",
+    "leases",
+];
+
 /// `PTLN`, in the header of every file of ours.
 const APPLICATION_ID: i32 = 0x5054_4C4E;
 

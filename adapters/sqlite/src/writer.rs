@@ -6,9 +6,11 @@ use crate::config::SqliteConfig;
 use crate::error::{Fault, OpenError};
 use crate::file::FileMark;
 use crate::heads::Heads;
+use crate::inline::Inlines;
 use crate::keys::Sweep;
 use crate::leases::{self, LeaseChange};
 use crate::names::Names;
+use crate::own_tables::{self, Work};
 use crate::queue::{Bounds, Commit, Queue};
 use crate::schema::{self, StoreRow};
 use crate::{read_models, snapshots};
@@ -16,7 +18,9 @@ use alloc::sync::Arc;
 use core::sync::atomic::{AtomicI32, Ordering};
 use core::time::Duration;
 use futures::channel::oneshot;
-use portolan_kernel::ports::{AppendError, Clock, Lease, LeaseError, RowError, RowLimits, Snapshot, Source, StoreId};
+use portolan_kernel::ports::{
+    AppendError, Clock, Inline, Lease, LeaseError, RowError, RowLimits, Snapshot, Source, StoreId,
+};
 use portolan_kernel::values::{
     Append, Appended, Batch, Cell, Change, Checkpoint, Collection, Item, Name, Query, Revision, StreamId,
 };
@@ -33,6 +37,7 @@ pub(crate) enum Job {
     Define(Collection),
     CommitRows(Batch, RowLimits),
     RemoveVersion { collection: Name, version: u32, checkpoint: Checkpoint },
+    CommitWith(Checkpoint, Work),
     Lease(LeaseChange),
 }
 
@@ -78,7 +83,11 @@ impl Job {
                 }
                 Self::SaveSnapshot(snapshot) => snapshot.state.len() as u64,
                 Self::CommitRows(batch, _) => batch.changes.iter().map(change_bytes).sum(),
-                Self::DeleteSnapshots { .. } | Self::Define(_) | Self::RemoveVersion { .. } | Self::Lease(_) => 0,
+                Self::DeleteSnapshots { .. }
+                | Self::Define(_)
+                | Self::RemoveVersion { .. }
+                | Self::CommitWith(..)
+                | Self::Lease(_) => 0,
             }
     }
 }
@@ -102,6 +111,7 @@ pub(crate) struct Handle {
     pub(crate) jobs: Arc<Jobs>,
     pub(crate) identity: StoreId,
     pub(crate) thread: JoinHandle<()>,
+    pub(crate) inline: Vec<Arc<dyn Inline>>,
 }
 
 /// Starts the thread, which opens the file and then writes until the queue is closed and empty.
@@ -124,7 +134,7 @@ pub(crate) async fn start(config: SqliteConfig, changes: Arc<Changes>) -> Result
             }
             // Whoever opened it has gone; then so has the store.
             Ok(mut writer) => {
-                if opened.send(Ok(writer.ledger.identity)).is_ok() {
+                if opened.send(Ok((writer.ledger.identity, writer.inlines.projections()))).is_ok() {
                     serving.serve(&mut writer);
                 }
             }
@@ -133,9 +143,9 @@ pub(crate) async fn start(config: SqliteConfig, changes: Arc<Changes>) -> Result
     let mut unclaimed = Unclaimed(Some(jobs));
     match is_open.await {
         Ok(opened) => {
-            let identity = opened?;
+            let (identity, inline) = opened?;
             let jobs = unclaimed.0.take().expect("it is taken once, here");
-            Ok(Handle { jobs, identity, thread })
+            Ok(Handle { jobs, identity, thread, inline })
         }
         Err(oneshot::Canceled) => Err(other(Source::new("the writer's thread died while opening the file"))),
     }
@@ -157,6 +167,7 @@ struct Writer {
     path: PathBuf,
     mark: FileMark,
     ledger: Ledger,
+    inlines: Inlines,
     clock: Arc<dyn Clock>,
     changes: Arc<Changes>,
     busy_timeout: Duration,
@@ -185,6 +196,8 @@ enum Failure {
 impl Writer {
     fn open(config: SqliteConfig, changes: Arc<Changes>) -> Result<Self, OpenError> {
         let (mut conn, identity) = schema::open_writer(&config)?;
+        let inlines = Inlines::new(config.inline);
+        inlines.define(&mut conn).map_err(|fault| fault.refuses_open(&config.path))?;
         let wal_pages = Arc::new(AtomicI32::new(0));
         let seen = wal_pages.clone();
         let hook = move |_: &mut rusqlite::hooks::Wal, pages| {
@@ -210,6 +223,7 @@ impl Writer {
                 names: Names::default(),
                 key: String::new(),
             },
+            inlines,
             clock: config.clock,
             changes,
             busy_timeout: config.busy_timeout,
@@ -292,6 +306,7 @@ impl Writer {
             self.met_others = Some(Instant::now());
         }
         self.ledger.forget();
+        self.inlines.forget();
         schema::check_version(&self.conn)?;
         let StoreRow { identity, last_position: stored } = schema::load_store(&self.conn)?;
         if identity != self.ledger.identity {
@@ -311,7 +326,7 @@ impl Writer {
 
     fn perform(&mut self, job: &Job) -> Result<Answer, Fault> {
         match job {
-            Job::Append(append) => match self.ledger.append(&self.conn, append, self.clock.now()) {
+            Job::Append(append) => match self.ledger.append(&self.conn, &mut self.inlines, append, self.clock.now()) {
                 Ok(appended) => Ok(Ok(Done::Appended(appended))),
                 Err(Refusal::Judged(error)) => Ok(Err(error)),
                 Err(Refusal::Failed(fault)) => Err(fault),
@@ -320,18 +335,31 @@ impl Writer {
             Job::DeleteSnapshots { stream, kind, below } => {
                 snapshots::delete(&self.conn, stream, kind, *below).map(|()| Ok(Done::Nothing))
             }
-            Job::Define(collection) => read_models::define(&self.conn, collection).map(|done| Ok(Done::Rows(done))),
+            Job::Define(collection) => {
+                self.inlines.settle(&self.conn, None, core::iter::once(&collection.name))?;
+                read_models::define(&self.conn, collection).map(|done| Ok(Done::Rows(done)))
+            }
             Job::CommitRows(batch, limits) => {
+                let collections = batch.changes.iter().map(|change| &change.collection);
+                self.inlines.settle(&self.conn, Some(&batch.checkpoint.name), collections)?;
                 read_models::commit(&self.conn, batch, limits).map(|done| Ok(Done::Rows(done)))
             }
             Job::RemoveVersion { collection, version, checkpoint } => {
+                self.inlines.settle(&self.conn, Some(&checkpoint.name), core::iter::once(collection))?;
                 read_models::remove(&self.conn, collection, *version, checkpoint).map(|done| Ok(Done::Rows(done)))
+            }
+            Job::CommitWith(checkpoint, work) => {
+                // The work may look at whatever the appends before it have made.
+                self.inlines.write(&self.conn)?;
+                self.inlines.settle(&self.conn, Some(&checkpoint.name), core::iter::empty())?;
+                own_tables::commit(&mut self.conn, checkpoint, work).map(|done| Ok(Done::Rows(done)))
             }
             Job::Lease(change) => leases::change(&self.conn, change).map(|done| Ok(Done::Lease(done))),
         }
     }
 
     fn close_books(&mut self, before: i64, keys: usize) -> Result<(), Fault> {
+        self.inlines.write(&self.conn)?;
         self.ledger.save_heads(&self.conn)?;
         if self.ledger.last_position != before {
             schema::save_last_position(&self.conn, self.ledger.identity, self.ledger.last_position)?;

@@ -1,11 +1,12 @@
 //! The laws, run on the store.
 
 use portolan_conformance::{
-    Fixture, Outcome, Place, Projected, Runner, event_store_laws, laws, lease_store_laws, projection_registry_laws,
-    read_model_store_laws, snapshot_store_laws,
+    Fixture, Inline, Outcome, Place, Projected, Runner, event_store_laws, inline_laws, laws, lease_store_laws,
+    projection_registry_laws, read_model_store_laws, snapshot_store_laws,
 };
 use portolan_kernel::ports::Capability;
-use portolan_sqlite::{Durability, SqliteStore};
+use portolan_sqlite::{Durability, SqliteConfig, SqliteStore};
+use std::sync::Arc;
 
 event_store_laws! {
     open: async |place: &Place| SqliteStore::builder(place.dir().join("log.db")).clock(place.clock()).open().await,
@@ -32,6 +33,13 @@ lease_store_laws! {
 
 projection_registry_laws! {
     open: async |place: &Place| SqliteStore::open(place.dir().join("log.db")).await.map(Projected::on),
+}
+
+inline_laws! {
+    open: async |place: &Place, inline: Vec<Arc<dyn Inline>>| {
+        let store = SqliteStore::builder(place.dir().join("log.db")).clock(place.clock());
+        inline.into_iter().fold(store, SqliteConfig::inline).open().await
+    },
 }
 
 /// Flips a bit of the longest payload, past the store: SQLite knows nothing of our checksum.

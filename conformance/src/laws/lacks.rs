@@ -2,15 +2,17 @@
 
 use crate::ask::{Ask, Store, event, key, name, one};
 use crate::bus::{Crossing, World, add, sent};
+use crate::inline::{TALLY, count};
 use crate::projections::{Projected, Sums, World as Projections, fold, sums};
 use crate::rows::{AskRows, account, accounts, named};
 use crate::{Broken, Trial, Verdict, expect, expect_eq, expect_is};
+use portolan_kernel::application::Storage;
 use portolan_kernel::ports::{
     AppendError, Capability, CommandBus, CommandError, EventStore, LeaseStore, ReadModelStore, Snapshot, SnapshotError,
     SnapshotStore,
 };
 use portolan_kernel::values::{
-    Append, Checkpoint, Expected, Find, Guard, Move, Name, Query, Revision, Timestamp, Token,
+    Append, Checkpoint, Edition, Expected, Find, Guard, Move, Name, Query, Revision, Timestamp, Token,
 };
 
 pub(crate) async fn event_store_without(trial: &Trial<dyn EventStore>, lacked: Capability) -> Verdict {
@@ -113,6 +115,26 @@ pub(crate) async fn read_model_store_without(trial: &Trial<dyn ReadModelStore>, 
     expect_eq!(stands, rows == 1, "a checkpoint where its {rows} rows are, without {lacked}");
     drop(kept);
     Ok(())
+}
+
+/// A store that may forget, or that nobody shares, forgets events and rows together; what it does not support is not
+/// applied.
+pub(crate) async fn inline_without(trial: &Trial<Storage>, lacked: Capability) -> Verdict {
+    let store = trial.open_tally().await?;
+    store.events.wrote(count("tally-a", "added", 1)).await?;
+    match lacked {
+        Capability::Durability => drop(store),
+        Capability::SeveralProcesses => {
+            trial.open_tally().await?.never_behind(&TALLY, Edition::first(1)).await?;
+            store.never_behind(&TALLY, Edition::first(1)).await?;
+            return Ok(());
+        }
+        _ => {
+            let refused = store.events.refused(count("tally-a", "added", 2).key(key("k", 1))).await?;
+            expect_is!(refused, AppendError::Unsupported(said) if *said == lacked, "what the store lacks");
+        }
+    }
+    trial.open_tally().await?.never_behind(&TALLY, Edition::first(1)).await.map(drop)
 }
 
 /// A store that may forget, or that nobody shares, grants anew what it has forgotten.

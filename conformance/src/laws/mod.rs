@@ -13,6 +13,8 @@ mod finding_rows;
 mod frontier;
 mod guards;
 mod hints;
+mod inline;
+mod inline_shared;
 mod keys;
 mod kill;
 mod killed_writers;
@@ -35,6 +37,7 @@ mod subscriptions;
 mod world;
 
 use crate::{Law, Projected};
+use portolan_kernel::application::Storage;
 use portolan_kernel::ports::{CommandBus, EventStore, LeaseStore, ReadModelStore, SnapshotStore};
 
 pub use cancellation::*;
@@ -50,6 +53,7 @@ pub use finding_rows::*;
 pub use frontier::*;
 pub use guards::*;
 pub use hints::*;
+pub use inline::*;
 pub use keys::*;
 pub use leases::*;
 pub use model::es_model;
@@ -226,8 +230,25 @@ macro_rules! __projection_registry_list {
     };
 }
 
+/// The laws of a store that runs projections inside of its appends: what `inline_laws!` makes tests of.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __inline_list {
+    ($($then:tt)*) => {
+        $($then)*! {
+            pr_08_inline,
+        }
+    };
+}
+
 /// The laws of the port `ProjectionRegistry`, on a storage.
 #[must_use]
 pub fn projection_registry() -> Vec<Law<Projected>> {
     crate::__projection_registry_list! { as_vec }
+}
+
+/// The laws of a store that runs projections inside of its appends.
+#[must_use]
+pub fn inline() -> Vec<Law<Storage>> {
+    crate::__inline_list! { as_vec }
 }

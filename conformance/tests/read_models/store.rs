@@ -165,7 +165,7 @@ pub fn remove(kept: &mut Kept, collection: &Name, version: u32, checkpoint: &Che
 }
 
 pub struct Store {
-    kept: Arc<Mutex<Kept>>,
+    pub kept: Arc<Mutex<Kept>>,
     mutant: Mutant,
     active: Mutex<BTreeMap<Name, u32>>,
 }

@@ -110,7 +110,7 @@ impl Inline for Runs {
     fn wants(&self) -> Query {
         Query::all()
     }
-    fn apply(&self, _: &Recorded, _: &mut dyn InlineRows) -> Result<(), String> {
+    fn apply(&self, _: &Arc<Recorded>, _: &mut dyn InlineRows) -> Result<(), String> {
         Ok(())
     }
 }

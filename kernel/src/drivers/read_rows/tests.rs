@@ -234,8 +234,10 @@ fn rows_that_are_of_another_type_are_told_apart() {
     assert!(matches!(&error, ReadRowsError::Row { key, .. } if **key == *"a"), "{error}");
     assert!(matches!(QueryError::from(error), QueryError::Other(_)));
 
-    // A row with fewer cells than the answer has columns is damaged, whatever its version.
-    let short = answer(vec![KeyedRow::new(key("a"), vec![])], None);
+    // A row with fewer cells than the answer has columns is damaged, whatever its version, and none is made up.
+    let columns = [("balance", ColumnType::Integer), ("owner", ColumnType::Text), ("note", ColumnType::Text)];
+    let row = KeyedRow::new(key("a"), vec![Cell::Integer(5), text("Ann")]);
+    let short = RowsAnswer::new(collection("2", &columns), vec![row], None);
     assert!(matches!(read(short), ReadRowsError::Row { source: RowValueError::Columns { .. }, .. }));
 }
 

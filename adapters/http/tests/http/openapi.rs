@@ -1,6 +1,7 @@
 //! `GET /openapi.json`, compared with what is served.
 
 use crate::support::Running;
+use portolan_http::HttpServer;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 
@@ -17,13 +18,17 @@ fn paths(document: &Value) -> &Map<String, Value> {
 /// Each method of each documented path is served if it is documented, and no other is.
 #[tokio::test]
 async fn what_is_documented_is_what_is_served() {
-    for raw_appends in [true, false] {
-        let server = Running::with(|server| server.with_raw_appends(raw_appends)).await;
+    for (raw_appends, actions) in [(true, true), (false, true), (true, false)] {
+        let switched = |server: HttpServer| server.with_raw_appends(raw_appends).with_projection_actions(actions);
+        let server = Running::with(switched).await;
         let document = document(&server).await;
         assert_eq!(paths(&document).contains_key("/append"), raw_appends);
         assert_eq!(document["paths"]["/streams/{id}"].get("post").is_some(), raw_appends);
+        assert_eq!(paths(&document).contains_key("/projections/{name}/{action}"), actions);
         for (path, methods) in paths(&document) {
-            let concrete = path.replace("{id}", "x").replace("{name}", "x").replace("{scope}", "x");
+            let concrete = path.replace("/projections/{name}", "/projections/balances").replace("{action}", "pause");
+            let concrete = concrete.replace("{key}", "ann-1").replace("{index}", "owner");
+            let concrete = concrete.replace("{id}", "x").replace("{name}", "x").replace("{scope}", "x");
             for method in METHODS {
                 let headers = ["Content-Type: application/json"];
                 let reply = server.send(&method.to_uppercase(), &concrete, &headers, "{}").await;
@@ -36,7 +41,7 @@ async fn what_is_documented_is_what_is_served() {
                 let answer = &responses[reply.status.to_string()];
                 assert!(answer.is_object(), "{method} {path} answers {} and does not say so", reply.status);
                 let kind = if reply.body.is_empty() { Value::Null } else { reply.json()["type"].clone() };
-                for nobody in ["no-such-route", "unknown-command", "unknown-query"] {
+                for nobody in ["no-such-route", "unknown-command", "unknown-query", "unknown-projection"] {
                     assert_ne!(kind, format!("urn:portolan:problem:{nobody}"), "{method} {path}");
                 }
                 if let Some(media_type) = reply.header("content-type") {
@@ -55,7 +60,7 @@ async fn commands_and_questions_are_documented_by_their_schemas() {
     assert_eq!(echo["summary"], "Comes back.");
     let of_body = echo["requestBody"]["content"]["application/json"]["schema"]["$ref"].as_str().unwrap();
     assert_eq!(document.pointer(&of_body[1..]).unwrap()["properties"]["a"]["type"], "integer");
-    let headers = ["Idempotency-Key", "Request-Timeout", "Portolan-Wait-For", "Portolan-Metadata"];
+    let headers = ["Idempotency-Key", "Request-Timeout", "Portolan-Wait-For", "Prefer", "Portolan-Metadata"];
     let documented = echo["parameters"].as_array().unwrap().iter();
     let documented: Vec<&Value> =
         documented.map(|of| &document.pointer(&of["$ref"].as_str().unwrap()[1..]).unwrap()["name"]).collect();

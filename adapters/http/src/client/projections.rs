@@ -1,6 +1,7 @@
 //! The port `ProjectionRegistry`.
 
 use super::HttpClient;
+use super::buses::timeout_header;
 use super::event_store::limit_of;
 use super::transport::{Answer, Failure};
 use crate::wire::errors::PortError as _;
@@ -69,7 +70,7 @@ impl ProjectionRegistry for HttpClient {
         let mut headers = Headers::new();
         if let Some(position) = question.at_least {
             headers.push((HeaderName::from_static("portolan-at-least"), position.get().into()));
-            headers.extend(self.preferred_wait());
+            headers.extend(self.patience());
         }
         loop {
             let sent = self.shared.transport.send(Method::POST, &path, headers.clone(), Some(json.clone()), None).await;
@@ -88,7 +89,7 @@ impl ProjectionRegistry for HttpClient {
     async fn wait_for(&self, projection: Name, position: Position) -> Result<(), WaitError> {
         let path = path(&projection, &format!("/wait?position={position}"));
         loop {
-            let headers = self.preferred_wait().into_iter().collect();
+            let headers = self.patience().into_iter().collect();
             let sent = self.shared.transport.send(Method::GET, &path, headers, None, None).await;
             let answer = sent.map_err(|(Failure::NotSent(source) | Failure::Lost(source))| WaitError::Busy(source))?;
             if answer.status.is_success() {
@@ -117,9 +118,8 @@ impl HttpClient {
     }
 
     /// Half of what this client would wait, so that the answer that nothing has come to pass comes in time.
-    fn preferred_wait(&self) -> Option<(HeaderName, HeaderValue)> {
-        let wait = format!("wait={}", (self.shared.transport.request_timeout() / 2).as_secs().max(1));
-        Some((HeaderName::from_static("prefer"), HeaderValue::try_from(wait).ok()?))
+    fn patience(&self) -> Option<(HeaderName, HeaderValue)> {
+        timeout_header(self.shared.transport.request_timeout() / 2)
     }
 }
 

@@ -162,6 +162,16 @@ async fn values_are_of_the_types_of_the_edition_that_answers() {
     let page = server.get(&format!("{ROWS}/by/owner?owner=7")).await.is_ok();
     assert_eq!((page["edition"].as_str(), keys(&page)), (Some("2"), vec!["a"]));
 
+    // A listing stays on its edition, with its types.
+    let two = numbers.clone().row("b", vec![Cell::Integer(7)]);
+    *server.projections.tables.lock().unwrap() = vec![two.clone()];
+    let first = server.get(&format!("{ROWS}/by/owner?owner=7&limit=1")).await.is_ok();
+    *server.projections.tables.lock().unwrap() = vec![texts.clone()];
+    *server.projections.beside.lock().unwrap() = Some(two);
+    let cursor = first["next"].as_str().unwrap();
+    let second = server.get(&format!("{ROWS}/by/owner?owner=7&cursor={cursor}")).await.is_ok();
+    assert_eq!((second["edition"].as_str(), keys(&second)), (Some("1"), vec!["b"]));
+
     let mut flutter: Vec<Table> = (0..4).flat_map(|_| [numbers.clone(), texts.clone()]).collect();
     flutter.truncate(6);
     *server.projections.tables.lock().unwrap() = flutter;

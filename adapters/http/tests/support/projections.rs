@@ -143,6 +143,8 @@ impl Table {
 pub(crate) struct Projections {
     /// What answers; each but the last is asked once.
     pub(crate) tables: Mutex<Vec<Table>>,
+    /// Of another edition, which only its cursors lead to.
+    pub(crate) beside: Mutex<Option<Table>>,
     pub(crate) asked: Mutex<Vec<RowsQuestion>>,
     pub(crate) told: Mutex<Vec<(Name, ProjectionAction)>>,
     /// Up to where `balances` is.
@@ -152,7 +154,7 @@ pub(crate) struct Projections {
 impl Default for Projections {
     fn default() -> Self {
         let (tables, asked, told) = (Mutex::new(vec![Table::accounts()]), Mutex::default(), Mutex::default());
-        Self { tables, asked, told, position: watch::Sender::new(7) }
+        Self { tables, beside: Mutex::default(), asked, told, position: watch::Sender::new(7) }
     }
 }
 
@@ -264,6 +266,12 @@ impl ProjectionRegistry for Projections {
         known(&question.projection)?;
         if let Some(position) = question.at_least {
             self.wait_for(question.projection.clone(), position).await.map_err(ProjectionError::Wait)?;
+        }
+        if let (WhichRows::Page { after: Some(cursor), .. }, Some(beside)) =
+            (&question.rows, &*self.beside.lock().unwrap())
+            && cursor.version == beside.collection.version
+        {
+            return beside.answer(question);
         }
         let table = {
             let mut tables = self.tables.lock().unwrap();

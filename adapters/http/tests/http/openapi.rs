@@ -1,7 +1,9 @@
 //! `GET /openapi.json`, compared with what is served.
 
 use crate::support::Running;
+use crate::support::projections::{errors, wait_errors};
 use portolan_http::HttpServer;
+use portolan_kernel::ports::ProjectionError;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 
@@ -115,4 +117,46 @@ async fn mounted_services_are_named() {
     })
     .await;
     assert_eq!(document(&server).await["x-mounted"], json!(["/graphql"]));
+}
+
+/// What each route of projections can fail with, as its port says, is among its documented answers.
+#[tokio::test]
+async fn every_error_of_a_projection_is_documented() {
+    let server = Running::start().await;
+    let document = document(&server).await;
+    let check = async |method: &str, path: &str, at: usize| {
+        let concrete = path.replace("{name}", &format!("error-{at}")).replace("{action}", "pause");
+        let concrete = concrete.replace("{key}", "k").replace("{index}", "owner");
+        let concrete = concrete.replace("/wait", "/wait?position=1");
+        let body = r#"{"rows":{"keys":["k"]}}"#;
+        let reply = server.send(&method.to_uppercase(), &concrete, &["Content-Type: application/json"], body).await;
+        let kind = reply.json()["type"].as_str().unwrap().replace("urn:portolan:problem:", "problem.");
+        let answer = &document["paths"][path][method]["responses"][reply.status.to_string()];
+        let said = answer["content"]["application/problem+json"]["schema"].to_string();
+        assert!(said.contains(&format!("/{kind}\"")), "{method} {path} answers {} {kind}: {said}", reply.status);
+    };
+    for (at, error) in errors().iter().enumerate() {
+        use ProjectionError::{Busy, Invalid, NotFound, Other, Unknown, UnknownProjection};
+        let of_status = matches!(error, UnknownProjection(_) | Busy(_) | Other(_));
+        let of_parked = of_status || matches!(error, Invalid(_));
+        let only_of_acting = matches!(error, NotFound { .. } | Unknown(_));
+        if of_status {
+            check("get", "/projections/{name}", at).await;
+        }
+        if of_parked {
+            check("get", "/projections/{name}/parked", at).await;
+        }
+        if of_parked || only_of_acting {
+            check("post", "/projections/{name}/{action}", at).await;
+        }
+        if !only_of_acting {
+            for path in ["rows", "rows/{key}", "rows/by/{index}"] {
+                check("get", &format!("/projections/{{name}}/{path}"), at).await;
+            }
+            check("post", "/projections/{name}/rows", at).await;
+        }
+    }
+    for at in 0..wait_errors().len() {
+        check("get", "/projections/{name}/wait", at).await;
+    }
 }

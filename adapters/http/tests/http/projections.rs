@@ -196,7 +196,8 @@ async fn a_client_waits_on() {
         }
         server.projections.position.send_replace(9);
     };
-    let (waited, rows, ()) = tokio::join!(client.wait_for(name("balances"), at(9)), client.rows(question), late);
+    let all = async { tokio::join!(client.wait_for(name("balances"), at(9)), client.rows(question), late) };
+    let (waited, rows, ()) = tokio::time::timeout(Duration::from_secs(30), all).await.expect("it asks on");
     waited.unwrap();
     assert_eq!(rows.unwrap().rows.len(), 1);
 }

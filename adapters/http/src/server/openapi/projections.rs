@@ -10,8 +10,7 @@ const OF_ALL: [&str; 3] = ["busy", "corrupt", "failed"];
 const OF_ONE: [&str; 4] = ["busy", "corrupt", "failed", "unknown-projection"];
 const OF_WAITING: [&str; 5] =
     ["event-parked", "projection-behind", "projection-stalled", "projection-stopped", "shutting-down"];
-const OF_ROWS: [&str; 5] =
-    ["invalid-projection-request", "outcome-unknown", "projection-not-ready", "rows-gone", "too-large"];
+const OF_ROWS: [&str; 4] = ["invalid-projection-request", "projection-not-ready", "rows-gone", "too-large"];
 
 /// Each route with its method.
 pub(super) fn operations(switches: Switches) -> Vec<(&'static str, &'static str, Operation<'static>)> {

@@ -24,11 +24,12 @@ pub mod prelude {
     };
     pub use portolan_kernel::drivers::{
         Authorization, BusOptions, CommandBusExt, Deadline, Delivery, EventStoreExt, Hooks, Middleware, MiddlewareBus,
-        Next, Policy, QueryBusExt, QueryContext, Question, Reply, Retry, Subscription,
+        Next, Policy, ProjectionRegistryExt, QueryBusExt, QueryContext, Question, ReadRowsError, Reply, Retry,
+        Subscription,
     };
     pub use portolan_kernel::ports::{
-        CommandBus, CommandEnvelope, CommandError, EventStore, Lifecycle, ProjectionRegistry, QueryBus, QueryError,
-        RawEvent, Receipt, Upcaster, Violation,
+        CommandBus, CommandEnvelope, CommandError, EventStore, Lifecycle, ProjectionError, ProjectionRegistry, QueryBus,
+        QueryError, RawEvent, Receipt, Upcaster, Violation,
     };
     pub use portolan_kernel::values::{InvalidName, Metadata, Name, Position, Query, Revision, StreamId, Tag};
 

@@ -29,13 +29,14 @@ pub struct ServerConfig {
     /// How many bytes the bodies of all requests under way may have together; past it a request is answered
     /// 503. 256 MiB.
     pub bodies_bytes: usize,
-    /// The most events in a page of the routes for people; `POST /read` has the store's limit. 1,000.
+    /// The most events or rows in a page of the routes for people; `POST /read` has the store's limit. 1,000.
     pub page_events: u32,
     /// How often a silent live connection gets a comment, so that a dead one is noticed. 15 s.
     pub live_keep_alive: Duration,
     /// How often a live connection is told, at most, how far the log has come while nothing matches. 1 s.
     pub live_progress: Duration,
-    /// How long `GET /changed` waits at most before it answers that nothing has changed, in whole seconds. 25 s.
+    /// How long is waited at most for what `Prefer: wait` asks for, in whole seconds: by `GET /changed` for a change, by
+    /// others for projections. 25 s.
     pub changed_wait: Duration,
     /// How long accepted requests may take to finish once the server has been told to stop; what is left of a
     /// body has half of that to arrive. 10 s.

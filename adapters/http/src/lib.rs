@@ -16,6 +16,14 @@
 //! | these two with `Accept: text/event-stream` | live, see [below](#live) |
 //! | `POST /streams/{id}` | appends `{"events":[{"type","data"}]}`; `If-Match: "n"`, `If-Match: *`, `If-None-Match: *`, or no condition |
 //! | `POST /append`, `POST /read`, `GET /changed`, `GET /appends/{scope}/{id}`, `GET /checkpoints/{name}`, `GET /capabilities` | the port `EventStore`, whole |
+//! | `GET /projections`, `GET /projections/{name}` | how projections stand: state, position, frontier, lag, last error, editions |
+//! | `POST /projections/{name}/{action}` | what operators do, see [below](#projections). 204 once it is recorded |
+//! | `GET /projections/{name}/parked` | a page of the events it has parked: `after` (a position), `limit` |
+//! | `GET /projections/{name}/wait` | 204 once it has applied every event up to `position` |
+//! | `GET /projections/{name}/rows` | a page of its rows by key: `from` (that key and on), `to` (before that key) or `prefix`; `limit`, `direction`, `cursor`. Or those of `keys`, by repetition |
+//! | `GET /projections/{name}/rows/{key}` | one row; 404 for a missing one |
+//! | `GET /projections/{name}/rows/by/{index}` | a page of its rows by an index, see [below](#projections) |
+//! | `POST /projections/{name}/rows` | rows, as the port `ProjectionRegistry` asks for them, whole |
 //! | `GET /healthz`, `GET /readyz` | the process lives; the store answers a read, takes an append of nothing, and the server is not stopping |
 //!
 //! `POST /append` takes every event with its `id`; `POST /streams/{id}` makes one where it is left out.
@@ -30,14 +38,15 @@
 //! | `X-Correlation-Id` | every request and answer | what belongs together: it reaches every event. An answer carries the one that was given, or the receipt's, or one that was made for the request. One with control characters, which only `Portolan-Metadata` can hold, stands in no header |
 //! | `traceparent` | every request and answer | the trace (W3C Trace Context): it reaches every event, and comes back as it was. One of another form counts for nothing |
 //! | `Idempotency-Key` | commands, `POST /streams/{id}` | the id, as it is or as a quoted string, whose quotes are not part of it: the same id, the same effect, once |
-//! | `Request-Timeout` | commands, queries | how long the caller waits for the answer: seconds above 0, with at most three decimals |
+//! | `Request-Timeout` | commands, queries, rows, `GET /projections/{name}/wait` | how long the caller waits for the answer: seconds above 0, with at most three decimals |
 //! | `Portolan-Wait-For` | commands | the projections that are to have applied the command's events before it is answered: names with commas between them, percent-encoded where they have to be |
-//! | `Portolan-At-Least` | queries | a position, such as a receipt's, that the answer must not be older than |
+//! | `Portolan-At-Least` | queries, rows | a position, such as a receipt's, that the answer must not be older than |
 //! | `Portolan-Metadata` | commands, queries | all metadata, actor and tenant included: a JSON object, percent-encoded where it has to be. For a client that is a bus: until there is an authenticator, whoever can reach the server is believed |
 //! | `If-None-Match` | queries, streams | a revision that the caller has: then the answer is 304 |
 //! | `If-Match`, `If-None-Match` | `POST /streams/{id}` | the revision that the stream has to have |
 //! | `Last-Event-ID` | live | the position after which it resumes |
 //! | `Prefer: wait=25` | `GET /changed` | for how many seconds to wait for a change (RFC 7240); without it, not at all. `Preference-Applied` answers |
+//! | the same | commands with `Portolan-Wait-For`, rows, `GET /projections/{name}/wait` | for how many seconds to wait for projections, where `Request-Timeout` says nothing |
 //! | `ETag` | answers | the revision in quotes |
 //! | `Retry-After` | answers with 503 | seconds |
 //! | `Allow` | answers with 405 | what is possible there |
@@ -63,6 +72,35 @@
 //! A command that took effect and waited for projections in vain is answered with 202 and its receipt, with the names of
 //! the projections as `waiting` beside it. Do not send it anew; sent again under its id, it waits again.
 //!
+//! # Projections
+//!
+//! A row is `{key, row}`, and `row` has a member a column: numbers as numbers, JSON as it is, bytes in base64, an infinite
+//! number as `"inf"`. Answers with rows say of which `edition` they are: the version of the projection's code, and the
+//! number of its rebuild if any (`3.2`). `version` prefers the rows of that version, once they are ready. `next` is a cursor
+//! for the parameter of that name, and `null` at the end; a listing stays on its edition, or ends as `rows-gone`.
+//!
+//! By an index, values are given for its first columns, by `value`, repeated, or by the names of the columns
+//! (`?owner=Ann&balance=5`); `null=owner` is one that has nothing in it. `from` and `to` bound the column that
+//! follows: `from` is among the rows, `to` is not. Each value is read as its column's type says: a whole number, a number,
+//! `true` or `false`, a text, base64. A column of the name of a parameter is given by `value`.
+//!
+//! With `Portolan-At-Least` rows wait for a position, for as long as `Request-Timeout` or `Prefer: wait` says, and 10 seconds
+//! without them; `GET /projections/{name}/wait` waits for a second then. What has not come by then is `projection-behind`:
+//! ask again. What will not come, because the projection has stopped, hangs or has parked the event, is an error of its
+//! own, at once.
+//!
+//! | action | parameter | does |
+//! |---|---|---|
+//! | `pause`, `resume` | | ends its movement, and begins it again, also after it has stopped |
+//! | `reset` | | empties its rows at once and makes them anew |
+//! | `rebuild`, `cancel-rebuild` | | makes its rows anew beside those that are read, and gives that up |
+//! | `activate` | `version` | readers who prefer none see the rows of this version; without it, the newest |
+//! | `remove` | `edition` | removes the rows of an edition |
+//! | `retry` | `position` | tries a parked event again; without it, all |
+//! | `drop` | `position` | leaves an event out for good |
+//!
+//! [`HttpServer::with_projection_actions`] turns them off: then they answer 405.
+//!
 //! # Deadlines
 //!
 //! A client tells the server a tenth less than it has itself, at most 100 ms less, so that the answer that time is up comes
@@ -85,19 +123,21 @@
 //! | 202 | `not-caught-up`: a success, with the receipt and `waiting` |
 //! | 400 | `malformed`: no JSON, no UTF-8, no HTTP; `invalid-request` for a `Last-Event-ID` that is no position |
 //! | 403 | `denied` by a policy |
-//! | 404 | `no-such-route`, `no-such-stream`, `unknown-command`, `unknown-query`, `not-found`, `not-recorded` |
-//! | 405, 408, 415, 431 | `method-not-allowed`, `raw-appends-off`; `slow-request`; `media-type`; `head-too-long` (also 414, and for more than 100 headers) |
-//! | 409 | `command-conflict`, `stream-conflict`, `guard-failed`, `checkpoint-moved`, `wrong-store`, `key-reused`, `ahead-of-log` |
+//! | 404 | `no-such-route`, `no-such-stream`, `unknown-command`, `unknown-query`, `not-found`, `not-recorded`, `unknown-projection`, `no-such-row`; `projection-lacks` an edition or a parked event |
+//! | 405, 408, 415, 431 | `method-not-allowed`, `raw-appends-off`, `projection-actions-off`; `slow-request`; `media-type`; `head-too-long` (also 414, and for more than 100 headers) |
+//! | 409 | `command-conflict`, `stream-conflict`, `guard-failed`, `checkpoint-moved`, `wrong-store`, `key-reused`, `inline-refused`, `ahead-of-log`; `projection-stopped`, `projection-stalled`, `event-parked`: waiting is of no use, an operator has to look |
+//! | 410 | `rows-gone`: begin again without a cursor |
 //! | 412 | `stream-conflict`, where the condition stood in a header |
 //! | 413 | `body-too-large` for the server, `too-large` for the store |
-//! | 422 | `invalid-request`, `invalid-command`, `invalid-query` with `violations` of `{path, code, message}`; `rejected` with `code` and `fields`; `invalid-append`, `invalid-read` |
+//! | 422 | `invalid-request`, `invalid-command`, `invalid-query` with `violations` of `{path, code, message}`; `rejected` with `code` and `fields`; `invalid-append`, `invalid-read`, `invalid-projection-request` |
 //! | 500 | `outcome-unknown` (repeat it under the same key), `corrupt`, `failed`, `panicked` |
 //! | 501 | `unsupported` |
-//! | 503 | `busy`, `shutting-down`, `not-ready`, with `Retry-After` |
+//! | 503 | `busy`, `shutting-down`, `not-ready`, `projection-behind`, `projection-not-ready`, with `Retry-After` |
 //! | 504 | `deadline-passed`: the command had no effect |
 //!
 //! Their other members give a client back the port's error as it was. Only where a store is damaged stays with the
-//! server: `corrupt` does not name the place, and the process writes it to its error output.
+//! server: `corrupt` does not name the place, and the process writes it to its error output. An error of waiting that a
+//! question for rows met has `"while":"waiting"`.
 
 mod client;
 mod config;

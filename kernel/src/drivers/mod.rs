@@ -3,7 +3,7 @@
 //! From the bottom: pages to streams ([`EventStoreExt`]) and to live [`Subscriptions`]; events to states
 //! ([`Loader`]); commands to appends ([`Execution`]); what surrounds commands ([`Middleware`], [`Hooks`]); and the two
 //! buses of an application in its own process ([`LocalCommandBus`], [`LocalQueryBus`]) with what makes any bus
-//! pleasant to call ([`CommandBusExt`], [`QueryBusExt`]).
+//! pleasant to call ([`CommandBusExt`], [`QueryBusExt`]), as [`ProjectionRegistryExt`] is for projections.
 
 mod appending;
 mod ask;
@@ -23,6 +23,7 @@ mod progress;
 mod projector;
 mod query_bus;
 mod question;
+mod read_rows;
 mod reading;
 mod send;
 mod subscription;
@@ -42,6 +43,10 @@ pub use projector::{ApplyError, Found, LocalProjections, ProjectionOptions, View
 pub(crate) use projector::{ModelError, ProjectionForm, WorkerPorts, Workers};
 pub use query_bus::LocalQueryBus;
 pub use question::{QueryContext, QueryHandler, Question, Reply};
+pub use read_rows::{
+    FindRows, GetRow, GetRows, IndexValue, IndexValues, Keyed, ListRows, ProjectionRegistryExt, ReadRowsError, RowPage,
+    Rows,
+};
 pub use reading::EventStoreExt;
 pub use send::{CommandBusExt, Sending};
 pub use subscription::{Delivery, From, SubscribeError, Subscription, Subscriptions};

@@ -319,11 +319,45 @@ pub enum By {
     },
 }
 
+impl By {
+    /// All rows, by key.
+    #[must_use]
+    pub const fn key() -> Self {
+        Self::Key(Bound::Unbounded, Bound::Unbounded)
+    }
+
+    /// The rows whose keys begin with this text.
+    ///
+    /// ```
+    /// # use core::ops::Bound;
+    /// # use portolan_kernel::values::{By, InvalidName, RowKey};
+    /// let (from, to) = (RowKey::new("ann/")?, RowKey::new("ann0")?);
+    /// assert_eq!(By::prefix(from.clone()), By::Key(Bound::Included(from), Bound::Excluded(to)));
+    /// # Ok::<(), InvalidName>(())
+    /// ```
+    #[must_use]
+    pub fn prefix(prefix: RowKey) -> Self {
+        // The least key past all of those: the prefix with its last character that has a successor raised to it.
+        let mut least = String::from(prefix.as_str());
+        while let Some(last) = least.pop() {
+            let Some(next) = (last..=char::MAX).skip(1).find(|c| !c.is_control()) else { continue };
+            least.push(next);
+            let to = match RowKey::new(least) {
+                Ok(least) => Bound::Excluded(least),
+                // Only the longest keys have no room for it, and nothing else begins with one.
+                Err(_) => Bound::Included(prefix.clone()),
+            };
+            return Self::Key(Bound::Included(prefix), to);
+        }
+        Self::Key(Bound::Included(prefix), Bound::Unbounded)
+    }
+}
+
 impl Find {
     /// All rows of a collection's active version, by key.
     #[must_use]
     pub fn all(collection: Name) -> Self {
-        Self::by(collection, By::Key(Bound::Unbounded, Bound::Unbounded))
+        Self::by(collection, By::key())
     }
 
     /// The rows of a collection's active version whose first columns in the index have these values.
@@ -418,5 +452,34 @@ impl Versions {
     #[must_use]
     pub fn new(defined: Vec<Collection>, active: Option<u32>) -> Self {
         Self { defined, active }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::values::MAX_NAME_BYTES;
+    use rstest::rstest;
+
+    fn key(text: &str) -> RowKey {
+        RowKey::new(text).unwrap()
+    }
+
+    #[rstest]
+    #[case::letter("a", Some("b"))]
+    #[case::before_controls("~", Some("\u{a0}"))]
+    #[case::before_surrogates("x\u{d7ff}", Some("x\u{e000}"))]
+    #[case::before_the_last("x\u{10ffff}\u{10ffff}", Some("y"))]
+    #[case::the_last("\u{10ffff}", None)]
+    fn what_a_prefix_ends_before(#[case] prefix: &str, #[case] end: Option<&str>) {
+        let to = end.map_or(Bound::Unbounded, |end| Bound::Excluded(key(end)));
+        assert_eq!(By::prefix(key(prefix)), By::Key(Bound::Included(key(prefix)), to));
+    }
+
+    #[test]
+    fn a_prefix_that_leaves_no_room() {
+        let longest = key(&alloc::format!("{}\u{ffff}", "x".repeat(MAX_NAME_BYTES - 3)));
+        let only = Bound::Included(longest.clone());
+        assert_eq!(By::prefix(longest), By::Key(only.clone(), only));
     }
 }

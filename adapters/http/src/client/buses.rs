@@ -104,7 +104,7 @@ impl QueryBus for HttpClient {
 
 /// The deadline, less what is left to the ways there and back: the answer that it has passed should come before it is
 /// over.
-fn timeout_header(within: Duration) -> Option<(HeaderName, HeaderValue)> {
+pub(super) fn timeout_header(within: Duration) -> Option<(HeaderName, HeaderValue)> {
     const MOST: Duration = Duration::from_millis(100);
     let value = HeaderValue::try_from(request_timeout(within - (within / 10).min(MOST)));
     Some((HeaderName::from_static("request-timeout"), value.ok()?))

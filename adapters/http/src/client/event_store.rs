@@ -157,6 +157,6 @@ fn read_error(problem: &Problem, size: u64) -> ReadError {
     }
 }
 
-fn limit_of(problem: &Problem) -> u64 {
+pub(super) fn limit_of(problem: &Problem) -> u64 {
     problem.text("limit").and_then(digits).unwrap_or_default()
 }

@@ -2,6 +2,7 @@
 
 mod buses;
 mod event_store;
+mod projections;
 mod transport;
 
 use crate::config::ClientConfig;
@@ -22,9 +23,10 @@ use transport::{Failure, Transport};
 /// connections.
 ///
 /// It *is* the ports: [`EventStore`](portolan_kernel::ports::EventStore),
-/// [`CommandBus`](portolan_kernel::ports::CommandBus) and [`QueryBus`](portolan_kernel::ports::QueryBus), with
-/// the server's errors as they were. To these come failures on the way: where nothing was sent `Busy`; where a
-/// request was sent and no answer came, `Unknown` for an append or a command and `Busy` for a read or a query.
+/// [`CommandBus`](portolan_kernel::ports::CommandBus), [`QueryBus`](portolan_kernel::ports::QueryBus) and
+/// [`ProjectionRegistry`](portolan_kernel::ports::ProjectionRegistry), with the server's errors as they were. To these
+/// come failures on the way: where nothing was sent `Busy`; where a request was sent and no answer came, `Unknown` for
+/// an append, a command or an action upon a projection, and `Busy` for whatever only asks.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -91,7 +93,7 @@ impl HttpClient {
     pub fn ports(&self) -> Ports {
         let client = Arc::new(self.clone());
         let spawn = Arc::new(Tasks(self.shared.runtime.clone()));
-        Ports::new(client.clone(), client.clone(), client, spawn)
+        Ports::new(client.clone(), client.clone(), client.clone(), spawn).with_projections(client)
     }
 }
 

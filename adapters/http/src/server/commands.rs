@@ -1,7 +1,8 @@
 //! `POST /commands/{name}`: dispatch; and the list of commands.
 
 use super::request::{
-    Captured, NoParameters, Parameters, Request, etag, idempotency_key, json_body, metadata, named, wait_for, within,
+    Captured, NoParameters, Parameters, Request, etag, idempotency_key, json_body, metadata, named, preferred_wait,
+    prefers, wait_for, within,
 };
 use super::{App, correlation, json};
 use crate::wire::errors::PortError as _;
@@ -10,6 +11,7 @@ use crate::wire::receipt::{WireCommands, WireReceipt};
 use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse as _, Response};
+use core::time::Duration;
 use portolan_kernel::ports::{Body, CommandEnvelope, CommandError, Receipt};
 use portolan_kernel::values::{Format, Name};
 use serde::de::IgnoredAny;
@@ -26,19 +28,24 @@ pub(super) async fn dispatch(
     let id = idempotency_key(&parts.headers)?;
     let metadata = metadata(&parts.headers)?;
     let (within, wait_for) = (within(&parts.headers)?, wait_for(&parts.headers)?);
+    // What has to be waited for is waited for as long as is preferred, and then the receipt says that it was in vain.
+    let wait =
+        preferred_wait(&app, &parts.headers).filter(|wait| *wait > 0 && within.is_none() && !wait_for.is_empty());
     serde_json::from_slice::<IgnoredAny>(&body).map_err(|error| Problem::malformed(error.to_string()))?;
     let mut envelope = CommandEnvelope::new(name, Body::Encoded(body, Format::Json)).with_metadata(metadata);
-    (envelope.id, envelope.within, envelope.wait_for) = (id, within, wait_for);
-    match app.ports.commands.dispatch(envelope).await {
-        Ok(receipt) => receipt_response(&receipt),
+    (envelope.id, envelope.within, envelope.wait_for) = (id, within.or(wait.map(Duration::from_secs)), wait_for);
+    let mut response = match app.ports.commands.dispatch(envelope).await {
+        Ok(receipt) => receipt_response(&receipt)?,
         Err(error) => {
             let mut response = error.to_problem().into_response();
             if let CommandError::NotCaughtUp { receipt, .. } = &error {
                 add_headers(receipt, &mut response);
             }
-            Ok(response)
+            response
         }
-    }
+    };
+    prefers(wait, &mut response);
+    Ok(response)
 }
 
 /// The receipt, with the first stream's revision as its entity tag.

@@ -9,9 +9,12 @@ mod live;
 mod mount;
 mod openapi;
 mod problem;
+mod projections;
 mod queries;
 mod request;
 mod routes;
+mod rows;
+mod rows_by_index;
 mod schema;
 mod store;
 mod streams;
@@ -63,15 +66,22 @@ use tower::ServiceExt as _;
 pub struct HttpServer {
     ports: Ports,
     config: ServerConfig,
-    raw_appends: bool,
+    switches: Switches,
     mounted: Vec<Mounted>,
+}
+
+/// Which routes there are that not everybody should reach.
+#[derive(Debug, Clone, Copy)]
+struct Switches {
+    raw_appends: bool,
+    projection_actions: bool,
 }
 
 impl fmt::Debug for HttpServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HttpServer")
             .field("config", &self.config)
-            .field("raw_appends", &self.raw_appends)
+            .field("switches", &self.switches)
             .finish_non_exhaustive()
     }
 }
@@ -80,7 +90,8 @@ impl HttpServer {
     /// A server of these ports, with the usual limits and without the routes that write to the store directly.
     #[must_use]
     pub fn new(ports: Ports) -> Self {
-        Self { ports, config: ServerConfig::default(), raw_appends: false, mounted: Vec::new() }
+        let switches = Switches { raw_appends: false, projection_actions: true };
+        Self { ports, config: ServerConfig::default(), switches, mounted: Vec::new() }
     }
 
     /// The same server, with these limits.
@@ -93,7 +104,15 @@ impl HttpServer {
     /// reaches them writes what no command would. Off, they answer 405.
     #[must_use]
     pub fn with_raw_appends(self, raw_appends: bool) -> Self {
-        Self { raw_appends, ..self }
+        Self { switches: Switches { raw_appends, ..self.switches }, ..self }
+    }
+
+    /// The same server; whether it has `POST /projections/{name}/{action}`, by which operators pause, rebuild or empty
+    /// projections. It has, unless it is told otherwise: unlike raw appends they write no fact, and whatever they do to
+    /// rows a rebuild mends. Turn them off where strangers reach the server. Off, they answer 405.
+    #[must_use]
+    pub fn with_projection_actions(self, projection_actions: bool) -> Self {
+        Self { switches: Switches { projection_actions, ..self.switches }, ..self }
     }
 
     /// Listens. Connections wait until [`BoundServer::serve`]; with port 0 the system chooses one.
@@ -146,16 +165,16 @@ impl BoundServer {
     ///
     /// Dropping the future stops at once; requests under way are cut off.
     pub async fn serve(self, shutdown: impl Future<Output = ()>) {
-        let HttpServer { ports, config, raw_appends, mounted } = self.server;
+        let HttpServer { ports, config, switches, mounted } = self.server;
         let (stop, stopping) = watch::channel(false);
         let free = Arc::new(Semaphore::new(config.max_connections.clamp(1, Semaphore::MAX_PERMITS)));
         let drain_timeout = config.drain_timeout;
         let bodies = Arc::new(Semaphore::new(config.bodies_bytes.clamp(1, Semaphore::MAX_PERMITS)));
         let schema = |question: QueryInfo| question.schema.map(|schema| (question.name, schema));
         let questions = ports.queries.queries().into_iter().filter_map(schema).collect();
-        let document = openapi::document(&ports, raw_appends, &mounted).to_string().into();
+        let document = openapi::document(&ports, switches, &mounted).to_string().into();
         let app = Arc::new(App { ports, config, questions, document, bodies, stopping });
-        let router = routes::router(app.clone(), raw_appends, &mounted);
+        let router = routes::router(app.clone(), switches, &mounted);
 
         let mut connections = JoinSet::new();
         let mut shutdown = core::pin::pin!(shutdown);
@@ -263,6 +282,11 @@ where
     };
     correlation.onto(response.headers_mut());
     response
+}
+
+/// The answer to whoever waits when the server is told to stop.
+fn shutting_down() -> Problem {
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "shutting-down", "the server is shutting down; ask again elsewhere")
 }
 
 /// A JSON answer.

@@ -13,7 +13,8 @@ use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::Response;
 use bytes::BytesMut;
 use core::time::Duration;
 use http_body_util::BodyExt as _;
@@ -108,6 +109,9 @@ fn must_be_json(headers: &HeaderMap) -> Result<(), Problem> {
 /// Decodes the one captured part of the path.
 pub(super) type Captured = Result<Path<String>, PathRejection>;
 
+/// Decodes two of them.
+pub(super) type CapturedTwo = Result<Path<(String, String)>, PathRejection>;
+
 /// A checked name out of the path.
 pub(super) fn named<T: core::str::FromStr<Err: core::fmt::Display>>(
     part: &str,
@@ -115,6 +119,15 @@ pub(super) fn named<T: core::str::FromStr<Err: core::fmt::Display>>(
 ) -> Result<T, Problem> {
     let Path(text) = captured.map_err(|error| Problem::malformed(error.body_text()))?;
     checked(part, &text)
+}
+
+/// Two parts of the path, the first of them a checked name.
+pub(super) fn two<T: core::str::FromStr<Err: core::fmt::Display>>(
+    part: &str,
+    captured: CapturedTwo,
+) -> Result<(T, String), Problem> {
+    let Path((name, other)) = captured.map_err(|error| Problem::malformed(error.body_text()))?;
+    Ok((checked(part, &name)?, other))
 }
 
 /// A checked value of this parameter or header.
@@ -252,6 +265,58 @@ pub(super) fn wait_for(headers: &HeaderMap) -> Result<Vec<Name>, Problem> {
     Ok(names)
 }
 
+/// The seconds of `Prefer: wait=25` (RFC 7240), as far as this server waits. A preference of another form is none.
+pub(super) fn preferred_wait(app: &App, headers: &HeaderMap) -> Option<u64> {
+    let values = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
+    let preferences = values.flat_map(|value| value.split(',')).map(|one| one.split(';').next().unwrap_or_default());
+    let mut named = preferences.filter_map(|one| one.split_once('='));
+    let (_, wait) = named.find(|(name, _)| name.trim().eq_ignore_ascii_case("wait"))?;
+    let wait: u64 = wait.trim().trim_matches('"').parse().ok()?;
+    Some(wait.min(app.config.changed_wait.as_secs()))
+}
+
+/// Says on the answer how long it would have waited.
+pub(super) fn prefers(wait: Option<u64>, response: &mut Response) {
+    if let Some(Ok(applied)) = wait.map(|wait| HeaderValue::try_from(format!("wait={wait}"))) {
+        response.headers_mut().insert("preference-applied", applied);
+    }
+}
+
+/// How long an answer may take that waits for a projection.
+pub(super) struct Patience {
+    time: Option<Duration>,
+    wait: Option<u64>,
+}
+
+impl Patience {
+    /// What `Request-Timeout` says; else `Prefer: wait`, of which at least a second is given, as no answer takes no time
+    /// at all.
+    pub(super) fn of(app: &App, headers: &HeaderMap) -> Result<Self, Problem> {
+        let within = within(headers)?;
+        let wait = preferred_wait(app, headers).map(|wait| wait.max(1)).filter(|_| within.is_none());
+        Ok(Self { time: within.or(wait.map(Duration::from_secs)), wait })
+    }
+
+    /// The same, but where nothing is said it is this long.
+    pub(super) fn or(self, otherwise: Option<Duration>) -> Self {
+        Self { time: self.time.or(otherwise), ..self }
+    }
+
+    /// The answer to the work, or this problem if it takes longer.
+    pub(super) async fn answer(
+        self,
+        work: impl Future<Output = Result<Response, Problem>>,
+        otherwise: impl FnOnce() -> Problem,
+    ) -> Result<Response, Problem> {
+        let mut answer = match self.time {
+            None => work.await,
+            Some(time) => tokio::time::timeout(time, work).await.unwrap_or_else(|_| Err(otherwise())),
+        }?;
+        prefers(self.wait, &mut answer);
+        Ok(answer)
+    }
+}
+
 fn unquoted(quoted: &str) -> Option<String> {
     let mut text = String::with_capacity(quoted.len());
     let mut chars = quoted.chars();
@@ -309,7 +374,6 @@ pub(super) fn is_known(headers: &HeaderMap, revision: Revision) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use axum::http::HeaderValue;
 
     fn headers(name: &'static str, value: &str) -> HeaderMap {
         HeaderMap::from_iter([(name.parse().unwrap(), HeaderValue::from_bytes(value.as_bytes()).unwrap())])

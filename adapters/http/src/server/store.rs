@@ -1,7 +1,7 @@
 //! The port `EventStore`, whole: `POST /append`, `POST /read`, `GET /changed`, `GET /appends/{scope}/{id}`,
 //! `GET /checkpoints/{name}`, `GET /capabilities`.
 
-use super::request::{Captured, NoParameters, Parameters, Request, json_body, named};
+use super::request::{Captured, NoParameters, Parameters, Request, json_body, named, preferred_wait, prefers};
 use super::{App, json};
 use crate::wire::append::{WireAppend, WireAppended, WireCheckpointState, WireRecalled};
 use crate::wire::capabilities::WireCapabilities;
@@ -12,7 +12,7 @@ use crate::wire::read::{WirePage, WireQuery, WireRead};
 use crate::wire::text::At;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use core::time::Duration;
 use portolan_kernel::values::{Name, Query};
@@ -45,7 +45,7 @@ pub(super) async fn changed(State(app): State<Arc<App>>, request: Request) -> Re
         None => Query::all(),
     };
     parameters.finish()?;
-    let wait = preferred_wait(&parts.headers).map(|wait| wait.min(app.config.changed_wait.as_secs()));
+    let wait = preferred_wait(&app, &parts.headers);
     tokio::select! {
         biased;
         changed = app.ports.events.changed(query, after) => changed.map_err(|error| error.to_problem())?,
@@ -53,19 +53,8 @@ pub(super) async fn changed(State(app): State<Arc<App>>, request: Request) -> Re
         () = app.stopping() => {}
     }
     let mut response = StatusCode::NO_CONTENT.into_response();
-    if let Some(Ok(applied)) = wait.map(|wait| HeaderValue::try_from(format!("wait={wait}"))) {
-        response.headers_mut().insert("preference-applied", applied);
-    }
+    prefers(wait, &mut response);
     Ok(response)
-}
-
-/// The seconds of `Prefer: wait=25` (RFC 7240). A preference of another form is none.
-fn preferred_wait(headers: &HeaderMap) -> Option<u64> {
-    let values = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
-    let preferences = values.flat_map(|value| value.split(',')).map(|one| one.split(';').next().unwrap_or_default());
-    let mut named = preferences.filter_map(|one| one.split_once('='));
-    let (_, wait) = named.find(|(name, _)| name.trim().eq_ignore_ascii_case("wait"))?;
-    wait.trim().trim_matches('"').parse().ok()
 }
 
 pub(super) async fn recall(

@@ -33,7 +33,7 @@ impl core::str::FromStr for After {
     }
 }
 
-struct Limit(u32);
+pub(super) struct Limit(pub(super) u32);
 
 impl core::str::FromStr for Limit {
     type Err = &'static str;
@@ -43,7 +43,7 @@ impl core::str::FromStr for Limit {
     }
 }
 
-struct Way(Direction);
+pub(super) struct Way(pub(super) Direction);
 
 impl core::str::FromStr for Way {
     type Err = &'static str;

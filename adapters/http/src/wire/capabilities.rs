@@ -15,7 +15,7 @@ pub(crate) struct WireCapabilities {
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-struct WireDuration {
+pub(super) struct WireDuration {
     seconds: Digits,
     nanoseconds: u32,
 }
@@ -33,11 +33,11 @@ struct WireLimits {
 }
 
 impl WireDuration {
-    fn new(duration: Duration) -> Self {
+    pub(super) fn new(duration: Duration) -> Self {
         Self { seconds: Digits(duration.as_secs()), nanoseconds: duration.subsec_nanos() }
     }
 
-    fn decode(&self) -> Duration {
+    pub(super) fn decode(&self) -> Duration {
         // `Duration::new` carries from nanoseconds to seconds, and panics where that overflows.
         Duration::from_secs(self.seconds.0).saturating_add(Duration::from_nanos(self.nanoseconds.into()))
     }

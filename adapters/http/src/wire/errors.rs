@@ -8,8 +8,8 @@ use super::text::{At, digits};
 use core::error::Error;
 use core::str::FromStr;
 use http::StatusCode;
-use portolan_kernel::drivers::{LoadError, SubscribeError};
-use portolan_kernel::ports::{AppendError, CommandError, QueryError, ReadError, Source};
+use portolan_kernel::drivers::{LoadError, ReadRowsError, SubscribeError};
+use portolan_kernel::ports::{AppendError, CommandError, ProjectionError, QueryError, ReadError, Source};
 use portolan_kernel::values::{Name, Position, Revision, Token};
 use serde::Deserialize as _;
 use serde_json::Value;
@@ -42,6 +42,9 @@ impl PortError for AppendError {
             Self::KeyReused { scope, id } => {
                 conflict("key-reused").with("scope", scope.as_str()).with("id", id.as_str())
             }
+            Self::InlineRefused { projection, reason } => {
+                conflict("inline-refused").with("projection", projection.as_str()).with("reason", reason.as_str())
+            }
             Self::TooLarge { what, size, limit } => too_large(self.to_string(), what, *size, *limit),
             Self::Invalid(reason) => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-append", self.to_string())
                 .with("reason", reason.as_str()),
@@ -69,6 +72,10 @@ impl PortError for AppendError {
             },
             "wrong-store" => Self::WrongStore { named: parsed(problem, "named")?, actual: parsed(problem, "actual")? },
             "key-reused" => Self::KeyReused { scope: parsed(problem, "scope")?, id: parsed(problem, "id")? },
+            "inline-refused" => Self::InlineRefused {
+                projection: parsed(problem, "projection")?,
+                reason: problem.text("reason")?.to_owned(),
+            },
             "too-large" => {
                 let (what, size, limit) = sizes(problem)?;
                 Self::TooLarge { what, size, limit }
@@ -240,7 +247,7 @@ pub(crate) fn of_subscription(error: &SubscribeError) -> Problem {
     }
 }
 
-fn too_large(detail: String, what: &str, size: u64, limit: u64) -> Problem {
+pub(super) fn too_large(detail: String, what: &str, size: u64, limit: u64) -> Problem {
     Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", detail)
         .with("what", what)
         .with("size", size.to_string())
@@ -251,18 +258,18 @@ fn unsupported(detail: String, capability: &str) -> Problem {
     Problem::new(StatusCode::NOT_IMPLEMENTED, "unsupported", detail).with("capability", capability)
 }
 
-fn busy(detail: String, source: &Source) -> Problem {
+pub(super) fn busy(detail: String, source: &Source) -> Problem {
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail).with("reason", source.to_string())
 }
 
-fn outcome_unknown(detail: String, source: &Source) -> Problem {
+pub(super) fn outcome_unknown(detail: String, source: &Source) -> Problem {
     Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "outcome-unknown", detail).with("reason", source.to_string())
 }
 
 /// What stands for the place on the wire: a path is nobody's business but the operator's.
-const PLACE: &str = "a place that the server's log names";
+pub(super) const PLACE: &str = "a place that the server's log names";
 
-fn corrupt(place: &str) -> Problem {
+pub(super) fn corrupt(place: &str) -> Problem {
     let problem =
         Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "corrupt", format!("the store is damaged at {PLACE}"));
     Problem { for_operator: Some(format!("the store is damaged at {place}")), ..problem }
@@ -281,20 +288,26 @@ fn damage(source: &Source) -> Option<&str> {
         if let Some(AppendError::Corrupt { place }) = error.downcast_ref() {
             return Some(place);
         }
+        if let Some(ReadRowsError::Projection(ProjectionError::Corrupt { place })) = error.downcast_ref() {
+            return Some(place);
+        }
+        if let Some(ProjectionError::Corrupt { place }) = error.downcast_ref() {
+            return Some(place);
+        }
         next = error.source();
     }
     None
 }
 
-fn failed(detail: String, source: &Source) -> Problem {
+pub(super) fn failed(detail: String, source: &Source) -> Problem {
     Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "failed", detail).with("reason", source.to_string())
 }
 
-fn source(problem: &Problem) -> Option<Source> {
+pub(super) fn source(problem: &Problem) -> Option<Source> {
     problem.text("reason").map(Source::new)
 }
 
-fn parsed<T: FromStr>(problem: &Problem, member: &str) -> Option<T> {
+pub(super) fn parsed<T: FromStr>(problem: &Problem, member: &str) -> Option<T> {
     problem.text(member)?.parse().ok()
 }
 
@@ -312,7 +325,7 @@ fn position(problem: &Problem, member: &str) -> Option<Option<Position>> {
     }
 }
 
-fn sizes(problem: &Problem) -> Option<(Cow<'static, str>, u64, u64)> {
+pub(super) fn sizes(problem: &Problem) -> Option<(Cow<'static, str>, u64, u64)> {
     let number = |member| problem.text(member).and_then(digits);
     Some((Cow::Owned(problem.text("what")?.to_owned()), number("size")?, number("limit")?))
 }
@@ -321,8 +334,8 @@ fn sizes(problem: &Problem) -> Option<(Cow<'static, str>, u64, u64)> {
 mod tests {
     use super::*;
     use core::fmt::Debug;
-    use portolan_kernel::ports::{Capability, Receipt, StoreId, Violation};
-    use portolan_kernel::values::{EventId, Expected, StreamId};
+    use portolan_kernel::ports::{Capability, Receipt, StoreId, Violation, WaitError};
+    use portolan_kernel::values::{Edition, EventId, Expected, StreamId};
     use std::collections::BTreeSet;
 
     fn returns<E: PortError + Debug>(errors: Vec<E>) {
@@ -380,6 +393,7 @@ mod tests {
             AppendError::CheckpointMoved { name: name(), actual: Some(Position::MAX), token: Token(0) },
             AppendError::WrongStore { named: StoreId::from_bytes([1; 16]), actual: StoreId::from_bytes([2; 16]) },
             AppendError::KeyReused { scope: name(), id: name() },
+            AppendError::InlineRefused { projection: name(), reason: "two rows \"x\"".into() },
             AppendError::TooLarge { what: "bytes of an event".into(), size: u64::MAX, limit: 1 },
             AppendError::Invalid("no".into()),
             AppendError::Busy(backend()),
@@ -440,6 +454,7 @@ mod tests {
     fn where_the_store_is_damaged_is_for_the_operator() {
         let place = || "/srv/bank.db: table log, position 2".to_owned();
         let load = || LoadError::Read(ReadError::Corrupt { place: place() });
+        let damaged_rows = || ProjectionError::Corrupt { place: place() };
         let problems = [
             AppendError::Corrupt { place: place() }.to_problem(),
             ReadError::Corrupt { place: place() }.to_problem(),
@@ -447,6 +462,9 @@ mod tests {
             CommandError::Other(Source::new(ReadError::Corrupt { place: place() })).to_problem(),
             CommandError::from(load()).to_problem(),
             QueryError::from(load()).to_problem(),
+            damaged_rows().to_problem(),
+            QueryError::Other(Source::new(damaged_rows())).to_problem(),
+            QueryError::from(ReadRowsError::from(damaged_rows())).to_problem(),
         ];
         for problem in problems {
             assert_eq!(problem.name, "corrupt");
@@ -476,5 +494,38 @@ mod tests {
             QueryError::Busy(backend()),
             QueryError::Other(backend()),
         ]);
+    }
+
+    fn wait_errors() -> Vec<WaitError> {
+        vec![
+            WaitError::UnknownProjection(name()),
+            WaitError::Stopped { name: name(), reason: "event 7 \"has\" no key".into() },
+            WaitError::Stalled { name: name() },
+            WaitError::Parked { name: name(), position: Position::MAX },
+            WaitError::Busy(backend()),
+            WaitError::Other(backend()),
+        ]
+    }
+
+    #[test]
+    fn every_error_of_waiting_comes_back_the_same() {
+        returns(wait_errors());
+    }
+
+    #[test]
+    fn every_error_of_a_projection_comes_back_the_same() {
+        returns(vec![
+            ProjectionError::UnknownProjection(name()),
+            ProjectionError::NotFound { name: name(), what: "edition 1.2".into() },
+            ProjectionError::NotReady(name()),
+            ProjectionError::Gone { name: name(), edition: Edition { version: u16::MAX, rebuild: u16::MAX } },
+            ProjectionError::Invalid("no".into()),
+            ProjectionError::TooLarge { what: "keys".into(), size: u64::MAX, limit: 1 },
+            ProjectionError::Busy(backend()),
+            ProjectionError::Unknown(backend()),
+            ProjectionError::Corrupt { place: PLACE.into() },
+            ProjectionError::Other(backend()),
+        ]);
+        returns(wait_errors().into_iter().map(ProjectionError::Wait).collect());
     }
 }

@@ -11,8 +11,12 @@ pub(crate) mod event;
 pub(crate) mod headers;
 pub(crate) mod object;
 pub(crate) mod problem;
+pub(crate) mod projection_errors;
+pub(crate) mod projections;
 pub(crate) mod read;
 pub(crate) mod receipt;
+pub(crate) mod row_objects;
+pub(crate) mod rows;
 pub(crate) mod text;
 
 use self::object::Object;

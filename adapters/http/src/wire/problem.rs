@@ -86,7 +86,7 @@ impl Problem {
     /// How long to wait before the same request may succeed.
     pub(crate) fn retry_after_seconds(&self) -> Option<u32> {
         match self.name.as_str() {
-            "busy" | "not-ready" => Some(1),
+            "busy" | "not-ready" | "projection-behind" | "projection-not-ready" => Some(1),
             "shutting-down" => Some(5),
             _ => None,
         }
@@ -133,25 +133,34 @@ const fn kind(name: &'static str, statuses: &'static [u16], title: &'static str)
 }
 
 /// Every kind there is, by status.
-pub(crate) const KINDS: [Kind; 38] = [
+pub(crate) const KINDS: [Kind; 50] = [
     kind("not-caught-up", &[202], "Committed, and not yet applied"),
     kind("malformed", &[400], "Not readable"),
     kind("denied", &[403], "Not allowed"),
     kind("no-such-route", &[404], "No such route"),
     kind("no-such-stream", &[404], "No such stream"),
+    kind("no-such-row", &[404], "No such row"),
     kind("not-found", &[404], "Not found"),
     kind("not-recorded", &[404], "Not recorded"),
+    kind("projection-lacks", &[404], "The projection has no such thing"),
     kind("unknown-command", &[404], "Unknown command"),
+    kind("unknown-projection", &[404], "Unknown projection"),
     kind("unknown-query", &[404], "Unknown query"),
     kind("method-not-allowed", &[405], "Method not allowed"),
+    kind("projection-actions-off", &[405], "Actions upon projections are off"),
     kind("raw-appends-off", &[405], "Raw appends are off"),
     kind("slow-request", &[408], "The request came too slowly"),
     kind("ahead-of-log", &[409], "Past the end of the log"),
     kind("checkpoint-moved", &[409], "The checkpoint has moved"),
     kind("command-conflict", &[409], "The stream has changed"),
+    kind("event-parked", &[409], "The event is parked"),
     kind("guard-failed", &[409], "The guard failed"),
+    kind("inline-refused", &[409], "A projection refuses the append"),
     kind("key-reused", &[409], "The key was used for something else"),
+    kind("projection-stalled", &[409], "The projection does not move"),
+    kind("projection-stopped", &[409], "The projection has stopped"),
     kind("wrong-store", &[409], "Another store"),
+    kind("rows-gone", &[410], "The rows are gone"),
     kind("stream-conflict", &[409, 412], "The stream has changed"),
     kind("body-too-large", &[413], "Too large"),
     kind("too-large", &[413], "Too large"),
@@ -159,6 +168,7 @@ pub(crate) const KINDS: [Kind; 38] = [
     kind("invalid-request", &[400, 422], "Invalid request"),
     kind("invalid-append", &[422], "Invalid append"),
     kind("invalid-command", &[422], "Invalid command"),
+    kind("invalid-projection-request", &[422], "Invalid request"),
     kind("invalid-query", &[422], "Invalid query"),
     kind("invalid-read", &[422], "Invalid read"),
     kind("rejected", &[422], "Rejected by the domain"),
@@ -170,6 +180,8 @@ pub(crate) const KINDS: [Kind; 38] = [
     kind("unsupported", &[501], "Not supported by the store"),
     kind("busy", &[503], "Busy"),
     kind("not-ready", &[503], "Not ready"),
+    kind("projection-behind", &[503], "Not applied yet"),
+    kind("projection-not-ready", &[503], "Not caught up for the first time"),
     kind("shutting-down", &[503], "Shutting down"),
     kind("deadline-passed", &[504], "The deadline passed"),
 ];

@@ -94,7 +94,7 @@ struct WireLogStart {
 
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-enum WireDirection {
+pub(super) enum WireDirection {
     #[default]
     Forward,
     Backward,
@@ -102,6 +102,24 @@ enum WireDirection {
 
 fn default_limit() -> u32 {
     Read::DEFAULT_LIMIT
+}
+
+impl From<Direction> for WireDirection {
+    fn from(direction: Direction) -> Self {
+        match direction {
+            Direction::Forward => Self::Forward,
+            Direction::Backward => Self::Backward,
+        }
+    }
+}
+
+impl From<WireDirection> for Direction {
+    fn from(direction: WireDirection) -> Self {
+        match direction {
+            WireDirection::Forward => Self::Forward,
+            WireDirection::Backward => Self::Backward,
+        }
+    }
 }
 
 impl WireRead {
@@ -115,10 +133,7 @@ impl WireRead {
                     WireStart::Log(WireLogStart { query: WireQuery::new(query), after: after.map(At) })
                 }
             },
-            direction: match read.direction {
-                Direction::Forward => WireDirection::Forward,
-                Direction::Backward => WireDirection::Backward,
-            },
+            direction: read.direction.into(),
             limit: read.limit,
             until: read.until.map(At),
         }
@@ -130,9 +145,9 @@ impl WireRead {
             WireStart::Log(WireLogStart { query, after }) => Read::log_after(query.decode(), after.map(|At(at)| at)),
         };
         let read = read.limit(self.limit).until(self.until.map(|At(at)| at));
-        match self.direction {
-            WireDirection::Forward => read,
-            WireDirection::Backward => read.backward(),
+        match self.direction.into() {
+            Direction::Forward => read,
+            Direction::Backward => read.backward(),
         }
     }
 }

@@ -201,3 +201,26 @@ async fn what_is_committed_is_a_success_even_if_it_is_waited_for_in_vain() {
     );
     assert_eq!(reply.header("etag"), Some("\"3\""));
 }
+
+#[rstest]
+#[case(&["Portolan-Wait-For: balances", "Prefer: wait=3"], Some(3), Some("wait=3"))]
+#[case(&["Portolan-Wait-For: balances", "Prefer: respond-async, wait=90"], Some(25), Some("wait=25"))]
+#[case::a_timeout_is_more(&["Portolan-Wait-For: balances", "Prefer: wait=3", "Request-Timeout: 7"], Some(7), None)]
+#[case::nothing_to_wait_for(&["Prefer: wait=3"], None, None)]
+#[case::no_time(&["Portolan-Wait-For: balances", "Prefer: wait=0"], None, None)]
+#[case::no_number(&["Portolan-Wait-For: balances", "Prefer: wait=long"], None, None)]
+#[tokio::test]
+async fn a_preference_bounds_the_wait_for_projections(
+    #[case] headers: &[&str],
+    #[case] within: Option<u64>,
+    #[case] applied: Option<&str>,
+) {
+    let server = Running::start().await;
+    for command in ["echo", "not-caught-up"] {
+        let reply = server.post(&format!("/commands/{command}"), headers, "{}").await;
+        assert_eq!(reply.status, if command == "echo" { 200 } else { 202 });
+        assert_eq!(reply.header("preference-applied"), applied);
+        let seen = server.commands.seen.lock().unwrap().pop().unwrap();
+        assert_eq!(seen.within, within.map(Duration::from_secs));
+    }
+}

@@ -23,4 +23,8 @@ mod mounted;
 #[cfg(test)]
 mod openapi;
 #[cfg(test)]
+mod projections;
+#[cfg(test)]
+mod rows;
+#[cfg(test)]
 mod streams;

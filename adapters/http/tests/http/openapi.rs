@@ -1,6 +1,9 @@
 //! `GET /openapi.json`, compared with what is served.
 
 use crate::support::Running;
+use crate::support::projections::{errors, wait_errors};
+use portolan_http::HttpServer;
+use portolan_kernel::ports::ProjectionError;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 
@@ -17,13 +20,17 @@ fn paths(document: &Value) -> &Map<String, Value> {
 /// Each method of each documented path is served if it is documented, and no other is.
 #[tokio::test]
 async fn what_is_documented_is_what_is_served() {
-    for raw_appends in [true, false] {
-        let server = Running::with(|server| server.with_raw_appends(raw_appends)).await;
+    for (raw_appends, actions) in [(true, true), (false, true), (true, false)] {
+        let switched = |server: HttpServer| server.with_raw_appends(raw_appends).with_projection_actions(actions);
+        let server = Running::with(switched).await;
         let document = document(&server).await;
         assert_eq!(paths(&document).contains_key("/append"), raw_appends);
         assert_eq!(document["paths"]["/streams/{id}"].get("post").is_some(), raw_appends);
+        assert_eq!(paths(&document).contains_key("/projections/{name}/{action}"), actions);
         for (path, methods) in paths(&document) {
-            let concrete = path.replace("{id}", "x").replace("{name}", "x").replace("{scope}", "x");
+            let concrete = path.replace("/projections/{name}", "/projections/balances").replace("{action}", "pause");
+            let concrete = concrete.replace("{key}", "ann-1").replace("{index}", "owner");
+            let concrete = concrete.replace("{id}", "x").replace("{name}", "x").replace("{scope}", "x");
             for method in METHODS {
                 let headers = ["Content-Type: application/json"];
                 let reply = server.send(&method.to_uppercase(), &concrete, &headers, "{}").await;
@@ -36,7 +43,7 @@ async fn what_is_documented_is_what_is_served() {
                 let answer = &responses[reply.status.to_string()];
                 assert!(answer.is_object(), "{method} {path} answers {} and does not say so", reply.status);
                 let kind = if reply.body.is_empty() { Value::Null } else { reply.json()["type"].clone() };
-                for nobody in ["no-such-route", "unknown-command", "unknown-query"] {
+                for nobody in ["no-such-route", "unknown-command", "unknown-query", "unknown-projection"] {
                     assert_ne!(kind, format!("urn:portolan:problem:{nobody}"), "{method} {path}");
                 }
                 if let Some(media_type) = reply.header("content-type") {
@@ -55,7 +62,7 @@ async fn commands_and_questions_are_documented_by_their_schemas() {
     assert_eq!(echo["summary"], "Comes back.");
     let of_body = echo["requestBody"]["content"]["application/json"]["schema"]["$ref"].as_str().unwrap();
     assert_eq!(document.pointer(&of_body[1..]).unwrap()["properties"]["a"]["type"], "integer");
-    let headers = ["Idempotency-Key", "Request-Timeout", "Portolan-Wait-For", "Portolan-Metadata"];
+    let headers = ["Idempotency-Key", "Request-Timeout", "Portolan-Wait-For", "Prefer", "Portolan-Metadata"];
     let documented = echo["parameters"].as_array().unwrap().iter();
     let documented: Vec<&Value> =
         documented.map(|of| &document.pointer(&of["$ref"].as_str().unwrap()[1..]).unwrap()["name"]).collect();
@@ -110,4 +117,46 @@ async fn mounted_services_are_named() {
     })
     .await;
     assert_eq!(document(&server).await["x-mounted"], json!(["/graphql"]));
+}
+
+/// What each route of projections can fail with, as its port says, is among its documented answers.
+#[tokio::test]
+async fn every_error_of_a_projection_is_documented() {
+    let server = Running::start().await;
+    let document = document(&server).await;
+    let check = async |method: &str, path: &str, at: usize| {
+        let concrete = path.replace("{name}", &format!("error-{at}")).replace("{action}", "pause");
+        let concrete = concrete.replace("{key}", "k").replace("{index}", "owner");
+        let concrete = concrete.replace("/wait", "/wait?position=1");
+        let body = r#"{"rows":{"keys":["k"]}}"#;
+        let reply = server.send(&method.to_uppercase(), &concrete, &["Content-Type: application/json"], body).await;
+        let kind = reply.json()["type"].as_str().unwrap().replace("urn:portolan:problem:", "problem.");
+        let answer = &document["paths"][path][method]["responses"][reply.status.to_string()];
+        let said = answer["content"]["application/problem+json"]["schema"].to_string();
+        assert!(said.contains(&format!("/{kind}\"")), "{method} {path} answers {} {kind}: {said}", reply.status);
+    };
+    for (at, error) in errors().iter().enumerate() {
+        use ProjectionError::{Busy, Invalid, NotFound, Other, Unknown, UnknownProjection};
+        let of_status = matches!(error, UnknownProjection(_) | Busy(_) | Other(_));
+        let of_parked = of_status || matches!(error, Invalid(_));
+        let only_of_acting = matches!(error, NotFound { .. } | Unknown(_));
+        if of_status {
+            check("get", "/projections/{name}", at).await;
+        }
+        if of_parked {
+            check("get", "/projections/{name}/parked", at).await;
+        }
+        if of_parked || only_of_acting {
+            check("post", "/projections/{name}/{action}", at).await;
+        }
+        if !only_of_acting {
+            for path in ["rows", "rows/{key}", "rows/by/{index}"] {
+                check("get", &format!("/projections/{{name}}/{path}"), at).await;
+            }
+            check("post", "/projections/{name}/rows", at).await;
+        }
+    }
+    for at in 0..wait_errors().len() {
+        check("get", "/projections/{name}/wait", at).await;
+    }
 }

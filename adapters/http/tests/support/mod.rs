@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test binary uses a part")]
 
+pub(crate) mod projections;
+
 use async_trait::async_trait;
 use core::time::Duration;
 use futures::future::BoxFuture;
@@ -16,6 +18,7 @@ use portolan_kernel::values::{
     Append, Appended, CheckpointState, EventId, Name, NewEvent, Page, Position, Query, Read, Recalled, Revision,
     StreamId, Timestamp,
 };
+use projections::Projections;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -207,6 +210,7 @@ pub(crate) struct Running {
     pub(crate) store: Arc<dyn EventStore>,
     pub(crate) commands: Arc<Commands>,
     pub(crate) queries: Arc<Queries>,
+    pub(crate) projections: Arc<Projections>,
     stop: Option<oneshot::Sender<()>>,
     pub(crate) stopped: Option<tokio::task::JoinHandle<()>>,
 }
@@ -227,16 +231,17 @@ impl Running {
     }
 
     pub(crate) async fn over(store: Arc<dyn EventStore>, change: impl FnOnce(HttpServer) -> HttpServer) -> Self {
-        let queries = Arc::new(Queries::default());
+        let (queries, projections) = (Arc::new(Queries::default()), Arc::new(Projections::default()));
         let commands = Arc::new(Commands { seen: Mutex::default(), store: store.clone() });
         let ports = Ports::new(commands.clone(), queries.clone(), store.clone(), Arc::new(Tasks));
+        let ports = ports.with_projections(projections.clone());
         let server = change(HttpServer::new(ports)).bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let (stop, stopped) = oneshot::channel();
         let address = server.local_addr();
         let task = tokio::spawn(server.serve(async {
             let _ = stopped.await;
         }));
-        Self { address, store, commands, queries, stop: Some(stop), stopped: Some(task) }
+        Self { address, store, commands, queries, projections, stop: Some(stop), stopped: Some(task) }
     }
 
     pub(crate) fn stop(&mut self) {

@@ -28,14 +28,14 @@ pub(super) fn path(of: &str, name: &str) -> String {
 
 pub(super) fn command(command: &CommandInfo, schemas: &mut Map<String, Value>) -> Value {
     let CommandInfo { name, description, schema: told, .. } = command;
-    let parameters = ["Idempotency-Key", "Request-Timeout", "Portolan-Wait-For", "Portolan-Metadata"];
+    let parameters = ["Idempotency-Key", "Request-Timeout", "Portolan-Wait-For", "Prefer", "Portolan-Metadata"];
     let dispatch = Operation {
         id: format!("command-{name}"),
         tag: "commands",
         summary: summary(description, "Dispatches the command", name),
         parameters: parameters.map(|name| reference("parameters", name)).into(),
         body: Some(body(component(schemas, "command", name, told.as_ref()))),
-        answers: vec![(200, "The receipt.", Some(is_json(schema("Receipt"))), &["ETag"])],
+        answers: vec![(200, "The receipt.", Some(is_json(schema("Receipt"))), &["ETag", "Preference-Applied"])],
         problems: [&OF_COMMANDS[..], &problems::BODY].concat(),
     };
     json!({ "post": dispatch.value() })

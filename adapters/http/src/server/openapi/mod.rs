@@ -5,10 +5,11 @@
 
 mod buses;
 mod problems;
+mod projections;
 mod routes;
 mod schemas;
 
-use super::{App, Mounted};
+use super::{App, Mounted, Switches};
 use crate::server::request::NoParameters;
 use axum::extract::State;
 use axum::http::header;
@@ -22,10 +23,10 @@ pub(super) async fn serve(State(app): State<Arc<App>>, _: NoParameters) -> Respo
 }
 
 /// The document of a server of these ports.
-pub(super) fn document(ports: &Ports, raw_appends: bool, mounted: &[Mounted]) -> Value {
+pub(super) fn document(ports: &Ports, switches: Switches, mounted: &[Mounted]) -> Value {
     let mut schemas = schemas::wire();
     schemas.extend(problems::schemas());
-    let mut paths = routes::paths(raw_appends);
+    let mut paths = routes::paths(switches);
     for command in ports.commands.commands() {
         paths.insert(buses::path("commands", &command.name), buses::command(&command, &mut schemas));
     }
@@ -42,13 +43,15 @@ pub(super) fn document(ports: &Ports, raw_appends: bool, mounted: &[Mounted]) ->
             "title": "Portolan over HTTP",
             "version": env!("CARGO_PKG_VERSION"),
             "description": "Commands, queries and events of one application. Errors are problem details (RFC 9457) \
-                            with a stable `type`. Positions are strings in JSON. Questions take the header \
-                            `Portolan-At-Least` too, a position such as a receipt's: the answer is not older, and \
-                            waits for it.",
+                            with a stable `type`. Positions are strings in JSON. Questions, and rows of projections, \
+                            take the header `Portolan-At-Least` too, a position such as a receipt's: the answer is not \
+                            older, and waits for it, as long as `Request-Timeout` says; of rows also `Prefer: \
+                            wait=<seconds>` (RFC 7240), and without both 10 seconds.",
         },
         "tags": [
             { "name": "commands", "description": "What can be asked for." },
             { "name": "queries", "description": "What can be looked up." },
+            { "name": "projections", "description": "Rows that are made of events." },
             { "name": "events", "description": "What happened." },
             { "name": "store", "description": "The port `EventStore`, whole, for a client that is the port." },
             { "name": "server", "description": "The server itself." },
@@ -164,6 +167,11 @@ fn parameters() -> Value {
             "Portolan-Wait-For",
             "The projections that are to have applied the command's events before it is answered: names, \
              percent-encoded where they have to be, with commas between them.",
+            text(),
+        ),
+        header(
+            "Prefer",
+            "`wait=<seconds>` (RFC 7240): for how long to wait for the projections, where `Request-Timeout` says nothing.",
             text(),
         ),
         header("If-None-Match", "A revision in quotes that the caller has already: then the answer is 304.", text()),

@@ -51,6 +51,21 @@ fn members(name: &str) -> Map<String, Value> {
         }),
         "rejected" => json!({ "code": text(), "fields": {} }),
         "not-caught-up" => json!({ "waiting": { "type": "array", "items": reference("schemas", "Name") } }),
+        "unknown-projection" | "projection-not-ready" | "projection-stalled" => {
+            json!({ "projection": reference("schemas", "Name") })
+        }
+        "projection-lacks" => json!({ "projection": reference("schemas", "Name"), "what": text() }),
+        "no-such-row" => json!({ "projection": reference("schemas", "Name"), "key": reference("schemas", "Name") }),
+        "rows-gone" => {
+            json!({ "projection": reference("schemas", "Name"), "edition": reference("schemas", "Edition") })
+        }
+        "projection-stopped" | "inline-refused" => {
+            json!({ "projection": reference("schemas", "Name"), "reason": text() })
+        }
+        "event-parked" | "projection-behind" => json!({
+            "projection": reference("schemas", "Name"), "position": reference("schemas", "Position"),
+        }),
+        "invalid-projection-request" => json!({ "reason": text() }),
         "malformed" | "denied" | "invalid-append" | "invalid-read" | "busy" | "outcome-unknown" | "failed" => {
             json!({ "reason": text() })
         }
@@ -99,7 +114,7 @@ fn response(status: u16, kinds: &[&Kind]) -> Value {
     };
     let names: Vec<String> = kinds.iter().map(|kind| format!("`{}`", kind.name)).collect();
     let more: &[&str] = match status {
-        202 => &["ETag"],
+        202 => &["ETag", "Preference-Applied"],
         503 => &["Retry-After"],
         _ => &[],
     };

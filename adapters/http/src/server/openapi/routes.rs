@@ -1,15 +1,17 @@
 //! The server's own routes, whatever the application is.
 
-use super::{Operation, body, in_path, is_json, problems, query, reference, schema};
+use super::{Operation, body, in_path, is_json, problems, projections, query, reference, schema};
+use crate::server::Switches;
 use serde_json::{Map, Value, json};
 
 const OF_READS: [&str; 6] = ["busy", "corrupt", "failed", "invalid-read", "too-large", "unsupported"];
-const OF_APPENDS: [&str; 12] = [
+const OF_APPENDS: [&str; 13] = [
     "busy",
     "checkpoint-moved",
     "corrupt",
     "failed",
     "guard-failed",
+    "inline-refused",
     "invalid-append",
     "key-reused",
     "outcome-unknown",
@@ -19,7 +21,7 @@ const OF_APPENDS: [&str; 12] = [
     "wrong-store",
 ];
 
-pub(super) fn paths(raw_appends: bool) -> Map<String, Value> {
+pub(super) fn paths(switches: Switches) -> Map<String, Value> {
     let mut paths = Map::new();
     let mut insert = |path: &str, method: &str, operation: Operation<'_>| {
         let methods = paths.entry(path).or_insert_with(|| json!({}));
@@ -31,6 +33,9 @@ pub(super) fn paths(raw_appends: bool) -> Map<String, Value> {
     insert("/readyz", "get", Operation { problems: vec!["not-ready"], ..ready });
     insert("/commands", "get", get("commands", "commands", "The commands there are.", schema("Commands")));
     insert("/queries", "get", get("queries", "queries", "The queries there are.", schema("Queries")));
+    for (path, method, operation) in projections::operations(switches) {
+        insert(path, method, operation);
+    }
     insert("/streams/{id}", "get", stream());
     insert("/events", "get", events());
     insert("/read", "post", read());
@@ -56,7 +61,7 @@ pub(super) fn paths(raw_appends: bool) -> Map<String, Value> {
         },
     );
     insert("/capabilities", "get", get("capabilities", "store", "What the store can.", schema("Capabilities")));
-    if raw_appends {
+    if switches.raw_appends {
         insert("/append", "post", append());
         insert("/streams/{id}", "post", append_to_stream());
     }

@@ -4,32 +4,32 @@ use serde_json::{Map, Value, json};
 
 /// The schemas that the routes refer to.
 pub(super) fn wire() -> Map<String, Value> {
-    let all = [values(), events(), reads(), appends(), answers()];
+    let all = [values(), events(), reads(), appends(), answers(), super::projections::schemas()];
     all.into_iter()
         .filter_map(|part| if let Value::Object(part) = part { Some(part) } else { None })
         .flatten()
         .collect()
 }
 
-fn of(name: &str) -> Value {
+pub(super) fn of(name: &str) -> Value {
     super::schema(name)
 }
 
-fn list(name: &str) -> Value {
+pub(super) fn list(name: &str) -> Value {
     json!({ "type": "array", "items": of(name) })
 }
 
-fn maybe(name: &str) -> Value {
+pub(super) fn maybe(name: &str) -> Value {
     json!({ "anyOf": [of(name), { "type": "null" }] })
 }
 
 /// An object with these fields and no others, as the server wants it.
-fn given(properties: Value, required: &[&str]) -> Value {
+pub(super) fn given(properties: Value, required: &[&str]) -> Value {
     json!({ "type": "object", "properties": properties, "required": required, "additionalProperties": false })
 }
 
 /// An object that has all these fields, as the server gives it.
-fn told(properties: Value) -> Value {
+pub(super) fn told(properties: Value) -> Value {
     let required: Vec<String> = properties.as_object().into_iter().flat_map(Map::keys).cloned().collect();
     json!({ "type": "object", "properties": properties, "required": required })
 }

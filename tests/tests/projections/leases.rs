@@ -3,6 +3,7 @@
 use crate::model::*;
 use crate::world::*;
 use core::time::Duration;
+use portolan::ports::ProjectionAction;
 use portolan_testing::TestRuntime;
 
 #[test]
@@ -83,6 +84,35 @@ fn one_that_is_told_to_stop_ends_and_gives_its_lease_up() {
         // A grant that was under way when it was told to may be left behind; from then on the lease is its own.
         if n > 4 {
             world.catch_up(&mut next, &name, FIRST);
+        }
+    }
+}
+
+/// Trying parked events again moves no checkpoint: what keeps a former holder from doing it too is the claim alone.
+#[test]
+fn parked_events_are_applied_once_however_two_take_turns() {
+    for n in (1..100).step_by(3) {
+        for m in (1..70).step_by(2) {
+            let (world, name) = (World::new(), named::<Accounts<PARK>>());
+            let bad = world.append([broken(1)]).unwrap();
+            world.append([deposited(1, 1), deposited(1, 2)]);
+            let zero = world.alone("zero");
+            let mut work = zero.folded::<Accounts<PARK>>(FIRST);
+            world.catch_up(&mut work, &name, FIRST);
+            drop(work);
+            world.wish(&zero, &name, ProjectionAction::Drop(bad));
+            // Its sleeps never end, so that it does not renew, and learns nothing from that.
+            let hangs = World { runtime: TestRuntime::held(), ..world.clone() };
+            let mut first = hangs.alone("first").folded::<Accounts<PARK>>(FIRST);
+            let mut second = world.elsewhere().alone("second").folded::<Accounts<PARK>>(FIRST);
+            world.run_for(&mut first, n);
+            world.run_for(&mut second, m);
+            world.run_for(&mut first, 30);
+            world.run_until(&mut second, || world.parked::<Accounts<PARK>>(FIRST).is_empty());
+            world.check_without::<Accounts<PARK>>(&[bad]);
+            world.run_for(&mut first, 30);
+            world.run_for(&mut second, 30);
+            world.check_without::<Accounts<PARK>>(&[bad]);
         }
     }
 }

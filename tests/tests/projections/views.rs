@@ -157,6 +157,7 @@ fn what_fails_too_often_is_parked_and_retried() {
     world.catch_up(&mut work, &name("cities"), FIRST);
     // Four attempts at the first event, and one that fails at the second, which then goes well.
     assert_eq!((BROKEN_CALLS.get(), world.said(&name("cities"), FIRST).unwrap().parked), (0, 1));
+    assert_eq!(world.rows_of(&name("cities"), FIRST).len(), 1, "what the first changed before it failed is taken back");
     world.wish(&alone, &name("cities"), ProjectionAction::Retry(None));
     world.run_until(&mut work, || world.said(&name("cities"), FIRST).is_some_and(|said| said.parked == 0));
     assert_eq!(world.rows_of(&name("cities"), FIRST).len(), 2);

@@ -34,6 +34,12 @@ impl fmt::Debug for Alone {
     }
 }
 
+/// What is read and written.
+type Stores = (Arc<dyn EventStore>, Arc<dyn ReadModelStore>, Arc<dyn LeaseStore>);
+
+/// What a runtime provides.
+type Hands = (Arc<dyn Clock>, Arc<dyn IdSource>, Arc<dyn Sleep>, Arc<dyn Spawn>);
+
 /// A worker, and what it works for; to drop that is to tell it to stop.
 pub type Work = (BoxFuture<'static, ()>, Box<dyn Any + Send>);
 
@@ -53,8 +59,8 @@ impl Alone {
     /// All that a worker needs, and who it is.
     #[must_use]
     pub fn new(
-        (events, rows, leases): (Arc<dyn EventStore>, Arc<dyn ReadModelStore>, Arc<dyn LeaseStore>),
-        (clock, ids, sleep, spawn): (Arc<dyn Clock>, Arc<dyn IdSource>, Arc<dyn Sleep>, Arc<dyn Spawn>),
+        (events, rows, leases): Stores,
+        (clock, ids, sleep, spawn): Hands,
         upcasters: Upcasters,
         options: ProjectionOptions,
         holder: Name,

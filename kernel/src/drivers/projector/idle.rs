@@ -6,8 +6,6 @@ use super::claim::Shift;
 use super::worker::End;
 use crate::ports::ProjectionState;
 use core::convert::Infallible;
-use core::future::pending;
-use core::pin::pin;
 use futures::future::{Either, select};
 
 impl Shift<'_> {
@@ -25,7 +23,7 @@ impl Shift<'_> {
             if self.control.is_paused {
                 self.set_state(ProjectionState::Paused);
                 self.say().await?;
-                self.rest(false).await?;
+                self.rest().await;
                 continue;
             }
             if self.record.state == ProjectionState::Paused {
@@ -36,33 +34,44 @@ impl Shift<'_> {
             }
             if self.is_stopped() {
                 self.say().await?;
-                self.rest(false).await?;
+                self.rest().await;
             } else if self.is_release_due {
                 self.revisit(|_| false, None).await?;
             } else if self.is_caught_up {
                 self.say().await?;
-                self.rest(true).await?;
+                self.wait().await?;
             } else {
                 self.batch().await?;
             }
         }
     }
 
-    /// Waits until it is time to look at what is wished, or, if it is to go on then, until there is something in the log.
-    async fn rest(&mut self, goes_on: bool) -> Result<(), End> {
-        // A hint, and a sleep in tests, may be over at once.
+    /// Waits until it is time to look at what is wished.
+    async fn rest(&mut self) {
+        // A sleep in tests may be over at once.
         yield_now().await;
-        let (events, position) = (&self.env.events, self.state.position);
-        let query = &self.engine.model().query;
-        let changed = async { if goes_on { events.changed(query.clone(), position).await } else { pending().await } };
-        let look = select(self.env.sleep.sleep(self.env.options.look), &mut self.wished);
-        match select(look, pin!(changed)).await {
-            Either::Left(_) => self.is_look_due = true,
-            Either::Right((hint, _)) => {
+        select(self.env.sleep.sleep(self.env.options.look), &mut self.wished).await;
+        self.is_look_due = true;
+    }
+
+    /// Waits until there is something in the log, or something is wished.
+    async fn wait(&mut self) -> Result<(), End> {
+        let env = self.env;
+        // One hint for all that time: to look does not begin it anew.
+        let mut changed = env.events.changed(self.engine.model().query.clone(), self.state.position);
+        loop {
+            yield_now().await;
+            let look = select(env.sleep.sleep(env.options.look), &mut self.wished);
+            if let Either::Left((hint, _)) = select(&mut changed, look).await {
                 hint.map_err(of_log)?;
                 self.is_caught_up = false;
+                return Ok(());
+            }
+            self.is_look_due = true;
+            self.look().await?;
+            if self.control.is_paused || self.is_unsaid || self.request().is_some() {
+                return Ok(());
             }
         }
-        Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! What operators wish, and when an edition is ready and active.
 
 use super::claim::Shift;
-use super::control::{self, What};
+use super::control::{self, Request, What};
 use super::parking;
 use super::record;
 use super::worker::End;
@@ -97,10 +97,15 @@ impl Shift<'_> {
         }
     }
 
+    /// The first request that has not been carried out.
+    pub(super) fn request(&self) -> Option<Request> {
+        let open = self.control.requests.iter().filter(|request| request.number > self.record.requests_done);
+        open.min_by_key(|request| request.number).copied()
+    }
+
     /// Carries out the first request that has not been, and tells whether there was one.
     pub(super) async fn carry_out(&mut self) -> Result<bool, End> {
-        let open = self.control.requests.iter().filter(|request| request.number > self.record.requests_done);
-        let Some(request) = open.min_by_key(|request| request.number).copied() else { return Ok(false) };
+        let Some(request) = self.request() else { return Ok(false) };
         match request.what {
             What::Resume => self.go_on(request.number, self.state.position).await?,
             What::Retry(position) => {

@@ -8,6 +8,7 @@ use portolan::ports::{ProjectionError, ProjectionRegistry, RowsQuestion};
 use portolan::sqlite::SqliteStore;
 use portolan::values::{Cell, Edition};
 use std::sync::Arc;
+use std::time::Duration;
 
 fn of_ann() -> RowsQuestion {
     RowsQuestion::keys(balances(), vec![key("ann")])
@@ -26,12 +27,14 @@ async fn editions(registry: &Arc<dyn ProjectionRegistry>) -> Vec<Edition> {
 #[tokio::test]
 async fn a_rolling_deploy_serves_both_and_then_the_new_one() {
     let world = World::new();
-    let old = world.process().projection::<Balances<1>>().build().await.unwrap();
+    // Whoever holds a lease renews it, which is how others see that he lives.
+    let options = options().with_lease(Duration::from_millis(300));
+    let old = world.process().projection::<Balances<1>>().projection_options(options).build().await.unwrap();
     let of_old = old.ports().projections;
     let first = world.deposit("ann", 5).await;
     of_old.wait_for(balances(), first).await.unwrap();
 
-    let new = world.process().projection::<Balances<2>>().build().await.unwrap();
+    let new = world.process().projection::<Balances<2>>().projection_options(options).build().await.unwrap();
     let of_new = new.ports().projections;
     status_when(&*of_new, |status| status.edition == Some(Edition::first(2))).await;
     for n in 2..=20 {
@@ -58,7 +61,7 @@ async fn a_rolling_deploy_serves_both_and_then_the_new_one() {
     assert_eq!(editions(&of_new).await, [Edition::first(2)]);
 
     // The old code comes back, and makes its rows from the first event on.
-    let old = world.process().projection::<Balances<1>>().build().await.unwrap();
+    let old = world.process().projection::<Balances<1>>().projection_options(options).build().await.unwrap();
     let of_old = old.ports().projections;
     status_when(&*of_old, |status| status.edition == Some(Edition::first(1))).await;
     assert_eq!(balance(&of_old, of_ann().prefer(1)).await, (1, 105));

@@ -16,7 +16,8 @@ impl Shift<'_> {
     /// Looks at what is wished, if it is time to, or somebody in this process has wished something.
     pub(super) async fn look(&mut self) -> Result<(), End> {
         let now = self.env.clock.now();
-        let is_wished = (&mut self.wished).now_or_never().is_some();
+        // Who waited for a wish may have heard it: a listener that is done is not asked again.
+        let is_wished = !self.is_look_due && (&mut self.wished).now_or_never().is_some();
         // A clock that was set back is no reason to look no more.
         let is_time = now >= self.looked_at.plus(self.env.options.look) || now < self.looked_at;
         if !(self.is_look_due || is_wished || is_time) {

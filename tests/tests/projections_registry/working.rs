@@ -353,3 +353,30 @@ async fn the_second_form_is_registered_alike() {
     registry.wait_for(balances(), last).await.unwrap();
     assert_eq!(read(&*registry).await, [("ann".into(), 11)]);
 }
+
+#[tokio::test]
+async fn rows_of_another_log_are_told_and_a_reset_mends_that() {
+    let (world, other) = (World::new(), World::new());
+    let process = world.process().projection::<Balances>().build().await.unwrap();
+    for n in 1..=3 {
+        let last = world.deposit("ann", n).await;
+        process.ports().projections.wait_for(balances(), last).await.unwrap();
+    }
+    process.shutdown().await;
+
+    // The log is swapped under the rows.
+    let (log, rows) = (Arc::new(other.store.clone()), Arc::new(world.store.clone()));
+    let storage = Storage::new(log.clone(), log).with_read_models(rows.clone()).with_leases(rows);
+    let process = world.process_over(storage).projection::<Balances>().build().await.unwrap();
+    let registry = process.ports().projections;
+    let last = other.deposit("ann", 50).await;
+    let told = registry.wait_for(balances(), last).await.unwrap_err();
+    assert!(matches!(&told, WaitError::Stopped { reason, .. } if reason.contains("reset it")), "{told}");
+    let status = registry.status(balances()).await.unwrap();
+    assert!(matches!(&status.state, ProjectionState::Stopped { reason } if reason.contains("reset it")), "{status:?}");
+    assert_eq!((status.position, status.lag.events > 0), (None, true));
+    registry.act(balances(), Reset).await.unwrap();
+    status_when(&*registry, |status| status.editions.len() == 1 && status.editions[0].edition.rebuild == 1).await;
+    registry.wait_for(balances(), last).await.unwrap();
+    assert_eq!(read(&*registry).await, [("ann".into(), 50)]);
+}

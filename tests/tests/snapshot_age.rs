@@ -1,5 +1,7 @@
 //! Snapshots by age: when one is due, and that no command waits for it (SN-5).
 
+#![allow(clippy::unwrap_used, reason = "what the tests stand on cannot fail")]
+
 use core::time::Duration;
 use portolan::application::{Application, Ports};
 use portolan::domain::{

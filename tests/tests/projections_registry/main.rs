@@ -1,5 +1,7 @@
 //! The registry of projections in its own process: what it tells, what it does, and what it waits for.
 
+#![allow(clippy::unwrap_used, reason = "what the tests stand on cannot fail")]
+
 mod acting;
 mod deploy;
 mod live;

@@ -28,8 +28,8 @@ pub mod prelude {
         Subscription,
     };
     pub use portolan_kernel::ports::{
-        CommandBus, CommandEnvelope, CommandError, EventStore, Lifecycle, ProjectionError, ProjectionRegistry, QueryBus,
-        QueryError, RawEvent, Receipt, Upcaster, Violation,
+        CommandBus, CommandEnvelope, CommandError, EventStore, Lifecycle, ProjectionError, ProjectionRegistry,
+        QueryBus, QueryError, RawEvent, Receipt, Upcaster, Violation,
     };
     pub use portolan_kernel::values::{InvalidName, Metadata, Name, Position, Query, Revision, StreamId, Tag};
 

@@ -45,8 +45,8 @@ impl AggregateRegistration {
     fn shares_snapshots_with(&self, other: &Self) -> bool {
         self.category == other.category
             && self.snapshots.kind == other.snapshots.kind
-            && self.snapshots.every.is_some()
-            && other.snapshots.every.is_some()
+            && self.snapshots.keeps()
+            && other.snapshots.keeps()
             && self.aggregate != other.aggregate
     }
 }

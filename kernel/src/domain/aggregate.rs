@@ -3,6 +3,7 @@
 use super::{Context, Event, Rejection, StreamCommand};
 use alloc::vec::Vec;
 use core::num::NonZeroU64;
+use core::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -97,8 +98,10 @@ pub trait Decide<C: StreamCommand>: Aggregate {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SnapshotPolicy {
-    /// After how many events each; `None`: never, and none is looked for.
+    /// After how many events each; `None`: their number does not matter.
     pub every: Option<NonZeroU64>,
+    /// After events of how long a time each; `None`: their age does not matter.
+    pub after: Option<Duration>,
     /// The version of the state's schema. Snapshots of another version are ignored: raise it with each change
     /// of the state or of `evolve`.
     pub version: u32,
@@ -110,13 +113,28 @@ impl SnapshotPolicy {
     /// No snapshots.
     #[must_use]
     pub const fn never() -> Self {
-        Self { every: None, version: 1, kind: "state" }
+        Self { every: None, after: None, version: 1, kind: "state" }
     }
 
     /// One with every `events` events; 0 is never.
     #[must_use]
     pub const fn every(events: u64) -> Self {
         Self { every: NonZeroU64::new(events), ..Self::never() }
+    }
+
+    /// The same policy, and one as soon as the events since the last one span this long: for streams that grow slowly, and
+    /// whose old events cost more to read, because they are upcast or out of a store's cache.
+    ///
+    /// ```
+    /// # use portolan_kernel::domain::SnapshotPolicy;
+    /// # use core::time::Duration;
+    /// let policy = SnapshotPolicy::every(100).or_after(Duration::from_hours(24));
+    /// assert!(policy.is_due(3, 4, Duration::from_hours(30)));
+    /// assert!(!policy.is_due(3, 4, Duration::from_hours(2)));
+    /// ```
+    #[must_use]
+    pub const fn or_after(self, age: Duration) -> Self {
+        Self { after: Some(age), ..self }
     }
 
     /// The same policy for this version of the state's schema.
@@ -131,10 +149,18 @@ impl SnapshotPolicy {
         Self { kind, ..self }
     }
 
-    /// Whether a snapshot is due once a stream has grown from `before` events to `after`.
+    /// Whether a snapshot is due once a stream has grown from `before` events to `after`, and the events since the last
+    /// snapshot span this long.
     #[must_use]
-    pub fn is_due(&self, before: u64, after: u64) -> bool {
-        self.every.is_some_and(|every| after / every > before / every)
+    pub fn is_due(&self, before: u64, after: u64, span: Duration) -> bool {
+        let by_number = self.every.is_some_and(|every| after / every > before / every);
+        by_number || (after > before && self.after.is_some_and(|age| span >= age))
+    }
+
+    /// Whether there ever is one. Else none is looked for.
+    #[must_use]
+    pub const fn keeps(&self) -> bool {
+        self.every.is_some() || self.after.is_some()
     }
 }
 

@@ -16,6 +16,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::any::type_name;
 use core::fmt;
+use core::time::Duration;
 
 /// Carries decisions out. A clone is the same.
 ///
@@ -160,10 +161,13 @@ impl Execution {
     fn keep_snapshot<A: Aggregate>(&self, mut loaded: Loaded<A>, decided: &[A::Event]) {
         let before = loaded.revision.map_or(0, |last| last.get() + 1);
         let after = before + decided.len() as u64;
-        if !A::snapshots().is_due(before, after) {
+        let now = self.clock.now();
+        let since = loaded.unkept_since.unwrap_or(now);
+        let span = Duration::from_micros(now.as_micros().saturating_sub(since.as_micros()));
+        if !A::snapshots().is_due(before, after, span) {
             return;
         }
-        let (loader, now) = (self.loader.clone(), self.clock.now());
+        let loader = self.loader.clone();
         decided.iter().for_each(|event| loaded.state.evolve(event));
         loaded.revision = Some(Revision::new(after - 1));
         self.spawn.spawn(Box::pin(async move {

@@ -20,9 +20,16 @@ pub struct Loaded<A> {
     pub state: A,
     /// The revision of the last event folded; `None` for a missing stream.
     pub revision: Option<Revision>,
+    /// When the first event was recorded that is not in a snapshot; `None` when there is no such one.
+    pub(super) unkept_since: Option<Timestamp>,
 }
 
 impl<A> Loaded<A> {
+    /// A state as a snapshot has it.
+    fn at(stream: StreamId, state: A, revision: Option<Revision>) -> Self {
+        Self { stream, state, revision, unkept_since: None }
+    }
+
     /// Whether the stream has any event.
     #[must_use]
     pub fn exists(&self) -> bool {
@@ -120,7 +127,7 @@ impl Loader {
     /// [`LoadError`]; loading can always be repeated.
     pub async fn load<A: Aggregate>(&self, stream: StreamId) -> Result<Loaded<A>, LoadError> {
         let kept = self.kept::<A>(&stream).await;
-        let mut loaded = kept.unwrap_or_else(|| Loaded { stream, state: A::default(), revision: None });
+        let mut loaded = kept.unwrap_or_else(|| Loaded::at(stream, A::default(), None));
         self.catch_up(&mut loaded).await?;
         Ok(loaded)
     }
@@ -138,7 +145,7 @@ impl Loader {
                 // The stream was restored to before the snapshot. Once it has grown past it, nothing would tell.
                 let kind = self.kind(&A::snapshots());
                 let _ = self.snapshots.delete(loaded.stream.clone(), kind, None).await;
-                (loaded.state, loaded.revision) = (A::default(), None);
+                (loaded.state, loaded.revision, loaded.unkept_since) = (A::default(), None, None);
                 next = Some(Read::stream(loaded.stream.clone()).limit(PAGE));
                 continue;
             }
@@ -152,6 +159,7 @@ impl Loader {
                     loaded.state.evolve(&event);
                 }
                 loaded.revision = Some(recorded.revision);
+                loaded.unkept_since.get_or_insert(recorded.recorded_at);
             }
             next = page.next;
         }
@@ -160,13 +168,15 @@ impl Loader {
 
     async fn kept<A: Aggregate>(&self, stream: &StreamId) -> Option<Loaded<A>> {
         let policy = A::snapshots();
-        policy.every?;
+        if !policy.keeps() {
+            return None;
+        }
         let snapshot = self.snapshots.load(stream.clone(), self.kind(&policy), None).await.ok()??;
         if snapshot.version != policy.version || snapshot.format != Format::Json {
             return None;
         }
         let state = Json::decode(&snapshot.state).ok()?;
-        Some(Loaded { stream: stream.clone(), state, revision: Some(snapshot.revision) })
+        Some(Loaded::at(stream.clone(), state, Some(snapshot.revision)))
     }
 
     /// The state as a snapshot; `None` when it cannot be one.

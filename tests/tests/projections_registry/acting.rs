@@ -1,10 +1,11 @@
 //! What operators do.
 
 use super::support::*;
-use portolan::application::Application;
+use portolan::application::{Application, Storage};
 use portolan::ports::ProjectionAction::*;
-use portolan::ports::{ProjectionAction, ProjectionError, ProjectionRegistry, ReadModelStore};
+use portolan::ports::{ProjectionAction, ProjectionError, ProjectionRegistry, ProjectionState, ReadModelStore};
 use portolan::values::{Cell, Edition, Position};
+use portolan_testing::{Fault, Faulty};
 use std::sync::Arc;
 
 /// Version 1 is ready, with one event in it.
@@ -226,15 +227,39 @@ async fn only_what_is_parked_is_retried_or_dropped() {
     assert_eq!(requests[1], serde_json::json!({"number": 2, "what": {"Drop": poison.get()}}));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn many_at_once_are_all_kept() {
     let (world, process, registry, ..) = begun().await;
     let other = world.process().projection::<Balances>().build().await.unwrap().ports().projections;
     let retry = async |registry: Arc<dyn ProjectionRegistry>| registry.act(balances(), Retry(None)).await;
-    let acts = (0..16).map(|n| tokio::spawn(retry.clone()(if n % 2 == 0 { registry.clone() } else { other.clone() })));
+    let acts = (0..64).map(|n| tokio::spawn(retry.clone()(if n % 2 == 0 { registry.clone() } else { other.clone() })));
     for act in acts.collect::<Vec<_>>() {
         act.await.unwrap().unwrap();
     }
-    assert_eq!(wishes(&world).await[4], Cell::Integer(16));
+    assert_eq!(wishes(&world).await[4], Cell::Integer(64));
     drop(process);
+}
+
+#[rstest::rstest]
+#[case::a_rival_was_faster(Fault::Conflict, true)]
+#[case::the_answer_was_lost(Fault::LostAnswer, true)]
+#[case::it_was_lost_on_the_way(Fault::LostOnTheWay, false)]
+#[tokio::test]
+async fn what_goes_wrong_in_between_is_settled_or_told(#[case] fault: Fault, #[case] is_done: bool) {
+    let world = World::new();
+    let _hand = Hand::on(&world, 1, 0).await;
+    let store = Arc::new(world.store.clone());
+    // Three definitions come first, and nobody else writes.
+    let rows: Arc<dyn ReadModelStore> = Arc::new(Faulty::new(store.clone()).nth_write(4, fault));
+    let storage = Storage::new(store.clone(), store.clone()).with_leases(store.clone()).with_read_models(rows);
+    let process = world.process_over(storage).projection::<Balances>().build().await.unwrap();
+    let registry = process.ports().projections;
+    while store.versions(name("$parked")).await.unwrap().defined.is_empty() {
+        pause().await;
+    }
+    let outcome = registry.act(balances(), Pause).await;
+    assert_eq!(outcome.is_ok(), is_done, "{outcome:?}");
+    assert!(is_done || matches!(outcome, Err(ProjectionError::Unknown(_))));
+    let is_paused = registry.status(balances()).await.unwrap().state == ProjectionState::Paused;
+    assert_eq!(is_paused, is_done);
 }

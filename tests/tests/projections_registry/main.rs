@@ -1,9 +1,13 @@
 //! The registry of projections in its own process: what it tells, what it does, and what it waits for.
 
+#![allow(clippy::unwrap_used, reason = "what the tests stand on cannot fail")]
+
 mod acting;
+mod deploy;
 mod live;
 mod reading;
 mod startup;
 mod status;
 mod support;
 mod waiting;
+mod working;

@@ -69,7 +69,7 @@ impl Shift<'_> {
             }
             self.is_look_due = true;
             self.look().await?;
-            if self.control.is_paused || self.is_unsaid || self.request().is_some() {
+            if self.control.paused_at.is_some() || self.is_unsaid || self.request().is_some() {
                 return Ok(());
             }
         }

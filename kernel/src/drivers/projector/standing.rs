@@ -6,6 +6,7 @@ use super::parking;
 use super::record::{self, Record};
 use crate::ports::{ReadModelStore, RowError};
 use crate::values::{CheckpointState, Collection, Edition, Token};
+use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -121,6 +122,13 @@ pub(super) async fn checkpoint(env: &Env, model: &Model, edition: Edition) -> Re
     let name = edition.checkpoint(&model.name).map_err(|error| RowError::Invalid(alloc::format!("{error}")))?;
     let state = env.rows.checkpoint(name).await?;
     Ok(state.unwrap_or_else(|| CheckpointState::new(env.events.capabilities().identity, None, Token(0))))
+}
+
+/// Why an edition that stands there cannot go on: its rows are made of another log, or of this one before it was restored.
+/// No worker can say so, because it can write nothing under such a checkpoint.
+pub(super) fn is_foreign(env: &Env, state: &CheckpointState) -> Option<String> {
+    let (made_of, log) = (state.store, env.events.capabilities().identity);
+    (made_of != log).then(|| alloc::format!("its rows are made of the log {made_of}, and this is {log}; reset it"))
 }
 
 /// Defines what processes tell each other in.

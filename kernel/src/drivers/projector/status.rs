@@ -3,7 +3,7 @@
 use super::env::Env;
 use super::errors;
 use super::registry::Stored;
-use super::standing::{Standing, checkpoint};
+use super::standing::{Standing, checkpoint, is_foreign};
 use super::waiting::has_stopped;
 use crate::ports::{EditionStatus, Lag, ProjectionError, ProjectionState, ProjectionStatus, ReadError, RowError};
 use crate::values::{Edition, Position, Query, Read, Timestamp};
@@ -18,20 +18,25 @@ pub(super) async fn status(of: &Stored) -> Result<ProjectionStatus, ProjectionEr
     let spoken_of = status.edition.unwrap_or_else(|| standing.control().wanted(model.version));
     for edition in standing.editions() {
         let state = checkpoint(env, model, edition).await.map_err(errors::rows)?;
+        let foreign = is_foreign(env, &state);
+        let position = state.position.filter(|_| foreign.is_none());
         let is_worked_on = standing.worked_on(model.version).contains(&edition);
         let mut told = EditionStatus::new(edition);
         told.is_active = standing.active == Some(edition);
         told.is_ready = standing.is_ready(edition);
-        told.position = state.position;
+        told.position = position;
         told.holder = standing.record(edition).and_then(|record| record.holder.clone());
         if edition == spoken_of || is_worked_on {
-            let behind = Behind::of(env, &model.query, state.position).await.map_err(errors::log)?;
-            told.state = state_of(of, &standing, edition, &behind);
+            let behind = Behind::of(env, &model.query, position).await.map_err(errors::log)?;
+            told.state = match foreign {
+                Some(reason) => ProjectionState::Stopped { reason },
+                None => state_of(of, &standing, edition, &behind),
+            };
             if edition == spoken_of {
                 status.state = told.state.clone();
-                status.position = state.position.filter(|_| status.edition.is_some());
+                status.position = position.filter(|_| status.edition.is_some());
                 status.frontier = behind.frontier;
-                status.lag = behind.lag(state.position, env.clock.now());
+                status.lag = behind.lag(position, env.clock.now());
             }
         } else if let Some(record) = standing.record(edition) {
             told.state = record.state.clone();

@@ -3,10 +3,10 @@
 use super::env::Env;
 use super::reading::choose;
 use super::registry::Stored;
-use super::standing::{Standing, checkpoint, unless_missing};
+use super::standing::{Standing, checkpoint, is_foreign, unless_missing};
 use super::{control::What, errors, parking};
 use crate::ports::{ProjectionState, ReadError, WaitError};
-use crate::values::{Collection, Edition, Position, Query, Read};
+use crate::values::{CheckpointState, Collection, Edition, Position, Query, Read};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::pin::pin;
@@ -48,7 +48,7 @@ pub(super) async fn reach(of: &Stored, reader: Reader, position: Position) -> Re
         match (read, reader) {
             (Some(read), _) => {
                 let state = checkpoint(env, model, read).await.map_err(errors::rows_waited)?;
-                if state.position >= Some(target) {
+                if is_foreign(env, &state).is_none() && state.position >= Some(target) {
                     let parked = parking::find(&*env.rows, &model.name, read, target).await;
                     return match unless_missing(parked) {
                         Ok(None) => Ok(rows),
@@ -56,7 +56,7 @@ pub(super) async fn reach(of: &Stored, reader: Reader, position: Position) -> Re
                         Err(error) => Err(errors::rows_waited(error)),
                     };
                 }
-                stands.push((read, state.position));
+                stands.push((read, state));
             }
             (None, Reader::Of(_)) => return Ok(None),
             (None, Reader::Prefers(_)) => {}
@@ -65,9 +65,9 @@ pub(super) async fn reach(of: &Stored, reader: Reader, position: Position) -> Re
         let wanted = standing.control().wanted(model.version);
         if read != Some(wanted) {
             let state = checkpoint(env, model, wanted).await.map_err(errors::rows_waited)?;
-            stands.push((wanted, state.position));
+            stands.push((wanted, state));
         }
-        if let Some(reason) = stopped(&standing, &stands) {
+        if let Some(reason) = stopped(env, &standing, &stands) {
             // It may have come there before it stopped, since it was looked at.
             if let Some(read) = read
                 && checkpoint(env, model, read).await.map_err(errors::rows_waited)?.position >= Some(target)
@@ -114,11 +114,12 @@ async fn reached(env: &Env, position: Position) -> Result<(), ReadError> {
 }
 
 /// Why none of them goes on, until an operator says so; `None` when one may.
-fn stopped(standing: &Standing, stands: &[(Edition, Option<Position>)]) -> Option<String> {
+fn stopped(env: &Env, standing: &Standing, stands: &[(Edition, CheckpointState)]) -> Option<String> {
     if standing.control().paused_at.is_some() {
         return Some("an operator has paused it; resume it".to_string());
     }
-    let mut reasons = stands.iter().map(|(edition, _)| has_stopped(standing, *edition));
+    let mut reasons =
+        stands.iter().map(|(edition, state)| is_foreign(env, state).or_else(|| has_stopped(standing, *edition)));
     let first = reasons.next()??;
     reasons.all(|reason| reason.is_some()).then_some(first)
 }

@@ -142,6 +142,9 @@
 extern crate alloc;
 
 mod append;
+mod batches;
+mod carrying;
+mod cells;
 mod changed;
 mod checkpoints;
 mod config;
@@ -149,14 +152,20 @@ mod config;
 mod connect;
 mod encoding;
 mod error;
+mod finding;
 mod group;
 mod guard;
 mod heads;
 mod job;
+mod journal;
 mod keys;
+mod leases;
+mod marks;
+mod order;
 mod outcome;
 mod pieces;
 mod read;
+mod read_models;
 mod read_stream;
 mod records;
 mod request;
@@ -166,6 +175,7 @@ mod snapshots;
 mod streams;
 mod table;
 mod tail;
+mod transactions;
 mod writer;
 
 pub use config::DynamoConfig;
@@ -310,7 +320,8 @@ impl SnapshotStore for DynamoStore {
 
 impl From<DynamoStore> for Storage {
     fn from(store: DynamoStore) -> Self {
-        Self::new(Arc::new(store.clone()), Arc::new(store))
+        let store = Arc::new(store);
+        Self::new(store.clone(), store.clone()).with_read_models(store.clone()).with_leases(store)
     }
 }
 

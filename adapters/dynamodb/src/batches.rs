@@ -110,11 +110,7 @@ impl ReadModels<'_> {
     }
 
     /// What the changes come to: by the rows that there are, and by whom the values of unique indexes belong to.
-    async fn judge(
-        &self,
-        changes: &Final<'_>,
-        touched: &BTreeMap<(&Name, u32), Touched>,
-    ) -> Result<Vec<Part>, Step> {
+    async fn judge(&self, changes: &Final<'_>, touched: &BTreeMap<(&Name, u32), Touched>) -> Result<Vec<Part>, Step> {
         let mut keys = Vec::new();
         for (of, rows) in changes {
             let version = &touched[of].version;

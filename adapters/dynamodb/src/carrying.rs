@@ -106,11 +106,7 @@ impl ReadModels<'_> {
     }
 
     /// What has to be written for the journal, each with about how many bytes it is.
-    fn actions(
-        &self,
-        journal: &Journal,
-        marks: &HashMap<Key, Mark>,
-    ) -> Result<Vec<(usize, TransactWriteItem)>, Fault> {
+    fn actions(&self, journal: &Journal, marks: &HashMap<Key, Mark>) -> Result<Vec<(usize, TransactWriteItem)>, Fault> {
         let mut actions = Vec::new();
         for part in &journal.parts {
             let key = self.space.version_at(&part.collection, part.version);

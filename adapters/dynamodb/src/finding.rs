@@ -229,10 +229,8 @@ impl ReadModels<'_> {
             By::Index { name, equals, range } => (collection.find_index(name), Span::of_values(equals, range)),
         };
         if let Some(cursor) = after {
-            let sort = index.map_or_else(
-                || cursor.key.to_string(),
-                |index| cells::entry_sort(index, &cursor.values, &cursor.key),
-            );
+            let sort = index
+                .map_or_else(|| cursor.key.to_string(), |index| cells::entry_sort(index, &cursor.values, &cursor.key));
             span.past(&sort, find.direction);
         }
         let want = find.limit.min(limits().page_rows) as usize;

@@ -69,7 +69,8 @@ impl Inner {
         loop {
             let item = self.table.get(&key).await.map_err(Fault::refuses_lease)?;
             let mark = item.map(|item| Mark::decode(&key, &item)).transpose().map_err(Fault::refuses_lease)?;
-            let record = mark.as_ref().map_or_else(|| Ok(Record::default()), |mark| Record::decode(&key, name, &mark.value));
+            let record =
+                mark.as_ref().map_or_else(|| Ok(Record::default()), |mark| Record::decode(&key, name, &mark.value));
             let record = record.map_err(Fault::refuses_lease)?;
             match sent {
                 // A request that seemed to fail has been carried out.

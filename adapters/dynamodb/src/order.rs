@@ -88,7 +88,8 @@ mod tests {
 
     /// Values that are often near one another, or one the beginning of the other.
     fn any_cell(random: &mut fastrand::Rng) -> Cell {
-        let mut bytes = |of: &[u8]| -> Vec<u8> { (0..random.usize(0..4)).map(|_| of[random.usize(..of.len())]).collect() };
+        let mut bytes =
+            |of: &[u8]| -> Vec<u8> { (0..random.usize(0..4)).map(|_| of[random.usize(..of.len())]).collect() };
         let (text, raw) = (bytes(&[0, 1, b'a', b'b', 0x7f]), bytes(&[0, 1, 0x7f, 0x80, 0xff]));
         let integers = [i64::MIN, i64::MIN + 1, -256, -2, -1, 0, 1, 2, 255, 256, i64::MAX];
         let reals = [f64::NEG_INFINITY, f64::MIN, -1.5, -5e-324, -0.0, 0.0, 5e-324, 1.0, 1.5, f64::MAX, f64::INFINITY];

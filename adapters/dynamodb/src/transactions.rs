@@ -17,7 +17,9 @@ pub(crate) enum Carried {
     Out,
     /// A condition does not hold, and will not any more. Where an earlier request was not answered, that one may have
     /// been carried out.
-    Failed { unsure: bool },
+    Failed {
+        unsure: bool,
+    },
     /// Nothing was written.
     Refused(Fault),
     /// It may have been carried out, and may yet be.

@@ -34,7 +34,7 @@ fn last_changes(batch: &Batch) -> Final<'_> {
 }
 
 impl ReadModels<'_> {
-    pub(crate) async fn try_commit(&self, batch: &Batch, attempt: u32) -> Result<(), Step> {
+    pub(crate) async fn try_commit(&self, batch: &Batch, helps: bool) -> Result<(), Step> {
         let of = &batch.checkpoint;
         let changes = last_changes(batch);
         let activate: BTreeMap<&Name, u32> = batch.activate.iter().map(|(name, version)| (name, *version)).collect();
@@ -50,7 +50,7 @@ impl ReadModels<'_> {
         keys.extend(versions.iter().map(|(name, version)| self.space.version_at(name, *version)));
         keys.extend(activate.keys().map(|name| self.space.active(name)));
         let mut marks = self.marks(keys).await?;
-        self.help_with(&marks, attempt).await?;
+        self.help_with(&marks, helps).await?;
 
         let before = marks.remove(&progress);
         let stands = before.as_ref().map(|mark| Progress::decode(&progress, &mark.value)).transpose()?;

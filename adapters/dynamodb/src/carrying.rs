@@ -18,9 +18,6 @@ const BYTES: usize = 3 << 20;
 /// An item's key is not longer, with the key of the row that an entry holds.
 const KEY_BYTES: usize = 3 << 10;
 
-/// How often an open batch is looked at before it is taken for left behind.
-const LOOKS: u32 = 5;
-
 /// A batch that is wholly visible: its journal, and the marks that it wrote.
 pub(crate) struct Seen {
     pub(crate) journal: Journal,
@@ -50,10 +47,10 @@ impl ReadModels<'_> {
         if journal.marks.iter().all(seen) { Ok(Seen { journal, marks }) } else { Err(unseen()) }
     }
 
-    /// Lets nothing go on beside an open batch: waits a little for whoever committed it, and then carries it through.
-    pub(crate) async fn help_with(&self, marks: &HashMap<Key, Mark>, attempt: u32) -> Result<(), Step> {
+    /// Lets nothing go on beside an open batch: whoever committed it carries it through, or else this does.
+    pub(crate) async fn help_with(&self, marks: &HashMap<Key, Mark>, helps: bool) -> Result<(), Step> {
         let Some(open) = marks.values().find_map(|mark| mark.open.as_ref()) else { return Ok(()) };
-        if attempt >= LOOKS {
+        if helps {
             let Seen { journal, marks } = self.look(open).await?;
             self.carry_through(&journal, marks, &open.checkpoint).await?;
         }

@@ -41,6 +41,9 @@ pub(crate) fn limits() -> RowLimits {
 /// Versions of collections that one batch changes or activates.
 pub(crate) const BATCH_VERSIONS: usize = 16;
 
+/// How often an open batch is looked at before it is taken for left behind.
+const LOOKS: u32 = 5;
+
 /// The read models of one log.
 #[derive(Clone, Copy)]
 pub(crate) struct ReadModels<'a> {
@@ -121,22 +124,25 @@ pub(crate) struct Listed {
 }
 
 impl ReadModels<'_> {
-    /// Takes the step until it comes to something, or patience ends.
-    pub(crate) async fn until<T, F>(&self, step: impl Fn(u32) -> F) -> Result<T, RowError>
+    /// Takes the step until it comes to something, or patience ends. At first it waits for what others have begun; it is
+    /// told when to carry that through itself, and is before it gives up.
+    pub(crate) async fn until<T, F>(&self, step: impl Fn(bool) -> F) -> Result<T, RowError>
     where
         F: Future<Output = Result<T, Step>>,
     {
-        let (until, mut backoff) = (Instant::now() + self.table.patience, Backoff::default());
-        for attempt in 0.. {
-            match step(attempt).await {
+        let (began, mut backoff) = (Instant::now(), Backoff::default());
+        let (mut attempts, patience) = (0, self.table.patience);
+        loop {
+            let helps = attempts >= LOOKS || began.elapsed() >= patience / 4;
+            match step(helps).await {
                 Ok(done) => return Ok(done),
                 Err(Step::Refused(error)) => return Err(error),
                 Err(Step::Fault(fault)) => return Err(fault.refuses_rows()),
-                Err(Step::Again(fault)) if Instant::now() >= until => return Err(fault.refuses_rows()),
+                Err(Step::Again(fault)) if helps && began.elapsed() >= patience => return Err(fault.refuses_rows()),
                 Err(Step::Again(_)) => backoff.pause().await,
             }
+            attempts += 1;
         }
-        Err(Fault::Throttled(Source::new("no end of attempts")).refuses_rows())
     }
 
     pub(crate) async fn mark(&self, key: &Key) -> Result<Option<Mark>, Fault> {
@@ -210,11 +216,11 @@ impl ReadModels<'_> {
         Ok(Some(Progress::decode(&key, &mark.value)?.state))
     }
 
-    async fn try_remove(&self, collection: &Name, version: u32, of: &Checkpoint, attempt: u32) -> Result<(), Step> {
+    async fn try_remove(&self, collection: &Name, version: u32, of: &Checkpoint, helps: bool) -> Result<(), Step> {
         let (progress, active) = (self.space.progress(&of.name), self.space.active(collection));
         let key = self.space.version_at(collection, version);
         let marks = self.marks(vec![progress.clone(), active.clone(), key.clone()]).await?;
-        self.help_with(&marks, attempt).await?;
+        self.help_with(&marks, helps).await?;
         let stands = marks.get(&progress).map(|mark| Progress::decode(&progress, &mark.value)).transpose()?;
         let state = judge_checkpoint(of, stands.map(|stands| stands.state))?;
         if let Some(mark) = marks.get(&active)
@@ -331,7 +337,7 @@ impl ReadModelStore for DynamoStore {
     async fn commit(&self, batch: Batch) -> Result<(), RowError> {
         limits().check_batch(&batch)?;
         let read_models = self.inner.read_models();
-        read_models.until(|attempt| read_models.try_commit(&batch, attempt)).await
+        read_models.until(|helps| read_models.try_commit(&batch, helps)).await
     }
 
     async fn get(&self, collection: Name, version: Option<u32>, keys: Vec<RowKey>) -> Result<Rowset, RowError> {
@@ -352,7 +358,7 @@ impl ReadModelStore for DynamoStore {
 
     async fn remove(&self, collection: Name, version: u32, checkpoint: Checkpoint) -> Result<(), RowError> {
         let read_models = self.inner.read_models();
-        read_models.until(|attempt| read_models.try_remove(&collection, version, &checkpoint, attempt)).await?;
+        read_models.until(|helps| read_models.try_remove(&collection, version, &checkpoint, helps)).await?;
         // What is left of removed versions costs no more than its room.
         let _ = read_models.sweep().await;
         Ok(())

@@ -9,6 +9,7 @@ mod glimpses;
 mod glimpses_of_rows;
 mod item_by_item;
 mod large;
+mod large_batches;
 mod leases;
 mod network;
 mod page;

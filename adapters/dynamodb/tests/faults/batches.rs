@@ -58,7 +58,7 @@ async fn everything(store: &DynamoStore, what: &str) -> Everything {
 /// A read model with a past, in a log and a table of its own; a network that does no harm, and another.
 async fn set_up() -> (String, Network, Network) {
     let log = fresh_log();
-    let [calm, network] = [(); 2].map(|()| Network::new().to_table_of_its_own(&log));
+    let [calm, network] = [(); 2].map(|()| Network::new().with_table(&log));
     let store = calm.store(&log).await;
     store.define(accounts(1)).await.unwrap();
     store.define(accounts(2)).await.unwrap();
@@ -156,7 +156,7 @@ fn many(step: i64) -> Vec<KeyedRow> {
 async fn a_batch_left_behind_is_shown_whole() {
     at_once((1..=4).map(|transactions| async move {
         let log = fresh_log();
-        let [calm, network] = [(); 2].map(|()| Network::new().to_table_of_its_own(&log));
+        let [calm, network] = [(); 2].map(|()| Network::new().with_table(&log));
         let store = network.builder(&log).busy_timeout(Duration::from_millis(40)).open().await.unwrap();
         store.define(accounts(1)).await.unwrap();
         let mut left = None;

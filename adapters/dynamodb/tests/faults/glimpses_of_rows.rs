@@ -12,9 +12,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// How long an item may stay invisible: many reads long.
-const LONGEST: Duration = Duration::from_millis(50);
+const LONGEST: Duration = Duration::from_millis(200);
 const ROWS: i64 = 4;
-const BATCHES: u64 = 12;
+const BATCHES: u64 = 8;
 
 /// Batch `n`: all rows carry the number, and each has the owner, and so the unique address, that another had. One row is
 /// there every other time.

@@ -14,6 +14,7 @@ mod leases;
 mod network;
 mod page;
 mod processes;
+mod races;
 mod reads;
 mod requests;
 #[path = "../support/mod.rs"]

@@ -55,7 +55,7 @@ impl Network {
     }
 
     /// The same network, for logs in a table that nobody else has.
-    pub(crate) fn to_table_of_its_own(self, table: &str) -> Self {
+    pub(crate) fn with_table(self, table: &str) -> Self {
         Self { table: Some(table.to_string()), ..self }
     }
 

@@ -4,7 +4,7 @@
 use super::reads::each_request;
 use super::requests::{MOST_REQUESTS, Scene, all_came_true, at_once};
 use super::support::log::{fresh_log, name};
-use super::support::rows::{INDEXES, LOG, account, accounts, at, by_index, listed, moving, rows, stored};
+use super::support::rows::{INDEXES, LOG, account, accounts, at, by_index, listed, many, moving, rows, stored};
 use super::support::{Fault, Network, Rule};
 use portolan_dynamodb::DynamoStore;
 use portolan_kernel::ports::{ReadModelStore, RowError};
@@ -142,12 +142,6 @@ async fn a_batch_is_all_or_nothing_wherever_its_process_ends() {
         }
     }))
     .await;
-}
-
-/// Many rows, each of which has another place in every index after another step.
-fn many(step: i64) -> Vec<KeyedRow> {
-    let row = |n| account(&format!("k-{n:02}"), &format!("o-{:02}", (n + step) % 60), n * step);
-    (0..60).map(row).collect()
 }
 
 /// A batch of more items than a transaction has, left behind after each of its transactions: what is not written yet is

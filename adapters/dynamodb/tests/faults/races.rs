@@ -2,11 +2,11 @@
 
 use super::requests::at_once;
 use super::support::log::{fresh_log, name};
-use super::support::rows::{INDEXES, account, accounts, at, moving, rows, stored};
+use super::support::rows::{INDEXES, account, accounts, at, by_index, many, moving, rows, stored};
 use super::support::{Fault, Network, Rule};
 use portolan_dynamodb::DynamoStore;
 use portolan_kernel::ports::{ReadModelStore, RowError};
-use portolan_kernel::values::{Batch, KeyedRow, Move};
+use portolan_kernel::values::{Batch, Find, KeyedRow, Move};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -104,4 +104,44 @@ async fn a_transaction_that_comes_late_changes_nothing() {
     tokio::time::sleep(late * 2).await;
     assert_eq!(rows(&store, 1, 100, "after it has come").await, new);
     assert_eq!(stored(&calm, &log).await.len(), new.len() * (1 + INDEXES.len()));
+}
+
+/// A reader that is slow, overtaken by a batch that is left behind after each of its transactions, or carried through.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_that_is_overtaken_shows_one_moment() {
+    at_once([1, 2, 3, 4, usize::MAX].into_iter().map(|transactions| async move {
+        let (log, calm) = set_up().await;
+        let [network, slow] = [(); 2].map(|()| Network::new().with_table(&log));
+        let store = network.builder(&log).busy_timeout(Duration::from_millis(40)).open().await.unwrap();
+        let reader = slow.store(&log).await;
+        let batch = moving(&store, "p", Move::At(at(1))).await;
+        calm.store(&log).await.commit(many(1).into_iter().fold(batch, put)).await.unwrap();
+        let batch = moving(&store, "p", Move::At(at(2))).await;
+        network.inject(
+            Rule::new(Fault::NotSent).on("TransactWriteItems").nth(transactions.saturating_add(1)).times(usize::MAX),
+        );
+        for operation in ["Query", "BatchGetItem"] {
+            slow.inject(Rule::new(Fault::Slow(Duration::from_millis(500))).on(operation));
+        }
+        let overtakes = async {
+            tokio::time::sleep(Duration::from_millis(150)).await;
+            store.commit(many(7).into_iter().fold(batch, put)).await.expect("it is committed by its first transaction");
+        };
+        let keys = many(1).into_iter().map(|row| row.key).collect();
+        let by_owner = by_index("accounts", "owner").version(1);
+        let (found, listed, got, ()) = futures::join!(
+            reader.find(by_owner),
+            reader.find(Find::all(name("accounts")).version(1)),
+            reader.get(name("accounts"), Some(1), keys),
+            overtakes
+        );
+        let what = format!("after {transactions} transactions");
+        assert!(slow.befallen() == 2, "{what}: nobody was slow");
+        let mut found = found.unwrap().rows;
+        found.sort_by(|one, other| one.key.cmp(&other.key));
+        for (rows, how) in [(found, "an index"), (listed.unwrap().rows, "key"), (got.unwrap().rows, "their keys")] {
+            assert!(rows == many(1) || rows == many(7), "{what}, by {how}: rows of no one moment: {rows:#?}");
+        }
+    }))
+    .await;
 }

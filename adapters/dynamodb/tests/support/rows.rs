@@ -37,6 +37,12 @@ pub(crate) fn account(key: &str, owner: &str, balance: i64) -> KeyedRow {
     KeyedRow::new(name(key), vec![Cell::Text(owner.into()), Cell::Integer(balance), email])
 }
 
+/// Many rows, each of which has another place in every index after another step.
+pub(crate) fn many(step: i64) -> Vec<KeyedRow> {
+    let row = |n| account(&format!("k-{n:02}"), &format!("o-{:02}", (n + step) % 60), n * step);
+    (0..60).map(row).collect()
+}
+
 pub(crate) fn at(number: u64) -> Position {
     Position::new(number).expect("a position")
 }

@@ -1,8 +1,8 @@
 //! Portolan's storage on a DynamoDB table.
 //!
-//! [`DynamoStore`] is an [`EventStore`], a [`SnapshotStore`], a [`ReadModelStore`](portolan_kernel::ports::ReadModelStore) and a
-//! [`LeaseStore`](portolan_kernel::ports::LeaseStore); it keeps all their laws
-//! and lacks nothing. Any number of processes on any number of machines may write and read one log.
+//! [`DynamoStore`] is an [`EventStore`], a [`SnapshotStore`], a [`ReadModelStore`](portolan_kernel::ports::ReadModelStore) and
+//! a [`LeaseStore`](portolan_kernel::ports::LeaseStore); it keeps all their laws and lacks nothing. Any number of processes on
+//! any number of machines may write and read one log.
 //!
 //! ```no_run
 //! # async fn example(client: aws_sdk_dynamodb::Client) -> Result<(), portolan_dynamodb::OpenError> {

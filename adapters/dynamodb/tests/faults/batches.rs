@@ -6,6 +6,7 @@ use super::requests::{MOST_REQUESTS, Scene, all_came_true, at_once};
 use super::support::log::{fresh_log, name};
 use super::support::rows::{INDEXES, LOG, account, accounts, at, by_index, listed, many, moving, rows, stored};
 use super::support::{Fault, Network, Rule};
+use aws_sdk_dynamodb::types::AttributeValue;
 use portolan_dynamodb::DynamoStore;
 use portolan_kernel::ports::{ReadModelStore, RowError};
 use portolan_kernel::values::{Batch, CheckpointState, Find, KeyedRow, Move, Token};
@@ -238,6 +239,40 @@ async fn a_removal_is_all_or_nothing_whatever_request_fails() {
                 return;
             }
         }
+    }))
+    .await;
+}
+
+/// Flips a bit in each item of this kind, past the store.
+async fn flip_each(network: &Network, log: &str, kind: &str) {
+    let client = network.client();
+    let scan = client.scan().table_name(network.table()).consistent_read(true).filter_expression("begins_with(pk, :p)");
+    let scan = scan.expression_attribute_values(":p", AttributeValue::S(format!("{log}\n{kind}\n")));
+    let items = scan.send().await.unwrap().items.unwrap();
+    assert!(!items.is_empty(), "there is nothing of the kind {kind} to damage");
+    for mut item in items {
+        let mut bytes = item["b"].as_b().unwrap().clone().into_inner();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        item.insert("b".to_string(), AttributeValue::B(bytes.into()));
+        client.put_item().table_name(network.table()).set_item(Some(item)).send().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn damage_is_noticed() {
+    at_once(["rows", "entries", "collection", "progress"].into_iter().map(|kind| async move {
+        let (log, calm, _) = set_up().await;
+        let store = calm.store(&log).await;
+        let batch = moving(&store, "p", Move::At(at(2))).await.put(name("accounts"), 1, account("a", "Ann", 2));
+        flip_each(&calm, &log, kind).await;
+        let refused = match kind {
+            "progress" => ReadModelStore::checkpoint(&store, name("p")).await.map(drop),
+            _ => store.find(by_index("accounts", "owner")).await.map(drop),
+        };
+        assert!(matches!(refused, Err(RowError::Corrupt { .. })), "{kind}: {refused:?}");
+        let refused = store.commit(batch).await;
+        assert!(matches!(refused, Err(RowError::Corrupt { .. })), "{kind}: {refused:?}");
     }))
     .await;
 }

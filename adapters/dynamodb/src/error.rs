@@ -3,7 +3,7 @@
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::types::CancellationReason;
 use core::error::Error;
-use portolan_kernel::ports::{AppendError, ReadError, SnapshotError, Source};
+use portolan_kernel::ports::{AppendError, LeaseError, ReadError, RowError, SnapshotError, Source};
 
 /// Why a log was not opened.
 #[derive(Debug, thiserror::Error)]
@@ -141,6 +141,23 @@ impl Fault {
             Self::Throttled(source) | Self::NoAnswer(source) => SnapshotError::Busy(source),
             Self::NoTable(source) | Self::Refused(source) => SnapshotError::Other(source),
             Self::Damaged(place) => SnapshotError::Corrupt { place },
+        }
+    }
+
+    /// For what wrote nothing, or was to write nothing.
+    pub(crate) fn refuses_rows(self) -> RowError {
+        match self {
+            Self::Throttled(source) | Self::NoAnswer(source) => RowError::Busy(source),
+            Self::NoTable(source) | Self::Refused(source) => RowError::Other(source),
+            Self::Damaged(place) => RowError::Corrupt { place },
+        }
+    }
+
+    pub(crate) fn refuses_lease(self) -> LeaseError {
+        match self {
+            Self::Throttled(source) | Self::NoAnswer(source) => LeaseError::Busy(source),
+            Self::NoTable(source) | Self::Refused(source) => LeaseError::Other(source),
+            Self::Damaged(place) => LeaseError::Corrupt { place },
         }
     }
 

@@ -1,7 +1,8 @@
 //! Portolan's storage on a DynamoDB table.
 //!
-//! [`DynamoStore`] is an [`EventStore`] and a [`SnapshotStore`]; it keeps all their laws and lacks nothing. Any number of
-//! processes on any number of machines may write and read one log.
+//! [`DynamoStore`] is an [`EventStore`], a [`SnapshotStore`], a [`ReadModelStore`](portolan_kernel::ports::ReadModelStore) and
+//! a [`LeaseStore`](portolan_kernel::ports::LeaseStore); it keeps all their laws and lacks nothing. Any number of processes on
+//! any number of machines may write and read one log.
 //!
 //! ```no_run
 //! # async fn example(client: aws_sdk_dynamodb::Client) -> Result<(), portolan_dynamodb::OpenError> {
@@ -30,6 +31,14 @@
 //! | key | `log⏎key⏎SCOPE⏎ID` | `-` | digest, note and outcome; `r`, when it was recorded; `ttl` |
 //! | checkpoint | `log⏎checkpoint⏎NAME` | `-` | position `p`, token `t` |
 //! | snapshot | `log⏎snapshot⏎STREAM⏎KIND` | its revision | the state |
+//! | version | `log⏎collection⏎NAME` | the version of a collection | its columns and indexes |
+//! | active | `log⏎collection⏎NAME` | `-` | the version that readers see |
+//! | model row | `log⏎rows⏎NAME⏎VERSION⏎ID` | the row's key | its cells |
+//! | entry | `log⏎entries⏎NAME⏎VERSION⏎ID⏎INDEX` | the row's values, then its key | the row's key |
+//! | progress | `log⏎progress⏎NAME` | `-` | where the checkpoint of a read model stands |
+//! | journal | `log⏎progress⏎NAME` | `journal` | what the last batch under the checkpoint changes |
+//! | removed | `log⏎removed` | `ID` | a removed version of which there may be rows |
+//! | lease | `log⏎lease⏎NAME` | `-` | the largest token, and who has the lease |
 //!
 //! What an item holds is in `b`: postcard's encoding with a CRC-32C at its end, which covers the item's key too. What is
 //! larger than an item may be continues in further ones (`sk` and `.001`, `.002`, …), and the first says how many.
@@ -117,6 +126,36 @@
 //!
 //! The writer's task owns all of this: a caller that goes away changes nothing.
 //!
+//! # Read models
+//!
+//! Versions, active versions, checkpoints and leases are items that change. Each carries the id of the transaction that
+//! wrote it last, in `e`; whoever writes it next does so on the condition that it still carries the id that was read. No id
+//! comes twice, so a condition that has failed fails for good.
+//!
+//! **A batch is committed by one transaction**: on the condition that all is as it was judged, it moves the checkpoint,
+//! counts up the versions that it changes, switches the active ones, and puts a journal of all its changes in the place of
+//! the checkpoint's last one. What it has written is *open* then. Afterwards the batch is carried through: rows and entries are
+//! written, in as many transactions as that takes, each on the condition that the batch is open; a last one closes it. A
+//! process may end at any moment of this: whoever writes next under the checkpoint, or to one of the versions, finds the
+//! batch open and goes on with the journal. So batches to one version come one after another, and none comes late.
+//!
+//! **Readers lay the journal over what they find.** They read a version's item before and after rows and entries. If it is
+//! open, or has been counted up once meanwhile, they know from the journals what may be written or not, and put that in its
+//! place: the answer is the rows as of one moment. If more has come, they begin again. A reader writes nothing and waits for no
+//! one who carries a batch through; it waits only for the committing transaction itself, until all of its items are
+//! visible, of which the journal has a list. So no answer is of an earlier batch than one before it, by rows or by
+//! checkpoint, of whatever collection.
+//!
+//! An entry's place is its values as text in their order, then the row's key. Where no two rows may have the values, the key
+//! is left out: so the entry is found by the values alone, and a batch is judged by two requests.
+//!
+//! Each definition has an id of its own (`ID`), which is part of the keys of its rows. A removal deletes the version and lists
+//! its id in one transaction; the rows are deleted afterwards, by the same call or by the next removal or definition.
+//!
+//! [`RowLimits`](portolan_kernel::ports::RowLimits) are such that everything fits, whatever it holds: 100 changes and 1 MiB a
+//! batch, 256 KiB a row, 320 bytes an index entry, 16 columns an index, 20 indexes and 100 columns a collection. Besides, a
+//! batch changes at most 16 versions of collections; more is `TooLarge`.
+//!
 //! # What it costs
 //!
 //! In DynamoDB's units: a write unit is 1 KB, twice in a transaction; a read unit is 4 KB, strongly consistent. Small items
@@ -135,6 +174,9 @@
 //! | a page by tag, type or category | the same, and 1 read for each term of the query, and 1 more |
 //! | a guard | nothing where the log ends at its position; else as a page of one event |
 //! | recall, a checkpoint, a look for changes | 1 read |
+//! | a batch of row changes | 2 write for each row, 2 for each place in an index that it comes to, 2 for each it leaves; 12 for the batch, and its journal |
+//! | rows by key, by index | 2 read, and 1 for every 4 KB; by index, 1 for every row of up to 4 KB besides |
+//! | a change of a lease | 2 write, 1 read |
 //!
 //! `changed` looks every 10 ms at first and every 200 ms at last, for a process as a whole where its subscriptions share
 //! one reader, as the kernel's do.
@@ -142,6 +184,9 @@
 extern crate alloc;
 
 mod append;
+mod batches;
+mod carrying;
+mod cells;
 mod changed;
 mod checkpoints;
 mod config;
@@ -149,14 +194,20 @@ mod config;
 mod connect;
 mod encoding;
 mod error;
+mod finding;
 mod group;
 mod guard;
 mod heads;
 mod job;
+mod journal;
 mod keys;
+mod leases;
+mod marks;
+mod order;
 mod outcome;
 mod pieces;
 mod read;
+mod read_models;
 mod read_stream;
 mod records;
 mod request;
@@ -166,6 +217,7 @@ mod snapshots;
 mod streams;
 mod table;
 mod tail;
+mod transactions;
 mod writer;
 
 pub use config::DynamoConfig;
@@ -310,7 +362,8 @@ impl SnapshotStore for DynamoStore {
 
 impl From<DynamoStore> for Storage {
     fn from(store: DynamoStore) -> Self {
-        Self::new(Arc::new(store.clone()), Arc::new(store))
+        let store = Arc::new(store);
+        Self::new(store.clone(), store.clone()).with_read_models(store.clone()).with_leases(store)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The keys of items, and the table itself.
 
 use crate::error::{Fault, OpenError};
+use crate::rows::Token;
 use crate::table::{Backoff, Key, PARTITION, SORT, Table};
 use aws_sdk_dynamodb::error::ProvideErrorMetadata;
 use aws_sdk_dynamodb::types::{
@@ -30,6 +31,10 @@ const MAX_LOG_BYTES: usize = 255;
 
 /// The sort key of an item that is alone in its partition; DynamoDB takes no empty one.
 const ALONE: &str = "-";
+
+/// Below and above all sort keys of rows and of entries: they are of names and letters. The last is a text and how
+/// often it is repeated, so that no name of 512 bytes is above it.
+pub(crate) const WHOLE: (&str, &str, usize) = ("\n", "\u{10FFFF}", 129);
 
 /// Makes the keys of one log. Names have no control characters, so line breaks separate them without doubt.
 #[derive(Debug, Clone)]
@@ -121,6 +126,52 @@ impl Space {
 
     pub(crate) fn snapshots(&self, stream: &StreamId, kind: &Name) -> String {
         format!("{}\nsnapshot\n{stream}\n{kind}", self.log)
+    }
+
+    /// Where the versions of a collection are.
+    pub(crate) fn collection(&self, collection: &Name) -> String {
+        format!("{}\ncollection\n{collection}", self.log)
+    }
+
+    /// Which version is active.
+    pub(crate) fn active(&self, collection: &Name) -> Key {
+        Key { partition: self.collection(collection), sort: ALONE.to_string() }
+    }
+
+    pub(crate) fn version_at(&self, collection: &Name, version: u32) -> Key {
+        Key { partition: self.collection(collection), sort: sort(version.into()) }
+    }
+
+    pub(crate) fn rows(&self, collection: &Name, version: u32, incarnation: Token) -> String {
+        format!("{}\nrows\n{collection}\n{version}\n{:032x}", self.log, u128::from_be_bytes(incarnation))
+    }
+
+    pub(crate) fn entries(&self, collection: &Name, version: u32, incarnation: Token, index: &Name) -> String {
+        let incarnation = u128::from_be_bytes(incarnation);
+        format!("{}\nentries\n{collection}\n{version}\n{incarnation:032x}\n{index}", self.log)
+    }
+
+    /// The checkpoint of read models, which is not one of the log.
+    pub(crate) fn progress(&self, checkpoint: &Name) -> Key {
+        self.alone(&format!("progress\n{checkpoint}"))
+    }
+
+    /// The journal of the last batch under a checkpoint.
+    pub(crate) fn journal(&self, checkpoint: &Name) -> Key {
+        Key { sort: "journal".to_string(), ..self.progress(checkpoint) }
+    }
+
+    /// Where removed versions are listed, as long as there may be rows of them.
+    pub(crate) fn removed(&self) -> String {
+        format!("{}\nremoved", self.log)
+    }
+
+    pub(crate) fn removed_at(&self, incarnation: Token) -> Key {
+        Key { partition: self.removed(), sort: format!("{:032x}", u128::from_be_bytes(incarnation)) }
+    }
+
+    pub(crate) fn lease(&self, name: &Name) -> Key {
+        self.alone(&format!("lease\n{name}"))
     }
 }
 

@@ -7,7 +7,7 @@ use crate::pieces;
 use crate::rows::is_piece;
 use crate::schema::{sort, up_to};
 use crate::table::{Backoff, Key, Range};
-use aws_sdk_dynamodb::types::{DeleteRequest, Put, TransactWriteItem, WriteRequest};
+use aws_sdk_dynamodb::types::{Put, TransactWriteItem};
 use bytes::Bytes;
 use portolan_kernel::ports::{Snapshot, Source};
 use portolan_kernel::values::{Name, Revision, StreamId, Timestamp};
@@ -141,11 +141,6 @@ impl Inner {
         let mut keys: Vec<Key> = self.table.query_all(&range).await?.iter().filter_map(Key::of).collect();
         // Pieces go before their first, so that what is left of a deletion cut short is not taken for damage.
         keys.sort_by_key(|key| (key.sort.split('.').next().map(str::to_string), !is_piece(key)));
-        let delete = |key: Key| {
-            let delete = DeleteRequest::builder().set_key(Some(key.item())).build();
-            delete.map(|delete| WriteRequest::builder().delete_request(delete).build())
-        };
-        let deletes = keys.into_iter().map(delete).collect::<Result<Vec<_>, _>>();
-        self.table.batch_write(deletes.map_err(|error| Fault::Refused(Source::new(error)))?).await
+        self.table.delete_keys(keys).await
     }
 }

@@ -5,7 +5,7 @@ use crate::error::{Fault, NotWritten, fault};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, TransactWriteItem, WriteRequest};
+use aws_sdk_dynamodb::types::{AttributeValue, DeleteRequest, KeysAndAttributes, TransactWriteItem, WriteRequest};
 use core::error::Error;
 use core::time::Duration;
 use futures::stream::{self, StreamExt, TryStreamExt};
@@ -202,8 +202,18 @@ impl Table {
         }
     }
 
+    /// Deletes what is under these keys, one by one as far as readers are concerned.
+    pub(crate) async fn delete_keys(&self, keys: impl IntoIterator<Item = Key>) -> Result<(), Fault> {
+        let delete = |key: Key| {
+            let delete = DeleteRequest::builder().set_key(Some(key.item())).build();
+            delete.map(|delete| WriteRequest::builder().delete_request(delete).build())
+        };
+        let deletes = keys.into_iter().map(delete).collect::<Result<Vec<_>, _>>();
+        self.batch_write(deletes.map_err(|error| Fault::Refused(Source::new(error)))?).await
+    }
+
     /// Deletes or puts items, one by one as far as readers are concerned.
-    pub(crate) async fn batch_write(&self, writes: Vec<WriteRequest>) -> Result<(), Fault> {
+    async fn batch_write(&self, writes: Vec<WriteRequest>) -> Result<(), Fault> {
         for batch in writes.chunks(BATCH_WRITES) {
             let (mut batch, mut backoff, until) = (batch.to_vec(), Backoff::default(), Instant::now() + self.patience);
             while !batch.is_empty() {

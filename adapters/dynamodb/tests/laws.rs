@@ -3,7 +3,7 @@
 mod support;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use portolan_conformance::{Place, event_store_laws, snapshot_store_laws};
+use portolan_conformance::{Place, event_store_laws, lease_store_laws, read_model_store_laws, snapshot_store_laws};
 use portolan_dynamodb::{DynamoStore, OpenError};
 use portolan_dynamodb_emulator::endpoint_of_family;
 use support::Network;
@@ -29,6 +29,14 @@ event_store_laws! {
 snapshot_store_laws! {
     open: open,
     damage: async |place: &Place| flip_the_largest(place, "snapshot").await,
+}
+
+read_model_store_laws! {
+    open: open,
+}
+
+lease_store_laws! {
+    open: open,
 }
 
 /// Flips a bit in the largest item of this kind, past the store.

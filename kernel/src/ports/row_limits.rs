@@ -14,10 +14,12 @@ use core::ops::Bound;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RowLimits {
-    /// Columns of a collection, and columns of one index.
+    /// Columns of a collection.
     pub columns: u32,
     /// Indexes of a collection.
     pub indexes: u32,
+    /// Columns of one index.
+    pub index_columns: u32,
     /// Changes in one batch, activations included. A worker splits between events; one event that needs more stops it.
     pub batch_changes: u32,
     /// Bytes of keys and cells in one batch.
@@ -34,12 +36,13 @@ pub struct RowLimits {
 }
 
 impl Default for RowLimits {
-    /// The usual limits: 500 columns and 32 indexes a collection, 10,000 changes and 16 MiB a batch, 1 MiB a row,
+    /// The usual limits: 500 columns and 32 indexes a collection, 500 columns an index, 10,000 changes and 16 MiB a batch, 1 MiB a row,
     /// 1,024 bytes an index entry, 1,000 rows and 16 MiB a page.
     fn default() -> Self {
         Self {
             columns: 500,
             indexes: 32,
+            index_columns: 500,
             batch_changes: 10_000,
             batch_bytes: 16 << 20,
             row_bytes: 1 << 20,
@@ -60,7 +63,7 @@ impl RowLimits {
         within("columns of a collection", collection.columns.len() as u64, self.columns.into())?;
         within("indexes of a collection", collection.indexes.len() as u64, self.indexes.into())?;
         for index in &collection.indexes {
-            within("columns of an index", index.columns.len() as u64, self.columns.into())?;
+            within("columns of an index", index.columns.len() as u64, self.index_columns.into())?;
         }
         let invalid = |what: String| Err(RowError::Invalid(format!("{} {what}", collection.name)));
         if collection.version == 0 {
@@ -256,6 +259,19 @@ mod tests {
             let refused = limits.check_collection(&large).unwrap_err();
             assert!(matches!(refused, RowError::TooLarge { .. }), "{refused:?}");
         }
+    }
+
+    #[test]
+    fn an_index_has_only_so_many_columns() {
+        let limits = RowLimits { index_columns: 2, ..RowLimits::default() };
+        let over = |count: usize| {
+            let collection = columns(3);
+            let named = collection.columns.iter().take(count).map(|column| column.name.clone());
+            let index = Index::new(Name::new("i").unwrap(), named);
+            limits.check_collection(&collection.index(index))
+        };
+        over(2).unwrap();
+        assert!(matches!(over(3), Err(RowError::TooLarge { size: 3, limit: 2, .. })));
     }
 
     #[test]

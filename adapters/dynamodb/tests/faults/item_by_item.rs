@@ -1,7 +1,7 @@
 //! The laws where transactions become visible item by item, in random order, and writers meet each other's.
 
 use super::support::Network;
-use portolan_conformance::{Place, event_store_laws};
+use portolan_conformance::{Place, event_store_laws, lease_store_laws, read_model_store_laws};
 use portolan_dynamodb::{DynamoStore, OpenError};
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -28,4 +28,12 @@ async fn open(place: &Place) -> Result<DynamoStore, OpenError> {
 event_store_laws! {
     open: open,
     remote: "it is kept in a table",
+}
+
+read_model_store_laws! {
+    open: open,
+}
+
+lease_store_laws! {
+    open: open,
 }

@@ -1,14 +1,17 @@
 //! The page about this adapter, `README.md`: what it says of rights and costs is what the store does.
 
 use super::support::log::{all, event, fresh_log, key, log, name, wrote};
+use super::support::rows::{LOG, account, accounts, at, by_index, moving};
 use super::support::{Network, fresh_name};
 use portolan_dynamodb::DynamoStore;
-use portolan_kernel::ports::{EventStore, Snapshot, SnapshotStore};
+use portolan_kernel::ports::{EventStore, LeaseStore, ReadModelStore, Snapshot, SnapshotStore};
 use portolan_kernel::values::{
-    Append, Checkpoint, Expected, Guard, Item, Move, NewEvent, Query, Read, Revision, Timestamp, Token,
+    Append, Batch, Cell, Checkpoint, CheckpointState, Collection, ColumnType, Expected, Find, Guard, Item, KeyedRow,
+    Move, NewEvent, Query, Read, Revision, Timestamp, Token,
 };
 use serde_json::Value;
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 const PAGE: &str = include_str!("../../README.md");
 
@@ -19,7 +22,7 @@ async fn use_all(store: &DynamoStore) {
     wrote(store, Append::new([event("a-1", 2)]).expect(name("a-1"), Expected::Exact(Revision::new(0)))).await;
     wrote(store, Append::new([event("a-2", 3)]).expect(name("a-1"), Expected::StreamExists)).await;
     wrote(store, Append::new([NewEvent::new(name("a-3"), name("large"), large.clone())])).await;
-    let state = store.checkpoint(name("c")).await.unwrap();
+    let state = EventStore::checkpoint(store, name("c")).await.unwrap();
     wrote(store, Append::default().checkpoint(Checkpoint::new(name("c"), state, Token(1), Move::Claim))).await;
     let guard = Guard::new(Query::of(Item::new().tag(name("blue"))), None);
     wrote(store, Append::new([event("a-2", 4)]).guard(guard.clone())).await;
@@ -41,6 +44,26 @@ async fn use_all(store: &DynamoStore) {
     }
     store.load(name("a-1"), name("s"), None).await.unwrap();
     store.delete(name("a-1"), name("s"), None).await.unwrap();
+    use_read_models(store).await;
+}
+
+async fn use_read_models(store: &DynamoStore) {
+    for version in [1, 2] {
+        store.define(accounts(version)).await.unwrap();
+        let batch = moving(store, "p", Move::At(at(1))).await.activate(name("accounts"), version);
+        let batch = batch.put(name("accounts"), version, account("a", "Ann", 1));
+        store.commit(batch).await.unwrap();
+    }
+    let moved = moving(store, "p", Move::At(at(2))).await.put(name("accounts"), 1, account("a", "Bob", 1));
+    store.commit(moved).await.unwrap();
+    store.get(name("accounts"), None, vec![name("a")]).await.unwrap();
+    store.find(by_index("accounts", "owner")).await.unwrap();
+    store.versions(name("accounts")).await.unwrap();
+    let claim = moving(store, "p", Move::Claim).await.checkpoint;
+    store.remove(name("accounts"), 1, claim).await.unwrap();
+    let lease = store.grant(name("p"), name("one"), Duration::from_secs(30)).await.unwrap();
+    let lease = store.take_over(lease, name("two"), Duration::from_secs(30)).await.unwrap();
+    store.release(store.renew(lease).await.unwrap()).await.unwrap();
 }
 
 /// The rights that the requests so far needed.
@@ -169,6 +192,74 @@ async fn the_page_tells_what_each_action_costs() {
     .await;
     let network = bill.network.clone();
     bill.measure("open the log in another process", async |_| drop(network.store(&log_name).await)).await;
+    let missing: Vec<_> = bill.rows.iter().filter(|row| !PAGE.contains(&***row)).collect();
+    assert!(missing.is_empty(), "the page's table says otherwise; these are its lines now: {missing:#?}");
+}
+
+/// A version with three indexes, one of which is unique, and a text that none of them holds.
+fn accounts_with_notes() -> Collection {
+    accounts(1).column(name("note"), ColumnType::Text)
+}
+
+/// A row of about 200 bytes.
+fn row(number: i64, balance: i64) -> KeyedRow {
+    let mut row = account(&format!("key-{number:02}"), &format!("owner {number:02}"), balance);
+    row.cells.push(Cell::Text(format!("{number:0150}")));
+    row
+}
+
+/// A batch that moves the checkpoint by one, from what it is known to be.
+fn step(to: u64) -> Batch {
+    let state = CheckpointState::new(LOG, Some(at(to - 1)), Token(1));
+    Batch::new(Checkpoint::new(name("p"), state, Token(1), Move::At(at(to))))
+}
+
+fn put(batch: Batch, row: KeyedRow) -> Batch {
+    batch.put(name("accounts"), 1, row)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_tells_what_read_models_cost() {
+    let (network, log_name) = (Network::new(), fresh_log());
+    let store = network.store(&log_name).await;
+    let mut bill = Bill { network, store, rows: Vec::new() };
+    bill.store.define(accounts_with_notes()).await.unwrap();
+    let first = moving(&bill.store, "p", Move::At(at(1))).await.activate(name("accounts"), 1);
+    bill.store.commit((0..8).fold(first, |batch, n| put(batch, row(n, 1)))).await.unwrap();
+    // A journal in place of a larger one costs as much as that.
+    bill.store.commit(put(step(2), row(8, 1))).await.unwrap();
+    let mut noted = row(9, 1);
+    noted.cells[3] = Cell::Text("x".repeat(150));
+    let batches = [
+        ("put one new row", put(step(3), row(9, 1))),
+        ("change what no index holds of it", put(step(4), noted)),
+        ("change what one index holds of it", put(step(5), row(9, 2))),
+        ("put it again as it is", put(step(6), row(9, 2))),
+        ("move the checkpoint alone", step(7)),
+        ("put 10 new rows in one batch", (10..20).fold(step(8), |batch, n| put(batch, row(n, 1)))),
+        ("put 50 new rows in one batch", (20..70).fold(step(9), |batch, n| put(batch, row(n, 1)))),
+    ];
+    for (what, batch) in batches {
+        bill.measure(what, async |store| store.commit(batch).await.unwrap()).await;
+    }
+    bill.measure("get one row", async |store| {
+        assert_eq!(store.get(name("accounts"), None, vec![name("key-01")]).await.unwrap().rows.len(), 1);
+    })
+    .await;
+    bill.measure("list 20 rows by key", async |store| {
+        assert_eq!(store.find(Find::all(name("accounts")).limit(20)).await.unwrap().rows.len(), 20);
+    })
+    .await;
+    bill.measure("find 20 rows by an index", async |store| {
+        assert_eq!(store.find(by_index("accounts", "balance").limit(20)).await.unwrap().rows.len(), 20);
+    })
+    .await;
+    bill.measure("look where a checkpoint stands", async |store| {
+        ReadModelStore::checkpoint(store, name("p")).await.unwrap();
+    })
+    .await;
+    let lease = bill.store.grant(name("p"), name("one"), Duration::from_secs(30)).await.unwrap();
+    bill.measure("renew a lease", async |store| drop(store.renew(lease).await.unwrap())).await;
     let missing: Vec<_> = bill.rows.iter().filter(|row| !PAGE.contains(&***row)).collect();
     assert!(missing.is_empty(), "the page's table says otherwise; these are its lines now: {missing:#?}");
 }

@@ -4,12 +4,12 @@ use super::requests::{MOST_REQUESTS, Scene, Shape, all_came_true, at_once};
 use super::support::log::{fresh_log, name, wrote};
 use super::support::{Fault, Network, Rule};
 use portolan_dynamodb::{DynamoStore, OpenError};
-use portolan_kernel::ports::{EventStore, ReadError, Snapshot, SnapshotError, SnapshotStore};
+use portolan_kernel::ports::{EventStore, ReadError, RowError, Snapshot, SnapshotError, SnapshotStore};
 use portolan_kernel::values::{Item, Query, Read, Revision, Timestamp};
 
 /// Lets each request of an action fail in turn: it comes to the same, or is refused as busy; and undisturbed it comes to
 /// the same again.
-async fn each_request<T, F>(what: &str, scene: &Scene, act: impl Fn(DynamoStore) -> F)
+pub(super) async fn each_request<T, F>(what: &str, scene: &Scene, act: impl Fn(DynamoStore) -> F)
 where
     T: PartialEq + std::fmt::Debug,
     F: Future<Output = Result<T, Refused>>,
@@ -41,7 +41,7 @@ where
 
 /// Why a read or a snapshot's action was not answered.
 #[derive(Debug)]
-enum Refused {
+pub(super) enum Refused {
     Busy,
     Otherwise(String),
 }
@@ -50,6 +50,15 @@ impl From<ReadError> for Refused {
     fn from(error: ReadError) -> Self {
         match error {
             ReadError::Busy(_) => Self::Busy,
+            other => Self::Otherwise(format!("{other:?}")),
+        }
+    }
+}
+
+impl From<RowError> for Refused {
+    fn from(error: RowError) -> Self {
+        match error {
+            RowError::Busy(_) => Self::Busy,
             other => Self::Otherwise(format!("{other:?}")),
         }
     }

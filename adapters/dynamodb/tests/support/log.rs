@@ -21,8 +21,12 @@ impl Network {
         self.builder(log).open().await
     }
 
+    pub(crate) fn table(&self) -> &str {
+        self.table.as_deref().unwrap_or(TABLE)
+    }
+
     pub(crate) fn builder(&self, log: &str) -> DynamoConfig {
-        DynamoStore::builder(self.client(), TABLE).log(log).create_if_missing()
+        DynamoStore::builder(self.client(), self.table()).log(log).create_if_missing()
     }
 }
 

@@ -10,6 +10,7 @@ mod capacity;
 mod faults;
 pub(crate) mod log;
 mod network;
+pub(crate) mod rows;
 mod visibility;
 mod wire;
 

@@ -21,6 +21,7 @@ use std::time::Duration;
 pub(crate) struct Network {
     wire: SharedHttpClient,
     endpoint: String,
+    pub(super) table: Option<String>,
     state: Arc<Mutex<State>>,
     visibility: Arc<Visibility>,
 }
@@ -47,9 +48,15 @@ impl Network {
         Self {
             wire,
             endpoint: endpoint.to_string(),
+            table: None,
             state: Arc::default(),
             visibility: Arc::new(Visibility::new(direct)),
         }
+    }
+
+    /// The same network, for logs in a table that nobody else has.
+    pub(crate) fn with_table(self, table: &str) -> Self {
+        Self { table: Some(table.to_string()), ..self }
     }
 
     /// A client whose requests go over this network. It tries each once, so that what befalls one is seen.

@@ -232,7 +232,7 @@ async fn many_at_once_are_all_kept() {
     let (world, process, registry, ..) = begun().await;
     let other = world.process().projection::<Balances>().build().await.unwrap().ports().projections;
     let retry = async |registry: Arc<dyn ProjectionRegistry>| registry.act(balances(), Retry(None)).await;
-    let acts = (0..64).map(|n| tokio::spawn(retry.clone()(if n % 2 == 0 { registry.clone() } else { other.clone() })));
+    let acts = (0..64).map(|n| tokio::spawn(retry(if n % 2 == 0 { registry.clone() } else { other.clone() })));
     for act in acts.collect::<Vec<_>>() {
         act.await.unwrap().unwrap();
     }

@@ -155,7 +155,7 @@ async fn a_reset_makes_the_rows_anew_and_removes_the_old_ones() {
     let status = status_when(&*registry, |status| {
         status.editions.len() == 1 && status.editions[0].edition == Edition { version: 1, rebuild: 1 }
     });
-    assert_eq!(status.await.editions[0].is_active, true);
+    assert!(status.await.editions[0].is_active);
     registry.wait_for(balances(), last).await.unwrap();
     assert_eq!(read(&*registry).await, [("ann".into(), 5)]);
 }

@@ -112,6 +112,7 @@ mod writer;
 
 pub use config::{Durability, SqliteConfig};
 pub use error::OpenError;
+pub use own_tables::Sql;
 /// As [`SqliteStore::commit_with`] takes it.
 pub use rusqlite;
 
@@ -405,7 +406,9 @@ impl ReadModelStore for SqliteStore {
     }
 
     fn limits(&self) -> RowLimits {
-        RowLimits::default()
+        let mut limits = RowLimits::default();
+        limits.beside = true;
+        limits
     }
 }
 

@@ -4,14 +4,14 @@ use crate::error::Fault;
 use crate::read_models::{self, Judged};
 use crate::writer::{Done, Job};
 use crate::{SqliteStore, schema};
-use portolan_kernel::ports::{RowError, Source, judge_checkpoint};
-use portolan_kernel::values::Checkpoint;
+use portolan_kernel::ports::{RowError, RowLimits, Source, judge_checkpoint};
+use portolan_kernel::values::{Batch, Checkpoint};
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::{Connection, ErrorCode};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// What writes the tables.
-pub(crate) type Work = Box<dyn Fn(&Connection) -> rusqlite::Result<()> + Send>;
+pub(crate) type Work = Box<dyn Fn(&Connection) -> rusqlite::Result<()> + Send + Sync>;
 
 /// What undoes the work alone, in a transaction with other writes.
 const SAVEPOINT: &str = "portolan_work";
@@ -81,7 +81,7 @@ impl SqliteStore {
     pub async fn commit_with(
         &self,
         checkpoint: Checkpoint,
-        work: impl Fn(&Connection) -> rusqlite::Result<()> + Send + 'static,
+        work: impl Fn(&Connection) -> rusqlite::Result<()> + Send + Sync + 'static,
     ) -> Result<(), RowError> {
         match self.inner.write(Job::CommitWith(checkpoint, Box::new(work))).await.map_err(crate::error::rows_refused)? {
             Done::Rows(judged) => judged,
@@ -90,12 +90,69 @@ impl SqliteStore {
     }
 }
 
+/// SQL that a [`View`](portolan_kernel::drivers::View) carries out beside the changes of its rows, in the transaction that
+/// commits them with the checkpoint: `view.beside(Sql::new(..))`. What it may do, and when it is run again, stands at
+/// [`SqliteStore::commit_with`].
+pub struct Sql(Work);
+
+impl Sql {
+    /// This work.
+    pub fn new(work: impl Fn(&Connection) -> rusqlite::Result<()> + Send + Sync + 'static) -> Self {
+        Self(Box::new(work))
+    }
+}
+
+impl core::fmt::Debug for Sql {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Sql(..)")
+    }
+}
+
+/// Carries out the work of a batch, and commits the batch. A refusal has changed nothing.
+pub(crate) fn commit_batch(conn: &mut Connection, batch: &Batch, limits: &RowLimits) -> Judged<()> {
+    if batch.beside.is_empty() {
+        return read_models::commit(conn, batch, limits);
+    }
+    conn.execute_batch("SAVEPOINT portolan_batch")?;
+    let judged = all_of(conn, batch, limits)?;
+    conn.execute_batch(if judged.is_ok() {
+        "RELEASE portolan_batch"
+    } else {
+        "ROLLBACK TO portolan_batch; RELEASE portolan_batch"
+    })?;
+    Ok(judged)
+}
+
+fn all_of(conn: &mut Connection, batch: &Batch, limits: &RowLimits) -> Judged<()> {
+    for work in &batch.beside {
+        let Some(Sql(work)) = work.downcast_ref() else {
+            return Ok(Err(RowError::Invalid("the batch carries work that is no SQL".into())));
+        };
+        match guarded(conn, work)? {
+            Ok(()) => {}
+            // It is in the nature of the work, and so of the batch.
+            Err(RowError::Other(source)) => return Ok(Err(RowError::Invalid(format!("its SQL failed: {source}")))),
+            Err(error) => return Ok(Err(error)),
+        }
+    }
+    read_models::commit(conn, batch, limits)
+}
+
 /// Judges the checkpoint, does the work, and moves the checkpoint. A refusal has changed nothing.
 pub(crate) fn commit(conn: &mut Connection, checkpoint: &Checkpoint, work: &Work) -> Judged<()> {
     let moved = match judge_checkpoint(checkpoint, read_models::checkpoint(conn, &checkpoint.name)?) {
         Ok(moved) => moved,
         Err(error) => return Ok(Err(error)),
     };
+    let done = guarded(conn, work)?;
+    if done.is_ok() {
+        read_models::save_checkpoint(conn, &checkpoint.name, moved)?;
+    }
+    Ok(done)
+}
+
+/// Does the work, and nothing that it may not. A refusal has changed nothing.
+fn guarded(conn: &mut Connection, work: &Work) -> Judged<()> {
     let savepoint = |conn: &Connection, verb: &str| -> Result<(), Fault> {
         Ok(conn.execute_batch(&format!("{verb} {SAVEPOINT}"))?)
     };
@@ -107,7 +164,6 @@ pub(crate) fn commit(conn: &mut Connection, checkpoint: &Checkpoint, work: &Work
         Ok(Ok(())) if conn.is_autocommit() => return Err(ended()),
         Ok(Ok(())) => {
             savepoint(conn, "RELEASE")?;
-            read_models::save_checkpoint(conn, &checkpoint.name, moved)?;
             return Ok(Ok(()));
         }
         // The file failed, or SQLite has rolled all back because of it.
@@ -182,7 +238,7 @@ fn judge(action: &AuthAction<'_>) -> Authorization {
         }
         CreateTrigger { table_name, .. } | DropTrigger { table_name, .. } => !is_ours(table_name),
         CreateView { view_name } | DropView { view_name } => !is_ours(view_name),
-        Savepoint { savepoint_name, .. } => !savepoint_name.eq_ignore_ascii_case(SAVEPOINT),
+        Savepoint { savepoint_name, .. } => !savepoint_name.to_ascii_lowercase().starts_with("portolan_"),
         // Full-text search asks for it.
         Pragma { pragma_name, pragma_value } => *pragma_name == "data_version" && pragma_value.is_none(),
         Transaction { .. }

@@ -340,9 +340,13 @@ impl Writer {
                 read_models::define(&self.conn, collection).map(|done| Ok(Done::Rows(done)))
             }
             Job::CommitRows(batch, limits) => {
+                if !batch.beside.is_empty() {
+                    // The work may look at whatever the appends before it have made.
+                    self.inlines.write(&self.conn)?;
+                }
                 let collections = batch.changes.iter().map(|change| &change.collection);
                 self.inlines.settle(&self.conn, Some(&batch.checkpoint.name), collections)?;
-                read_models::commit(&self.conn, batch, limits).map(|done| Ok(Done::Rows(done)))
+                own_tables::commit_batch(&mut self.conn, batch, limits).map(|done| Ok(Done::Rows(done)))
             }
             Job::RemoveVersion { collection, version, checkpoint } => {
                 self.inlines.settle(&self.conn, Some(&checkpoint.name), core::iter::once(collection))?;

@@ -33,6 +33,8 @@ pub struct RowLimits {
     /// Bytes of keys and cells in one page: it ends with the row that reaches them. A `get` of more is
     /// [`RowError::TooLarge`].
     pub page_bytes: u64,
+    /// Whether it knows work that a batch carries beside its changes ([`Beside`](crate::values::Beside)).
+    pub beside: bool,
 }
 
 impl Default for RowLimits {
@@ -49,6 +51,7 @@ impl Default for RowLimits {
             index_bytes: 1_024,
             page_rows: 1_000,
             page_bytes: 16 << 20,
+            beside: false,
         }
     }
 }
@@ -99,8 +102,11 @@ impl RowLimits {
     ///
     /// # Errors
     ///
-    /// [`RowError::TooLarge`].
+    /// [`RowError::TooLarge`], and `Invalid` for work that the store does not know.
     pub fn check_batch(&self, batch: &Batch) -> Result<(), RowError> {
+        if !self.beside && !batch.beside.is_empty() {
+            return Err(RowError::Invalid("the batch carries work that this kind of store does not know".to_string()));
+        }
         let changes = batch.changes.len() as u64 + batch.activate.len() as u64;
         within("changes of the batch", changes, self.batch_changes.into())?;
         within("bytes of the batch", batch.changes.iter().map(bytes_of).sum(), self.batch_bytes)

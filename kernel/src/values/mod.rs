@@ -21,5 +21,5 @@ pub use name::{EventType, InvalidName, MAX_NAME_BYTES, Name, RowKey, StreamId, T
 pub use query::{Item, Query};
 pub use read::{Direction, Page, Read, Start};
 pub use rows::{
-    Batch, By, Cell, Change, Collection, Column, ColumnType, Cursor, Find, Index, KeyedRow, Rowset, Versions,
+    Batch, Beside, By, Cell, Change, Collection, Column, ColumnType, Cursor, Find, Index, KeyedRow, Rowset, Versions,
 };

@@ -2,9 +2,12 @@
 
 use super::{Checkpoint, Direction, Name, RowKey};
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::Bytes;
+use core::any::Any;
 use core::cmp::Ordering;
+use core::fmt;
 use core::ops::Bound;
 
 /// One value of a row.
@@ -239,13 +242,49 @@ pub struct Batch {
     pub changes: Vec<Change>,
     /// The collections whose readers are switched to this version.
     pub activate: Vec<(Name, u32)>,
+    /// Work of the store's own kind, carried out in the same transaction, in order.
+    pub beside: Vec<Beside>,
+}
+
+/// Work that one kind of store knows how to carry out in the transaction of a [`Batch`], such as SQL. A store that does
+/// not know it refuses the batch.
+#[derive(Clone)]
+pub struct Beside(Arc<dyn Any + Send + Sync>);
+
+impl Beside {
+    /// This work.
+    #[must_use]
+    pub fn new(work: impl Any + Send + Sync) -> Self {
+        Self(Arc::new(work))
+    }
+
+    /// The work, if it is of this type.
+    #[must_use]
+    pub fn downcast_ref<T: Any>(&self) -> Option<&T> {
+        (*self.0).downcast_ref()
+    }
+}
+
+/// The same work, and not one that is like it.
+impl PartialEq for Beside {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Beside {}
+
+impl fmt::Debug for Beside {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Beside(..)")
+    }
 }
 
 impl Batch {
     /// A batch that moves the checkpoint alone.
     #[must_use]
     pub fn new(checkpoint: Checkpoint) -> Self {
-        Self { checkpoint, changes: Vec::new(), activate: Vec::new() }
+        Self { checkpoint, changes: Vec::new(), activate: Vec::new(), beside: Vec::new() }
     }
 
     /// The same batch, with the row put in place of one of the same key.
@@ -266,6 +305,13 @@ impl Batch {
     #[must_use]
     pub fn activate(mut self, collection: Name, version: u32) -> Self {
         self.activate.push((collection, version));
+        self
+    }
+
+    /// The same batch, with this work carried out beside its changes.
+    #[must_use]
+    pub fn beside(mut self, work: Beside) -> Self {
+        self.beside.push(work);
         self
     }
 }

@@ -325,6 +325,7 @@ impl Shift<'_> {
         let (collection, version) = (&self.engine.model().name, self.edition.to_stored());
         let change = |(key, cells)| Change { collection: collection.clone(), version, key, cells };
         batch.changes.extend(changes.into_iter().map(change));
+        batch.beside.extend(self.overlay.beside());
         batch
     }
 

@@ -4,7 +4,7 @@ use super::env::Model;
 use super::parking::{Held, Sequence};
 use crate::domain::Upcasters;
 use crate::ports::{ReadModelStore, RowError};
-use crate::values::{Cell, Collection, KeyedRow, Position, Recorded, RowKey};
+use crate::values::{Beside, Cell, Collection, KeyedRow, Position, Recorded, RowKey};
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -53,6 +53,11 @@ pub(super) trait Overlay: Send + Sync {
     ///
     /// Why a row has no cells, in a sentence.
     fn changes(&mut self) -> Result<Vec<Changed>, String>;
+
+    /// Work that is to be carried out beside the changes.
+    fn beside(&self) -> Vec<Beside> {
+        Vec::new()
+    }
 
     /// The changes have been committed.
     fn committed(&mut self);

@@ -3,11 +3,12 @@
 use super::engine::Place;
 use crate::domain::{EventSet, FailurePolicy, ReadModel, RecordedAs, Row, RowValueError};
 use crate::ports::RowError;
-use crate::values::{By, Cell, Collection, Cursor, Direction, Find, KeyedRow, RowKey};
+use crate::values::{Beside, By, Cell, Collection, Cursor, Direction, Edition, Find, KeyedRow, RowKey};
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::any::Any;
 use core::cmp::Ordering;
 use core::fmt;
 use core::future::Future;
@@ -199,6 +200,19 @@ impl<'a, R: Row> View<'a, R> {
         Ok(Found { rows: typed.collect::<Result<_, RowValueError>>()?, next })
     }
 
+    /// Has the store carry out this work in the transaction that commits the rows, after the work of the events before: for
+    /// a store that knows such work, such as `Sql` of SQLite. What it makes is none of this projection's rows: no
+    /// edition of its own, and no reader switched. Work that fails is this event's failure.
+    pub fn beside(&mut self, work: impl Any + Send + Sync) {
+        self.rows.beside.push(Beside::new(work));
+    }
+
+    /// The edition that the rows are of, for names of what is made beside them.
+    #[must_use]
+    pub fn edition(&self) -> Edition {
+        Edition::stored(self.rows.place.collection.version)
+    }
+
     /// Whether the rows that are read have this event in them already, and these are made anew beside them: then its
     /// effects elsewhere have been had.
     #[must_use]
@@ -218,6 +232,9 @@ pub(super) struct ViewRows {
     changed: usize,
     /// What the slots were before the event that is applied.
     undo: Vec<(RowKey, Option<Slot>)>,
+    /// Work beside the rows, and how much of it was there before the event that is applied.
+    pub(super) beside: Vec<Beside>,
+    beside_before: usize,
     /// What the store has answered that no projection can help.
     pub(super) trouble: Option<RowError>,
     pub(super) bytes: u64,
@@ -237,7 +254,8 @@ struct Slot {
 
 impl ViewRows {
     pub(super) fn new(place: Place) -> Self {
-        Self { place, slots: BTreeMap::new(), changed: 0, undo: Vec::new(), trouble: None, bytes: 0 }
+        let (slots, undo, beside) = (BTreeMap::new(), Vec::new(), Vec::new());
+        Self { place, slots, changed: 0, undo, beside, beside_before: 0, trouble: None, bytes: 0 }
     }
 
     /// How many rows the batch changes.
@@ -257,6 +275,7 @@ impl ViewRows {
     /// The changes since then can be taken back.
     pub(super) fn begin(&mut self) {
         self.undo.clear();
+        self.beside_before = self.beside.len();
     }
 
     /// Takes back what has been changed since it began.
@@ -268,6 +287,7 @@ impl ViewRows {
             };
         }
         self.changed = self.slots.values().filter(|slot| slot.is_changed).count();
+        self.beside.truncate(self.beside_before);
     }
 
     pub(super) fn changes(&self) -> Vec<(RowKey, Option<Vec<Cell>>)> {
@@ -277,6 +297,7 @@ impl ViewRows {
     pub(super) fn committed(&mut self) {
         self.slots.values_mut().for_each(|slot| slot.is_changed = false);
         self.undo.clear();
+        self.beside.clear();
         self.changed = 0;
     }
 

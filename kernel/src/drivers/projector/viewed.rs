@@ -7,7 +7,7 @@ use super::parking::Sequence;
 use super::view::{View, ViewProjection, ViewRows};
 use crate::domain::{RecordedAs, Upcasters, decode_recorded};
 use crate::ports::Lifecycle;
-use crate::values::{Recorded, RowKey};
+use crate::values::{Beside, Recorded, RowKey};
 use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
@@ -118,6 +118,10 @@ impl<P: ViewProjection> Overlay for Rows<P> {
 
     fn changes(&mut self) -> Result<Vec<Changed>, String> {
         Ok(self.rows.changes())
+    }
+
+    fn beside(&self) -> Vec<Beside> {
+        self.rows.beside.clone()
     }
 
     fn committed(&mut self) {

@@ -70,6 +70,19 @@ pub const MUTANTS: &[Mutant] = &[
         ..RIGHT
     },
     Mutant {
+        name: "wants a claim to say where the checkpoint stands",
+        breaks: &["RM-01"],
+        moves: |checkpoint, stands| {
+            let position = stands.and_then(|stands| stands.position);
+            if matches!(checkpoint.to, Move::Claim) && checkpoint.from != position {
+                let token = stands.map_or(Token(0), |stands| stands.token);
+                return Err(RowError::CheckpointMoved { name: checkpoint.name.clone(), actual: position, token });
+            }
+            moves(checkpoint, stands)
+        },
+        ..RIGHT
+    },
+    Mutant {
         name: "overlooks where the checkpoint stands",
         breaks: &["RM-01"],
         moves: bent!(|checkpoint, stands| checkpoint.from = stands.and_then(|stands| stands.position)),

@@ -120,7 +120,7 @@ fn which(collection: &Name, version: &Option<u32>) -> String {
 ///
 /// - **RM-01** Row changes, activation and checkpoint of a batch commit together or not at all. The checkpoint moves
 ///   by compare-and-set under a fencing token, as [ES-13](super::EventStore) says, but for the frontier, which
-///   this store does not know. A checkpoint belongs to the log that first moved it: another is
+///   this store does not know, and for a claim, which moves nothing and is judged by its token alone. A checkpoint belongs to the log that first moved it: another is
 ///   [`RowError::WrongStore`], until a `Reset` takes it over.
 /// - **RM-02** Rows are got by key, found by each declared index and listed by key, forward and backward, within
 ///   bounds, page after page by cursor: each row once, in order, with its cells as they were put. A missing row is

@@ -66,7 +66,7 @@ async fn one_that_does_not_move_has_stalled_and_one_that_waits_has_not() {
 }
 
 #[tokio::test]
-async fn paused_and_stopped_are_told_at_once() {
+async fn paused_and_stopped_are_told_once_they_are_so() {
     use portolan::ports::ProjectionAction::{Pause, Resume};
     let world = World::new();
     let mut hand = Hand::on(&world, 1, 0).await;
@@ -77,7 +77,14 @@ async fn paused_and_stopped_are_told_at_once() {
     let state = async || registry.status(balances()).await.unwrap().state;
 
     registry.act(balances(), Pause).await.unwrap();
+    assert_eq!(state().await, ProjectionState::CatchingUp, "its worker has not seen it yet, and may go on");
+    hand.said.state = "paused";
+    hand.say().await;
     assert_eq!(state().await, ProjectionState::Paused);
+    hand.said.state = "caught-up";
+    hand.say().await;
+    world.clock.advance(Duration::from_secs(30));
+    assert_eq!(state().await, ProjectionState::Paused, "a worker that sees nothing for so long is not there");
     (hand.said.state, hand.said.reason, hand.said.stopped_at) = ("stopped", Some("it does not add up"), Some(first));
     hand.say().await;
     assert_eq!(state().await, ProjectionState::Stopped { reason: "it does not add up".into() });

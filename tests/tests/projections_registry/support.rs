@@ -248,6 +248,7 @@ impl Hand {
             Cell::Null,
             Cell::Integer(parked),
             Cell::Integer(requests_done),
+            Cell::Null,
         ];
         let row = KeyedRow::new(key(&format!("balances@{}", self.edition)), cells);
         let batch = more(Batch::new(checkpoint)).put(name("$editions"), 1, row);

@@ -9,7 +9,9 @@ use crate::wire::projection_errors::behind;
 use crate::wire::projections::{WireParkedPage, WireProjections, WireStatus};
 use crate::wire::text::{At, digits};
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::header::{HOST, ORIGIN};
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use core::str::FromStr;
 use core::time::Duration;
@@ -63,11 +65,26 @@ pub(super) async fn status(State(app): State<Arc<App>>, name: Captured, _: NoPar
 pub(super) async fn act(State(app): State<Arc<App>>, path: CapturedTwo, request: Request) -> Result<Response, Problem> {
     let (name, action): (Name, _) = two("name", path)?;
     let (parts, _) = request.into_parts();
+    same_origin(&parts)?;
     let mut parameters = Parameters::of(&parts)?;
     let action = named_action(&action, &mut parameters)?;
     parameters.finish()?;
     app.ports.projections.act(name, action).await.map_err(|error| error.to_problem())?;
     Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// An action needs no body, so that a page of anybody's could have a browser send it. A browser says where such a page is
+/// from (Fetch, `Origin`); nobody else has to.
+fn same_origin(parts: &Parts) -> Result<(), Problem> {
+    let Some(origin) = parts.headers.get(ORIGIN) else { return Ok(()) };
+    let host = parts.headers.get(HOST).map(HeaderValue::as_bytes);
+    let host = host.or_else(|| parts.uri.authority().map(|authority| authority.as_str().as_bytes()));
+    let of_page = origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, of)| of.as_bytes());
+    if of_page.is_some() && of_page == host {
+        return Ok(());
+    }
+    let reason = "a page of another origin sent it; operators' actions are for callers that are no pages";
+    Err(Problem::new(StatusCode::FORBIDDEN, "denied", reason).with("reason", reason))
 }
 
 fn named_action(name: &str, parameters: &mut Parameters) -> Result<ProjectionAction, Problem> {

@@ -108,6 +108,16 @@ async fn what_nobody_can_do(#[case] path: &str, #[case] named: &str, #[case] cod
 }
 
 #[tokio::test]
+async fn a_page_of_another_origin_does_nothing() {
+    let server = Running::start().await;
+    for origin in ["https://evil.example", "null", "http://localhost"] {
+        let reply = server.post("/projections/balances/reset", &[&format!("Origin: {origin}")], "").await;
+        reply.is_problem(403, "denied");
+    }
+    assert!(server.projections.told.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn actions_can_be_off() {
     let server = Running::with(|server| server.with_projection_actions(false)).await;
     for action in ["pause", "drop?position=1", "cancel-rebuild"] {

@@ -325,6 +325,10 @@ impl Shift<'_> {
         let (collection, version) = (&self.engine.model().name, self.edition.to_stored());
         let change = |(key, cells)| Change { collection: collection.clone(), version, key, cells };
         batch.changes.extend(changes.into_iter().map(change));
+        // Rows are made of what stands there: if the checkpoint has moved, they are not.
+        if let (Move::Claim, Some(position)) = (batch.checkpoint.to, self.state.position) {
+            batch.checkpoint.to = Move::At(position);
+        }
         batch.beside.extend(self.overlay.beside());
         batch
     }

@@ -88,11 +88,15 @@ impl<'a> Shift<'a> {
         // Before anything else is read: from here on nobody else writes under this checkpoint.
         let claim = Checkpoint::new(name.clone(), state, token, Move::Claim);
         rows.commit(Batch::new(claim)).await.map_err(of_rows)?;
+        // A claim is judged by its token alone: a former holder may have moved it before.
+        let state = rows.checkpoint(name.clone()).await.map_err(of_rows)?.unwrap_or(state);
         let wished = Box::pin(env.wished.listen());
         let now = env.clock.now();
         let control = control::load(rows, &model.name).await.map_err(of_rows)?.control;
         let records = record::load(rows, &model.name, &[edition]).await.map_err(of_rows)?;
-        let record = records.into_iter().next().flatten().unwrap_or(Record::beginning(now));
+        let said = records.into_iter().next().flatten();
+        let begins = said.is_none();
+        let record = said.unwrap_or(Record::beginning(now));
         let parked = parking::load(rows, &model.name, edition, None, usize::MAX).await.map_err(of_rows)?;
         let upcasters = env.upcasters.clone();
         let place = Place { rows: env.rows.clone(), collection: Arc::new(collection), upcasters };
@@ -123,6 +127,10 @@ impl<'a> Shift<'a> {
         };
         shift.hold_parked();
         shift.record.holder = Some(env.holder.clone());
+        if shift.record.stopped_at.is_some() && shift.record.stopped_at <= shift.state.position {
+            shift.record.stopped_at = None;
+            shift.set_state(ProjectionState::CatchingUp);
+        }
         shift.record.parked = shift.parked.len() as u64;
         shift.is_unsaid = true;
         if let Some(reason) = shift.hunt.trouble.take() {
@@ -140,6 +148,10 @@ impl<'a> Shift<'a> {
             // Where it stopped at an event, an operator says when it goes on. Anything else may have passed.
             None if shift.record.stopped_at.is_none() => shift.set_state(ProjectionState::CatchingUp),
             None => {}
+        }
+        if begins {
+            // Before it may be ready, at once after a reset.
+            shift.record.replayed_to = shift.find_replayed().await?;
         }
         shift.wish().await?;
         if shift.activates {

@@ -31,6 +31,8 @@ pub(super) struct Record {
     pub(super) parked: u64,
     /// The number of the last request that was carried out.
     pub(super) requests_done: u64,
+    /// Events up to here had their effects before this edition began.
+    pub(super) replayed_to: Option<Position>,
 }
 
 impl Record {
@@ -47,6 +49,7 @@ impl Record {
             last_error: None,
             parked: 0,
             requests_done: 0,
+            replayed_to: None,
         }
     }
 }
@@ -67,6 +70,7 @@ pub(super) fn collection() -> Collection {
         ("failure", ColumnType::Text),
         ("parked", ColumnType::Integer),
         ("requests_done", ColumnType::Integer),
+        ("replayed_to", ColumnType::Integer),
     ];
     columns
         .into_iter()
@@ -161,6 +165,7 @@ fn encode(record: &Record) -> Vec<Cell> {
         failure.map_or(Cell::Null, |failure| text(&failure.reason)),
         cell_u64(record.parked),
         cell_u64(record.requests_done),
+        position(record.replayed_to),
     ]
 }
 
@@ -179,6 +184,7 @@ fn decode(cells: Vec<Cell>) -> Option<Record> {
         failure,
         parked,
         done,
+        replayed_to,
     ] = read_cells(cells)?;
     let position = |cell| Some(maybe(cell, number)?.and_then(Position::new));
     let state = match (text(state)?.as_str(), maybe(reason, text)?) {
@@ -202,6 +208,7 @@ fn decode(cells: Vec<Cell>) -> Option<Record> {
         last_error: last_error.map(|(at, reason)| ProjectionFailure::new(Timestamp::from_micros(at), place, reason)),
         parked: number(parked)?,
         requests_done: number(done)?,
+        replayed_to: position(replayed_to)?,
     })
 }
 

@@ -69,10 +69,11 @@ pub(super) async fn reach(of: &Stored, reader: Reader, position: Position) -> Re
         }
         if let Some(reason) = stopped(env, &standing, &stands) {
             // It may have come there before it stopped, since it was looked at.
-            if let Some(read) = read
-                && checkpoint(env, model, read).await.map_err(errors::rows_waited)?.position >= Some(target)
-            {
-                continue;
+            if let Some(read) = read {
+                let state = checkpoint(env, model, read).await.map_err(errors::rows_waited)?;
+                if state.position >= Some(target) && is_foreign(env, &state).is_none() {
+                    continue;
+                }
             }
             return Err(WaitError::Stopped { name: model.name.clone(), reason });
         }

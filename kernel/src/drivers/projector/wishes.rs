@@ -71,7 +71,7 @@ impl Shift<'_> {
     /// Up to which event this one is replaying: what the edition that is read has applied.
     pub(super) async fn find_replayed(&self) -> Result<Option<Position>, End> {
         if self.record.is_ready || !self.engine.asks_replaying() {
-            return Ok(None);
+            return Ok(self.record.replayed_to);
         }
         let (model, rows) = (self.engine.model(), &*self.env.rows);
         let of_rows = |error| self.end(error);
@@ -86,7 +86,7 @@ impl Shift<'_> {
         let Some(read) = read.filter(|read| *read != self.edition) else { return Ok(None) };
         let invalid = |error| End::Stopped(alloc::format!("{error}"));
         let stands = rows.checkpoint(read.checkpoint(&model.name).map_err(invalid)?).await.map_err(of_rows)?;
-        Ok(stands.and_then(|stands| stands.position))
+        Ok(stands.and_then(|stands| stands.position).max(self.record.replayed_to))
     }
 
     /// Takes up where it stood before it was paused.
@@ -128,6 +128,8 @@ impl Shift<'_> {
 
     /// Goes on after a stop, from there.
     async fn go_on(&mut self, request: u64, from: Option<Position>) -> Result<(), End> {
+        // An inline store may have passed the event meanwhile.
+        let from = from.max(self.state.position);
         if self.is_stopped() {
             (self.hunt.bad, self.hunt.failed) = (None, None);
             self.record.stopped_at = None;

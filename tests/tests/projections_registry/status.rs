@@ -81,10 +81,6 @@ async fn paused_and_stopped_are_told_once_they_are_so() {
     hand.said.state = "paused";
     hand.say().await;
     assert_eq!(state().await, ProjectionState::Paused);
-    hand.said.state = "caught-up";
-    hand.say().await;
-    world.clock.advance(Duration::from_secs(30));
-    assert_eq!(state().await, ProjectionState::Paused, "a worker that sees nothing for so long is not there");
     (hand.said.state, hand.said.reason, hand.said.stopped_at) = ("stopped", Some("it does not add up"), Some(first));
     hand.say().await;
     assert_eq!(state().await, ProjectionState::Stopped { reason: "it does not add up".into() });
@@ -93,6 +89,13 @@ async fn paused_and_stopped_are_told_once_they_are_so() {
     hand.said.requests_done = 1;
     hand.say().await;
     assert_eq!(state().await, ProjectionState::Stopped { reason: "it does not add up".into() }, "it met it again");
+
+    (hand.said.state, hand.said.reason, hand.said.stopped_at) = ("caught-up", None, None);
+    hand.say().await;
+    registry.act(balances(), Pause).await.unwrap();
+    assert_eq!(state().await, ProjectionState::CatchingUp);
+    world.clock.advance(Duration::from_secs(30));
+    assert_eq!(state().await, ProjectionState::Paused, "a worker that sees nothing for so long is not there");
 }
 
 #[tokio::test]

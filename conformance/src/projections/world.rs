@@ -122,28 +122,30 @@ impl World {
         &self,
         register: fn(ApplicationBuilder) -> ApplicationBuilder,
     ) -> impl Future<Output = Verdict<App>> {
-        let at = Location::caller();
-        async move { self.start_on(self.projected.storage.clone(), register, at).await }
+        self.start_on(self.storage(), register)
     }
 
-    /// An application whose storage is changed so.
-    pub(crate) async fn start_on(
+    /// An application that comes to the storage in this way.
+    #[track_caller]
+    pub(crate) fn start_on(
         &self,
         storage: Storage,
         register: fn(ApplicationBuilder) -> ApplicationBuilder,
-        at: &'static Location<'static>,
-    ) -> Verdict<App> {
-        let times = Arc::new(SystemTimes);
-        let runtime = Runtime::new(times.clone(), times.clone(), times.clone(), times);
-        let builder = Application::builder(storage, runtime).projection_options(self.options);
-        let application = register(builder).build().await;
-        let application = application.map_err(|error| {
-            Broken::new("building the suite's application", "it is built", error.to_string()).at(at)
-        })?;
-        let registry = (self.projected.through)(application.ports()).await;
-        let registry =
-            registry.map_err(|error| Broken::new("coming to the registry", "a registry", error.to_string()).at(at))?;
-        Ok(App { application, registry, patience: self.patience })
+    ) -> impl Future<Output = Verdict<App>> {
+        let at = Location::caller();
+        async move {
+            let times = Arc::new(SystemTimes);
+            let runtime = Runtime::new(times.clone(), times.clone(), times.clone(), times);
+            let builder = Application::builder(storage, runtime).projection_options(self.options);
+            let application = register(builder).build().await;
+            let application = application.map_err(|error| {
+                Broken::new("building the suite's application", "it is built", error.to_string()).at(at)
+            })?;
+            let registry = (self.projected.through)(application.ports()).await;
+            let registry =
+                registry.map_err(|error| Broken::new("coming to the registry", "a registry", error.to_string()).at(at))?;
+            Ok(App { application, registry, patience: self.patience })
+        }
     }
 
     /// The storage itself.

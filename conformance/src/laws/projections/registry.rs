@@ -104,7 +104,17 @@ async fn a_reset_makes_rows_anew(trial: &Trial<Projected>) -> Verdict {
     let last = world.append(sums("a", &[1, 2, 3])).await?;
     app.reaches("sums", last).await?;
     let (before, _) = app.rows("sums", None).await?;
+    // Paused, it shows that its rows are gone at once, and not when there are others.
+    app.acts("sums", ProjectionAction::Pause).await?;
+    app.until("sums", "paused", |status| status.state == ProjectionState::Paused).await?;
     app.acts("sums", ProjectionAction::Reset).await?;
+    let emptied = |status: &portolan_kernel::ports::ProjectionStatus| {
+        status.edition.is_some_and(|edition| edition > before) && status.position.is_none()
+    };
+    app.until("sums", "a newer edition without a position", emptied).await?;
+    let (edition, rows) = app.rows("sums", None).await?;
+    expect!(rows.is_empty() && edition > before, "no rows, of a later edition than {before}: {rows:?} of {edition}");
+    app.acts("sums", ProjectionAction::Resume).await?;
     let anew = |status: &portolan_kernel::ports::ProjectionStatus| {
         status.edition.is_some_and(|edition| edition > before) && status.position >= Some(last)
     };
@@ -139,6 +149,7 @@ async fn rows_are_got_found_and_listed(trial: &Trial<Projected>) -> Verdict {
     let mut all = Vec::new();
     loop {
         let page = app.asked(question.clone()).await?;
+        expect!(page.rows.len() <= 2, "at most two rows in a page of two");
         all.extend(keys(&page));
         match page.next {
             Some(next) => question = question.after(Some(next)),

@@ -43,7 +43,8 @@ impl Hindrance {
         let hindrance = || self.clone();
         storage.read_models =
             storage.read_models.map(|inner| Arc::new(Hindered { inner, by: hindrance() }) as Arc<dyn ReadModelStore>);
-        storage.leases = storage.leases.map(|inner| Arc::new(Hindered { inner, by: hindrance() }) as Arc<dyn LeaseStore>);
+        storage.leases =
+            storage.leases.map(|inner| Arc::new(Hindered { inner, by: hindrance() }) as Arc<dyn LeaseStore>);
         storage
     }
 }

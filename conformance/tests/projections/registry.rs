@@ -83,10 +83,7 @@ impl Mutant {
         Self { rows, ..self }
     }
 
-    pub const fn wait(
-        self,
-        wait: fn(Arc<Inner>, Name, Position) -> BoxFuture<'static, Result<(), WaitError>>,
-    ) -> Self {
+    pub const fn wait(self, wait: fn(Arc<Inner>, Name, Position) -> BoxFuture<'static, Result<(), WaitError>>) -> Self {
         Self { wait, ..self }
     }
 
@@ -99,11 +96,15 @@ impl Mutant {
         let open = async move |_: &Place| {
             let projected = Projected::on((self.storage)(right())).through(move |ports| async move {
                 let inner = Inner { registry: ports.projections, kept: Mutex::default() };
-                Ok::<_, Infallible>(Arc::new(Wrong { inner: Arc::new(inner), mutant: self }) as Arc<dyn ProjectionRegistry>)
+                Ok::<_, Infallible>(
+                    Arc::new(Wrong { inner: Arc::new(inner), mutant: self }) as Arc<dyn ProjectionRegistry>
+                )
             });
             Ok::<_, Infallible>(projected)
         };
-        Fixture::projections(open).lacks(Capability::Durability, IN_MEMORY).lacks(Capability::SeveralProcesses, IN_MEMORY)
+        Fixture::projections(open)
+            .lacks(Capability::Durability, IN_MEMORY)
+            .lacks(Capability::SeveralProcesses, IN_MEMORY)
     }
 }
 

@@ -25,8 +25,7 @@ pub const MUTANTS: &[Mutant] = &[
     }),
     Mutant::new("tells the frontier as the position", &["PR-01", "PR-03"])
         .status(|_, status| status.position = status.frontier),
-    Mutant::new("tells the position as the frontier", &["PR-01"])
-        .status(|_, status| status.frontier = status.position),
+    Mutant::new("tells the position as the frontier", &["PR-01"]).status(|_, status| status.frontier = status.position),
     Mutant::new("tells of no lag", &["PR-01"]).status(|_, status| status.lag = Lag::default()),
     Mutant::new("tells of a lag where there is none", &["PR-01"]).status(|_, status| status.lag.events += 1),
     Mutant::new("forgets what went wrong", &["PR-01", "PR-03"]).status(|_, status| status.last_error = None),

@@ -37,12 +37,11 @@ pub const MUTANTS: &[Mutant] = &[
             })
         },
     ),
-    Mutant::new("waits for the position after", &["PR-01", "PR-02", "PR-03", "PR-04", "PR-05", "PR-06", "PR-07"])
-        .wait(|inner, name, position| {
-            Box::pin(
-                async move { inner.registry.wait_for(name, Position::new(position.get() + 1).unwrap()).await },
-            )
-        }),
+    Mutant::new("waits for the position after", &["PR-01", "PR-02", "PR-03", "PR-04", "PR-05", "PR-06", "PR-07"]).wait(
+        |inner, name, position| {
+            Box::pin(async move { inner.registry.wait_for(name, Position::new(position.get() + 1).unwrap()).await })
+        },
+    ),
     Mutant::new("waits for events of others", &["PR-06"]).wait(|inner, name, position| {
         Box::pin(async move {
             loop {

@@ -18,8 +18,9 @@ pub(crate) struct Hindrance {
     leases: RwLock<()>,
     /// How long each batch takes.
     pause: Duration,
-    /// Batches of events that are on their way.
-    under_way: AtomicUsize,
+    /// Batches of events that were begun, and that were answered.
+    begun: AtomicUsize,
+    answered: AtomicUsize,
 }
 
 impl Hindrance {
@@ -28,14 +29,24 @@ impl Hindrance {
         Arc::new(Self { pause, ..Self::default() })
     }
 
-    /// Lets no batch through as long as the first is kept, and no renewal as long as the second is.
-    pub(crate) async fn close(&self) -> (RwLockWriteGuard<'_, ()>, RwLockWriteGuard<'_, ()>) {
-        (self.rows.write().await, self.leases.write().await)
+    /// Lets no batch through as long as this is kept.
+    pub(crate) async fn close_rows(&self) -> RwLockWriteGuard<'_, ()> {
+        self.rows.write().await
     }
 
-    /// Whether a batch of events is on its way.
-    pub(crate) fn holds_a_batch(&self) -> bool {
-        self.under_way.load(Ordering::SeqCst) > 0
+    /// Lets no renewal through as long as this is kept.
+    pub(crate) async fn close_leases(&self) -> RwLockWriteGuard<'_, ()> {
+        self.leases.write().await
+    }
+
+    /// How many batches of events were begun.
+    pub(crate) fn begun(&self) -> usize {
+        self.begun.load(Ordering::SeqCst)
+    }
+
+    /// How many batches of events were answered.
+    pub(crate) fn answered(&self) -> usize {
+        self.answered.load(Ordering::SeqCst)
     }
 
     /// The storage, as the hindered process has it.
@@ -66,11 +77,11 @@ impl ReadModelStore for Hindered<Arc<dyn ReadModelStore>> {
 
     async fn commit(&self, batch: Batch) -> Result<(), RowError> {
         let of_events = usize::from(matches!(batch.checkpoint.to, Move::At(_)));
-        self.by.under_way.fetch_add(of_events, Ordering::SeqCst);
+        self.by.begun.fetch_add(of_events, Ordering::SeqCst);
         tokio::time::sleep(self.by.pause).await;
         drop(self.by.rows.read().await);
         let committed = self.inner.commit(batch).await;
-        self.by.under_way.fetch_sub(of_events, Ordering::SeqCst);
+        self.by.answered.fetch_add(of_events, Ordering::SeqCst);
         committed
     }
 

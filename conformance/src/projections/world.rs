@@ -94,7 +94,7 @@ impl World {
     #[track_caller]
     pub(crate) fn open(trial: &Trial<Projected>) -> impl Future<Output = Verdict<Self>> {
         let opened = trial.open();
-        let patience = trial.patience() * 3;
+        let patience = trial.patience() * 2;
         async move {
             let options = ProjectionOptions::default()
                 .with_lease(Duration::from_millis(400))

@@ -33,7 +33,7 @@ fn page(
 pub const MUTANTS: &[Mutant] = &[
     Mutant::new("prefers no version", &["PR-04"])
         .rows(|inner, question| asking(inner, question, |question| question.prefer = None)),
-    Mutant::new("answers before rows are there", &["PR-06"])
+    Mutant::new("answers before rows are there", &["PR-01", "PR-06"])
         .rows(|inner, question| asking(inner, question, |question| question.at_least = None)),
     Mutant::new("knows one direction", &["PR-01"]).rows(|inner, question| {
         asking(inner, question, |question| {
@@ -42,21 +42,21 @@ pub const MUTANTS: &[Mutant] = &[
             }
         })
     }),
-    Mutant::new("has pages of any size", &["PR-01", "PR-04"]).rows(|inner, question| {
+    Mutant::new("has pages of any size", &["PR-01", "PR-02", "PR-04"]).rows(|inner, question| {
         asking(inner, question, |question| {
             if let WhichRows::Page { limit, .. } = &mut question.rows {
                 *limit = 100;
             }
         })
     }),
-    Mutant::new("has one page alone", &["PR-01", "PR-04"]).rows(|inner, question| {
+    Mutant::new("has one page alone", &["PR-01", "PR-02", "PR-04"]).rows(|inner, question| {
         Box::pin(async move {
             let mut answer = inner.registry.rows(question).await?;
             answer.next = None;
             Ok(answer)
         })
     }),
-    Mutant::new("begins each page with the row before", &["PR-01", "PR-04"]).rows(|inner, question| {
+    Mutant::new("begins each page with the row before", &["PR-01", "PR-02", "PR-04"]).rows(|inner, question| {
         Box::pin(async move {
             let mut answer = inner.registry.rows(question).await?;
             if answer.next.is_some() && answer.rows.len() > 1 {

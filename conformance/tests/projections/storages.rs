@@ -180,7 +180,11 @@ pub const RIGHT: &[Mutant] = &[
 ];
 
 pub const MUTANTS: &[Mutant] = &[
-    Mutant::new("writes rows without the checkpoint where the answer is lost", &["PR-02"]).storage(|storage| {
+    Mutant::new(
+        "writes rows without the checkpoint where the answer is lost",
+        &["PR-01", "PR-02", "PR-03", "PR-04", "PR-05", "PR-06"],
+    )
+    .storage(|storage| {
         committing(storage, |inner, count, batch| {
             Box::pin(async move {
                 if count % 3 != 1 {
@@ -191,7 +195,11 @@ pub const MUTANTS: &[Mutant] = &[
             })
         })
     }),
-    Mutant::new("moves the checkpoint without rows where the answer is lost", &["PR-02"]).storage(|storage| {
+    Mutant::new(
+        "moves the checkpoint without rows where the answer is lost",
+        &["PR-01", "PR-02", "PR-03", "PR-04", "PR-05", "PR-06"],
+    )
+    .storage(|storage| {
         committing(storage, |inner, count, mut batch| {
             Box::pin(async move {
                 if count % 3 != 1 {
@@ -203,7 +211,11 @@ pub const MUTANTS: &[Mutant] = &[
             })
         })
     }),
-    Mutant::new("moves the checkpoint before the rows", &["PR-02"]).storage(|storage| {
+    Mutant::new(
+        "moves the checkpoint before the rows",
+        &["PR-01", "PR-02", "PR-03", "PR-04", "PR-05", "PR-06", "PR-07"],
+    )
+    .storage(|storage| {
         committing(storage, |inner, _, batch| {
             Box::pin(async move {
                 let (mut first, mut then) = (batch.clone(), batch);
@@ -222,20 +234,22 @@ pub const MUTANTS: &[Mutant] = &[
             })
         })
     }),
-    Mutant::new("leaves out the last row of a batch", &["PR-02"]).storage(|storage| {
-        committing(storage, |inner, _, mut batch| {
-            Box::pin(async move {
-                let last = batch.changes.iter().rposition(is_row).unwrap();
-                if batch.changes.iter().filter(|change| is_row(change)).count() > 1 {
-                    batch.changes.remove(last);
-                }
-                inner.commit(batch).await
+    Mutant::new("leaves out the last row of a batch", &["PR-02", "PR-03", "PR-04", "PR-05", "PR-07"]).storage(
+        |storage| {
+            committing(storage, |inner, _, mut batch| {
+                Box::pin(async move {
+                    let last = batch.changes.iter().rposition(is_row).unwrap();
+                    if batch.changes.iter().filter(|change| is_row(change)).count() > 1 {
+                        batch.changes.remove(last);
+                    }
+                    inner.commit(batch).await
+                })
             })
-        })
-    }),
+        },
+    ),
     Mutant::new("lets late writers through", &["PR-05"])
         .storage(|storage| rows_of(storage, rows::Mutant { moves: compares_nothing, ..rows::RIGHT })),
-    Mutant::new("activates what is written to", &["PR-04"]).storage(|storage| {
+    Mutant::new("activates what is written to", &["PR-01", "PR-04"]).storage(|storage| {
         rows_of(
             storage,
             rows::Mutant {
@@ -262,18 +276,20 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant::new("goes on in the active version with any cursor", &["PR-04"]).storage(|storage| {
         rows_of(storage, rows::Mutant { version: |asked, cursor, active| active.or(cursor).or(asked), ..rows::RIGHT })
     }),
-    Mutant::new("empties what is defined again", &["PR-02"])
+    Mutant::new("empties what is defined again", &["PR-01", "PR-03", "PR-04", "PR-05"])
         .storage(|storage| rows_of(storage, rows::Mutant { define_empties: true, ..rows::RIGHT })),
     Mutant::new("has no unique indexes", &["PR-03"])
         .storage(|storage| rows_of(storage, rows::Mutant { same: |_, _| false, ..rows::RIGHT })),
-    Mutant::new("leaves an event of a page out once", &["PR-02"]).storage(|storage| {
-        reading(storage, |memory, page| {
-            if page.events.len() > 1 && memory.count.fetch_add(1, Ordering::SeqCst) == 0 {
-                page.events.remove(0);
-            }
-        })
-    }),
-    Mutant::new("gives an event twice", &["PR-02"]).storage(|storage| {
+    Mutant::new("leaves an event of a page out once", &["PR-01", "PR-02", "PR-03", "PR-04", "PR-05", "PR-07"]).storage(
+        |storage| {
+            reading(storage, |memory, page| {
+                if page.events.len() > 1 && memory.count.fetch_add(1, Ordering::SeqCst) == 0 {
+                    page.events.remove(0);
+                }
+            })
+        },
+    ),
+    Mutant::new("gives an event twice", &["PR-02", "PR-03", "PR-04", "PR-05", "PR-06", "PR-07"]).storage(|storage| {
         reading(storage, |memory, page| {
             if let Some(last) = page.events.last().cloned()
                 && memory.count.fetch_add(1, Ordering::SeqCst) == 0
@@ -282,7 +298,7 @@ pub const MUTANTS: &[Mutant] = &[
             }
         })
     }),
-    Mutant::new("hides one event from all but the first reader", &["PR-04"]).storage(|storage| {
+    Mutant::new("hides one event from all but the first reader", &["PR-01", "PR-03", "PR-04"]).storage(|storage| {
         reading(storage, |memory, page| {
             let Some(second) = page.events.get(1).map(|event| event.position.get()) else { return };
             let chosen = memory.chosen.compare_exchange(0, second, Ordering::SeqCst, Ordering::SeqCst);
@@ -291,28 +307,25 @@ pub const MUTANTS: &[Mutant] = &[
             }
         })
     }),
-    Mutant::new("gives the events of a page in reverse", &["PR-02"]).storage(|storage| {
-        reading(storage, |_, page| {
-            if page.next.is_none() {
-                page.events.reverse();
-            }
-        })
-    }),
-    Mutant::new("begins where the log ends", &["PR-02", "PR-07"]).storage(|storage| {
-        reading(storage, |memory, page| {
-            let first = *memory.first.get_or_init(|| page.frontier);
-            page.events.retain(|event| Some(event.position) > first);
-        })
-    }),
+    Mutant::new("gives the events of a page in reverse", &["PR-01", "PR-02", "PR-03", "PR-04", "PR-05", "PR-07"])
+        .storage(|storage| {
+            reading(storage, |_, page| {
+                if page.next.is_none() {
+                    page.events.reverse();
+                }
+            })
+        }),
+    Mutant::new("begins where the log ends", &["PR-01", "PR-02", "PR-03", "PR-04", "PR-05", "PR-06", "PR-07"]).storage(
+        |storage| {
+            reading(storage, |memory, page| {
+                let first = *memory.first.get_or_init(|| page.frontier);
+                page.events.retain(|event| Some(event.position) > first);
+            })
+        },
+    ),
     Mutant::new("lets nobody take over", &["PR-05"])
         .storage(|storage| leases_of(storage, leases::Mutant { unchanged: |_, _| false, ..leases::RIGHT })),
     // Fencing does the rest; but nobody can keep others from the work.
     Mutant::new("grants to everybody", &["PR-06"])
         .storage(|storage| leases_of(storage, leases::Mutant { blocks: |_, _| false, ..leases::RIGHT })),
-    Mutant::new("grants one token again and again, over rows that compare nothing", &["PR-05"]).storage(|storage| {
-        let storage = rows_of(storage, rows::Mutant { moves: compares_nothing, ..rows::RIGHT });
-        leases_of(storage, leases::Mutant { blocks: |_, _| false, token: |_| 1, ..leases::RIGHT })
-    }),
-    Mutant::new("takes a held lease for free, and has no room for who waits", &["PR-06"])
-        .storage(|storage| leases_of(storage, leases::Mutant { held: |_, _| false, ..leases::RIGHT })),
 ];

@@ -27,7 +27,7 @@ fn ends(
 pub const MUTANTS: &[Mutant] = &[
     Mutant::new("waits for nothing", &["PR-01", "PR-02", "PR-03", "PR-04", "PR-05", "PR-06", "PR-07"])
         .wait(|_, _, _| Box::pin(async { Ok(()) })),
-    Mutant::new("waits for the position before", &["PR-01", "PR-02", "PR-03", "PR-06"]).wait(
+    Mutant::new("waits for the position before", &["PR-01", "PR-02", "PR-03", "PR-04", "PR-05", "PR-06"]).wait(
         |inner, name, position| {
             Box::pin(async move {
                 match Position::new(position.get() - 1) {

@@ -64,30 +64,32 @@ async fn one_that_is_taken_for_dead_does_no_harm(trial: &Trial<Projected>) -> Ve
     let one = world.start_on(hindrance.of(world.storage()), |app| app.projection::<Sums>()).await?;
     let first = world.append(sums("a", &[1])).await?;
     one.reaches("sums", first).await?;
-    let under_way = async |wanted: bool, what: &str| -> Verdict {
+    let until = async |what: &str, is_so: &dyn Fn() -> bool| -> Verdict {
         let begun = Instant::now();
-        while hindrance.holds_a_batch() != wanted {
+        while !is_so() {
             if begun.elapsed() > one.patience {
-                return Err(Broken::new("the work of one whose writes come late", what, "it does nothing"));
+                return Err(Broken::new("the work of one whose writes come late", what, "nothing for long"));
             }
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         Ok(())
     };
-    let (rows, leases) = hindrance.close().await;
+    let (rows, leases) = (hindrance.close_rows().await, hindrance.close_leases().await);
+    let (begun, answered) = (hindrance.begun(), hindrance.answered());
     world.append(sums("a", &[2])).await?;
-    under_way(true, "a batch on its way").await?;
+    until("a batch on its way", &|| hindrance.begun() > begun).await?;
     let other = world.start(|app| app.projection::<Sums>()).await?;
     let taken_over = world.append(sums("a", &[3])).await?;
     other.reaches("sums", taken_over).await?;
-    // What it was about to write comes after what another has written since.
+    // What it was about to write comes after what another has written since, and it writes nothing else.
     drop(rows);
-    under_way(false, "an answer to its batch").await?;
+    let rows = hindrance.close_rows().await;
+    until("an answer to its batch", &|| hindrance.answered() > answered).await?;
     let late = world.append(sums("b", &[4])).await?;
     other.reaches("sums", late).await?;
-    let (_, rows) = other.rows("sums", None).await?;
-    expect_eq!(rows, fold(&world.log_until(Some(late)).await?, 1), "rows after a batch that comes late");
-    drop(leases);
+    let (_, stored) = other.rows("sums", None).await?;
+    expect_eq!(stored, fold(&world.log_until(Some(late)).await?, 1), "rows after a batch that comes late");
+    drop((rows, leases));
     for app in [&one, &other] {
         let last = world.append(sums("a", &[5])).await?;
         app.reaches("sums", last).await?;

@@ -21,9 +21,11 @@ law! {
 }
 
 async fn what_was_waited_for_is_there(trial: &Trial<Projected>) -> Verdict {
-    let world = World::open(trial).await?;
-    let one = world.start(|app| app.projection::<Sums>()).await?;
-    let other = world.start(|app| app.projection::<Sums>()).await?;
+    // One event at a time, and slowly, so that there is a moment when the last one alone is missing.
+    let world = World::open(trial).await?.with(|options| options.with_page_events(1));
+    let slow = Hindrance::slow(Duration::from_millis(10));
+    let one = world.start_on(slow.of(world.storage()), |app| app.projection::<Sums>()).await?;
+    let other = world.start_on(slow.of(world.storage()), |app| app.projection::<Sums>()).await?;
     for round in 0..trial.rounds(30).max(10) {
         let last = world.append(sums(["a", "b"][round % 2], &[1, -3])).await?;
         // One of the two has the work, and the other has to hear of it.

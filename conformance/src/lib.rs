@@ -56,13 +56,13 @@
 //! 1. Write its sentence into the port's documentation.
 //! 2. Write an `async fn(&Trial<dyn EventStore>) -> Verdict` (or of another port) for each thing to check, in the file of its group
 //!    under `laws/`, with [`expect_eq!`], [`expect!`] and [`expect_is!`]; open the store with [`Trial::open`]. A check
-//!    of commands makes a `World`, and starts applications in it.
+//!    of commands or of projections makes a `World`, and starts applications in it.
 //! 3. Declare it there with `law!`: name, id, sentence, checks. A check that needs a capability says
 //!    `check if [Guard]`. What a child process is to do is a function of the same form, listed in `roles`
 //!    and started with [`Trial::child`].
-//! 4. Add its name to the list of its port in `laws/mod.rs`, and to the mutants that break it in
-//!    `tests/mutants/`, `tests/buses/`, `tests/read_models/`, `tests/inline/` or `tests/leases.rs`; a law that no mutant breaks fails the
-//!    build.
+//! 4. Add its name to the list of its port in `laws/mod.rs`, and to the mutants that break it in `tests/mutants/`,
+//!    `tests/buses/`, `tests/read_models/`, `tests/projections/`, `tests/inline/` or `tests/leases.rs`; a law that no
+//!    mutant breaks fails the build.
 
 #![allow(clippy::std_instead_of_core, clippy::std_instead_of_alloc, reason = "tests run where std is")]
 

@@ -33,6 +33,7 @@ fn each_law_says_what_its_port_says() {
         (said(laws::snapshot_store()), 6, plain(include_str!("../../kernel/src/ports/snapshot_store.rs"))),
         (said(laws::read_model_store()), 7, plain(include_str!("../../kernel/src/ports/read_model_store.rs"))),
         (said(laws::lease_store()), 5, plain(include_str!("../../kernel/src/ports/lease_store.rs"))),
+        (said(laws::projection_registry()), 7, plain(include_str!("../../kernel/src/ports/projection_registry.rs"))),
         (said(laws::inline()), 1, plain(include_str!("../../kernel/src/ports/inline.rs"))),
         (said(laws::command_bus()), 13, plain(include_str!("../../kernel/src/ports/command_bus.rs"))),
     ];
@@ -58,5 +59,6 @@ fn ids_and_names_agree() {
     check_names(laws::read_model_store());
     check_names(laws::lease_store());
     check_names(laws::command_bus());
+    check_names(laws::projection_registry());
     check_names(laws::inline());
 }

@@ -3,7 +3,10 @@
 mod support;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use portolan_conformance::{Place, event_store_laws, lease_store_laws, read_model_store_laws, snapshot_store_laws};
+use portolan_conformance::{
+    Place, Projected, event_store_laws, lease_store_laws, projection_registry_laws, read_model_store_laws,
+    snapshot_store_laws,
+};
 use portolan_dynamodb::{DynamoStore, OpenError};
 use portolan_dynamodb_emulator::endpoint_of_family;
 use support::Network;
@@ -37,6 +40,10 @@ read_model_store_laws! {
 
 lease_store_laws! {
     open: open,
+}
+
+projection_registry_laws! {
+    open: async |place: &Place| open(place).await.map(Projected::on),
 }
 
 /// Flips a bit in the largest item of this kind, past the store.

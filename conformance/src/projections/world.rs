@@ -3,17 +3,16 @@
 use crate::ask::{Ask, Store, name};
 use crate::{Broken, Trial, Verdict};
 use core::fmt;
-use core::ops::Bound;
 use core::time::Duration;
 use futures::future::BoxFuture;
 use portolan_kernel::application::{Application, ApplicationBuilder, Ports, Runtime, Storage};
 use portolan_kernel::drivers::ProjectionOptions;
 use portolan_kernel::ports::{
     Clock, IdSource, ProjectionAction, ProjectionRegistry, ProjectionStatus, RowsAnswer, RowsQuestion, Sleep, Spawn,
-    WaitError,
+    WaitError, WhichRows,
 };
 use portolan_kernel::values::{
-    Append, By, Cell, Edition, EventId, Name, NewEvent, Position, Query, Read, Recorded, Timestamp,
+    Append, By, Cell, Edition, EventId, KeyedRow, Name, NewEvent, Position, Query, Read, Recorded, Timestamp,
 };
 use std::collections::BTreeMap;
 use std::panic::Location;
@@ -95,7 +94,7 @@ impl World {
     #[track_caller]
     pub(crate) fn open(trial: &Trial<Projected>) -> impl Future<Output = Verdict<Self>> {
         let opened = trial.open();
-        let patience = trial.patience() * 3;
+        let patience = trial.patience() * 2;
         async move {
             let options = ProjectionOptions::default()
                 .with_lease(Duration::from_millis(400))
@@ -122,28 +121,30 @@ impl World {
         &self,
         register: fn(ApplicationBuilder) -> ApplicationBuilder,
     ) -> impl Future<Output = Verdict<App>> {
-        let at = Location::caller();
-        async move { self.start_on(self.projected.storage.clone(), register, at).await }
+        self.start_on(self.storage(), register)
     }
 
-    /// An application whose storage is changed so.
-    pub(crate) async fn start_on(
+    /// An application that comes to the storage in this way.
+    #[track_caller]
+    pub(crate) fn start_on(
         &self,
         storage: Storage,
         register: fn(ApplicationBuilder) -> ApplicationBuilder,
-        at: &'static Location<'static>,
-    ) -> Verdict<App> {
-        let times = Arc::new(SystemTimes);
-        let runtime = Runtime::new(times.clone(), times.clone(), times.clone(), times);
-        let builder = Application::builder(storage, runtime).projection_options(self.options);
-        let application = register(builder).build().await;
-        let application = application.map_err(|error| {
-            Broken::new("building the suite's application", "it is built", error.to_string()).at(at)
-        })?;
-        let registry = (self.projected.through)(application.ports()).await;
-        let registry =
-            registry.map_err(|error| Broken::new("coming to the registry", "a registry", error.to_string()).at(at))?;
-        Ok(App { application, registry, patience: self.patience })
+    ) -> impl Future<Output = Verdict<App>> {
+        let at = Location::caller();
+        async move {
+            let times = Arc::new(SystemTimes);
+            let runtime = Runtime::new(times.clone(), times.clone(), times.clone(), times);
+            let builder = Application::builder(storage, runtime).projection_options(self.options);
+            let application = register(builder).build().await;
+            let application = application.map_err(|error| {
+                Broken::new("building the suite's application", "it is built", error.to_string()).at(at)
+            })?;
+            let registry = (self.projected.through)(application.ports()).await;
+            let registry = registry
+                .map_err(|error| Broken::new("coming to the registry", "a registry", error.to_string()).at(at))?;
+            Ok(App { application, registry, patience: self.patience })
+        }
     }
 
     /// The storage itself.
@@ -258,18 +259,15 @@ impl App {
         }
     }
 
-    /// All rows by key, and the one edition that they are all of.
+    /// All rows from this page on, and the one edition that they are all of.
     #[track_caller]
-    pub(crate) fn rows(
-        &self,
-        projection: &str,
-        prefer: Option<u16>,
-    ) -> impl Future<Output = Verdict<(Edition, BTreeMap<String, Vec<Cell>>)>> {
-        let (at, projection) = (Location::caller(), name::<Name>(projection));
+    pub(crate) fn listed(&self, mut question: RowsQuestion) -> impl Future<Output = Verdict<(Edition, Vec<KeyedRow>)>> {
+        let at = Location::caller();
         async move {
-            let question = RowsQuestion::page(projection, By::Key(Bound::Unbounded, Bound::Unbounded)).limit(7);
-            let mut question = if let Some(version) = prefer { question.prefer(version) } else { question };
-            let (mut rows, mut edition) = (BTreeMap::new(), None);
+            let WhichRows::Page { limit, .. } = question.rows else {
+                return Err(Broken::new("a listing", "pages", "keys").at(at));
+            };
+            let (mut rows, mut edition) = (Vec::<KeyedRow>::new(), None);
             loop {
                 let page = self.asked(question.clone()).await.map_err(|broken| broken.at(at))?;
                 let of = *edition.get_or_insert(page.edition());
@@ -277,16 +275,37 @@ impl App {
                     let mixed = format!("a page of {}", page.edition());
                     return Err(Broken::new("the pages of a listing", format!("pages of {of}"), mixed).at(at));
                 }
+                let count = page.rows.len();
+                if count > limit as usize || (count == 0 && page.next.is_some()) {
+                    let what = "the rows of a page that is not the last";
+                    return Err(Broken::new(what, format!("1 to {limit}"), count.to_string()).at(at));
+                }
                 for row in page.rows {
-                    if rows.insert(row.key.to_string(), row.cells).is_some() {
+                    if rows.iter().any(|other| other.key == row.key) {
                         return Err(Broken::new("a listing", "each row once", row.key.to_string()).at(at));
                     }
+                    rows.push(row);
                 }
                 match page.next {
                     Some(next) => question = question.after(Some(next)),
                     None => return Ok((of, rows)),
                 }
             }
+        }
+    }
+
+    /// All rows by key, and the one edition that they are all of.
+    #[track_caller]
+    pub(crate) fn rows(
+        &self,
+        projection: &str,
+        prefer: Option<u16>,
+    ) -> impl Future<Output = Verdict<(Edition, BTreeMap<String, Vec<Cell>>)>> {
+        let question = RowsQuestion::page(name(projection), By::key()).limit(7);
+        let listed = self.listed(if let Some(version) = prefer { question.prefer(version) } else { question });
+        async move {
+            let (edition, rows) = listed.await?;
+            Ok((edition, rows.into_iter().map(|row| (row.key.to_string(), row.cells)).collect()))
         }
     }
 }

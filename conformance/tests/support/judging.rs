@@ -29,7 +29,7 @@ pub fn broken_by<P: Port + ?Sized>(runner: &Runner<P>, laws: Vec<Law<P>>) -> (BT
 /// law about time breaks by chance now and then, and a race is won that was to be lost.
 fn broken_in_the_end<P: Port + ?Sized>(
     runner: &Runner<P>,
-    laws: fn() -> Vec<Law<P>>,
+    laws: &impl Fn() -> Vec<Law<P>>,
     declared: &BTreeSet<&'static str>,
 ) -> (BTreeSet<&'static str>, String) {
     let (mut broken, how) = broken_by(runner, laws());
@@ -56,11 +56,11 @@ pub fn only() -> Option<String> {
 pub fn complaint<P: Port + ?Sized>(
     name: &str,
     runner: &Runner<P>,
-    laws: fn() -> Vec<Law<P>>,
+    laws: impl Fn() -> Vec<Law<P>>,
     declared: &[&'static str],
 ) -> Option<String> {
     let declared: BTreeSet<_> = declared.iter().copied().collect();
-    let (broken, how) = broken_in_the_end(runner, laws, &declared);
+    let (broken, how) = broken_in_the_end(runner, &laws, &declared);
     let alone = only().is_some();
     let how = if alone { how } else { String::new() };
     (declared != broken || alone)

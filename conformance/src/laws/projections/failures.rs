@@ -5,7 +5,7 @@ use crate::law::law;
 use crate::projections::{App, Labels, Parks, Projected, Skips, Stops, World, fold, labelled, poison, sums};
 use crate::{Trial, Verdict, expect, expect_eq, expect_is};
 use portolan_kernel::ports::{Parked, ProjectionAction, ProjectionState, ProjectionStatus, WaitError};
-use portolan_kernel::values::{Cell, Position};
+use portolan_kernel::values::{Cell, Position, Timestamp};
 use std::collections::BTreeMap;
 
 law! {
@@ -24,6 +24,10 @@ fn is_stopped(status: &ProjectionStatus) -> bool {
     matches!(status.state, ProjectionState::Stopped { .. })
 }
 
+fn failed_at(status: &ProjectionStatus) -> Option<Timestamp> {
+    status.last_error.as_ref().map(|error| error.at)
+}
+
 async fn a_stop_holds_everything(trial: &Trial<Projected>) -> Verdict {
     let world = World::open(trial).await?;
     let app = world.start(|app| app.projection::<Stops>()).await?;
@@ -32,14 +36,15 @@ async fn a_stop_holds_everything(trial: &Trial<Projected>) -> Verdict {
     app.reaches("stops", first).await?;
     let bad = world.append(vec![poison("a")]).await?;
     let last = world.append(sums("b", &[3])).await?;
-    app.until("stops", "stopped", is_stopped).await?;
+    let stopped = app.until("stops", "stopped", is_stopped).await?;
     expect_is!(app.waits("stops", last).await?, Err(WaitError::Stopped { .. }), "a wait for one that has stopped");
     app.reaches("stops", first).await?;
     let (_, rows) = app.rows("stops", None).await?;
     expect_eq!(rows, fold(&world.log_until(Some(first)).await?, 1), "rows before the event that it stopped at");
     // To go on is to try again, which does not help here.
     app.acts("stops", ProjectionAction::Resume).await?;
-    let again = app.until("stops", "stopped again", is_stopped).await?;
+    let is_later = |status: &ProjectionStatus| is_stopped(status) && failed_at(status) > failed_at(&stopped);
+    let again = app.until("stops", "stopped again", is_later).await?;
     expect_eq!(again.last_error.and_then(|error| error.position), Some(bad), "where it stopped again");
     Ok(())
 }
@@ -103,9 +108,10 @@ async fn parking_holds_a_stream(trial: &Trial<Projected>) -> Verdict {
     let bad = world.append(vec![poison("a")]).await?;
     let other = world.append(sums("b", &[7])).await?;
     let held = world.append(sums("a", &[3])).await?;
-    app.until("parks", "two parked events", |status| status.parked == 2).await?;
+    let last = world.append(sums("a", &[4])).await?;
+    app.until("parks", "three parked events", |status| status.parked == 3).await?;
     app.reaches("parks", other).await?;
-    for position in [bad, held] {
+    for position in [bad, held, last] {
         let waited = app.waits("parks", position).await?;
         expect_is!(waited, Err(WaitError::Parked { position: at, .. }) if *at == position, "a wait for a parked event");
     }
@@ -114,8 +120,9 @@ async fn parking_holds_a_stream(trial: &Trial<Projected>) -> Verdict {
     wanted.extend(fold(&world.log_until(Some(other)).await?, 1).into_iter().filter(|(account, _)| account == "b"));
     expect_eq!(rows, wanted, "rows while the events of one stream wait");
     let waiting = parked(&app, "parks").await?;
-    expect_eq!(positions(&waiting), [bad, held], "the parked events");
-    expect!(waiting.iter().all(|event| event.stream == "booking-a"), "events of one stream, and not {waiting:?}");
+    expect_eq!(positions(&waiting), [bad, held, last], "the parked events");
+    let is_told = |event: &Parked| event.stream == "booking-a" && !event.reason.is_empty();
+    expect!(waiting.iter().all(is_told), "events of one stream, each with a reason, and not {waiting:?}");
     Ok(())
 }
 
@@ -134,11 +141,10 @@ async fn parking_holds_a_key_until_it_is_retried(trial: &Trial<Projected>) -> Ve
     // In one batch with what is in order, so that it has to be found.
     let bad = world.append(vec![labelled("c", Some("blue")), labelled("b", Some("red"))]).await?;
     // Uniqueness is judged by what a batch comes to: the next label would make it good within one.
-    let failed = |status: &ProjectionStatus| status.last_error.as_ref().map(|error| error.at);
     let first = app.until("labels", "a parked event", |status| status.parked == 1).await?;
     // As long as another has the label it does not help.
     app.acts("labels", ProjectionAction::Retry(Some(bad))).await?;
-    let again = app.until("labels", "a later failure", |status| failed(status) > failed(&first)).await?;
+    let again = app.until("labels", "a later failure", |status| failed_at(status) > failed_at(&first)).await?;
     expect_eq!(again.parked, 1, "parked events, as before");
     let held = world.append(vec![labelled("b", Some("green"))]).await?;
     let last = world.append(vec![labelled("d", None)]).await?;

@@ -8,8 +8,8 @@ use crate::rows::at;
 use crate::{Broken, Trial, Verdict, expect, expect_eq, expect_is};
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
-use portolan_kernel::ports::{ProjectionAction, ProjectionError, ProjectionStatus};
-use portolan_kernel::values::{Edition, Position};
+use portolan_kernel::ports::{ProjectionAction, ProjectionError, ProjectionStatus, RowsQuestion};
+use portolan_kernel::values::{By, Edition, Position};
 
 law! {
     Projected, pr_04_rebuilds, "PR-04",
@@ -17,8 +17,8 @@ law! {
      cancelled. Until it has caught up readers see the edition before, then all of them the new one at once; no answer and \
      no listing mixes two.",
     checks: [
-        a_rebuild_makes_the_same_rows, readers_are_switched_at_once, a_rebuild_is_cancelled,
-        a_new_version_takes_over_by_itself, versions_live_side_by_side, a_rollback_is_an_activation,
+        a_rebuild_makes_the_same_rows, readers_are_switched_at_once,
+        a_listing_stays_on_its_edition, a_rebuild_is_cancelled, a_new_version_takes_over_by_itself, versions_live_side_by_side, a_rollback_is_an_activation,
         the_one_that_is_read_is_not_removed, a_rebuild_survives_kills if [Durability],
     ],
     roles: [rebuild_until_killed],
@@ -95,6 +95,28 @@ async fn readers_are_switched_at_once(trial: &Trial<Projected>) -> Verdict {
     for seen in [one?, other?] {
         expect!(seen.is_sorted(), "no way back to the edition before: {seen:?}");
     }
+    Ok(())
+}
+
+async fn a_listing_stays_on_its_edition(trial: &Trial<Projected>) -> Verdict {
+    let world = World::open(trial).await?;
+    let app = world.start(|app| app.projection::<Sums>()).await?;
+    let last = booked(&world, 5).await?;
+    app.reaches("sums", last).await?;
+    let question = RowsQuestion::page(name("sums"), By::key()).limit(2);
+    let page = app.asked(question.clone()).await?;
+    let (first, is_more) = (page.rows.first().map(|row| row.key.to_string()), page.next.is_some());
+    expect_eq!((page.edition(), first.as_deref(), is_more), (FIRST, Some("account-0"), true), "the first page");
+    let rest = question.after(page.next);
+    app.acts("sums", ProjectionAction::Rebuild).await?;
+    app.until("sums", "the new edition", reads(Edition { version: 1, rebuild: 1 })).await?;
+    let (edition, rows) = app.listed(rest.clone()).await?;
+    expect_eq!((edition, rows.len() + page.rows.len()), (FIRST, 5), "a listing that began before the rebuild");
+    app.acts("sums", ProjectionAction::Remove(FIRST)).await?;
+    app.until("sums", "one edition", |status| status.editions.len() == 1).await?;
+    let gone = app.registry.rows(rest).await;
+    let is_gone = matches!(&gone, Err(ProjectionError::Gone { edition, .. }) if *edition == FIRST);
+    expect!(is_gone, "the listing of an edition that was removed is gone, and not {gone:?}");
     Ok(())
 }
 

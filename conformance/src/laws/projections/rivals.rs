@@ -2,19 +2,21 @@
 
 use crate::child::tell;
 use crate::law::law;
-use crate::projections::{Projected, Sums, World, fold, sums};
+use crate::projections::{Hindrance, Projected, Sums, World, fold, sums};
 use crate::rows::at;
 use crate::{Broken, Trial, Verdict, expect_eq};
 use core::time::Duration;
 use portolan_kernel::values::Position;
 use std::process::Command;
+use std::sync::Arc;
+use std::time::Instant;
 
 law! {
     Projected, pr_05_rivals, "PR-05",
     "Two workers on one projection have the effects of one, also when one that was taken for dead wakes up.",
     checks: [
         many_applications_have_the_effects_of_one, a_worker_that_ends_is_replaced,
-        one_that_sleeps_and_wakes_does_no_harm if [Durability, SeveralProcesses],
+        one_that_is_taken_for_dead_does_no_harm, one_that_sleeps_and_wakes_does_no_harm if [Durability, SeveralProcesses],
     ],
     roles: [work_until_killed],
 }
@@ -53,6 +55,47 @@ async fn a_worker_that_ends_is_replaced(trial: &Trial<Projected>) -> Verdict {
     other.reaches("sums", second).await?;
     let (_, rows) = other.rows("sums", None).await?;
     expect_eq!(rows, fold(&world.log_until(Some(second)).await?, 1), "rows after one of two has ended");
+    Ok(())
+}
+
+async fn one_that_is_taken_for_dead_does_no_harm(trial: &Trial<Projected>) -> Verdict {
+    let world = World::open(trial).await?;
+    let hindrance = Arc::new(Hindrance::default());
+    let one = world.start_on(hindrance.of(world.storage()), |app| app.projection::<Sums>()).await?;
+    let first = world.append(sums("a", &[1])).await?;
+    one.reaches("sums", first).await?;
+    let until = async |what: &str, is_so: &dyn Fn() -> bool| -> Verdict {
+        let begun = Instant::now();
+        while !is_so() {
+            if begun.elapsed() > one.patience {
+                return Err(Broken::new("the work of one whose writes come late", what, "nothing for long"));
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        Ok(())
+    };
+    let (rows, leases) = (hindrance.close_rows().await, hindrance.close_leases().await);
+    let (begun, answered) = (hindrance.begun(), hindrance.answered());
+    world.append(sums("a", &[2])).await?;
+    until("a batch on its way", &|| hindrance.begun() > begun).await?;
+    let other = world.start(|app| app.projection::<Sums>()).await?;
+    let taken_over = world.append(sums("a", &[3])).await?;
+    other.reaches("sums", taken_over).await?;
+    // What it was about to write comes after what another has written since, and it writes nothing else.
+    drop(rows);
+    let rows = hindrance.close_rows().await;
+    until("an answer to its batch", &|| hindrance.answered() > answered).await?;
+    let late = world.append(sums("b", &[4])).await?;
+    other.reaches("sums", late).await?;
+    let (_, stored) = other.rows("sums", None).await?;
+    expect_eq!(stored, fold(&world.log_until(Some(late)).await?, 1), "rows after a batch that comes late");
+    drop((rows, leases));
+    for app in [&one, &other] {
+        let last = world.append(sums("a", &[5])).await?;
+        app.reaches("sums", last).await?;
+        let (_, rows) = app.rows("sums", None).await?;
+        expect_eq!(rows, fold(&world.log_until(Some(last)).await?, 1), "rows once all go on");
+    }
     Ok(())
 }
 

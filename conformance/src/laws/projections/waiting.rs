@@ -2,7 +2,8 @@
 
 use crate::ask::name;
 use crate::law::law;
-use crate::projections::{Other, Projected, Sums, World, fold, sums};
+use crate::projections::{Hindrance, Other, Projected, Sums, World, fold, sums};
+use crate::rows::at;
 use crate::{Broken, Trial, Verdict, expect, expect_eq, expect_is};
 use core::time::Duration;
 use portolan_kernel::ports::{ProjectionState, ProjectionStatus, RowsQuestion, WaitError};
@@ -20,9 +21,11 @@ law! {
 }
 
 async fn what_was_waited_for_is_there(trial: &Trial<Projected>) -> Verdict {
-    let world = World::open(trial).await?;
-    let one = world.start(|app| app.projection::<Sums>()).await?;
-    let other = world.start(|app| app.projection::<Sums>()).await?;
+    // One event at a time, and slowly, so that there is a moment when the last one alone is missing.
+    let world = World::open(trial).await?.with(|options| options.with_page_events(1));
+    let slow = Hindrance::slow(Duration::from_millis(10));
+    let one = world.start_on(slow.of(world.storage()), |app| app.projection::<Sums>()).await?;
+    let other = world.start_on(slow.of(world.storage()), |app| app.projection::<Sums>()).await?;
     for round in 0..trial.rounds(30).max(10) {
         let last = world.append(sums(["a", "b"][round % 2], &[1, -3])).await?;
         // One of the two has the work, and the other has to hear of it.
@@ -110,13 +113,25 @@ async fn one_that_nobody_runs_is_stalled(trial: &Trial<Projected>) -> Verdict {
 
 async fn one_that_is_slow_is_not_stalled(trial: &Trial<Projected>) -> Verdict {
     let world = World::open(trial).await?.with(|options| options.with_page_events(1));
-    let mut last = None;
-    for n in 0..trial.rounds(300).max(60) {
-        last = Some(world.append(sums(&format!("account-{}", n % 7), &[1])).await?);
+    let mut last = at(1);
+    for n in 0..40 {
+        last = world.append(sums(&format!("account-{}", n % 7), &[1])).await?;
     }
-    let app = world.start(|app| app.projection::<Sums>()).await?;
-    let Some(last) = last else { return Ok(()) };
-    let waited = app.waits("sums", last).await?;
-    expect!(waited.is_ok(), "a wait that goes on as long as it moves, and not {waited:?}");
-    Ok(())
+    // It takes longer than one waits that stands still.
+    let slow = Hindrance::slow(Duration::from_millis(60));
+    let app = world.start_on(slow.of(world.storage()), |app| app.projection::<Sums>()).await?;
+    let waiting = async {
+        let waited = app.waits("sums", last).await?;
+        expect!(waited.is_ok(), "a wait that goes on as long as it moves, and not {waited:?}");
+        Ok(())
+    };
+    let looking = async {
+        loop {
+            let state = app.status("sums").await?.state;
+            let is_moving = matches!(state, ProjectionState::CatchingUp | ProjectionState::CaughtUp);
+            expect!(is_moving, "a state of one that moves, and not {state:?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    futures::future::select(Box::pin(waiting), Box::pin(looking)).await.factor_first().0
 }

@@ -5,12 +5,13 @@
 //! ```
 //!
 //! It is all here, in the order one would write it: what happens, what can be asked for, why it is refused, who
-//! decides, what can be looked up, and `main`, which picks the storage and the transport.
+//! decides, what is kept ready to be read, what can be looked up, and `main`, which picks the storage and the transport.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program talks to its user")]
 
 use clap::{Parser, ValueEnum};
 use core::error::Error;
 use core::net::SocketAddr;
+use portolan::domain::inline;
 use portolan::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -197,7 +198,72 @@ impl Decide<CloseAccount> for Account {
     }
 }
 
-// What can be looked up: `GET /queries/account?account_id=ann`.
+// What is kept ready to be read: rows, folded from the events. `GET /projections/balances/rows/ann`, those of an owner
+// at `…/rows/by/owner?owner=Ann`, and the largest first at `…/rows/by/balance?direction=backward`.
+
+/// The accounts that are open. An event's fields go into the columns of their names. One that leads to more cents than a
+/// column holds is parked, and with it the account, until an operator has looked; the others go on.
+#[derive(Row, Projection, Clone, Debug, PartialEq)]
+#[projection(name = "balances", version = 1, events = AccountEvent, key = stream_id, on_failure = park)]
+#[projection(on(Deposited { amount } = deposited, Withdrawn { amount } = withdrawn), delete_on(Closed))]
+struct Balance {
+    #[row(index)]
+    owner: String,
+    currency: String,
+    #[row(index)]
+    #[projection(default)]
+    balance: u64,
+}
+
+impl Balance {
+    fn deposited(&mut self, amount: &u64) {
+        self.balance = self.balance.saturating_add(*amount);
+    }
+
+    fn withdrawn(&mut self, amount: &u64) {
+        self.balance = self.balance.saturating_sub(*amount);
+    }
+}
+
+/// What moved on a day, in UTC: `GET /projections/daily-totals/rows`.
+#[derive(Row, Clone, Default, Debug, PartialEq)]
+struct Day {
+    deposited: i64,
+    withdrawn: i64,
+}
+
+/// A projection by hand: its key is no field of the events.
+struct DailyTotals;
+
+impl Projection for DailyTotals {
+    const NAME: &'static str = "daily-totals";
+    const VERSION: u16 = 1;
+    type Event = AccountEvent;
+    type Row = Day;
+
+    fn key(event: &RecordedAs<AccountEvent>) -> Option<String> {
+        let micros = event.recorded.recorded_at.as_micros().try_into().ok()?;
+        let recorded_at = jiff::Timestamp::from_microsecond(micros).ok()?;
+        Some(jiff::tz::Offset::UTC.to_datetime(recorded_at).date().to_string())
+    }
+
+    fn apply(row: &mut Option<Day>, event: &RecordedAs<AccountEvent>) {
+        // Made inside of appends, a total without room in its column would refuse the deposit.
+        let add = |total: &mut i64, amount| *total = total.saturating_add_unsigned(amount);
+        match event.event {
+            AccountEvent::Deposited { amount } => add(&mut row.get_or_insert_default().deposited, amount),
+            AccountEvent::Withdrawn { amount } => add(&mut row.get_or_insert_default().withdrawn, amount),
+            AccountEvent::Opened { .. } | AccountEvent::Closed => {}
+        }
+    }
+
+    /// Where the store can, inside of each append: never behind.
+    fn lifecycle() -> Lifecycle {
+        Lifecycle::InlineIfPossible
+    }
+}
+
+// What can be looked up, from the events themselves: `GET /queries/account?account_id=ann`.
 
 /// An account as it stands.
 #[derive(Query, Serialize, Deserialize)]
@@ -272,7 +338,8 @@ async fn main() -> ExitCode {
 }
 
 async fn bank(storage: impl Into<Storage>, runtime: Runtime) -> Result<Application, BuildError> {
-    Application::builder(storage, runtime).aggregate::<Account>().query(look_up).build().await
+    let bank = Application::builder(storage, runtime).aggregate::<Account>().query(look_up);
+    bank.projection::<Balance>().projection::<DailyTotals>().build().await
 }
 
 #[cfg(feature = "dynamodb-plain")]
@@ -296,8 +363,8 @@ async fn dynamodb(Flags { table, endpoint, .. }: &Flags) -> Result<Storage, Box<
 
 async fn run(flags: Flags) -> Result<(), Box<dyn Error>> {
     let storage: Storage = match flags.store {
-        Store::Memory => MemoryStore::new().into(),
-        Store::Sqlite => SqliteStore::open(&flags.data).await?.into(),
+        Store::Memory => MemoryStore::builder().inline(inline::<DailyTotals>()?).build().into(),
+        Store::Sqlite => SqliteStore::builder(&flags.data).inline(inline::<DailyTotals>()?).open().await?.into(),
         Store::Dynamodb => dynamodb(&flags).await?,
     };
     let bank = bank(storage, Runtime::tokio()).await?;
@@ -310,6 +377,7 @@ async fn run(flags: Flags) -> Result<(), Box<dyn Error>> {
 
   curl {url}/commands/open-account -H 'content-type: application/json' -d '{{"account_id":"ann","owner":"Ann","currency":"EUR"}}'
   curl {url}/commands/deposit -H 'content-type: application/json' -H 'idempotency-key: k-1' -d '{{"account_id":"ann","amount":500}}'
+  curl '{url}/projections/balances/rows/by/owner?owner=Ann'
   curl {url}/events -N -H 'accept: text/event-stream'"#
     );
     server.serve(shutdown).await;
@@ -321,6 +389,7 @@ async fn run(flags: Flags) -> Result<(), Box<dyn Error>> {
 mod tests {
     use super::*;
     use AccountEvent::{Closed, Deposited, Opened, Withdrawn};
+    use portolan::drivers::RowPage;
 
     /// What the account of these events decides.
     fn decide<C>(past: &[AccountEvent], command: C) -> Decision<Account>
@@ -441,11 +510,53 @@ mod tests {
         let bank = bank(MemoryStore::new(), Runtime::tokio()).await.expect("it is registered rightly").ports();
         bank.commands.send(open()).await.expect("it opens");
         for _ in 0..2 {
-            bank.commands.send(deposit(5)).id("k-1").await.expect("it deposits, once");
+            // A worker makes them here, as the store was not given them.
+            let deposited = bank.commands.send(deposit(5)).id("k-1").wait_for(DailyTotals::NAME).await;
+            deposited.expect("it deposits, once");
         }
+        let days = bank.projections.get::<DailyTotals>().list().await.expect("a page");
+        assert_eq!(days.rows[0].row, Day { deposited: 5, withdrawn: 0 });
         let refused = bank.commands.send(withdraw(7)).await.expect_err("5 cents are not 7");
         assert_eq!(Refused::of(&refused), Some(Refused::InsufficientFunds { missing: 2 }));
         let asked = bank.queries.query(AccountQuery { account_id: "ann".into() }).await.expect("it is there");
         assert_eq!((asked.answer.balance, asked.answer.status), (5, Status::Open));
+    }
+
+    /// A bank in memory with the accounts `ann`, `bob` and `cid` of these owners and balances.
+    async fn with_accounts(accounts: [(&str, u64); 3]) -> Ports {
+        let store = MemoryStore::builder().inline(inline::<DailyTotals>().expect("its names are usable")).build();
+        let bank = bank(store, Runtime::tokio()).await.expect("it is registered rightly").ports();
+        for (account_id, (owner, amount)) in ["ann", "bob", "cid"].map(str::to_owned).into_iter().zip(accounts) {
+            let open = OpenAccount { account_id: account_id.clone(), owner: owner.into(), ..open() };
+            bank.commands.send(open).await.expect("it opens");
+            bank.commands.send(Deposit { account_id, amount }).wait_for(Balance::NAME).await.expect("it deposits");
+        }
+        bank
+    }
+
+    #[tokio::test]
+    async fn balances_are_found_by_account_by_owner_and_by_size() {
+        let bank = with_accounts([("Ann", 5), ("Bob", 700), ("Ann", 60)]).await;
+        let balances = bank.projections.get::<Balance>();
+        let of = |owner: &str, balance| Balance { owner: owner.into(), currency: "EUR".into(), balance };
+        assert_eq!(balances.get("ann").await.expect("a row"), Some(of("Ann", 5)));
+        let rows = |page: RowPage<Balance>| page.into_iter().map(|found| found.row).collect::<Vec<_>>();
+        let of_ann = balances.find("owner", "Ann").await.expect("a page");
+        assert_eq!(rows(of_ann), [of("Ann", 5), of("Ann", 60)]);
+        let largest = balances.find("balance", ()).backward().limit(2).await.expect("a page");
+        assert_eq!(rows(largest), [of("Bob", 700), of("Ann", 60)]);
+        bank.commands.send(withdraw(5)).await.expect("it withdraws");
+        bank.commands.send(close()).wait_for(Balance::NAME).await.expect("it closes");
+        assert_eq!(balances.get("ann").await.expect("an answer"), None);
+    }
+
+    #[tokio::test]
+    async fn daily_totals_are_there_with_the_deposit() {
+        let bank = with_accounts([("Ann", 5), ("Bob", 700), ("Ann", 60)]).await;
+        bank.commands.send(withdraw(4)).await.expect("it withdraws, and nobody waits");
+        let days = bank.projections.get::<DailyTotals>().list().await.expect("a page");
+        // At midnight there are two.
+        let total = days.into_iter().fold((0, 0), |(in_, out), day| (in_ + day.row.deposited, out + day.row.withdrawn));
+        assert_eq!(total, (765, 4));
     }
 }

@@ -1,28 +1,15 @@
 //! The bank, attacked as it runs: real processes, real HTTP, real SIGKILL, on one SQLite file and on one DynamoDB table.
 
 mod process;
+mod read_models;
+mod traffic;
 
 use process::{Bank, Client, Place};
 use rstest::rstest;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
 use std::time::Duration;
-
-/// What the events say the balance is; it is never below zero on the way.
-fn fold(events: &[Value]) -> u64 {
-    events.iter().enumerate().fold(0, |balance: u64, (n, event)| {
-        assert_eq!(event["revision"], n, "revisions are dense");
-        let amount = event["data"]["amount"].as_u64().unwrap_or(0);
-        match event["type"].as_str().expect("an event has a type") {
-            "account.deposited" => balance + amount,
-            "account.withdrawn" => balance.checked_sub(amount).expect("the balance is never negative"),
-            _ => balance,
-        }
-    })
-}
+use traffic::{Traffic, fold};
 
 #[rstest]
 #[case::sqlite(Place::sqlite())]
@@ -106,66 +93,6 @@ fn one_key_runs_once_for_64_callers_and_after_a_restart(#[case] place: Place) {
     assert_eq!(bank.client().account("ann")["balance"], 5);
 }
 
-/// Money that moves on one account.
-#[derive(Default)]
-struct Traffic {
-    stop: AtomicBool,
-    acknowledged: AtomicUsize,
-}
-
-impl Traffic {
-    /// Moves money from many threads until told to stop; every acknowledged event id is kept.
-    fn start(clients: Vec<Client>, round: usize) -> (Arc<Self>, JoinHandle<HashSet<String>>) {
-        let traffic = Arc::new(Self::default());
-        let moving = std::thread::spawn({
-            let traffic = traffic.clone();
-            move || traffic.flow(clients, round)
-        });
-        (traffic, moving)
-    }
-
-    /// Lets it flow for a while, and for as long as it takes until something has come of it.
-    fn wait(&self, at_least: Duration) {
-        std::thread::sleep(at_least);
-        process::eventually("there is traffic", || self.acknowledged.load(Ordering::Relaxed) > 20);
-    }
-
-    fn stop(&self) {
-        self.stop.store(true, Ordering::Relaxed);
-    }
-
-    fn flow(&self, clients: Vec<Client>, round: usize) -> HashSet<String> {
-        let acknowledged = Mutex::new(HashSet::new());
-        std::thread::scope(|scope| {
-            for (n, client) in clients.into_iter().enumerate() {
-                let acknowledged = &acknowledged;
-                scope.spawn(move || {
-                    for turn in 0.. {
-                        if self.stop.load(Ordering::Relaxed) {
-                            return;
-                        }
-                        let name = if (n + turn) % 2 == 0 { "deposit" } else { "withdraw" };
-                        let key = format!("{round}-{n}-{turn}");
-                        let body = json!({"account_id": "ann", "amount": 1 + n % 7});
-                        let Some(answer) = client.command(name, Some(&key), &body) else { return };
-                        match answer.status {
-                            200 | 201 => {
-                                let ids = answer.body["events"].as_array().expect("a receipt has events").clone();
-                                let ids = ids.into_iter().map(|id| id.as_str().expect("ids are strings").to_owned());
-                                acknowledged.lock().expect("no one panicked").extend(ids);
-                                self.acknowledged.fetch_add(1, Ordering::Relaxed);
-                            }
-                            409 | 422 | 503 => {}
-                            _ => panic!("unexpected: {answer:?}"),
-                        }
-                    }
-                });
-            }
-        });
-        acknowledged.into_inner().expect("no one panicked")
-    }
-}
-
 fn audit(client: &Client, acknowledged: &HashSet<String>) {
     let events = client.events("account-ann");
     let ids: HashSet<_> = events.iter().map(|event| event["id"].as_str().expect("an id").to_owned()).collect();
@@ -190,7 +117,7 @@ fn sixty_four_clients_and_sigkill_lose_nothing_acknowledged(#[case] place: Place
             audit(&client, &acknowledged);
         }
         let clients: Vec<_> = (0..64).map(|_| bank.client()).collect();
-        let (traffic, sender) = Traffic::start(clients, round);
+        let (traffic, sender) = Traffic::start(&["ann"], clients, round);
         traffic.wait(Duration::from_millis(1500));
         bank.kill();
         traffic.stop();
@@ -208,7 +135,7 @@ fn two_banks_on_one_store_are_one_bank(#[case] place: Place) {
     left.client().open("ann");
     let mut live = right.live("/events", None);
     let clients: Vec<_> = (0..32).map(|n| if n % 2 == 0 { left.client() } else { right.client() }).collect();
-    let (traffic, sender) = Traffic::start(clients, 0);
+    let (traffic, sender) = Traffic::start(&["ann"], clients, 0);
     assert!(live.any(|line| line.starts_with("data:") && line.contains("account.opened")), "seen from the other");
     traffic.wait(Duration::from_millis(1000));
     left.kill();
@@ -226,7 +153,7 @@ fn sigterm_finishes_what_was_accepted_and_exits_0(#[case] place: Place) {
     bank.client().open("ann");
     let live = bank.live("/events", None);
     let clients: Vec<_> = (0..8).map(|_| bank.client()).collect();
-    let (traffic, sender) = Traffic::start(clients, 0);
+    let (traffic, sender) = Traffic::start(&["ann"], clients, 0);
     traffic.wait(Duration::from_millis(500));
     assert!(bank.terminate().success(), "it exits with 0");
     traffic.stop();

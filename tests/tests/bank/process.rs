@@ -138,9 +138,14 @@ impl Bank {
 
     /// SIGTERM; its exit status.
     pub(crate) fn terminate(mut self) -> ExitStatus {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().expect("kill runs").success());
+        self.signal("TERM");
         self.child.wait().expect("it ends")
+    }
+
+    /// Any other signal.
+    pub(crate) fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args([&format!("-{name}"), &pid]).status().expect("kill runs").success());
     }
 
     /// A caller with connections of its own.
@@ -180,16 +185,31 @@ pub(crate) struct Client {
 impl Client {
     /// Sends a command; `None` when there was no answer.
     pub(crate) fn command(&self, name: &str, key: Option<&str>, body: &Value) -> Option<Answer> {
-        let mut request = self.agent.post(format!("{}/commands/{name}", self.base));
-        if let Some(key) = key {
-            request = request.header("Idempotency-Key", key);
-        }
-        answer(request.send_json(body))
+        let key = key.map(|key| ("Idempotency-Key", key));
+        self.post(&format!("/commands/{name}"), key.as_slice(), body)
+    }
+
+    /// Sends a body with headers; `None` when there was no answer.
+    pub(crate) fn post(&self, path: &str, headers: &[(&str, &str)], body: &Value) -> Option<Answer> {
+        let request = self.agent.post(format!("{}{path}", self.base));
+        answer(headers.iter().fold(request, |request, (name, value)| request.header(*name, *value)).send_json(body))
+    }
+
+    /// What an operator does.
+    pub(crate) fn act(&self, path: &str) {
+        let answer = answer(self.agent.post(format!("{}{path}", self.base)).send_empty()).expect("an answer");
+        assert_eq!(answer.status, 204, "{path}: {answer:?}");
     }
 
     /// Asks; `None` when there was no answer.
     pub(crate) fn get(&self, path: &str) -> Option<Answer> {
-        answer(self.agent.get(format!("{}{path}", self.base)).call())
+        self.get_with(path, &[])
+    }
+
+    /// Asks with headers; `None` when there was no answer.
+    pub(crate) fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> Option<Answer> {
+        let request = self.agent.get(format!("{}{path}", self.base));
+        answer(headers.iter().fold(request, |request, (name, value)| request.header(*name, *value)).call())
     }
 
     /// A command that must succeed.
@@ -200,7 +220,11 @@ impl Client {
     }
 
     pub(crate) fn open(&self, account: &str) -> Answer {
-        self.done("open-account", None, &json!({"account_id": account, "owner": "Ann", "currency": "EUR"}))
+        self.open_for(account, "Ann")
+    }
+
+    pub(crate) fn open_for(&self, account: &str, owner: &str) -> Answer {
+        self.done("open-account", None, &json!({"account_id": account, "owner": owner, "currency": "EUR"}))
     }
 
     pub(crate) fn account(&self, account: &str) -> Value {

@@ -4,8 +4,10 @@
 
 mod acting;
 mod deploy;
+mod files;
 mod live;
 mod reading;
+mod rebuilding;
 mod startup;
 mod status;
 mod support;

@@ -132,6 +132,22 @@ impl World {
     }
 }
 
+/// A deposit of one cent.
+pub(crate) fn cent(account: &str) -> NewEvent {
+    let deposited = EventType::new("account.deposited").unwrap();
+    NewEvent::new(StreamId::new(format!("account-{account}")).unwrap(), deposited, r#"{"amount":1}"#)
+}
+
+/// So many deposits of one cent, over so many accounts in turn.
+pub(crate) async fn fill(store: &dyn EventStore, many: usize, accounts: usize) -> Position {
+    let mut last = None;
+    for first in (0..many).step_by(500) {
+        let events = (first..many.min(first + 500)).map(|n| cent(&(n % accounts).to_string()));
+        last = store.append(Append::new(events)).await.unwrap().last;
+    }
+    last.expect("events were appended")
+}
+
 /// Quick to look; a lease outlives every test, so that a worker by hand is left alone.
 pub(crate) fn options() -> ProjectionOptions {
     ProjectionOptions::default().with_look(Duration::from_millis(5)).with_lease(Duration::from_secs(3_600))

@@ -232,7 +232,7 @@ impl<P: Projection> ReadModel for P {
 /// }
 /// ```
 pub trait Projection: Send + Sync + 'static {
-    /// Its name, which is also that of its rows' collection.
+    /// Its name, which is also that of its rows' collection. It does not begin with `$`, and has no `@` and no `/`.
     const NAME: &'static str;
 
     /// The version of its code, from 1.

@@ -43,6 +43,7 @@ impl ProjectionForm {
     /// [`ModelError`].
     pub(crate) fn of<P: Projection>() -> Result<Self, ModelError> {
         let projection = type_name::<P>();
+        P::check().map_err(|source| ModelError::Mapping { projection: P::NAME, source })?;
         if P::lifecycle() == Lifecycle::Live {
             let model = model_of::<P, P::Event>(P::on_failure(), P::lifecycle())?;
             let make = Make::Live(|model, events, upcasters| Box::new(Live::<P>::new(model, events, upcasters)));

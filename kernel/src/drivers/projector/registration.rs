@@ -8,7 +8,7 @@ use super::model::{ModelError, model_of};
 use super::options::ProjectionOptions;
 use super::registry::{Registered, Stored};
 use super::view::ViewProjection;
-use super::viewed::Viewed;
+use super::viewed::ViewEngine;
 use crate::domain::{Projection, Upcasters};
 use crate::ports::{
     Clock, EventStore, IdSource, LeaseStore, Lifecycle, ReadModelStore, RowError, RowLimits, Sleep, Spawn,
@@ -59,7 +59,7 @@ impl ProjectionForm {
     ///
     /// [`ModelError`].
     pub(crate) fn of_view<P: ViewProjection>() -> Result<Self, ModelError> {
-        let engine = Viewed::<P>::new()?;
+        let engine = ViewEngine::<P>::new()?;
         Ok(Self { projection: type_name::<P>(), model: engine.model().clone(), make: Make::Stored(Arc::new(engine)) })
     }
 

@@ -20,12 +20,12 @@ pub mod prelude {
     pub use portolan_kernel::domain::{
         Aggregate, CodecError, Command, Context, Decide, Decision, DecisionModel, Event, EventError, EventFields,
         EventSet, FailurePolicy, OnFailure, Projection, RecordedAs, Rejection, Row, SnapshotPolicy, StreamCommand,
-        variant,
+        inline, variant,
     };
     pub use portolan_kernel::drivers::{
-        Authorization, BusOptions, CommandBusExt, Deadline, Delivery, EventStoreExt, Hooks, Middleware, MiddlewareBus,
-        Next, Policy, ProjectionRegistryExt, QueryBusExt, QueryContext, Question, ReadRowsError, Reply, Retry,
-        Subscription,
+        ApplyError, Authorization, BusOptions, CommandBusExt, Deadline, Delivery, EventStoreExt, Hooks, Middleware,
+        MiddlewareBus, Next, Policy, ProjectionOptions, ProjectionRegistryExt, QueryBusExt, QueryContext, Question,
+        ReadRowsError, Reply, Retry, Subscription, View, ViewProjection, Viewed,
     };
     pub use portolan_kernel::ports::{
         CommandBus, CommandEnvelope, CommandError, EventStore, Lifecycle, ProjectionError, ProjectionRegistry,

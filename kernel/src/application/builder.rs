@@ -3,6 +3,7 @@
 use super::parts::{Ports, Runtime, Storage};
 use super::projections::{self, ProjectionRegistration};
 use super::registration::{AggregateRegistration, ModelRegistration};
+use crate::domain::mapping::MappingError;
 use crate::domain::{Aggregate, Command, DecisionModel, Projection, Upcasters};
 use crate::drivers::{
     BusOptions, CommandHandlers, Execution, Hooked, Hooks, Loader, LocalCommandBus, LocalProjections, LocalQueryBus,
@@ -128,6 +129,14 @@ pub enum BuildError {
     Projection {
         /// What is wrong with it, and how to mend it.
         reason: String,
+    },
+    /// A derived projection does not fit its events ([`Projection::check`]).
+    #[error("projection {projection}: {source}")]
+    Mapping {
+        /// Its name.
+        projection: &'static str,
+        /// What does not fit, and how to mend it.
+        source: MappingError,
     },
     /// Two projections have one name, and would write into each other's rows.
     #[error("{first} and {second} are both the projection {name}; give one of them another name")]

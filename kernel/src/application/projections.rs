@@ -35,7 +35,7 @@ pub(super) fn start(
 ) -> Result<LocalProjections, BuildError> {
     let mut forms: Vec<ProjectionForm> = Vec::with_capacity(registrations.len());
     for registration in registrations {
-        let form = (registration.0)().map_err(|error| BuildError::Projection { reason: error.to_string() })?;
+        let form = (registration.0)().map_err(refused)?;
         if let Some(first) = forms.iter().find(|first| first.name() == form.name()) {
             let (name, first, second) = (form.name().to_string(), first.projection, form.projection);
             return Err(BuildError::SameProjection { name, first, second });
@@ -49,6 +49,13 @@ pub(super) fn start(
         Some((name, form.over(&storage.events, upcasters, workers.as_ref())?))
     });
     Ok(LocalProjections::start(named.collect::<BTreeMap<_, _>>()))
+}
+
+fn refused(error: ModelError) -> BuildError {
+    match error {
+        ModelError::Mapping { projection, source } => BuildError::Mapping { projection, source },
+        other => BuildError::Projection { reason: other.to_string() },
+    }
 }
 
 /// What the storage has to have for it.

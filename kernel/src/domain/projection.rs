@@ -164,7 +164,9 @@ impl FailurePolicy {
 
 /// What the rows of a projection are, whichever way they are made: what they are read by.
 ///
-/// Every [`Projection`] is one. A [`ViewProjection`](crate::drivers::ViewProjection) says it itself.
+/// Every [`Projection`] is one, and so is [`Viewed<V>`](crate::drivers::Viewed) for a
+/// [`ViewProjection`](crate::drivers::ViewProjection) `V`. It is implemented by hand by those alone who read rows that somebody
+/// else makes. It is in no prelude, so that `Balances::NAME` means one thing.
 pub trait ReadModel: Send + Sync + 'static {
     /// Its name, which is also that of its rows' collection.
     const NAME: &'static str;
@@ -232,7 +234,7 @@ impl<P: Projection> ReadModel for P {
 /// }
 /// ```
 pub trait Projection: Send + Sync + 'static {
-    /// Its name, which is also that of its rows' collection.
+    /// Its name, which is also that of its rows' collection. It does not begin with `$`, and has no `@` and no `/`.
     const NAME: &'static str;
 
     /// The version of its code, from 1.

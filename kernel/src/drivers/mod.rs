@@ -39,7 +39,7 @@ pub use middleware::{Authorization, Deadline, Failure, Hooked, Hooks, Middleware
 pub use options::BusOptions;
 #[doc(hidden)]
 pub use projector::{Alone, Said, Work};
-pub use projector::{ApplyError, Found, LocalProjections, ProjectionOptions, View, ViewProjection};
+pub use projector::{ApplyError, Found, LocalProjections, ProjectionOptions, View, ViewProjection, Viewed};
 pub(crate) use projector::{ModelError, ProjectionForm, WorkerPorts, Workers};
 pub use query_bus::LocalQueryBus;
 pub use question::{QueryContext, QueryHandler, Question, Reply};

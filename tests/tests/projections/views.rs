@@ -5,7 +5,7 @@ use crate::world::*;
 use core::cell::Cell as Counter;
 use core::ops::Bound;
 use portolan::domain::{
-    CellValue, FailurePolicy, OnFailure, ReadModel, RecordedAs, Row, RowColumn, RowIndex, RowValueError, Upcasters,
+    CellValue, FailurePolicy, OnFailure, RecordedAs, Row, RowColumn, RowIndex, RowValueError, Upcasters,
     decode_recorded, row_cells,
 };
 use portolan::drivers::{ApplyError, View, ViewProjection};
@@ -43,14 +43,11 @@ impl Row for Place {
 /// The rank of an account in a city is how many were there when it came.
 pub(crate) struct Cities;
 
-impl ReadModel for Cities {
+impl ViewProjection for Cities {
     const NAME: &'static str = "cities";
     const VERSION: u16 = 1;
-    type Row = Place;
-}
-
-impl ViewProjection for Cities {
     type Event = AccountEvent;
+    type Row = Place;
 
     async fn apply(view: &mut View<'_, Place>, event: &RecordedAs<AccountEvent>) -> Result<(), ApplyError> {
         let account = event.stream().to_string();
@@ -194,18 +191,15 @@ fn a_rebuild_is_replaying_up_to_where_the_rows_are_that_are_read() {
 /// Asks for pages in all ways, with changes pending, and compares with a sort of all rows.
 struct Asking;
 
-impl ReadModel for Asking {
-    const NAME: &'static str = "asking";
-    const VERSION: u16 = 1;
-    type Row = Place;
-}
-
 thread_local! {
     static ASKED: Counter<u32> = const { Counter::new(0) };
 }
 
 impl ViewProjection for Asking {
+    const NAME: &'static str = "asking";
+    const VERSION: u16 = 1;
     type Event = AccountEvent;
+    type Row = Place;
 
     async fn apply(view: &mut View<'_, Place>, event: &RecordedAs<AccountEvent>) -> Result<(), ApplyError> {
         if let AccountEvent::Opened { email: city } = &event.event {

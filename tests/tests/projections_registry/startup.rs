@@ -2,6 +2,7 @@
 
 use super::support::*;
 use portolan::application::{BuildError, Storage};
+use portolan::domain::mapping::{MappedColumn, Mapping, MappingError};
 use portolan::domain::{Projection, RecordedAs, Row, RowColumn, RowIndex, RowValueError};
 use portolan::ports::{Inline, InlineRows, Lifecycle, NoProjections};
 use portolan::values::{Cell, Collection, Query, Recorded};
@@ -47,6 +48,8 @@ impl<const INDEXES: usize> Row for Wrong<INDEXES> {
 
 projection!(Nameless: "", 1, Balance, Asynchronous);
 projection!(OfTheSystem: "$balances", 1, Balance, Asynchronous);
+projection!(Divided: "balances@1/0", 1, Balance, Asynchronous);
+projection!(InParts: "bank/balances", 1, Balance, Live);
 projection!(Unversioned: "balances", 0, Balance, Asynchronous);
 projection!(Twin: "balances", 2, Balance, Asynchronous);
 projection!(MissingColumn: "balances", 1, Wrong<1>, Asynchronous);
@@ -78,12 +81,44 @@ async fn names_versions_and_rows_are_judged() {
     };
     says(refused!(world, Nameless), "cannot be empty");
     says(refused!(world, OfTheSystem), "begin with $");
+    says(refused!(world, Divided), "no @ and no /");
+    says(refused!(world, InParts), "no @ and no /");
     says(refused!(world, TooLong), "at most 512 bytes");
     says(refused!(world, Unversioned), "versions begin at 1");
     says(refused!(world, MissingColumn), "index m");
     says(refused!(world, IndexTwice), "two indexes n");
     let twice = refused!(world, Balances, Twin);
     assert!(matches!(&twice, BuildError::SameProjection { name, .. } if name == "balances"), "{twice}");
+}
+
+/// What a derive finds out about its events.
+struct Unfit<const LIVE: bool>;
+
+impl<const LIVE: bool> Projection for Unfit<LIVE> {
+    const NAME: &'static str = "balances";
+    const VERSION: u16 = 1;
+    type Event = AccountEvent;
+    type Row = Balance;
+    fn key(_: &RecordedAs<AccountEvent>) -> Option<String> {
+        None
+    }
+    fn apply(_: &mut Option<Balance>, _: &RecordedAs<AccountEvent>) {}
+    fn check() -> Result<(), MappingError> {
+        Mapping { columns: &[MappedColumn::of::<i64>("balance")], key: &[], handled: &[] }.check::<AccountEvent>()
+    }
+    fn lifecycle() -> Lifecycle {
+        if LIVE { Lifecycle::Live } else { Lifecycle::Asynchronous }
+    }
+}
+
+#[tokio::test]
+async fn a_projection_has_to_fit_its_events() {
+    let world = World::new();
+    for refused in [refused!(world, Unfit<false>), refused!(world, Unfit<true>)] {
+        let BuildError::Mapping { projection: "balances", source } = &refused else { panic!("{refused}") };
+        assert!(matches!(source, MappingError::FieldsNotTold { .. }), "{source}");
+        assert!(refused.to_string().contains("derive `Event`"), "{refused}");
+    }
 }
 
 #[tokio::test]

@@ -3,11 +3,10 @@
 use super::support::*;
 use core::sync::atomic::{AtomicBool, Ordering};
 use portolan::application::Storage;
-use portolan::domain::ReadModel;
 use portolan::domain::{
     Aggregate, Command, Context, Decide, Decision, Projection, RecordedAs, Rejection, StreamCommand,
 };
-use portolan::drivers::{ApplyError, CommandBusExt as _, View, ViewProjection};
+use portolan::drivers::{ApplyError, CommandBusExt as _, ProjectionRegistryExt as _, View, ViewProjection, Viewed};
 use portolan::ports::ProjectionAction::*;
 use portolan::ports::{
     CommandError, LeaseError, LeaseStore, ProjectionRegistry, ProjectionState, ReadModelStore, RowsQuestion, WaitError,
@@ -325,16 +324,13 @@ async fn a_store_that_is_busy_at_start_up_delays_it_only() {
 }
 
 /// The second form.
-struct Viewed;
+struct Totals;
 
-impl ReadModel for Viewed {
+impl ViewProjection for Totals {
     const NAME: &'static str = "balances";
     const VERSION: u16 = 1;
-    type Row = Balance;
-}
-
-impl ViewProjection for Viewed {
     type Event = AccountEvent;
+    type Row = Balance;
     async fn apply(view: &mut View<'_, Balance>, event: &RecordedAs<AccountEvent>) -> Result<(), ApplyError> {
         let AccountEvent::Deposited { amount } = event.event;
         let account = event.stream().id();
@@ -346,12 +342,16 @@ impl ViewProjection for Viewed {
 #[tokio::test]
 async fn the_second_form_is_registered_alike() {
     let world = World::new();
-    let process = world.process().view_projection::<Viewed>().build().await.unwrap();
+    let process = world.process().view_projection::<Totals>().build().await.unwrap();
     let registry = process.ports().projections;
     world.deposit("ann", 5).await;
     let last = world.deposit("ann", 6).await;
     registry.wait_for(balances(), last).await.unwrap();
     assert_eq!(read(&*registry).await, [("ann".into(), 11)]);
+    // Both forms are in scope, and neither name is another's.
+    assert_eq!((Totals::NAME, Totals::VERSION), (<Balances>::NAME, <Balances>::VERSION));
+    assert_eq!(registry.get::<Viewed<Totals>>().get("ann").await.unwrap(), Some(Balance { balance: 11 }));
+    assert_eq!(registry.get::<Balances>().get("ann").await.unwrap(), Some(Balance { balance: 11 }));
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use super::options::ProjectionOptions;
 use super::parking;
 use super::record;
 use super::view::ViewProjection;
-use super::viewed::Viewed;
+use super::viewed::ViewEngine;
 use super::worker::work;
 use crate::domain::{Projection, Upcasters};
 use crate::ports::{
@@ -99,7 +99,7 @@ impl Alone {
     /// When it cannot be registered.
     #[must_use]
     pub fn viewed<P: ViewProjection>(&self, edition: Edition) -> Work {
-        self.work(Arc::new(Viewed::<P>::new().expect("tests have good projections")), edition)
+        self.work(Arc::new(ViewEngine::<P>::new().expect("tests have good projections")), edition)
     }
 
     fn work(&self, engine: Arc<dyn Engine>, edition: Edition) -> Work {

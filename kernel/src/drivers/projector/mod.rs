@@ -39,4 +39,4 @@ pub(crate) use model::ModelError;
 pub use options::ProjectionOptions;
 pub(crate) use registration::{ProjectionForm, WorkerPorts, Workers};
 pub use registry::LocalProjections;
-pub use view::{ApplyError, Found, View, ViewProjection};
+pub use view::{ApplyError, Found, View, ViewProjection, Viewed};

@@ -1,6 +1,7 @@
 //! What is registered of a projection, judged before anything runs.
 
 use super::env::Model;
+use crate::domain::mapping::MappingError;
 use crate::domain::{EventSet, FailurePolicy, ReadModel, collection_of, query_of};
 use crate::ports::{Lifecycle, RowError, RowLimits};
 use crate::values::{Edition, InvalidName, Name};
@@ -14,12 +15,18 @@ pub(crate) enum ModelError {
     /// Names with `$` are the system's.
     #[error("projection {0}: names that begin with $ are the system's; choose another")]
     System(&'static str),
+    /// Names of editions and keys of parked events have these two between their parts.
+    #[error("projection {0}: a projection's name has no @ and no /; choose another")]
+    Divided(&'static str),
     /// Versions begin at 1.
     #[error("projection {0} has version 0; versions begin at 1")]
     Version(&'static str),
     /// Its columns or indexes contradict themselves.
     #[error("projection {projection}: {source}")]
     Rows { projection: &'static str, source: RowError },
+    /// It does not fit its events.
+    #[error("projection {projection}: {source}")]
+    Mapping { projection: &'static str, source: MappingError },
 }
 
 /// The model of a projection whose rows are these, made of those events.
@@ -36,6 +43,9 @@ pub(super) fn model_of<M: ReadModel, E: EventSet>(
     let name = Name::new(projection).map_err(named)?;
     if name.starts_with('$') {
         return Err(ModelError::System(projection));
+    }
+    if name.contains(['@', '/']) {
+        return Err(ModelError::Divided(projection));
     }
     if M::VERSION == 0 {
         return Err(ModelError::Version(projection));

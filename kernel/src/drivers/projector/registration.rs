@@ -8,7 +8,7 @@ use super::model::{ModelError, model_of};
 use super::options::ProjectionOptions;
 use super::registry::{Registered, Stored};
 use super::view::ViewProjection;
-use super::viewed::Viewed;
+use super::viewed::ViewEngine;
 use crate::domain::{Projection, Upcasters};
 use crate::ports::{
     Clock, EventStore, IdSource, LeaseStore, Lifecycle, ReadModelStore, RowError, RowLimits, Sleep, Spawn,
@@ -43,6 +43,7 @@ impl ProjectionForm {
     /// [`ModelError`].
     pub(crate) fn of<P: Projection>() -> Result<Self, ModelError> {
         let projection = type_name::<P>();
+        P::check().map_err(|source| ModelError::Mapping { projection: P::NAME, source })?;
         if P::lifecycle() == Lifecycle::Live {
             let model = model_of::<P, P::Event>(P::on_failure(), P::lifecycle())?;
             let make = Make::Live(|model, events, upcasters| Box::new(Live::<P>::new(model, events, upcasters)));
@@ -58,7 +59,7 @@ impl ProjectionForm {
     ///
     /// [`ModelError`].
     pub(crate) fn of_view<P: ViewProjection>() -> Result<Self, ModelError> {
-        let engine = Viewed::<P>::new()?;
+        let engine = ViewEngine::<P>::new()?;
         Ok(Self { projection: type_name::<P>(), model: engine.model().clone(), make: Make::Stored(Arc::new(engine)) })
     }
 

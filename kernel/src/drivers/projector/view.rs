@@ -16,7 +16,7 @@ use core::marker::PhantomData;
 use core::ops::{Bound, RangeBounds};
 
 /// A read model that is not a fold of one row: an event changes several rows, found by key or by index, or has effects
-/// elsewhere.
+/// elsewhere. Its rows are read as those of [`Viewed`].
 ///
 /// Where a [`Projection`](crate::domain::Projection) does, choose that: it is pure, and many times as fast.
 ///
@@ -25,7 +25,7 @@ use core::ops::{Bound, RangeBounds};
 /// events are replayed ([`View::is_replaying`]).
 ///
 /// ```
-/// use portolan_kernel::domain::{Event, ReadModel, RecordedAs, Row};
+/// use portolan_kernel::domain::{Event, RecordedAs, Row};
 /// use portolan_kernel::drivers::{ApplyError, View, ViewProjection};
 /// # use portolan_kernel::{Bytes, domain::*, ports::RawEvent, values::Cell};
 /// # use serde::{Deserialize, Serialize};
@@ -48,14 +48,11 @@ use core::ops::{Bound, RangeBounds};
 /// # }
 /// struct AccountsOfCities;
 ///
-/// impl ReadModel for AccountsOfCities {
+/// impl ViewProjection for AccountsOfCities {
 ///     const NAME: &'static str = "accounts-of-cities";
 ///     const VERSION: u16 = 1;
-///     type Row = Count;
-/// }
-///
-/// impl ViewProjection for AccountsOfCities {
 ///     type Event = AccountEvent;
+///     type Row = Count;
 ///
 ///     async fn apply(view: &mut View<'_, Count>, event: &RecordedAs<AccountEvent>) -> Result<(), ApplyError> {
 ///         let AccountEvent::Moved { from, to } = &event.event;
@@ -66,9 +63,18 @@ use core::ops::{Bound, RangeBounds};
 ///     }
 /// }
 /// ```
-pub trait ViewProjection: ReadModel {
+pub trait ViewProjection: Send + Sync + 'static {
+    /// Its name, which is also that of its rows' collection. It does not begin with `$`, and has no `@` and no `/`.
+    const NAME: &'static str;
+
+    /// The version of its code, from 1.
+    const VERSION: u16;
+
     /// The events it follows.
     type Event: EventSet;
+
+    /// Its rows.
+    type Row: Row;
 
     /// Applies an event: changes rows, and has effects elsewhere. What it changes before it fails is taken back.
     ///
@@ -92,6 +98,19 @@ pub trait ViewProjection: ReadModel {
     fn on_failure() -> FailurePolicy {
         FailurePolicy::default()
     }
+}
+
+/// The read model that a [`ViewProjection`] makes, for whoever asks for its rows:
+/// `registry.get::<Viewed<TopTen>>()`. There is no value of it.
+#[derive(Debug)]
+pub struct Viewed<V> {
+    projection: PhantomData<fn() -> V>,
+}
+
+impl<V: ViewProjection> ReadModel for Viewed<V> {
+    const NAME: &'static str = V::NAME;
+    const VERSION: u16 = V::VERSION;
+    type Row = V::Row;
 }
 
 /// Why an event was not applied.

@@ -4,7 +4,7 @@ use super::engine::{Applied, CACHED_BYTES, CACHED_ROWS, Changed, Engine, Halt, O
 use super::env::Model;
 use super::model::{ModelError, model_of};
 use super::parking::Sequence;
-use super::view::{View, ViewProjection, ViewRows};
+use super::view::{View, ViewProjection, ViewRows, Viewed};
 use crate::domain::{RecordedAs, Upcasters, decode_recorded};
 use crate::ports::Lifecycle;
 use crate::values::{Beside, Recorded, RowKey};
@@ -17,24 +17,24 @@ use async_trait::async_trait;
 use core::marker::PhantomData;
 
 /// The engine of a [`ViewProjection`].
-pub(super) struct Viewed<P> {
+pub(super) struct ViewEngine<P> {
     model: Model,
     projection: PhantomData<fn() -> P>,
 }
 
-impl<P: ViewProjection> Viewed<P> {
+impl<P: ViewProjection> ViewEngine<P> {
     /// The engine of this projection.
     ///
     /// # Errors
     ///
     /// [`ModelError`].
     pub(super) fn new() -> Result<Self, ModelError> {
-        let model = model_of::<P, P::Event>(P::on_failure(), Lifecycle::Asynchronous)?;
+        let model = model_of::<Viewed<P>, P::Event>(P::on_failure(), Lifecycle::Asynchronous)?;
         Ok(Self { model, projection: PhantomData })
     }
 }
 
-impl<P: ViewProjection> Engine for Viewed<P> {
+impl<P: ViewProjection> Engine for ViewEngine<P> {
     fn model(&self) -> &Model {
         &self.model
     }

@@ -48,7 +48,7 @@ pub(super) async fn reach(of: &Stored, reader: Reader, position: Position) -> Re
         match (read, reader) {
             (Some(read), _) => {
                 let state = checkpoint(env, model, read).await.map_err(errors::rows_waited)?;
-                if is_foreign(env, &state).is_none() && state.position >= Some(target) {
+                if has_come(env, &state, target) {
                     let parked = parking::find(&*env.rows, &model.name, read, target).await;
                     return match unless_missing(parked) {
                         Ok(None) => Ok(rows),
@@ -71,7 +71,7 @@ pub(super) async fn reach(of: &Stored, reader: Reader, position: Position) -> Re
             // It may have come there before it stopped, since it was looked at.
             if let Some(read) = read {
                 let state = checkpoint(env, model, read).await.map_err(errors::rows_waited)?;
-                if state.position >= Some(target) && is_foreign(env, &state).is_none() {
+                if has_come(env, &state, target) {
                     continue;
                 }
             }
@@ -112,6 +112,11 @@ async fn reached(env: &Env, position: Position) -> Result<(), ReadError> {
         }
         env.events.changed(all.clone(), frontier).await?;
     }
+}
+
+/// Whether rows that stand there have the event in them.
+fn has_come(env: &Env, state: &CheckpointState, target: Position) -> bool {
+    is_foreign(env, state).is_none() && state.position >= Some(target)
 }
 
 /// Why none of them goes on, until an operator says so; `None` when one may.

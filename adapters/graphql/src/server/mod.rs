@@ -1,0 +1,17 @@
+//! The server: ports in, GraphQL out.
+
+mod base;
+mod build;
+pub(crate) mod call;
+mod commands;
+mod context;
+mod events;
+mod limits;
+mod live;
+mod loader;
+mod node;
+mod projections;
+mod queries;
+mod rows;
+mod store;
+mod tail;

@@ -2,7 +2,7 @@
 
 use core::fmt;
 use juniper::{
-    FromInputValue, InputValue, ParseScalarResult, ParseScalarValue, ScalarToken, ScalarValue, TryToPrimitive,
+    FromInputValue, InputValue, ParseScalarResult, ParseScalarValue, ScalarToken, ScalarValue,
 };
 use serde::de::{Deserialize, Deserializer};
 use serde::Serialize;

@@ -4,7 +4,7 @@ mod convert;
 mod names;
 mod schema;
 
-pub(crate) use convert::{argument, json_of, variable};
+pub(crate) use convert::{argument, variable};
 pub(crate) use names::{Names, camel, pascal, valid};
 pub(crate) use schema::{Direction, Schemas, fields_of};
 

@@ -12,7 +12,7 @@ use portolan_kernel::values::{Format, Metadata, Name, Position};
 use serde_json::{Value, json};
 
 /// The types of a command's result beside `Receipt`: their names, the codes of the problems, and what they say.
-pub(super) const FAILURES: [(&str, &str, &str); 13] = [
+pub(crate) const FAILURES: [(&str, &str, &str); 13] = [
     ("Rejection", "rejected", "The domain says no. Asking again changes nothing until the state does."),
     ("Invalid", "invalid-command", "Fields are wrong; each is listed."),
     ("Malformed", "malformed", "The command cannot be read."),

@@ -15,3 +15,14 @@ mod queries;
 mod rows;
 mod store;
 mod tail;
+mod execute;
+mod http;
+mod page;
+mod request;
+mod service;
+mod socket;
+
+pub(crate) use commands::FAILURES;
+pub use http::{BoundServer, GraphqlServer};
+pub use request::{Answer, BoxError};
+pub use service::GraphqlService;

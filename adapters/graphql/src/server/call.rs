@@ -160,9 +160,10 @@ impl From<Value> for Arguments {
     }
 }
 
-/// A duration of so many seconds, if it is one.
+/// A duration of so many seconds, if it is one above 0. What is longer than any is the longest.
 pub(crate) fn seconds(seconds: f64) -> Option<Duration> {
-    Duration::try_from_secs_f64(seconds).ok().filter(|duration| !duration.is_zero())
+    let duration = Duration::try_from_secs_f64(seconds).unwrap_or(if seconds > 0.0 { Duration::MAX } else { Duration::ZERO });
+    (!duration.is_zero()).then_some(duration)
 }
 
 pub(crate) fn parsed<T: FromStr<Err: Display>>(path: &str, text: &str) -> Result<T, Problem> {

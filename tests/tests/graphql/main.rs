@@ -1,0 +1,13 @@
+//! GraphQL over the ports: what the schema becomes, what is answered, and what is refused.
+
+mod client;
+mod commands;
+mod limits;
+mod live;
+mod mounted;
+mod page;
+mod projections;
+mod reading;
+mod scripted;
+mod shelf;
+mod support;

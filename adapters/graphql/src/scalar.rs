@@ -1,11 +1,9 @@
 //! The values of scalars: those of GraphQL, whole numbers of 64 bits, and any JSON.
 
 use core::fmt;
-use juniper::{
-    FromInputValue, InputValue, ParseScalarResult, ParseScalarValue, ScalarToken, ScalarValue,
-};
-use serde::de::{Deserialize, Deserializer};
+use juniper::{FromInputValue, InputValue, ParseScalarResult, ParseScalarValue, ScalarToken, ScalarValue};
 use serde::Serialize;
+use serde::de::{Deserialize, Deserializer};
 use serde_json::{Number, Value};
 
 /// The value of a scalar, given or answered.

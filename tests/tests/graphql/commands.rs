@@ -33,7 +33,7 @@ async fn typed_input_arrives_as_json() {
     assert_eq!(command.name, "open-account");
     assert_eq!(command.id.as_deref(), Some("k 1"));
     assert_eq!(command.within, Some(core::time::Duration::from_millis(2_500)));
-    assert_eq!(command.wait_for, ["balances".parse().unwrap()]);
+    assert_eq!(command.wait_for, [super::shelf::name("balances")]);
     assert_eq!((command.metadata.correlation.as_deref(), command.metadata.actor.as_deref()), (Some("c"), Some("ann")));
 }
 
@@ -68,7 +68,8 @@ async fn commands_of_one_document_are_carried_out_in_its_order() {
     let house = house().await;
     let document = r#"mutation { a: slow(input: "{\"n\":1}") { __typename } b: tick { __typename } }"#;
     house.data(document, json!({})).await;
-    let arrived: Vec<_> = house.commands.arrived.lock().unwrap().iter().map(|command| command.name.to_string()).collect();
+    let arrived: Vec<_> =
+        house.commands.arrived.lock().unwrap().iter().map(|command| command.name.to_string()).collect();
     assert_eq!(arrived, ["slow", "tick"]);
 }
 

@@ -117,7 +117,9 @@ async fn the_state_is_told_to_who_wants_it() {
     let house = house().await;
     house.append("thing-1", &["0"]).await;
     let mut socket = open(&house).await;
-    socket.subscribe("a", "subscription { stream(id: \"thing-2\", states: true) { kind position event { id } } }").await;
+    socket
+        .subscribe("a", "subscription { stream(id: \"thing-2\", states: true) { kind position event { id } } }")
+        .await;
     assert_eq!(socket.field("a", "stream").await["kind"], "CAUGHT_UP");
     house.append("thing-1", &["1"]).await;
     let progress = socket.field("a", "stream").await;

@@ -16,7 +16,7 @@ async fn the_schema_that_is_published_is_the_one_that_is_served() {
         "  kind: Kind!",
         "  limit: Long!",
         "  owners: [OwnerInput!]!",
-        "  savings_plus",
+        "savings_plus\n",
         "union CommandResult = Receipt | Rejection | Invalid",
         "type Rejection implements CommandFailure {",
         "scalar Long",
@@ -31,7 +31,8 @@ async fn the_schema_that_is_published_is_the_one_that_is_served() {
     ] {
         assert!(sdl.contains(line), "{line} is not in\n{sdl}");
     }
-    let types = house.data("{ __schema { types { name kind fields { name } inputFields { name } } } }", json!({})).await;
+    let types =
+        house.data("{ __schema { types { name kind fields { name } inputFields { name } } } }", json!({})).await;
     let mut served = BTreeSet::new();
     for of in types["__schema"]["types"].as_array().unwrap() {
         let name = of["name"].as_str().unwrap();
@@ -62,7 +63,10 @@ async fn every_type_and_field_that_is_ours_is_described() {
     for of in data["__schema"]["types"].as_array().unwrap() {
         let name = of["name"].as_str().unwrap();
         // What an application registers it describes itself.
-        if name.starts_with("__") || ["AccountAnswer", "AccountAnswerOwnersItem", "BalancesRow", "Kind"].contains(&name) || name.ends_with("Input") {
+        if name.starts_with("__")
+            || ["AccountAnswer", "AccountAnswerOwnersItem", "BalancesRow", "Kind"].contains(&name)
+            || name.ends_with("Input")
+        {
             continue;
         }
         let is_silent = |value: &Value| value["description"].as_str().is_none_or(str::is_empty);

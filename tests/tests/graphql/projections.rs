@@ -39,7 +39,8 @@ async fn rows_by_key_are_asked_for_at_once() {
 }
 
 async fn keys(house: &House, field: &str) -> (Vec<String>, Value) {
-    let page = "{ edges { cursor node { key } } pageInfo { hasNextPage hasPreviousPage startCursor endCursor } edition }";
+    let page =
+        "{ edges { cursor node { key } } pageInfo { hasNextPage hasPreviousPage startCursor endCursor } edition }";
     let mut connection = house.data(&format!("{{ page: {field} {page} }}"), json!({})).await["page"].take();
     assert_eq!(connection["edition"], "3.1");
     let edges = connection["edges"].as_array().unwrap();
@@ -118,7 +119,8 @@ async fn a_projection_that_is_not_ready_gets_its_columns_once_it_is() {
     house.shelf.is_ready.store(true, Ordering::SeqCst);
     assert_eq!(house.data(untyped, json!({})).await["balances"]["columns"]["owner"], "Bob");
     for _ in 0..100 {
-        let got = house.operation(r#"{ balances(key: "acc-1") { owner } balancesByOwner(owner: "Bob") { edition } }"#, json!({}));
+        let got = house
+            .operation(r#"{ balances(key: "acc-1") { owner } balancesByOwner(owner: "Bob") { edition } }"#, json!({}));
         let got = got.await.json();
         if got["data"]["balances"]["owner"] == "Bob" {
             return;

@@ -65,7 +65,10 @@ async fn an_event_is_told_whole() {
     let first = &stream["edges"][0]["node"];
     assert_eq!(first["data"], json!({ "n": 1 }));
     assert_eq!(first["dataBase64"], "eyJuIjogMX0=");
-    assert_eq!((&first["type"], &first["version"], &first["metadata"]), (&json!("thing.happened"), &json!("1"), &Value::Null));
+    assert_eq!(
+        (&first["type"], &first["version"], &first["metadata"]),
+        (&json!("thing.happened"), &json!("1"), &Value::Null)
+    );
     assert_eq!(stream["edges"][1]["node"]["data"], Value::Null);
 }
 
@@ -92,9 +95,15 @@ async fn pages_follow_the_relay_convention_and_see_one_frontier() {
     let house = house().await;
     house.append("thing-1", &["0", "1", "2", "3", "4"]).await;
     let (first, info) = page(&house, "first: 2").await;
-    assert_eq!((first, &info["hasNextPage"], &info["hasPreviousPage"]), (vec!["0".into(), "1".into()], &json!(true), &json!(false)));
+    assert_eq!(
+        (first, &info["hasNextPage"], &info["hasPreviousPage"]),
+        (vec!["0".into(), "1".into()], &json!(true), &json!(false))
+    );
     let (last, back) = page(&house, "last: 2").await;
-    assert_eq!((last, &back["hasPreviousPage"], &back["hasNextPage"]), (vec!["3".into(), "4".into()], &json!(true), &json!(false)));
+    assert_eq!(
+        (last, &back["hasPreviousPage"], &back["hasNextPage"]),
+        (vec!["3".into(), "4".into()], &json!(true), &json!(false))
+    );
 
     // What comes in between is no part of the walk.
     house.append("thing-1", &["5"]).await;
@@ -118,7 +127,9 @@ async fn pages_follow_the_relay_convention_and_see_one_frontier() {
 #[tokio::test]
 async fn parts_that_contradict_themselves_are_refused() {
     let house = house().await;
-    for arguments in ["first: 1, last: 1", "first: 1, before: \"1\"", "first: 0", "last: -1", "after: \"x\"", "after: \"1~\""] {
+    for arguments in
+        ["first: 1, last: 1", "first: 1, before: \"1\"", "first: 0", "last: -1", "after: \"x\"", "after: \"1~\""]
+    {
         let got = house.operation(&format!("{{ events({arguments}) {{ frontier }} }}"), json!({})).await;
         assert_eq!(got.code(), "invalid-request", "{arguments}");
     }

@@ -62,7 +62,8 @@ fn collection() -> Collection {
         ("key", ColumnType::Text),
     ];
     let collection = Collection::new(name("balances"), Edition { version: 3, rebuild: 1 }.to_stored());
-    let collection = kinds.into_iter().fold(collection, |collection, (column, kind)| collection.column(name(column), kind));
+    let collection =
+        kinds.into_iter().fold(collection, |collection, (column, kind)| collection.column(name(column), kind));
     collection
         .index(Index::new(name("by-owner"), [name("owner")]))
         .index(Index::new(name("standing"), [name("open"), name("balance")]))
@@ -103,11 +104,8 @@ impl Shelf {
             (values, row.key.clone())
         };
         let all = self.rows.lock().unwrap();
-        let mut rows: Vec<_> = all
-            .iter()
-            .map(|(key, cells)| KeyedRow::new(key.parse().unwrap(), cells.clone()))
-            .filter(fits)
-            .collect();
+        let mut rows: Vec<_> =
+            all.iter().map(|(key, cells)| KeyedRow::new(key.parse().unwrap(), cells.clone())).filter(fits).collect();
         rows.sort_by_key(place);
         if direction == Direction::Backward {
             rows.reverse();
@@ -162,7 +160,12 @@ impl ProjectionRegistry for Shelf {
         Ok(())
     }
 
-    async fn parked(&self, projection: Name, after: Option<Position>, limit: u32) -> Result<ParkedPage, ProjectionError> {
+    async fn parked(
+        &self,
+        projection: Name,
+        after: Option<Position>,
+        limit: u32,
+    ) -> Result<ParkedPage, ProjectionError> {
         self.known(&projection)?;
         let at = Timestamp::from_micros(5);
         let all = (1..=3).filter_map(Position::new).filter(|position| after.is_none_or(|after| *position > after));
@@ -184,9 +187,8 @@ impl ProjectionRegistry for Shelf {
         Ok(match &question.rows {
             WhichRows::Keys(keys) => {
                 let all = self.rows.lock().unwrap();
-                let row = |key: &portolan::values::RowKey| {
-                    Some(KeyedRow::new(key.clone(), all.get(key.as_str())?.clone()))
-                };
+                let row =
+                    |key: &portolan::values::RowKey| Some(KeyedRow::new(key.clone(), all.get(key.as_str())?.clone()));
                 RowsAnswer::new(collection(), keys.iter().filter_map(row).collect(), None)
             }
             WhichRows::Page { by, direction, limit, after } => self.page(by, *direction, *limit, after.as_ref()),

@@ -85,8 +85,7 @@ impl EventStore for GraphqlClient {
             ),
         };
         let connection: Connection = self.read_field(&document, variables).await?;
-        let mut events: Vec<_> =
-            connection.edges.into_iter().map(|edge| Arc::new(edge.node.decode())).collect();
+        let mut events: Vec<_> = connection.edges.into_iter().map(|edge| Arc::new(edge.node.decode())).collect();
         let info = connection.page_info;
         let (more, far) = match read.direction {
             Direction::Forward => (info.has_next_page, info.end_cursor),
@@ -117,8 +116,7 @@ impl EventStore for GraphqlClient {
     }
 
     async fn checkpoint(&self, name: Name) -> Result<CheckpointState, ReadError> {
-        const CHECKPOINT: &str =
-            "query($name: String!) { store { checkpoint(name: $name) { store position token } } }";
+        const CHECKPOINT: &str = "query($name: String!) { store { checkpoint(name: $name) { store position token } } }";
         #[derive(Deserialize)]
         struct Store {
             checkpoint: WireCheckpoint,

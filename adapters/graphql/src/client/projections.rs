@@ -107,8 +107,7 @@ impl ProjectionRegistry for GraphqlClient {
         }";
         // Half of what this client would wait, so that the answer that it has not come so far comes in time.
         let wait = (self.shared.transport.request_timeout() / 2).as_secs_f64();
-        let variables =
-            json!({ "projection": projection.as_str(), "position": position.to_string(), "wait": wait });
+        let variables = json!({ "projection": projection.as_str(), "position": position.to_string(), "wait": wait });
         loop {
             match self.shared.transport.field(WAIT, variables.clone(), None).await {
                 Ok(Value::Bool(true)) => return Ok(()),

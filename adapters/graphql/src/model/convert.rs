@@ -32,9 +32,7 @@ pub(crate) fn variable(model: &Model, ty: Option<&Ty>, value: Value) -> InputVal
             }
             (_, value) => variable(model, None, value),
         },
-        (None, Value::Array(list)) => {
-            InputValue::List(list.into_iter().map(|value| within(None, value)).collect())
-        }
+        (None, Value::Array(list)) => InputValue::List(list.into_iter().map(|value| within(None, value)).collect()),
         (None, Value::Object(object)) => {
             let entry = |(name, value)| (Spanning::unlocated(name), within(None, value));
             InputValue::Object(object.into_iter().map(entry).collect())

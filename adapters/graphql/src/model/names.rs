@@ -78,6 +78,9 @@ mod tests {
     #[test]
     fn no_name_is_given_twice() {
         let mut names: Names = ["events"].into_iter().collect();
-        assert_eq!([names.take("a"), names.take("events"), names.take("a"), names.take("a")], ["a", "events2", "a2", "a3"]);
+        assert_eq!(
+            [names.take("a"), names.take("events"), names.take("a"), names.take("a")],
+            ["a", "events2", "a2", "a3"]
+        );
     }
 }

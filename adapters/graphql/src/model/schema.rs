@@ -203,7 +203,9 @@ fn or_null(schema: &Value) -> Option<&Value> {
 
 /// Whether the object says more than words beside its `allOf`.
 fn constrains(schema: &Map<String, Value>) -> bool {
-    schema.keys().any(|key| !matches!(key.as_str(), "allOf" | "description" | "title" | "default" | "$schema" | "$defs"))
+    schema
+        .keys()
+        .any(|key| !matches!(key.as_str(), "allOf" | "description" | "title" | "default" | "$schema" | "$defs"))
 }
 
 /// The types that are named; none where anything may stand.

@@ -152,7 +152,11 @@ fn commands(model: &mut Model) {
                 Scalar::Float.ty(),
                 "For how many seconds the caller waits. Without it, what the header `Request-Timeout` says.",
             ),
-            optional("waitFor", string().list(), "The projections that are to have applied the events before the answer."),
+            optional(
+                "waitFor",
+                string().list(),
+                "The projections that are to have applied the events before the answer.",
+            ),
             optional(
                 "metadata",
                 Scalar::Json.ty(),
@@ -186,11 +190,7 @@ fn questions(model: &mut Model) {
             optional("metadata", Scalar::Json.ty(), "All metadata, as an object. For a client that is a bus."),
         ]),
     );
-    model.enumeration(
-        "Format",
-        "What bytes are.",
-        &[("JSON", "JSON text in UTF-8."), ("BINARY", "Anything else.")],
-    );
+    model.enumeration("Format", "What bytes are.", &[("JSON", "JSON text in UTF-8."), ("BINARY", "Anything else.")]);
     model.object(
         "Answer",
         "An answer as the bus gave it.",
@@ -219,17 +219,15 @@ fn events(model: &mut Model) {
             member("format", Ty::named("Format"), "What the payload is."),
             member("data", json(), "The payload, if it is JSON.").from(Source::JsonIn("dataBase64")),
             member("dataBase64", Scalar::Bytes.ty(), "The payload, byte for byte."),
-            member("metadata", json(), "Who and what caused it; `null` for none.").from(Source::JsonIn("metadataBase64")),
+            member("metadata", json(), "Who and what caused it; `null` for none.")
+                .from(Source::JsonIn("metadataBase64")),
             member("metadataBase64", Scalar::Bytes.ty(), "The metadata, byte for byte."),
         ],
     );
     model.object(
         "EventEdge",
         "An event in a page.",
-        vec![
-            member("cursor", string(), "Where it stands."),
-            member("node", Ty::named("Event"), "The event."),
-        ],
+        vec![member("cursor", string(), "Where it stands."), member("node", Ty::named("Event"), "The event.")],
     );
     model.object(
         "EventConnection",
@@ -315,7 +313,11 @@ fn store(model: &mut Model) {
         vec![
             optional("first", place(), "The position of the first event."),
             optional("last", place(), "The position of the last event."),
-            member("streams", Ty::named("StreamRevision").list(), "The last revision of each stream, after the append."),
+            member(
+                "streams",
+                Ty::named("StreamRevision").list(),
+                "The last revision of each stream, after the append.",
+            ),
             member("noteBase64", Scalar::Bytes.ty(), "The note of the key."),
             member("digestBase64", Scalar::Bytes.ty(), "The digest of what was asked."),
         ],

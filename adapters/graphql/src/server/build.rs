@@ -11,10 +11,10 @@ use crate::model::{
     fields_of, pascal, valid,
 };
 use crate::scalar::Given;
+use core::ops::Bound;
 use juniper::RootNode;
 use portolan_kernel::ports::{CommandInfo, ProjectionError, QueryInfo, RowsQuestion};
 use portolan_kernel::values::{By, Collection, Column, ColumnType, Name};
-use core::ops::Bound;
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -46,10 +46,9 @@ pub(crate) async fn build(app: &App, actions: bool) -> Built {
     let model = Arc::new(model(commands, queries, projections, actions));
     let info = |name: &str| Info::new(&model, Ty::named(name));
     let ServerConfig { max_depth, max_tokens, introspection, .. } = app.config;
-    let root =
-        Root::new_with_info(ROOT, ROOT, ROOT, info(QUERY), info(MUTATION), info(SUBSCRIPTION))
-            .limit_depth(max_depth)
-            .limit_tokens(max_tokens);
+    let root = Root::new_with_info(ROOT, ROOT, ROOT, info(QUERY), info(MUTATION), info(SUBSCRIPTION))
+        .limit_depth(max_depth)
+        .limit_tokens(max_tokens);
     let root = if introspection { root } else { root.disable_introspection() };
     let sdl = root.as_sdl();
     Built { root, model, sdl, is_partial }
@@ -97,7 +96,11 @@ fn model(commands: Vec<CommandInfo>, queries: Vec<QueryInfo>, projections: Vec<P
     }
     let root = |fields| Shape::Object { fields, interfaces: Vec::new() };
     model.add(QUERY, "What can be read. Nothing here changes anything.", root(query));
-    model.add(MUTATION, "What can be done. Commands in one document are carried out one after another.", root(mutation));
+    model.add(
+        MUTATION,
+        "What can be done. Commands in one document are carried out one after another.",
+        root(mutation),
+    );
     model.add(SUBSCRIPTION, "What can be followed, over `graphql-transport-ws`.", root(subscription));
     model
 }
@@ -166,13 +169,14 @@ fn until() -> Member {
 
 fn own_mutations(actions: bool) -> Vec<Member> {
     let string = || Scalar::String.ty();
-    let dispatch = member("dispatch", Ty::named("CommandResult"), "Any command, for clients that learn its name at run time.")
-        .taking([
-            member("command", string(), "Its name on every wire."),
-            member("body", string(), "The command: the text of a JSON object."),
-            optional("options", Ty::named("CommandOptions"), "How it is sent."),
-        ])
-        .calls(Call::Dispatch);
+    let dispatch =
+        member("dispatch", Ty::named("CommandResult"), "Any command, for clients that learn its name at run time.")
+            .taking([
+                member("command", string(), "Its name on every wire."),
+                member("body", string(), "The command: the text of a JSON object."),
+                optional("options", Ty::named("CommandOptions"), "How it is sent."),
+            ])
+            .calls(Call::Dispatch);
     let act = optional(
         "actOnProjection",
         Scalar::Boolean.ty(),
@@ -300,7 +304,11 @@ fn rows(
         let field = taken.take(&valid(&column.name));
         fields.push(Member::new(field, type_of(column.kind).maybe(), "").from(Source::Member(column.name.to_string())));
     }
-    model.add(row.clone(), format!("A row of the projection `{name}`."), Shape::Object { fields, interfaces: Vec::new() });
+    model.add(
+        row.clone(),
+        format!("A row of the projection `{name}`."),
+        Shape::Object { fields, interfaces: Vec::new() },
+    );
     let edge = schemas.name(&format!("{base}Edge"));
     let fields = vec![
         member("cursor", Scalar::String.ty(), "Where it stands."),
@@ -319,7 +327,8 @@ fn rows(
     let indexes: Vec<TableIndex> = collection.iter().flat_map(indexes).collect();
     let table = Arc::new(Table { projection: name.clone(), version, indexes });
     let key = || member("key", Scalar::Id.ty(), "Its key.");
-    let at_least = || optional("atLeast", Scalar::Position.ty(), "The answer waits until every event up to here is in it.");
+    let at_least =
+        || optional("atLeast", Scalar::Position.ty(), "The answer waits until every event up to here is in it.");
     let field = names.take(&camel(&name));
     let by_key = |text: String, field| Member::new(field, Ty::Named(row.clone()).maybe(), text);
     let text = format!("The row of `{name}` with this key; `null` if there is none.");

@@ -17,11 +17,17 @@ use std::sync::Arc;
 #[derive(Debug, Clone)]
 pub(crate) enum Call {
     /// A command: with its input in an argument, or without any.
-    Command { name: Name, input: bool },
+    Command {
+        name: Name,
+        input: bool,
+    },
     Dispatch,
     Commands,
     /// A question: its parameters are the arguments, or one of them.
-    Question { name: Name, parameters: Parameters },
+    Question {
+        name: Name,
+        parameters: Parameters,
+    },
     Ask,
     Queries,
     Stream,
@@ -162,7 +168,8 @@ impl From<Value> for Arguments {
 
 /// A duration of so many seconds, if it is one above 0. What is longer than any is the longest.
 pub(crate) fn seconds(seconds: f64) -> Option<Duration> {
-    let duration = Duration::try_from_secs_f64(seconds).unwrap_or(if seconds > 0.0 { Duration::MAX } else { Duration::ZERO });
+    let duration =
+        Duration::try_from_secs_f64(seconds).unwrap_or(if seconds > 0.0 { Duration::MAX } else { Duration::ZERO });
     (!duration.is_zero()).then_some(duration)
 }
 

@@ -116,9 +116,7 @@ fn of_type(name: &str, mut value: Value) -> Value {
 
 /// What the bus tells of the commands it takes.
 pub(super) fn list(context: &Context) -> Value {
-    let one = |CommandInfo { name, description, schema, .. }: CommandInfo| {
-        json!({ "name": name.as_str(), "description": description, "schema": schema, "field": camel(&name) })
-    };
+    let one = |CommandInfo { name, description, schema, .. }: CommandInfo| json!({ "name": name.as_str(), "description": description, "schema": schema, "field": camel(&name) });
     context.app.ports.commands.commands().into_iter().map(one).collect()
 }
 

@@ -57,11 +57,7 @@ impl core::ops::Deref for Context {
 impl Context {
     /// The same, for a caller who waits this long.
     pub(crate) fn with_timeout(&self, within: Option<Duration>) -> Self {
-        let asked = Asked {
-            app: self.app.clone(),
-            metadata: self.metadata.clone(),
-            within: within.or(self.within),
-        };
+        let asked = Asked { app: self.app.clone(), metadata: self.metadata.clone(), within: within.or(self.within) };
         Self(Arc::new(asked))
     }
 }

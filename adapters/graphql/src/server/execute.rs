@@ -60,10 +60,13 @@ pub(crate) fn prepare<'a>(
     let mut variables = Variables::new();
     if let Some(operation) = operation(&document, name) {
         variables = given(built, operation, asking.variables.as_ref());
-        let asked = complexity(&built.model, &document, operation, &variables);
+        let page = app.config.page_events.max(app.config.page_rows);
+        let asked = complexity(&built.model, &document, operation, &variables, page);
         let most = app.config.max_complexity;
         if asked > most {
-            let message = format!("the document asks for {asked}, and {most} is the most; ask for fewer fields, or smaller pages");
+            let message = format!(
+                "the document asks for {asked}, and {most} is the most; ask for fewer fields, or smaller pages"
+            );
             let problem = Problem::new("too-complex", message);
             return Err(vec![of_problem(
                 &problem.with("complexity", asked.to_string()).with("limit", most.to_string()),
@@ -86,7 +89,14 @@ fn given(built: &Built, operation: &Operation<'_, Given>, given: Option<&Map<Str
     let one = |(name, value): (&String, &Value)| {
         (name.clone(), variable(&built.model, type_of(name).as_ref(), value.clone()))
     };
-    given.into_iter().flatten().map(one).collect()
+    let mut variables: Variables<Given> = given.into_iter().flatten().map(one).collect();
+    // Those that are left out count as they are going to.
+    for (name, definition) in definitions.unwrap_or_default() {
+        if let Some(default) = &definition.default_value {
+            variables.entry(name.item.to_owned()).or_insert_with(|| default.item.clone());
+        }
+    }
+    variables
 }
 
 /// The type of a variable, as the document writes it: `[Name!]!`.

@@ -197,7 +197,11 @@ async fn routed(mut service: GraphqlService, mut request: Request<Incoming>) -> 
     let path = request.uri().path();
     let rest = path.strip_prefix(PATH).filter(|rest| rest.is_empty() || rest.starts_with('/'));
     let Some(rest) = rest else {
-        let refusal = Refusal::new(StatusCode::NOT_FOUND, "no-such-route", format!("there is nothing at {path}; GraphQL is at {PATH}"));
+        let refusal = Refusal::new(
+            StatusCode::NOT_FOUND,
+            "no-such-route",
+            format!("there is nothing at {path}; GraphQL is at {PATH}"),
+        );
         return Ok(refuse(&refusal));
     };
     let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();

@@ -27,12 +27,13 @@ pub(crate) fn operation<'d, 'a>(
 }
 
 /// How much the operation asks for: a field counts 1, one that asks a port 10, and what is below a page as often as the
-/// page may have entries.
+/// page may have entries: those that it asks for, and at most as many as any page has.
 pub(crate) fn complexity(
     model: &Model,
     document: &[Definition<'_, Given>],
     operation: &Operation<'_, Given>,
     variables: &Variables<Given>,
+    page: u32,
 ) -> u64 {
     let fragments = document.iter().filter_map(|definition| match definition {
         Definition::Fragment(fragment) => Some((fragment.item.name.item, fragment.item.selection_set.as_slice())),
@@ -47,14 +48,21 @@ pub(crate) fn complexity(
         Definition::Fragment(fragment) => Some((fragment.item.name.item, fragment.item.type_condition.item)),
         Definition::Operation(_) => None,
     });
-    let mut counting =
-        Counting { model, variables, fragments: fragments.collect(), conditions: conditions.collect(), known: BTreeMap::new() };
+    let mut counting = Counting {
+        model,
+        variables,
+        page: page.into(),
+        fragments: fragments.collect(),
+        conditions: conditions.collect(),
+        known: BTreeMap::new(),
+    };
     counting.selections(root, &operation.selection_set, 0)
 }
 
 struct Counting<'c, 'a> {
     model: &'c Model,
     variables: &'c Variables<Given>,
+    page: u64,
     fragments: BTreeMap<&'a str, &'c [Selection<'a, Given>]>,
     conditions: BTreeMap<&'a str, &'a str>,
     /// What each fragment counts, so that one that is spread often is counted once.
@@ -78,7 +86,7 @@ impl<'c, 'a> Counting<'c, 'a> {
                         let (_, value) = arguments?.iter().find(|(own, _)| own.item == name)?;
                         self.number(&value.item)
                     };
-                    let entries = number("first").or_else(|| number("last")).unwrap_or(USUAL);
+                    let entries = number("first").or_else(|| number("last")).unwrap_or(USUAL).min(self.page);
                     let selections = field.selection_set.as_deref().unwrap_or_default();
                     self.field(of, field.name.item, entries, selections, depth)
                 }
@@ -96,7 +104,8 @@ impl<'c, 'a> Counting<'c, 'a> {
         if let Some(known) = self.known.get(name) {
             return *known;
         }
-        let (Some(selections), Some(of)) = (self.fragments.get(name).copied(), self.conditions.get(name).copied()) else {
+        let (Some(selections), Some(of)) = (self.fragments.get(name).copied(), self.conditions.get(name).copied())
+        else {
             return 0;
         };
         // While it is being counted, one within itself counts nothing.

@@ -144,9 +144,7 @@ impl Events {
     fn told(&self, delivery: &Delivery) -> Option<Value> {
         let at = |position: &Position| position.to_string();
         let (kind, position, event) = match delivery {
-            Delivery::Event(event) => {
-                ("EVENT", Some(at(&event.position)), json(&WireEvent::new(event)))
-            }
+            Delivery::Event(event) => ("EVENT", Some(at(&event.position)), json(&WireEvent::new(event))),
             _ if !self.states => return None,
             Delivery::Progress(position) => ("PROGRESS", Some(at(position)), Value::Null),
             Delivery::CaughtUp(position) => ("CAUGHT_UP", position.as_ref().map(at), Value::Null),

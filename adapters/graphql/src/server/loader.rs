@@ -2,11 +2,16 @@
 
 use crate::wire::errors::PortError as _;
 use crate::wire::problem::Problem;
+use core::future::poll_fn;
+use core::task::{Context, Poll, Waker};
 use futures::future::{BoxFuture, FutureExt as _, Shared};
+use futures::task::AtomicWaker;
 use portolan_kernel::ports::{ProjectionRegistry, RowsAnswer, RowsQuestion};
 use portolan_kernel::values::{Name, Position, RowKey};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Wake;
 
 /// Rows that can be asked for in one question.
 type Group = (Name, u16, Option<Position>);
@@ -64,7 +69,7 @@ impl Loader {
         let keys = Arc::<Mutex<BTreeSet<RowKey>>>::default();
         let (registry, waiting, own) = (self.registry.clone(), self.waiting.clone(), keys.clone());
         let answer = async move {
-            tokio::task::yield_now().await;
+            turn().await;
             let keys = {
                 let mut waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
                 // From here on, others begin a batch of their own.
@@ -79,5 +84,39 @@ impl Loader {
             registry.rows(question).await.map(Arc::new).map_err(|error| error.to_problem())
         };
         Batch { keys, answer: answer.boxed().shared() }
+    }
+}
+
+/// Ready once the task that polls it first has had its turn, however often it is polled until then: the other fields of a
+/// document poll it too.
+async fn turn() {
+    let over = Arc::new(Over::default());
+    let mut yielding = None;
+    poll_fn(|context| {
+        if over.is_over.load(Ordering::Acquire) {
+            return Poll::Ready(());
+        }
+        over.waker.register(context.waker());
+        if yielding.is_none() {
+            // Tokio wakes whoever yields after the turn of the task; outside of a turn, at once.
+            let waker = Waker::from(over.clone());
+            let yielded = yielding.insert(Box::pin(tokio::task::yield_now()));
+            let _ = yielded.as_mut().poll(&mut Context::from_waker(&waker));
+        }
+        Poll::Pending
+    })
+    .await;
+}
+
+#[derive(Default)]
+struct Over {
+    is_over: AtomicBool,
+    waker: AtomicWaker,
+}
+
+impl Wake for Over {
+    fn wake(self: Arc<Self>) {
+        self.is_over.store(true, Ordering::Release);
+        self.waker.wake();
     }
 }

@@ -285,9 +285,7 @@ fn leaf(scalar: Scalar, data: &Data) -> ExecutionResult<Given> {
         (Scalar::Long | Scalar::Position | Scalar::Id, Data::Number(number)) if !number.is_f64() => {
             Some(Given::String(number.to_string()))
         }
-        (Scalar::Long | Scalar::Position, Data::String(digits)) => {
-            whole(digits).map(|_| Given::String(digits.clone()))
-        }
+        (Scalar::Long | Scalar::Position, Data::String(digits)) => whole(digits).map(|_| Given::String(digits.clone())),
         (Scalar::String | Scalar::Id | Scalar::Bytes | Scalar::DateTime, Data::String(text)) => {
             Some(Given::String(text.clone()))
         }

@@ -25,8 +25,8 @@ pub(super) fn page() -> Answer {
 
 pub(super) fn asset(name: &str) -> Result<Answer, Refusal> {
     let found = ASSETS.iter().find(|(own, ..)| *own == name);
-    let (_, media_type, bytes) =
-        found.ok_or_else(|| Refusal::new(StatusCode::NOT_FOUND, "no-such-route", "there is no such part of the page"))?;
+    let (_, media_type, bytes) = found
+        .ok_or_else(|| Refusal::new(StatusCode::NOT_FOUND, "no-such-route", "there is no such part of the page"))?;
     let mut answer = of_bytes(StatusCode::OK, media_type, Bytes::from_static(bytes));
     // Every browser takes gzip.
     answer.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));

@@ -51,7 +51,10 @@ pub(super) const ACTIONS: [(&str, &str); 9] = [
     ("PAUSE", "It moves no further. Its rows stay readable."),
     ("RESUME", "It goes on, also after it has stopped: then it tries the event again that it stopped at."),
     ("RESET", "Its rows are emptied at once and made anew; readers see them come."),
-    ("REBUILD", "Its rows are made anew beside those that are read, and readers are switched once they have caught up."),
+    (
+        "REBUILD",
+        "Its rows are made anew beside those that are read, and readers are switched once they have caught up.",
+    ),
     ("CANCEL_REBUILD", "A rebuild that is not done ends, and its rows are removed."),
     ("ACTIVATE", "Readers see this `version` until another is named; without one, the newest that has caught up."),
     ("REMOVE", "The rows of this `edition` are removed. The one that is read cannot be."),

@@ -75,14 +75,8 @@ impl GraphqlService {
         let sockets = Arc::new(Semaphore::new(config.max_sockets.min(Semaphore::MAX_PERMITS)));
         let app = Arc::new(App { ports, config, loader, tail: Tail::default(), stopping });
         let built = Arc::new(build(&app, actions).await);
-        let inner = Inner {
-            app,
-            actions,
-            built: RwLock::new(built),
-            rebuilt: Mutex::new(Instant::now()),
-            sockets,
-            stop,
-        };
+        let inner =
+            Inner { app, actions, built: RwLock::new(built), rebuilt: Mutex::new(Instant::now()), sockets, stop };
         Self { inner: Arc::new(inner) }
     }
 

@@ -56,8 +56,8 @@ pub(super) async fn accept<B>(inner: &Arc<Inner>, request: &mut Request<B>) -> R
     config.max_message_size = Some(app.config.body_bytes);
     config.max_frame_size = Some(app.config.body_bytes);
     let upgraded = hyper_tungstenite::upgrade(request, Some(config));
-    let (mut answer, socket) = upgraded
-        .map_err(|error| Refusal::new(StatusCode::BAD_REQUEST, "malformed", error.to_string()))?;
+    let (mut answer, socket) =
+        upgraded.map_err(|error| Refusal::new(StatusCode::BAD_REQUEST, "malformed", error.to_string()))?;
     answer.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(PROTOCOL));
     let built = inner.built().await;
     let inner = Arc::downgrade(inner);

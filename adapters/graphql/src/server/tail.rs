@@ -4,8 +4,8 @@ use core::time::Duration;
 use futures::StreamExt as _;
 use portolan_kernel::drivers::{Delivery, From, Subscriptions};
 use portolan_kernel::values::{Position, Query};
-use std::sync::{Mutex, PoisonError, Weak};
 use std::sync::Arc;
+use std::sync::{Mutex, PoisonError, Weak};
 use tokio::sync::watch;
 
 /// The last position that is known. Whoever is slow sees the newest, and misses none that matters.

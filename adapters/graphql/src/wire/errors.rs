@@ -6,9 +6,7 @@ use super::store::capability;
 use super::text::{At, digits};
 use core::error::Error;
 use portolan_kernel::drivers::{LoadError, SubscribeError};
-use portolan_kernel::ports::{
-    AppendError, CommandError, ProjectionError, QueryError, ReadError, Source, WaitError,
-};
+use portolan_kernel::ports::{AppendError, CommandError, ProjectionError, QueryError, ReadError, Source, WaitError};
 use portolan_kernel::values::{Name, Revision};
 use serde::Deserialize as _;
 use serde_json::Value;
@@ -29,9 +27,9 @@ impl PortError for CommandError {
             Self::UnknownCommand(name) => problem("unknown-command").with("name", name.as_str()),
             Self::Malformed(reason) => problem("malformed").with("reason", reason.as_str()),
             Self::Invalid(violations) => problem("invalid-command").with("violations", list(violations)),
-            Self::Rejected { code, message, fields } => {
-                Problem::new("rejected", message.as_str()).with("rejection", code.as_str()).with("fields", fields.clone())
-            }
+            Self::Rejected { code, message, fields } => Problem::new("rejected", message.as_str())
+                .with("rejection", code.as_str())
+                .with("fields", fields.clone()),
             Self::Conflict { stream, actual } => problem("command-conflict")
                 .with("stream", stream.as_str())
                 .with("actual", actual.map(|revision| revision.to_string())),

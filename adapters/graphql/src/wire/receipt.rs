@@ -64,4 +64,3 @@ impl WireReceipt {
             .with_command(self.command)
     }
 }
-

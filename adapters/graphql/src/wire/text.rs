@@ -165,9 +165,12 @@ mod tests {
 
     #[test]
     fn cursors_come_back() {
-        for (after, until, text) in
-            [(Some(17), None, "17"), (Some(u64::MAX), Position::new(40), "18446744073709551615~40"), (None, Position::new(0), "~0"), (None, None, "")]
-        {
+        for (after, until, text) in [
+            (Some(17), None, "17"),
+            (Some(u64::MAX), Position::new(40), "18446744073709551615~40"),
+            (None, Position::new(0), "~0"),
+            (None, None, ""),
+        ] {
             let cursor = EventCursor { after, until };
             assert_eq!((cursor.to_string().as_str(), text.parse()), (text, Ok(cursor)));
         }

@@ -271,7 +271,6 @@ impl Watched {
         Pin::new(self.socket.as_mut().expect("it is given back in drop alone"))
     }
 
-
     /// Turns a stall that lasts too long into an error.
     fn watch<T>(&mut self, written: Poll<io::Result<T>>, context: &mut Context<'_>) -> Poll<io::Result<T>> {
         if written.is_ready() {

@@ -18,7 +18,7 @@ pub struct ServerConfig {
     /// How long a query may take to be answered, unless the request has a timeout of its own. A mutation is never cut off.
     /// 60 s.
     pub query_timeout: Duration,
-    /// How deep a document may nest: selections, fragments, values. Introspection needs 13. 16.
+    /// How deep a document may nest: selections, fragments, values. What GraphiQL asks of a schema needs 18. 24.
     pub max_depth: usize,
     /// How many tokens a document may have. 10,000.
     pub max_tokens: usize,
@@ -63,7 +63,7 @@ impl Default for ServerConfig {
             body_bytes: 2 << 20,
             body_timeout: Duration::from_secs(30),
             query_timeout: Duration::from_secs(60),
-            max_depth: 16,
+            max_depth: 24,
             max_tokens: 10_000,
             max_complexity: 250_000,
             introspection: true,

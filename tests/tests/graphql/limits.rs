@@ -79,8 +79,8 @@ async fn a_deep_document_is_refused() {
     // Deep enough to break a stack, if anything went down there.
     assert_eq!(house.operation(&"{ a ".repeat(3_000), json!({})).await.code(), "too-deep");
     let by_fragments = "{ ...f0 } ".to_owned()
-        + &(0..20).map(|n| format!("fragment f{n} on Query {{ ...f{} }} ", n + 1)).collect::<String>()
-        + "fragment f20 on Query { store { identity } }";
+        + &(0..40).map(|n| format!("fragment f{n} on Query {{ ...f{} }} ", n + 1)).collect::<String>()
+        + "fragment f40 on Query { store { identity } }";
     assert_eq!(house.operation(&by_fragments, json!({})).await.code(), "too-deep");
     let value = format!("{{ events(any: {}{}) {{ frontier }} }}", "[".repeat(3_000), "]".repeat(3_000));
     assert_eq!(house.operation(&value, json!({})).await.code(), "too-deep");
@@ -92,6 +92,41 @@ async fn a_deep_document_is_refused() {
     );
     assert_eq!(house.post(variables.as_bytes(), "content-type: application/json\r\n").await.code(), "malformed");
     goes_on(&house).await;
+}
+
+/// As `graphql-js` and GraphiQL ask for a schema.
+const INTROSPECTION: &str = "query IntrospectionQuery {
+    __schema {
+        queryType { name kind } mutationType { name kind } subscriptionType { name kind }
+        types { ...FullType }
+        directives { name description locations args { ...InputValue } }
+    }
+}
+fragment FullType on __Type {
+    kind name description
+    fields(includeDeprecated: true) {
+        name description args { ...InputValue } type { ...TypeRef } isDeprecated deprecationReason
+    }
+    inputFields { ...InputValue }
+    interfaces { ...TypeRef }
+    enumValues(includeDeprecated: true) { name description isDeprecated deprecationReason }
+    possibleTypes { ...TypeRef }
+}
+fragment InputValue on __InputValue { name description type { ...TypeRef } defaultValue }
+fragment TypeRef on __Type {
+    kind name ofType { name kind ofType { name kind ofType { name kind ofType { name kind ofType { name kind
+        ofType { name kind ofType { name kind ofType { name kind ofType { name kind } } } } } } } } }
+}";
+
+#[tokio::test]
+async fn clients_can_ask_for_the_schema_within_the_usual_limits() {
+    let data = house().await.data(INTROSPECTION, json!({})).await;
+    assert_eq!(data["__schema"]["queryType"]["name"], "Query");
+    // The documentation of the limit tells what it needs.
+    let house = house_of(|config| config.max_depth = 18).await;
+    house.data(INTROSPECTION, json!({})).await;
+    let house = house_of(|config| config.max_depth = 17).await;
+    assert_eq!(house.operation(INTROSPECTION, json!({})).await.code(), "too-deep");
 }
 
 #[tokio::test]

@@ -113,6 +113,21 @@ async fn events_come_each_once_and_resume_after_a_position() {
 }
 
 #[tokio::test]
+async fn fields_come_in_the_order_they_were_asked_for() {
+    let house = house().await;
+    house.append("thing-1", &["0"]).await;
+    let mut socket = open(&house).await;
+    socket.subscribe("a", "subscription { events { position kind event { version data id } } }").await;
+    let Some(Ok(Message::Text(text))) = socket.0.next().await else { panic!("something has to come") };
+    let places = ["position", "kind", "event", "version", "data\":", "id\":\"0"].map(|name| text.rfind(name));
+    assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{text}");
+    let got = house.operation("{ store { lacks identity } commands { name field } }", json!({})).await;
+    let text = String::from_utf8(got.body).unwrap();
+    let places = ["store", "lacks", "identity", "commands"].map(|name| text.find(name));
+    assert!(places.is_sorted(), "{text}");
+}
+
+#[tokio::test]
 async fn the_state_is_told_to_who_wants_it() {
     let house = house().await;
     house.append("thing-1", &["0"]).await;

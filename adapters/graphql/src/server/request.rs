@@ -168,10 +168,12 @@ fn decoded(text: &str) -> Option<String> {
 /// Who asks, in which trace, and for how long: `X-Correlation-Id`, `traceparent`, `Request-Timeout`.
 pub(super) fn context(app: &Arc<App>, headers: &HeaderMap, within: Option<Duration>) -> Result<Context, Refusal> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).filter(|text| !text.is_empty());
-    let mut metadata = Metadata::default();
-    metadata.correlation = text("x-correlation-id").map(str::to_owned);
-    // One of another form than W3C's is left out, as W3C says.
-    metadata.traceparent = text("traceparent").filter(|trace| is_traceparent(trace)).map(str::to_owned);
+    let metadata = Metadata {
+        correlation: text("x-correlation-id").map(str::to_owned),
+        // One of another form than W3C's is left out, as W3C says.
+        traceparent: text("traceparent").filter(|trace| is_traceparent(trace)).map(str::to_owned),
+        ..Metadata::default()
+    };
     let within = match (within, text("request-timeout")) {
         (None, Some(given)) => {
             let message = "Request-Timeout is a number of seconds above 0, such as 2.5";

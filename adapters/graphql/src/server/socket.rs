@@ -21,7 +21,7 @@ use hyper_tungstenite::{HyperWebsocket, HyperWebsocketStream};
 use juniper::OperationType;
 use juniper::http::GraphQLResponse;
 use juniper_subscriptions::Connection;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
@@ -92,7 +92,7 @@ struct Outgoing {
     id: String,
     /// The operation's number, which tells it from one before it under the same id.
     number: u64,
-    message: Value,
+    text: String,
     last: bool,
 }
 
@@ -173,7 +173,7 @@ impl Session {
     }
 
     async fn outgoing(&mut self, outgoing: Outgoing) -> Result<(), Option<Closing>> {
-        let Outgoing { id, number, message, last } = outgoing;
+        let Outgoing { id, number, text, last } = outgoing;
         // Of an operation that the client has ended it hears no more.
         if self.operations.get(&id).is_none_or(|(own, _)| *own != number) {
             return Ok(());
@@ -181,7 +181,7 @@ impl Session {
         if last {
             self.operations.remove(&id);
         }
-        self.send(&message).await
+        self.write(text).await
     }
 
     async fn incoming(&mut self, incoming: Option<Result<Message, Error>>) -> Result<(), Option<Closing>> {
@@ -247,11 +247,20 @@ impl Session {
                 Ok(Err(errors)) => json!({ "type": "error", "id": operation.id, "payload": errors }),
                 Err(_) => json!({ "type": "error", "id": operation.id, "payload": [of_problem(&panicked())] }),
             };
-            operation.tell(message, true).await;
+            operation.tell(message.to_string(), true).await;
         });
         self.operations.insert(id, (number, task));
         Ok(())
     }
+}
+
+/// An answer of an operation, as the protocol has it.
+#[derive(Serialize)]
+struct Answered<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    id: &'a str,
+    payload: &'a GraphQLResponse<Given>,
 }
 
 /// One operation under way.
@@ -263,13 +272,14 @@ struct Operating {
 
 impl Operating {
     /// Waits for room. Without a socket there is nobody to tell.
-    async fn tell(&self, message: Value, last: bool) {
-        let _ = self.sender.send(Outgoing { id: self.id.clone(), number: self.number, message, last }).await;
+    async fn tell(&self, text: String, last: bool) {
+        let _ = self.sender.send(Outgoing { id: self.id.clone(), number: self.number, text, last }).await;
     }
 
     async fn next(&self, answer: &GraphQLResponse<Given>) {
-        let payload = serde_json::to_value(answer).unwrap_or_default();
-        self.tell(json!({ "type": "next", "id": self.id, "payload": payload }), false).await;
+        // Not by way of a `Value`, which would lose the order of the fields.
+        let message = Answered { kind: "next", id: &self.id, payload: answer };
+        self.tell(serde_json::to_string(&message).unwrap_or_default(), false).await;
     }
 
     async fn run(&self, context: &Context, built: &Built, asking: &Asking) -> Result<(), Refused> {

@@ -1,10 +1,10 @@
 //! The schema: what every one has, and what is registered.
 
-use super::base::{self, member, optional, part, which_events};
 use super::call::{Call, Parameters};
 use super::context::App;
 use super::node::{Info, Node, ROOT};
 use super::rows::{COLUMNS, KEY, Table, TableIndex};
+use super::types::{self, member, optional, part, which_events};
 use crate::config::ServerConfig;
 use crate::model::{
     Direction, MUTATION, Member, Model, Names, QUERY, SUBSCRIPTION, Scalar, Schemas, Shape, Source, Ty, camel,
@@ -73,7 +73,7 @@ async fn projections(app: &App) -> (Vec<Projected>, bool) {
 }
 
 fn model(commands: Vec<CommandInfo>, queries: Vec<QueryInfo>, projections: Vec<Projected>, actions: bool) -> Model {
-    let mut model = base::model();
+    let mut model = types::model();
     let mut query = own_queries();
     let mut mutation = own_mutations(actions);
     let mut subscription = own_subscriptions();

@@ -78,10 +78,16 @@ async fn send(context: &Context, name: Name, body: String, mut given: Arguments)
 
 /// What the request says of who asks; over it, what the field says.
 pub(super) fn metadata(context: &Context, options: &mut Arguments) -> Result<Metadata, Problem> {
+    let asked = &context.metadata;
     let mut metadata = match options.value("metadata") {
-        None => context.metadata.clone(),
-        Some(whole) => serde_json::from_value(whole)
-            .map_err(|error| Problem::wrong("metadata", "wrong-value", error.to_string()))?,
+        None => asked.clone(),
+        Some(whole) => {
+            let mut whole: Metadata = serde_json::from_value(whole)
+                .map_err(|error| Problem::wrong("metadata", "wrong-value", error.to_string()))?;
+            whole.correlation = whole.correlation.or_else(|| asked.correlation.clone());
+            whole.traceparent = whole.traceparent.or_else(|| asked.traceparent.clone());
+            whole
+        }
     };
     if let Some(correlation) = options.text("correlation") {
         metadata.correlation = Some(correlation);

@@ -1,6 +1,5 @@
 //! The server: ports in, GraphQL out.
 
-mod base;
 mod build;
 pub(crate) mod call;
 mod commands;
@@ -21,6 +20,7 @@ mod service;
 mod socket;
 mod store;
 mod tail;
+mod types;
 
 pub(crate) use commands::FAILURES;
 pub use http::{BoundServer, GraphqlServer};

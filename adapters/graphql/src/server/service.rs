@@ -126,9 +126,10 @@ impl Inner {
         if rebuilt.elapsed() < REBUILD {
             return current;
         }
-        let built = Arc::new(build(&self.app, self.actions).await);
-        *self.built.write().unwrap_or_else(PoisonError::into_inner) = built.clone();
+        let built = tokio::time::timeout(REBUILD, build(&self.app, self.actions)).await.map(Arc::new);
         *rebuilt = Instant::now();
+        let Ok(built) = built else { return current };
+        *self.built.write().unwrap_or_else(PoisonError::into_inner) = built.clone();
         built
     }
 

@@ -3,11 +3,11 @@
 use super::support::{house, house_with};
 use core::ops::Bound;
 use portolan::ports::{
-    AppendError, CommandBus as _, CommandEnvelope, EventStore as _, ProjectionAction, ProjectionError,
-    ProjectionRegistry as _, QueryBus as _, QueryEnvelope, QueryError, RowsQuestion, WaitError,
+    AppendError, Body, CommandBus as _, CommandEnvelope, CommandError, EventStore as _, ProjectionAction,
+    ProjectionError, ProjectionRegistry as _, QueryBus as _, QueryEnvelope, QueryError, RowsQuestion, WaitError,
 };
-use portolan::values::{Append, By, Cell, Edition, Position};
-use portolan_graphql::{ConnectError, GraphqlClient};
+use portolan::values::{Append, By, Cell, Edition, Format, Position};
+use portolan_graphql::{ClientConfig, ConnectError, GraphqlClient};
 
 #[tokio::test]
 async fn the_registry_comes_back_whole() {
@@ -76,6 +76,19 @@ async fn this_wire_carries_no_appends() {
 }
 
 #[tokio::test]
+async fn an_answer_that_is_lost_leaves_a_command_unknown_and_a_question_busy() {
+    let house = house().await;
+    let mut config = ClientConfig::default();
+    config.request_timeout = core::time::Duration::from_millis(50);
+    let client = GraphqlClient::connect_with(house.url(), config).await.unwrap();
+    let body = Body::Encoded("{}".into(), Format::Json);
+    let lost = client.dispatch(CommandEnvelope::new("slow".parse().unwrap(), body)).await;
+    assert!(matches!(lost, Err(CommandError::Unknown(_))), "{lost:?}");
+    let lost = client.ask(QueryEnvelope::new("account".parse().unwrap(), "{\"id\":\"slow\"}")).await;
+    assert!(matches!(lost, Err(QueryError::Busy(_))), "{lost:?}");
+}
+
+#[tokio::test]
 async fn a_server_that_is_gone_is_told_from_one_that_is_odd() {
     let house = house().await;
     let client = GraphqlClient::connect(house.url()).await.unwrap();
@@ -87,7 +100,7 @@ async fn a_server_that_is_gone_is_told_from_one_that_is_odd() {
     assert!(matches!(gone, Err(ConnectError::Url { .. })), "{gone:?}");
     let gone = GraphqlClient::connect(format!("http://{}/graphql", house.address)).await;
     assert!(matches!(gone, Err(ConnectError::Unreachable { .. })), "{gone:?}");
-    let body = portolan::ports::Body::Encoded("{}".into(), portolan::values::Format::Json);
+    let body = Body::Encoded("{}".into(), Format::Json);
     let busy = client.dispatch(CommandEnvelope::new("tick".parse().unwrap(), body)).await;
-    assert!(matches!(busy, Err(portolan::ports::CommandError::Busy(_))), "{busy:?}");
+    assert!(matches!(busy, Err(CommandError::Busy(_))), "{busy:?}");
 }

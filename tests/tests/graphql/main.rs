@@ -1,6 +1,7 @@
 //! GraphQL over the ports: what the schema becomes, what is answered, and what is refused.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+mod alike;
 mod client;
 mod commands;
 mod limits;

@@ -376,7 +376,6 @@ impl AsyncWrite for Watched {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_instead(context))?;
-        // Hyper ends a connection so; there may be a last answer yet, and what the client still sends.
-        if self.owed.is_upgraded() { self.socket().poll_shutdown(context) } else { Poll::Ready(Ok(())) }
+        self.socket().poll_shutdown(context)
     }
 }

@@ -200,17 +200,40 @@ async fn options_are_judged_too() {
         (json!({ "waitFor": ["a", "b\u{0}"] }), "waitFor[1]"),
         (json!({ "metadata": { "actor": 1 } }), "metadata"),
     ] {
-        let query = "mutation($options: CommandOptions) { tick(options: $options) { __typename } }";
-        let got = house.operation(query, json!({ "options": options })).await;
-        assert_eq!(got.json()["errors"][0]["extensions"]["violations"][0]["path"], path, "{options}");
+        let query = "mutation($options: CommandOptions) {
+            tick(options: $options) { __typename ... on Invalid { violations { path } } }
+        }";
+        let data = house.data(query, json!({ "options": options })).await;
+        let expected = json!({ "__typename": "Invalid", "violations": [{ "path": path }] });
+        assert_eq!(data["tick"], expected, "{options}");
     }
     assert!(house.commands.arrived.lock().unwrap().is_empty());
 }
 
 #[tokio::test]
+async fn what_becomes_of_one_command_hides_nothing_of_the_others() {
+    let house = house().await;
+    let query = r#"mutation {
+        a: tick { __typename }
+        b: panic(input: "{}") { __typename ... on OutcomeUnknown { reason } }
+        c: tick(options: { within: -1 }) { __typename }
+        d: dispatch(command: "", body: "{}") { __typename }
+        e: tick { __typename }
+    }"#;
+    let reason = "the server failed while it carried the command out";
+    assert_eq!(
+        house.data(query, json!({})).await,
+        json!({
+            "a": { "__typename": "Receipt" }, "b": { "__typename": "OutcomeUnknown", "reason": reason },
+            "c": { "__typename": "Invalid" }, "d": { "__typename": "Invalid" }, "e": { "__typename": "Receipt" },
+        })
+    );
+}
+
+#[tokio::test]
 async fn a_panic_is_an_answer_and_the_server_goes_on() {
     let house = house().await;
-    let got = house.operation(r#"mutation { panic(input: "{}") { __typename } }"#, json!({})).await;
+    let got = house.operation(r#"{ account(id: "panic") { id } }"#, json!({})).await;
     assert_eq!(got.code(), "panicked");
     house.data("mutation { tick { __typename } }", json!({})).await;
 }

@@ -206,6 +206,7 @@ async fn what_is_wrong_with_an_operation_is_an_error_of_that_operation() {
     for (query, code) in [
         ("subscription { colour }", "invalid-document"),
         ("subscription {", "malformed"),
+        ("subscription { events { kind } stream(id: \"a\") { kind } }", "invalid-document"),
         ("subscription { events(any: [{ streams: [\"\"] }]) { kind } }", "invalid-request"),
         ("subscription { events(after: \"999999\") { kind } }", "ahead-of-log"),
         ("subscription { events(after: \"1\", fromNow: true) { kind } }", "invalid-request"),

@@ -7,7 +7,9 @@ use crate::wire::errors::PortError as _;
 use crate::wire::problem::Problem;
 use crate::wire::receipt::WireReceipt;
 use crate::wire::text::At;
-use portolan_kernel::ports::{Body, CommandEnvelope, CommandError, CommandInfo, Receipt};
+use core::panic::AssertUnwindSafe;
+use futures::future::FutureExt as _;
+use portolan_kernel::ports::{Body, CommandEnvelope, CommandError, CommandInfo, Receipt, Source};
 use portolan_kernel::values::{Format, Metadata, Name, Position};
 use serde_json::{Value, json};
 
@@ -55,25 +57,39 @@ pub(super) async fn command(
 
 /// Any command, as its JSON text.
 pub(super) async fn dispatch(context: &Context, mut given: Arguments) -> Result<Value, Problem> {
-    let name = given.required("command")?;
     let body = given.required("body")?;
+    let name = match given.required("command") {
+        Ok(name) => name,
+        Err(wrong) => return Ok(of_problem(wrong)),
+    };
     send(context, name, body, given).await
 }
 
-async fn send(context: &Context, name: Name, body: String, mut given: Arguments) -> Result<Value, Problem> {
+/// What comes of a command is always a result, and never an error: that would hide the results of those before it.
+async fn send(context: &Context, name: Name, body: String, given: Arguments) -> Result<Value, Problem> {
     if context.app.is_stopping() {
         return Ok(failure(&CommandError::ShuttingDown));
     }
+    let envelope = match envelope(context, name, body, given) {
+        Ok(envelope) => envelope,
+        Err(wrong) => return Ok(of_problem(wrong)),
+    };
+    let dispatched = AssertUnwindSafe(context.app.ports.commands.dispatch(envelope)).catch_unwind().await;
+    Ok(match dispatched {
+        Ok(Ok(receipt)) => success(&receipt),
+        Ok(Err(error)) => failure(&error),
+        Err(_) => failure(&CommandError::Unknown(Source::new("the server failed while it carried the command out"))),
+    })
+}
+
+fn envelope(context: &Context, name: Name, body: String, mut given: Arguments) -> Result<CommandEnvelope, Problem> {
     let mut options = given.within("options");
     let mut envelope = CommandEnvelope::new(name, Body::Encoded(body.into(), Format::Json));
     envelope.id = options.parsed("id")?;
     envelope.within = options.seconds("within")?.or(context.within);
     envelope.wait_for = options.list("waitFor")?;
     envelope.metadata = metadata(context, &mut options)?;
-    Ok(match context.app.ports.commands.dispatch(envelope).await {
-        Ok(receipt) => success(&receipt),
-        Err(error) => failure(&error),
-    })
+    Ok(envelope)
 }
 
 /// What the request says of who asks; over it, what the field says.
@@ -100,10 +116,15 @@ fn success(receipt: &Receipt) -> Value {
 }
 
 fn failure(error: &CommandError) -> Value {
-    let problem = error.to_problem();
+    of_problem(error.to_problem())
+}
+
+fn of_problem(problem: Problem) -> Value {
     problem.report();
+    // Options are wrong as fields are.
+    let code = if problem.code == "invalid-request" { "invalid-command" } else { problem.code };
     // A damaged store is no more to a caller than any other failure.
-    let name = FAILURES.iter().find(|(_, code, _)| *code == problem.code).map_or("Failed", |(name, ..)| name);
+    let name = FAILURES.iter().find(|(_, own, _)| *own == code).map_or("Failed", |(name, ..)| name);
     let mut members = problem.members;
     if let Some(code) = members.remove("rejection") {
         members.insert("code".to_owned(), code);

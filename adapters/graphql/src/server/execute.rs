@@ -59,6 +59,10 @@ pub(crate) fn prepare<'a>(
     let name = asking.operation_name.as_deref();
     let mut variables = Variables::new();
     if let Some(operation) = operation(&document, name) {
+        if operation.operation_type == OperationType::Subscription && operation.selection_set.len() != 1 {
+            let problem = Problem::new("invalid-document", "a subscription has one field at its root");
+            return Err(vec![of_problem(&problem)]);
+        }
         variables = given(built, operation, asking.variables.as_ref());
         let page = app.config.page_events.max(app.config.page_rows);
         let asked = complexity(&built.model, &document, operation, &variables, page);

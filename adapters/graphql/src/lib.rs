@@ -46,7 +46,8 @@
 //! A command's result is a union: `Receipt`, or one of 13 types that implement `CommandFailure { message }`, each with the
 //! fields of its error: `Rejection`, `Invalid`, `Malformed`, `UnknownCommand`, `Conflict`, `Denied`, `DeadlinePassed`,
 //! `NotCaughtUp`, `KeyReused`, `ShuttingDown`, `Busy`, `OutcomeUnknown`, `Failed`. `NotCaughtUp` is a success. Several
-//! commands of one document are carried out one after another, each by itself.
+//! commands of one document are carried out one after another, each by itself: whatever becomes of one, a panic included, is
+//! its result, and hides nothing of the others.
 //!
 //! `options` are the `id`, the `correlation`, `within` (seconds), `waitFor`, and `metadata`, in which a client that is a bus
 //! hands on all of it: until there is an authenticator, whoever can reach the server is believed. The headers

@@ -35,6 +35,8 @@ pub mod prelude {
 
     #[cfg(feature = "dynamodb-plain")]
     pub use portolan_dynamodb::DynamoStore;
+    #[cfg(feature = "graphql")]
+    pub use portolan_graphql::{GraphqlClient, GraphqlServer};
     #[cfg(feature = "http")]
     pub use portolan_http::{HttpClient, HttpServer, shutdown_signal};
     #[cfg(feature = "macros")]
@@ -51,6 +53,8 @@ pub mod prelude {
 
 #[cfg(feature = "dynamodb-plain")]
 pub use portolan_dynamodb as dynamodb;
+#[cfg(feature = "graphql")]
+pub use portolan_graphql as graphql;
 #[cfg(feature = "http")]
 pub use portolan_http as http;
 #[cfg(feature = "memory")]

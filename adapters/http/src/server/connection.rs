@@ -21,6 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::sync::oneshot;
 use tokio::time::{Instant, Sleep};
 
 /// How long what is left of a refused body is read and thrown away.
@@ -44,7 +45,8 @@ impl Lingering {
 pub(super) async fn serve(app: Arc<App>, router: Router, socket: TcpStream) {
     let lingering = Lingering::default();
     let owed = Owed::default();
-    let io = TokioIo::new(Watched::new(socket, app.config.write_timeout, owed.clone()));
+    let (give_back, given_back) = oneshot::channel();
+    let io = TokioIo::new(Watched::new(socket, app.config.write_timeout, owed.clone(), give_back));
     let service = {
         let (lingering, owed) = (lingering.clone(), owed.clone());
         service_fn(move |mut request: http::Request<Incoming>| {
@@ -61,7 +63,8 @@ pub(super) async fn serve(app: Arc<App>, router: Router, socket: TcpStream) {
         .max_header_size(app.config.head_bytes)
         .max_buf_size(app.config.head_bytes.max(64 << 10))
         .half_close(false)
-        .serve_connection(io, service);
+        .serve_connection(io, service)
+        .with_upgrades();
     let mut stopping = pin!(app.stopping());
     let mut told = false;
     // They begin when they are first polled, which is after the server has been told to stop.
@@ -72,7 +75,7 @@ pub(super) async fn serve(app: Arc<App>, router: Router, socket: TcpStream) {
             told = true;
             Pin::new(&mut connection).graceful_shutdown();
         }
-        if let Poll::Ready(ended) = connection.poll_without_shutdown(context) {
+        if let Poll::Ready(ended) = Pin::new(&mut connection).poll(context) {
             return Poll::Ready(Some(ended));
         }
         let cut_off = told
@@ -83,9 +86,13 @@ pub(super) async fn serve(app: Arc<App>, router: Router, socket: TcpStream) {
     })
     .await;
     let Some(ended) = ended else { return };
-    let parts = connection.into_parts();
-    let mut socket = parts.io.into_inner().socket;
-    let late = matches!(&ended, Err(error) if error.is_timeout()) && !parts.read_buf.is_empty();
+    let late = matches!(&ended, Err(error) if error.is_timeout()) && owed.has_part_of_a_head();
+    drop(connection);
+    // One that a mounted service has taken over is that service's.
+    if owed.is_upgraded() {
+        return;
+    }
+    let Ok(mut socket) = given_back.await else { return };
     if late {
         let _ = tokio::time::timeout(LINGER, socket.write_all(&last_answer(StatusCode::REQUEST_TIMEOUT))).await;
     }
@@ -116,6 +123,10 @@ struct State {
     awaits_body: AtomicBool,
     /// Whether the answer is a live stream, which has no end of its own.
     live: AtomicBool,
+    /// Whether bytes have come since the last request was taken or answered: the beginning of the next.
+    part_of_a_head: AtomicBool,
+    /// Whether a mounted service has taken the connection over.
+    upgraded: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -125,6 +136,7 @@ impl Owed {
     fn answer(&self) -> Answer {
         self.0.under_way.fetch_add(1, Ordering::Relaxed);
         self.0.unflushed.store(true, Ordering::Relaxed);
+        self.0.part_of_a_head.store(false, Ordering::Relaxed);
         Answer(self.0.clone())
     }
 
@@ -143,6 +155,14 @@ impl Owed {
         self.0.live.load(Ordering::Relaxed)
     }
 
+    fn is_upgraded(&self) -> bool {
+        self.0.upgraded.load(Ordering::Relaxed)
+    }
+
+    fn has_part_of_a_head(&self) -> bool {
+        self.0.part_of_a_head.load(Ordering::Relaxed)
+    }
+
     fn awaits_body(&self) -> bool {
         self.0.awaits_body.load(Ordering::Relaxed)
     }
@@ -151,12 +171,16 @@ impl Owed {
 impl Drop for Answer {
     fn drop(&mut self) {
         self.0.under_way.fetch_sub(1, Ordering::Relaxed);
+        self.0.part_of_a_head.store(false, Ordering::Relaxed);
     }
 }
 
 impl Answer {
     fn of(self, response: http::Response<axum::body::Body>) -> http::Response<Answered> {
         let media_type = response.headers().get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            self.0.upgraded.store(true, Ordering::Relaxed);
+        }
         let live = media_type.is_some_and(|media_type| media_type.starts_with(b"text/event-stream"));
         self.0.live.store(live, Ordering::Relaxed);
         response.map(|body| Answered { body, _answer: self })
@@ -224,8 +248,11 @@ impl hyper::body::Body for Answered {
 }
 
 /// A socket that times out when the peer takes nothing, and gives hyper's own bare errors a body.
+///
+/// It gives the socket back when hyper drops it, for what is left to say; one that was taken over it does not.
 struct Watched {
-    socket: TcpStream,
+    socket: Option<TcpStream>,
+    give_back: Option<oneshot::Sender<TcpStream>>,
     write_timeout: Duration,
     deadline: Pin<Box<Sleep>>,
     stalled: bool,
@@ -234,9 +261,14 @@ struct Watched {
 }
 
 impl Watched {
-    fn new(socket: TcpStream, write_timeout: Duration, owed: Owed) -> Self {
+    fn new(socket: TcpStream, write_timeout: Duration, owed: Owed, give_back: oneshot::Sender<TcpStream>) -> Self {
         let deadline = Box::pin(tokio::time::sleep(write_timeout));
-        Self { socket, write_timeout, deadline, stalled: false, owed, instead: Bytes::new() }
+        let (socket, give_back) = (Some(socket), Some(give_back));
+        Self { socket, give_back, write_timeout, deadline, stalled: false, owed, instead: Bytes::new() }
+    }
+
+    fn socket(&mut self) -> Pin<&mut TcpStream> {
+        Pin::new(self.socket.as_mut().expect("it is given back in drop alone"))
     }
 
     /// Turns a stall that lasts too long into an error.
@@ -263,7 +295,8 @@ impl Watched {
 
     fn poll_instead(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.instead.is_empty() {
-            let written = Pin::new(&mut self.socket).poll_write(context, &self.instead);
+            let instead = self.instead.clone();
+            let written = self.socket().poll_write(context, &instead);
             let written = ready!(self.watch(written, context))?;
             let _ = self.instead.split_to(written);
         }
@@ -281,13 +314,29 @@ fn last_answer(status: StatusCode) -> Vec<u8> {
     [head.into_bytes(), body].concat()
 }
 
+impl Drop for Watched {
+    fn drop(&mut self) {
+        if let (false, Some(socket), Some(give_back)) =
+            (self.owed.is_upgraded(), self.socket.take(), self.give_back.take())
+        {
+            // Nobody waits for it where the connection was cut off.
+            let _ = give_back.send(socket);
+        }
+    }
+}
+
 impl AsyncRead for Watched {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_read(context, buffer)
+        let before = buffer.filled().len();
+        let read = self.socket().poll_read(context, buffer);
+        if buffer.filled().len() > before {
+            self.owed.0.part_of_a_head.store(true, Ordering::Relaxed);
+        }
+        read
     }
 }
 
@@ -298,7 +347,7 @@ impl AsyncWrite for Watched {
             self.instead = last_answer(status).into();
             return Poll::Ready(Ok(bytes.len()));
         }
-        let written = Pin::new(&mut self.socket).poll_write(context, bytes);
+        let written = self.socket().poll_write(context, bytes);
         self.watch(written, context)
     }
 
@@ -311,22 +360,22 @@ impl AsyncWrite for Watched {
             return self.poll_write(context, only);
         }
         ready!(self.poll_instead(context))?;
-        let written = Pin::new(&mut self.socket).poll_write_vectored(context, slices);
+        let written = self.socket().poll_write_vectored(context, slices);
         self.watch(written, context)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.socket.is_write_vectored()
+        self.socket.as_ref().is_some_and(AsyncWrite::is_write_vectored)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_instead(context))?;
         self.owed.flushed();
-        Pin::new(&mut self.socket).poll_flush(context)
+        self.socket().poll_flush(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_instead(context))?;
-        Pin::new(&mut self.socket).poll_shutdown(context)
+        self.socket().poll_shutdown(context)
     }
 }

@@ -30,7 +30,9 @@ pub(super) struct Mounted {
 
 impl HttpServer {
     /// The same server, with this service under a path: `/graphql` takes `/graphql` and all below it. The service
-    /// sees paths without that beginning. An error of the service is answered as 500.
+    /// sees paths without that beginning. An error of the service is answered as 500. A service that answers 101 takes the
+    /// connection over, as [`hyper::upgrade`] has it, for a WebSocket: from then on it is that service's alone, and the
+    /// server neither counts it nor waits for it.
     ///
     /// ```
     /// # fn example(server: portolan_http::HttpServer) -> portolan_http::HttpServer {

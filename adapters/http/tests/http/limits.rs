@@ -77,6 +77,29 @@ async fn a_slow_head_is_cut_off() {
 }
 
 #[tokio::test]
+async fn after_an_answer_an_idle_connection_is_closed_in_silence_and_a_slow_head_is_not() {
+    let server = Running::configured(|config| config.header_timeout = Duration::from_millis(200)).await;
+    for (next, late) in [(&b""[..], false), (b"GET /hea", true)] {
+        let mut socket = server.connect().await;
+        let body = r#"{"from":{"stream":{"id":"s"}}}"#;
+        let length = body.len();
+        let head = format!(
+            "POST /read HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
+        );
+        socket.write_all(head.as_bytes()).await.unwrap();
+        // Of its own, so that it comes after the request has been taken.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        socket.write_all(body.as_bytes()).await.unwrap();
+        Reply::read(&mut socket).await.is_ok();
+        socket.write_all(next).await.unwrap();
+        if late {
+            Reply::read(&mut socket).await.is_problem(408, "slow-request");
+        }
+        assert_eq!(timeout(Duration::from_secs(5), socket.read(&mut [0; 8])).await.unwrap().unwrap(), 0);
+    }
+}
+
+#[tokio::test]
 async fn a_slow_body_is_cut_off() {
     let server = Running::configured(|config| config.body_timeout = Duration::from_millis(200)).await;
     let mut socket = server.connect().await;

@@ -1,0 +1,106 @@
+//! Portolan's ports over GraphQL: [`GraphqlServer`] offers them under a schema that is made of what is registered, and
+//! [`GraphqlClient`] is them.
+//!
+//! Keeps the laws TR-1 to TR-4 of transports. Knows no other transport: [`GraphqlServer::service`] is a [`tower::Service`]
+//! that any server of `http` types can mount, and [`GraphqlServer::serve`] is a server alone.
+//!
+//! # The schema
+//!
+//! It is built at start-up, and published at `/schema`.
+//!
+//! | registered | in the schema |
+//! |---|---|
+//! | command `open-account` | the mutation `openAccount(input: OpenAccountInput!, options: CommandOptions): CommandResult!` |
+//! | question `account` | the query `account(…, options: QueryOptions)`, with an argument a parameter and the type of its answer |
+//! | projection `balances` | the queries `balances(key:)`, `balancesList(…)` and, an index each, `balancesBy…(…)`; the subscription `balances(key:)` |
+//! | always | the queries `stream`, `events`, `store`, `commands`, `queries`, `projections`, `projection`, `waitFor`; the subscriptions `stream` and `events` |
+//! | always, for clients that learn names at run time | `dispatch`, `ask`, `rows` |
+//! | [if allowed](GraphqlServer::with_projection_actions) | the mutation `actOnProjection` |
+//!
+//! A name that is taken gets a number: a question `events` is `events2`; `commands` and `queries` tell which names there
+//! are. Fields of inputs, answers and rows keep their names where GraphQL has such names; in others an underscore stands for
+//! each other character, and the description tells the name in JSON. So it is with the values of enums.
+//!
+//! ## Types of JSON Schemas
+//!
+//! Objects with properties and nothing else, lists, enums of strings, `null`, references, also to themselves, and the scalars
+//! have types. Whatever else a schema says is `JSON`, and the application judges it as it always does: a type is never
+//! narrower than its schema.
+//!
+//! | scalar | |
+//! |---|---|
+//! | `Int` | a whole number whose schema keeps it within 32 bits |
+//! | `Long` | any other whole number: a string of digits in answers, because a browser's numbers have 53 bits; given, also a number |
+//! | `Position` | a place in the log: a string of digits |
+//! | `JSON` | any JSON. Lists and objects are given in variables, because the document has no literals for them; where a whole command or all parameters are `JSON`, also as a text |
+//! | `Bytes`, `DateTime` | base64; RFC 3339 |
+//!
+//! ## Projections that are not ready
+//!
+//! Columns and indexes are known once there are rows to read. A projection that is not ready when the schema is built has
+//! `balances` and `balancesList` with rows of `key` and `columns` alone, which every row has; the schema is built anew with
+//! a request, at most once a second, until all are ready. What was valid before stays valid.
+//!
+//! # Commands
+//!
+//! A command's result is a union: `Receipt`, or one of 13 types that implement `CommandFailure { message }`, each with the
+//! fields of its error: `Rejection`, `Invalid`, `Malformed`, `UnknownCommand`, `Conflict`, `Denied`, `DeadlinePassed`,
+//! `NotCaughtUp`, `KeyReused`, `ShuttingDown`, `Busy`, `OutcomeUnknown`, `Failed`. `NotCaughtUp` is a success. Several
+//! commands of one document are carried out one after another, each by itself: whatever becomes of one, a panic included, is
+//! its result, and hides nothing of the others.
+//!
+//! `options` are the `id`, the `correlation`, `within` (seconds), `waitFor`, and `metadata`, in which a client that is a bus
+//! hands on all of it: until there is an authenticator, whoever can reach the server is believed. The headers
+//! `X-Correlation-Id` and `traceparent` go for the whole request, and so does `Request-Timeout` or, before it,
+//! `extensions: { timeout: 2.5 }` beside the query.
+//!
+//! # Pages
+//!
+//! Connections after the Relay convention: `first` and `after`, or `last` and `before`; entries always in their order. Only
+//! `pageInfo` tells whether there is more. A cursor of events is `17` or `17~40`: after revision or position 17, up to
+//! position 40; so a known one is a cursor, and a walk sees one frontier. A cursor of rows keeps to its edition, or is
+//! `gone`.
+//!
+//! However many fields of a document, or subscriptions, ask for rows by key, the port is asked once.
+//!
+//! # Subscriptions
+//!
+//! Over a WebSocket at the same path, with the subprotocol `graphql-transport-ws`. `events` and `stream` resume `after` a
+//! position; with `states: true` they tell of progress, catching up and falling behind too. A row comes at once and
+//! whenever it has changed. A client that takes nothing holds up itself alone, and is cut off in time.
+//!
+//! # Errors
+//!
+//! Each has a stable `extensions.code`, and the fields of the port's error beside it:
+//!
+//! | of | codes |
+//! |---|---|
+//! | the request | `malformed`, `invalid-request` (with `violations`), `media-type`, `method-not-allowed`, `body-too-large`, `slow-request`, `no-such-route` |
+//! | the document | `malformed`, `invalid-document`, `no-such-operation`, `too-deep`, `too-long`, `too-complex`, `not-here` |
+//! | carrying it out | `timed-out` (queries alone), `panicked`, `shutting-down`, `busy` |
+//! | questions | `unknown-query`, `malformed`, `invalid-query`, `not-found`, `busy`, `failed` |
+//! | reads | `too-large`, `invalid-read`, `unsupported`, `busy`, `ahead-of-log`, `corrupt`, `failed` |
+//! | projections | `unknown-projection`, `not-found`, `not-ready`, `gone`, `invalid-request`, `too-large`, `projection-stopped`, `projection-stalled`, `event-parked`, `busy`, `outcome-unknown`, `corrupt`, `failed` |
+//!
+//! Where a store is damaged stays with the server: `corrupt` does not name the place, and the process writes it to its error
+//! output. A request that takes `application/graphql-response+json` gets 400 for a document that is not carried out; others
+//! get 200, as is usual.
+//!
+//! # GraphiQL
+//!
+//! For a browser the path is GraphiQL, whole in this crate; `assets/README.md` tells what it is made of.
+
+#![recursion_limit = "256"]
+
+mod client;
+mod config;
+mod error;
+mod model;
+mod scalar;
+mod server;
+mod wire;
+
+pub use client::GraphqlClient;
+pub use config::{ClientConfig, ServerConfig};
+pub use error::{ConnectError, ServeError};
+pub use server::{Answer, BoundServer, BoxError, GraphqlServer, GraphqlService};

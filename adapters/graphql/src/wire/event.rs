@@ -1,0 +1,76 @@
+//! Recorded events.
+
+use super::text::{At, Base64, Moment, Text};
+use portolan_kernel::values::{EventId, EventType, Format, NewEvent, Recorded, Revision, StreamId, Tag};
+use serde::{Deserialize, Serialize};
+
+/// A recorded event. Payload and metadata are base64 here; what people read is made of it when it is asked for.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct WireEvent {
+    id: Text<EventId>,
+    #[serde(rename = "type")]
+    event_type: Text<EventType>,
+    version: Text<u32>,
+    stream: Text<StreamId>,
+    revision: Text<u64>,
+    position: Text<At>,
+    recorded_at: Text<Moment>,
+    tags: Vec<Text<Tag>>,
+    format: WireFormat,
+    data_base64: Text<Base64>,
+    metadata_base64: Text<Base64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub(crate) enum WireFormat {
+    Json,
+    Binary,
+}
+
+impl From<Format> for WireFormat {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::Json => Self::Json,
+            _ => Self::Binary,
+        }
+    }
+}
+
+impl From<WireFormat> for Format {
+    fn from(format: WireFormat) -> Self {
+        match format {
+            WireFormat::Json => Self::Json,
+            WireFormat::Binary => Self::Binary,
+        }
+    }
+}
+
+impl WireEvent {
+    pub(crate) fn new(recorded: &Recorded) -> Self {
+        Self {
+            id: Text(recorded.id),
+            event_type: Text(recorded.event_type.clone()),
+            version: Text(recorded.version),
+            stream: Text(recorded.stream.clone()),
+            revision: Text(recorded.revision.get()),
+            position: Text(At(recorded.position)),
+            recorded_at: Text(Moment(recorded.recorded_at)),
+            tags: recorded.tags.iter().cloned().map(Text).collect(),
+            format: recorded.format.into(),
+            data_base64: Text(Base64(recorded.payload.clone())),
+            metadata_base64: Text(Base64(recorded.metadata.clone())),
+        }
+    }
+
+    pub(crate) fn decode(self) -> Recorded {
+        let event = NewEvent::new(self.stream.0, self.event_type.0, self.data_base64.0.0)
+            .with_id(self.id.0)
+            .with_version(self.version.0)
+            .with_format(self.format.into())
+            .with_metadata(self.metadata_base64.0.0)
+            .with_tags(self.tags.into_iter().map(|Text(tag)| tag));
+        Recorded::new(event, Revision::new(self.revision.0), self.position.0.0, self.recorded_at.0.0)
+    }
+}

@@ -1,0 +1,15 @@
+//! GraphQL over the ports: what the schema becomes, what is answered, and what is refused.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
+mod alike;
+mod client;
+mod commands;
+mod limits;
+mod live;
+mod mounted;
+mod page;
+mod projections;
+mod reading;
+mod scripted;
+mod shelf;
+mod support;

@@ -33,6 +33,8 @@ pub mod prelude {
 
     #[cfg(feature = "dynamodb-plain")]
     pub use portolan_dynamodb::DynamoStore;
+    #[cfg(feature = "grpc")]
+    pub use portolan_grpc::{GrpcClient, GrpcServer};
     #[cfg(feature = "http")]
     pub use portolan_http::{HttpClient, HttpServer, shutdown_signal};
     #[cfg(feature = "macros")]
@@ -49,6 +51,8 @@ pub mod prelude {
 
 #[cfg(feature = "dynamodb-plain")]
 pub use portolan_dynamodb as dynamodb;
+#[cfg(feature = "grpc")]
+pub use portolan_grpc as grpc;
 #[cfg(feature = "http")]
 pub use portolan_http as http;
 #[cfg(feature = "memory")]

@@ -1,7 +1,7 @@
 //! The ports `CommandBus` and `QueryBus`.
 
 use super::GrpcClient;
-use super::transport::{Failure, had_no_effect, may_pass, source_of};
+use super::transport::{Failure, had_no_effect, may_pass, source_of, tell};
 use crate::proto::{AskRequest, DispatchRequest, Violations};
 use crate::wire::errors::PortError as _;
 use crate::wire::status::{Details, reason};
@@ -32,7 +32,7 @@ impl CommandBus for GrpcClient {
         self.holds(&message).map_err(CommandError::Other)?;
         let mut request = traced(message, trace);
         if let Some(told) = told {
-            request.set_timeout(told);
+            tell(&mut request, told);
         }
         let mut commands = self.shared.transport.commands();
         let sent = self.shared.transport.write(request, within, async |asked| commands.dispatch(asked).await).await;
@@ -60,7 +60,7 @@ impl QueryBus for GrpcClient {
         let message = AskRequest::from(query);
         self.holds(&message).map_err(QueryError::Other)?;
         let mut request = traced(message, trace);
-        request.set_timeout(within.unwrap_or(self.shared.transport.config().request_timeout));
+        tell(&mut request, within.unwrap_or(self.shared.transport.config().request_timeout));
         let mut queries = self.shared.transport.queries();
         match self.shared.transport.write(request, within, async |asked| queries.ask(asked).await).await {
             Ok(response) => response.checked().map_err(|wrong| QueryError::Other(Source::new(wrong.to_string()))),

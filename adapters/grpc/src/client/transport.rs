@@ -94,7 +94,7 @@ impl Transport {
     ) -> Result<T, Failure> {
         let timeout = self.config.request_timeout;
         let mut request = Request::new(message);
-        request.set_timeout(timeout);
+        tell(&mut request, timeout);
         self.answered(call(request), timeout).await
     }
 
@@ -120,6 +120,12 @@ impl Transport {
             Err(_) => Err(Failure::Lost(Source::new(format!("no answer within {limit:?}")))),
         }
     }
+}
+
+/// Tells the server how long the answer is waited for: at most as long as eight digits can tell, in hours.
+pub(super) fn tell<M>(request: &mut Request<M>, timeout: Duration) {
+    const LONGEST: Duration = Duration::from_secs(99_999_999 * 3_600);
+    request.set_timeout(timeout.min(LONGEST));
 }
 
 impl Failure {

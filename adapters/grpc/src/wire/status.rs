@@ -101,10 +101,15 @@ impl Told {
             None => self.message,
         };
         let mut details: Vec<_> = self.detail.into_iter().filter(|detail| detail.value.len() <= DETAIL_BYTES).collect();
-        let info = pb::ErrorInfo { reason: self.reason.to_owned(), domain: DOMAIN.to_owned(), metadata: self.info };
-        let standard = [any("google.rpc.ErrorInfo", &info)].into_iter().chain(self.standard);
         let mut room = STANDARD_BYTES.saturating_sub(details.iter().map(Message::encoded_len).sum());
-        for detail in standard {
+        let mut info = pb::ErrorInfo { reason: self.reason.to_owned(), domain: DOMAIN.to_owned(), metadata: self.info };
+        // Why, every client is told, however long the error is.
+        if info.encoded_len() > room {
+            info.metadata.clear();
+        }
+        room = room.saturating_sub(info.encoded_len());
+        details.push(any("google.rpc.ErrorInfo", &info));
+        for detail in self.standard {
             if let Some(left) = room.checked_sub(detail.encoded_len()) {
                 room = left;
                 details.push(detail);

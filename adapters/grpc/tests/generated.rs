@@ -32,7 +32,7 @@ fn the_generated_code_is_that_of_the_proto_files() {
 fn same(crate_root: &Path, name: &str, made: &[u8]) {
     let path = crate_root.join("src/generated").join(name);
     if std::env::var_os("PORTOLAN_REGENERATE").is_some() {
-        std::fs::write(&path, made).unwrap();
+        std::fs::write(&path, made).expect("the folder is there");
     }
     let checked_in = std::fs::read(&path).unwrap_or_default();
     assert!(

@@ -66,7 +66,9 @@ impl EventStore for GrpcClient {
             Ok(_) => Ok(()),
             // The server is told to wait for less than this client does, and yet it waits for its own time: a hint may
             // come early.
-            Err(Failure::Answered(status)) if matches!(status.code(), Code::Cancelled | Code::DeadlineExceeded) => Ok(()),
+            Err(Failure::Answered(status)) if matches!(status.code(), Code::Cancelled | Code::DeadlineExceeded) => {
+                Ok(())
+            }
             Err(failure) => Err(read_error(failure)),
         }
     }

@@ -211,7 +211,9 @@ impl Transport {
     fn refused(&self, silence: Silence) -> ConnectError {
         let uri = self.uri().to_owned();
         match silence {
-            Silence::Call(Failure::NotSent(source) | Failure::Lost(source)) => ConnectError::Unreachable { uri, source },
+            Silence::Call(Failure::NotSent(source) | Failure::Lost(source)) => {
+                ConnectError::Unreachable { uri, source }
+            }
             Silence::Call(Failure::Answered(status)) if status.code() == tonic::Code::Unavailable => {
                 ConnectError::Unreachable { uri, source: transport::source_of(&status) }
             }

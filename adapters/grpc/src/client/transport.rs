@@ -151,8 +151,7 @@ pub(super) fn had_no_effect(status: &Status) -> bool {
         Some(given) => given != reason::PANICKED,
         // One that this client has made itself has no metadata.
         None => {
-            let refused =
-                matches!(status.code(), Code::Unimplemented | Code::PermissionDenied | Code::Unauthenticated);
+            let refused = matches!(status.code(), Code::Unimplemented | Code::PermissionDenied | Code::Unauthenticated);
             refused && !status.metadata().is_empty()
         }
     }

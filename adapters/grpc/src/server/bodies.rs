@@ -79,7 +79,8 @@ impl Service<Request<Body>> for Around {
 }
 
 fn panicked() -> Status {
-    Told::new(Code::Internal, reason::PANICKED, "the call broke off; what it was to do may have been done").into_status()
+    Told::new(Code::Internal, reason::PANICKED, "the call broke off; what it was to do may have been done")
+        .into_status()
 }
 
 /// A request's body, and its share of what all together may take. A share is claimed as bytes come, so that one who only
@@ -112,10 +113,7 @@ impl HttpBody for Counted {
     type Data = Bytes;
     type Error = Status;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         if self.ended {
             return Poll::Ready(None);
         }

@@ -8,7 +8,6 @@ use tonic::Status;
 use tonic::metadata::MetadataMap;
 
 /// The call's deadline, less what is left to the way back: the answer that it has passed should come before it is over.
-#[expect(clippy::result_large_err, reason = "every handler answers with it")]
 pub(super) fn within(metadata: &MetadataMap) -> Result<Option<Duration>, Status> {
     const TIMEOUT: &str = "grpc-timeout";
     const MOST: Duration = Duration::from_millis(100);
@@ -35,7 +34,6 @@ fn read_timeout(text: &str) -> Option<Duration> {
 }
 
 /// The id of a command that its message leaves out, from `idempotency-key`.
-#[expect(clippy::result_large_err, reason = "every handler answers with it")]
 pub(super) fn idempotency_key(metadata: &MetadataMap) -> Result<Option<Name>, Status> {
     const KEY: &str = "idempotency-key";
     let Some(given) = text(metadata, KEY)? else { return Ok(None) };
@@ -44,7 +42,6 @@ pub(super) fn idempotency_key(metadata: &MetadataMap) -> Result<Option<Name>, St
 
 /// What the message's metadata leaves out, from `x-correlation-id` and `traceparent`. A `traceparent` of another form than
 /// W3C's is left out, as W3C says.
-#[expect(clippy::result_large_err, reason = "every handler answers with it")]
 pub(super) fn complete(to: &mut Metadata, metadata: &MetadataMap) -> Result<(), Status> {
     if to.correlation.is_none() {
         to.correlation = text(metadata, "x-correlation-id")?.filter(|id| !id.is_empty()).map(str::to_owned);
@@ -55,7 +52,6 @@ pub(super) fn complete(to: &mut Metadata, metadata: &MetadataMap) -> Result<(), 
     Ok(())
 }
 
-#[expect(clippy::result_large_err, reason = "every handler answers with it")]
 fn text<'m>(metadata: &'m MetadataMap, name: &str) -> Result<Option<&'m str>, Status> {
     let mut values = metadata.get_all(name).iter();
     let Some(value) = values.next() else { return Ok(None) };

@@ -12,7 +12,6 @@ use crate::wire::{decode_action, maybe_position, parsed, position};
 use portolan_kernel::values::Name;
 use tonic::{Request, Response, Status};
 
-#[expect(clippy::result_large_err, reason = "every handler answers with it")]
 fn named(projection: &str) -> Result<Name, Status> {
     parsed("projection", projection).map_err(invalid_request)
 }

@@ -130,11 +130,7 @@ fn decode_schema(field: &str, schema: Option<String>) -> Result<Option<Value>, W
 
 impl From<CommandInfo> for describe_commands_response::Command {
     fn from(info: CommandInfo) -> Self {
-        Self {
-            name: info.name.to_string(),
-            description: info.description,
-            schema: info.schema.as_ref().map(json_of),
-        }
+        Self { name: info.name.to_string(), description: info.description, schema: info.schema.as_ref().map(json_of) }
     }
 }
 

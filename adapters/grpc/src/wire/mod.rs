@@ -94,7 +94,6 @@ pub(crate) fn decode_list<M, T>(
 
 const MICROS: u64 = 1_000_000;
 
-#[expect(clippy::cast_possible_wrap, clippy::cast_possible_truncation, reason = "a quotient and a remainder fit")]
 pub(crate) fn timestamp(at: Timestamp) -> prost_types::Timestamp {
     let micros = at.as_micros();
     prost_types::Timestamp { seconds: (micros / MICROS) as i64, nanos: (micros % MICROS) as i32 * 1_000 }
@@ -112,7 +111,6 @@ pub(crate) fn decode_timestamp(field: &str, at: Option<prost_types::Timestamp>) 
 /// The longest `google.protobuf.Duration`, 10,000 years; a longer one becomes it.
 const LONGEST: i64 = 315_576_000_000;
 
-#[expect(clippy::cast_possible_wrap, reason = "it is below a second")]
 pub(crate) fn duration(duration: Duration) -> prost_types::Duration {
     match i64::try_from(duration.as_secs()) {
         Ok(seconds) if seconds < LONGEST => prost_types::Duration { seconds, nanos: duration.subsec_nanos() as i32 },

@@ -1,8 +1,8 @@
 //! How projections stand, and what is done to them.
 
 use super::{
-    Wrong, decode_duration, decode_list, decode_timestamp, duration, maybe_position, number, parsed, position, required,
-    timestamp, version,
+    Wrong, decode_duration, decode_list, decode_timestamp, duration, maybe_position, number, parsed, position,
+    required, timestamp, version,
 };
 use crate::proto::{self, act_request, parked_response, projection_state, projection_status};
 use portolan_kernel::ports::{
@@ -160,9 +160,7 @@ impl proto::ActRequest {
                 Some(Action::Activate(act_request::Activate { version: version.map(Into::into) }))
             }
             ProjectionAction::Remove(edition) => Some(Action::Remove(edition.into())),
-            ProjectionAction::Retry(position) => {
-                Some(Action::Retry(act_request::Retry { position: number(position) }))
-            }
+            ProjectionAction::Retry(position) => Some(Action::Retry(act_request::Retry { position: number(position) })),
             ProjectionAction::Drop(position) => Some(Action::Drop(position.get())),
             _ => None,
         };

@@ -133,7 +133,8 @@ pub(crate) fn invalid_request(wrong: Wrong) -> Status {
 
 /// The status of a server that stops.
 pub(crate) fn shutting_down() -> Status {
-    let told = Told::new(Code::Unavailable, reason::SHUTTING_DOWN, "the server is shutting down; ask another, or later");
+    let told =
+        Told::new(Code::Unavailable, reason::SHUTTING_DOWN, "the server is shutting down; ask another, or later");
     told.retry().into_status()
 }
 

@@ -210,7 +210,14 @@ async fn what_may_have_come_through_a_proxy_is_unknown() {
         });
         format!("http://{address}")
     }
-    for (status, effect, passes) in [("14", "Unknown", true), ("13", "Unknown", false), ("2", "Unknown", false), ("7", "Other", false), ("16", "Other", false), ("12", "Other", false)] {
+    for (status, effect, passes) in [
+        ("14", "Unknown", true),
+        ("13", "Unknown", false),
+        ("2", "Unknown", false),
+        ("7", "Other", false),
+        ("16", "Other", false),
+        ("12", "Other", false),
+    ] {
         let headers: &'static [_] = Vec::leak(vec![("content-type", "application/grpc"), ("grpc-status", status)]);
         let client = GrpcClient::connect(answering(headers).await).await.unwrap();
         let written = format!("{:?}", client.append(append()).await.unwrap_err());

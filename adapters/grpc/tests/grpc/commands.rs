@@ -135,11 +135,7 @@ async fn metadata_stands_in_for_what_the_message_leaves_out() {
     client.dispatch(request(bare.clone())).await.unwrap();
     let seen = server.commands.seen.lock().unwrap().pop().unwrap();
     assert_eq!(seen.id, Some("k-1".parse().unwrap()));
-    let metadata = Metadata {
-        correlation: Some("c-1".into()),
-        traceparent: Some(TRACE.into()),
-        ..Metadata::default()
-    };
+    let metadata = Metadata { correlation: Some("c-1".into()), traceparent: Some(TRACE.into()), ..Metadata::default() };
     assert_eq!(seen.metadata, metadata);
 
     let full = DispatchRequest {

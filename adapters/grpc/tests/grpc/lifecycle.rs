@@ -87,7 +87,8 @@ async fn health_is_that_of_the_store() {
     let mut unknown = client.watch(of("x")).await.unwrap().into_inner();
     assert_eq!(unknown.message().await.unwrap().unwrap().status(), ServingStatus::ServiceUnknown);
     assert_eq!(watch.message().await.unwrap().unwrap().status(), ServingStatus::Serving);
-    for service in ["", "portolan.v1.EventStore", "portolan.v1.Commands", "portolan.v1.Queries", "portolan.v1.Projections"]
+    for service in
+        ["", "portolan.v1.EventStore", "portolan.v1.Commands", "portolan.v1.Queries", "portolan.v1.Projections"]
     {
         let status = client.check(of(service)).await.unwrap().into_inner().status();
         assert_eq!(status, ServingStatus::Serving, "{service}");

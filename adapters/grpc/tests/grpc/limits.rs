@@ -141,7 +141,8 @@ async fn one_who_never_speaks_is_cut_off() {
     let served = tokio::time::timeout(Duration::from_secs(10), server.client()).await.expect("the silent one stays");
     served.dispatch(command("echo")).await.unwrap();
     let mut bytes = Vec::new();
-    let _ = tokio::time::timeout(Duration::from_secs(10), silent.read_to_end(&mut bytes)).await.expect("it is not closed");
+    let _ =
+        tokio::time::timeout(Duration::from_secs(10), silent.read_to_end(&mut bytes)).await.expect("it is not closed");
     // One that lives stays, however little it says.
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert!(server.store.append(Append::default()).await.is_ok());

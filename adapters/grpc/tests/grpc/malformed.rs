@@ -172,7 +172,11 @@ async fn calls_of_what_there_is_not() {
 #[tokio::test]
 async fn no_http2_at_all() {
     let server = Running::start().await;
-    for sent in ["GET / HTTP/1.1\r\nHost: x\r\n\r\n", "\0\0\0\0\0\0\0\0\0", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\nwhatever follows here"] {
+    for sent in [
+        "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+        "\0\0\0\0\0\0\0\0\0",
+        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\nwhatever follows here",
+    ] {
         let mut socket = tokio::net::TcpStream::connect(server.address).await.unwrap();
         socket.write_all(sent.as_bytes()).await.unwrap();
         let mut answer = Vec::new();

@@ -4,12 +4,12 @@ use crate::support::Running;
 use crate::support::projections::{
     ERRORS, ODD, WAIT_ERRORS, at, error, name, parked_page, questions, rows_answer, statuses, wait_error,
 };
+use core::ops::Bound;
 use core::time::Duration;
 use portolan_grpc::ServerConfig;
 use portolan_grpc::proto::{self, projections_client::ProjectionsClient};
 use portolan_kernel::ports::{ProjectionAction, ProjectionRegistry as _, RowsQuestion, WhichRows};
 use portolan_kernel::values::{By, Direction, Edition, Position};
-use core::ops::Bound;
 use tonic::Code;
 use tonic_types::StatusExt as _;
 
@@ -105,10 +105,8 @@ async fn a_strangers_questions() {
 
     let nan = proto::Cell { value: Some(proto::cell::Value::Real(f64::NAN)) };
     let index = proto::IndexRange { name: "one".into(), equals: vec![nan], ..Default::default() };
-    let page = proto::rows_request::Page {
-        by: Some(proto::rows_request::page::By::Index(index)),
-        ..Default::default()
-    };
+    let page =
+        proto::rows_request::Page { by: Some(proto::rows_request::page::By::Index(index)), ..Default::default() };
     let rows = Some(proto::rows_request::Rows::Page(page));
     let wrong = [
         (proto::RowsRequest { projection: "balances".into(), ..Default::default() }, "rows"),

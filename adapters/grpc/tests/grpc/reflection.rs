@@ -20,17 +20,16 @@ macro_rules! reflects {
     ($test:ident, $version:ident, $own:literal) => {
         #[tokio::test]
         async fn $test() {
+            use tonic_reflection::pb::$version::ServerReflectionRequest;
             use tonic_reflection::pb::$version::server_reflection_client::ServerReflectionClient;
             use tonic_reflection::pb::$version::server_reflection_request::MessageRequest;
             use tonic_reflection::pb::$version::server_reflection_response::MessageResponse;
-            use tonic_reflection::pb::$version::ServerReflectionRequest;
 
             let server = Running::start().await;
             let mut client = ServerReflectionClient::new(server.channel().await);
             let mut ask = async |message_request| {
                 let request = ServerReflectionRequest { host: String::new(), message_request: Some(message_request) };
-                let mut answers =
-                    client.server_reflection_info(stream::iter([request])).await.unwrap().into_inner();
+                let mut answers = client.server_reflection_info(stream::iter([request])).await.unwrap().into_inner();
                 answers.message().await.unwrap().unwrap().message_response.unwrap()
             };
             let MessageResponse::ListServicesResponse(listed) = ask(MessageRequest::ListServices(String::new())).await
@@ -41,7 +40,8 @@ macro_rules! reflects {
             let expected = SERVICES.iter().filter(|name| !name.contains("reflection") || **name == $own);
             assert_eq!(listed, expected.map(ToString::to_string).collect());
             // Every message of a detail can be looked up, ours and Google's.
-            for symbol in ["portolan.v1.AppendError", "portolan.v1.Commands", "google.rpc.ErrorInfo", "google.rpc.BadRequest"]
+            for symbol in
+                ["portolan.v1.AppendError", "portolan.v1.Commands", "google.rpc.ErrorInfo", "google.rpc.BadRequest"]
             {
                 let answer = ask(MessageRequest::FileContainingSymbol(symbol.to_owned())).await;
                 let MessageResponse::FileDescriptorResponse(found) = answer else { panic!("{symbol}: {answer:?}") };

@@ -65,7 +65,10 @@ async fn a_start_past_the_frontier_is_an_error() {
     let mut live = client.subscribe(&Query::all(), From::After(Position::MAX));
     let store = client.capabilities().identity;
     let error = next(&mut live).await.unwrap_err();
-    assert!(matches!(error, SubscribeError::AheadOfLog { after: Position::MAX, store: of } if of == store), "{error:?}");
+    assert!(
+        matches!(error, SubscribeError::AheadOfLog { after: Position::MAX, store: of } if of == store),
+        "{error:?}"
+    );
     assert!(live.next().await.is_none());
 }
 

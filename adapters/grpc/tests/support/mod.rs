@@ -79,10 +79,9 @@ impl CommandBus for Commands {
                 .with_command(command.id.as_ref().map(Name::to_string))),
             "denied" => Err(CommandError::Denied("ann is no teller".into())),
             "deadline-passed" => Err(CommandError::DeadlinePassed),
-            "not-caught-up" => Err(CommandError::NotCaughtUp {
-                receipt: Box::new(receipt()),
-                waiting: command.wait_for.clone(),
-            }),
+            "not-caught-up" => {
+                Err(CommandError::NotCaughtUp { receipt: Box::new(receipt()), waiting: command.wait_for.clone() })
+            }
             "malformed" => Err(CommandError::Malformed("at line 1".into())),
             "invalid" => Err(CommandError::Invalid(vec![Violation::new("amount", "wrong-type", "a number, please")])),
             "rejected" => Err(CommandError::Rejected {

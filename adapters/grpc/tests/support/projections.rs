@@ -126,9 +126,8 @@ pub(crate) fn wait_error(projection: &Name) -> WaitError {
     }
 }
 
-pub(crate) const ERRORS: [&str; 10] = [
-    "not-found", "not-ready", "gone", "invalid", "too-large", "wait", "busy", "unknown", "other", "no such",
-];
+pub(crate) const ERRORS: [&str; 10] =
+    ["not-found", "not-ready", "gone", "invalid", "too-large", "wait", "busy", "unknown", "other", "no such"];
 
 pub(crate) const WAIT_ERRORS: [&str; 6] = ["stopped", "stalled", "parked", "busy", "other", "no such"];
 

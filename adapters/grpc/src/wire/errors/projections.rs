@@ -44,9 +44,7 @@ impl PortError for ProjectionError {
         match self {
             Self::UnknownProjection(name) => told_unknown(message, name),
             Self::NotFound { name, .. } => Told::new(Code::NotFound, "NOT_FOUND", message).info("projection", name),
-            Self::NotReady(name) => {
-                Told::new(Code::Unavailable, "NOT_READY", message).info("projection", name).retry()
-            }
+            Self::NotReady(name) => Told::new(Code::Unavailable, "NOT_READY", message).info("projection", name).retry(),
             Self::Gone { name, edition } => {
                 Told::new(Code::Aborted, "GONE", message).info("projection", name).info("edition", edition)
             }
@@ -77,9 +75,7 @@ impl PortError for ProjectionError {
             Error::UnknownProjection(name) => Self::UnknownProjection(name.parse().ok()?),
             Error::NotFound(not) => Self::NotFound { name: not.name.parse().ok()?, what: not.what },
             Error::NotReady(name) => Self::NotReady(name.parse().ok()?),
-            Error::Gone(gone) => {
-                Self::Gone { name: gone.name.parse().ok()?, edition: gone.edition?.checked().ok()? }
-            }
+            Error::Gone(gone) => Self::Gone { name: gone.name.parse().ok()?, edition: gone.edition?.checked().ok()? },
             Error::Invalid(reason) => Self::Invalid(reason),
             Error::TooLarge(given) => {
                 let (what, size, limit) = sizes(given);
@@ -146,10 +142,9 @@ impl PortError for WaitError {
             Error::UnknownProjection(name) => Self::UnknownProjection(name.parse().ok()?),
             Error::Stopped(stopped) => Self::Stopped { name: stopped.name.parse().ok()?, reason: stopped.reason },
             Error::Stalled(name) => Self::Stalled { name: name.parse().ok()? },
-            Error::Parked(parked) => Self::Parked {
-                name: parked.name.parse().ok()?,
-                position: position("position", parked.position).ok()?,
-            },
+            Error::Parked(parked) => {
+                Self::Parked { name: parked.name.parse().ok()?, position: position("position", parked.position).ok()? }
+            }
             Error::Busy(reason) => Self::Busy(Source::new(reason)),
             Error::Other(reason) => Self::Other(Source::new(reason)),
         })

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use portolan_kernel::ports::{AppendError, Capabilities, EventStore, ReadError, Source};
 use portolan_kernel::values::{Append, Appended, CheckpointState, Name, Page, Position, Query, Read, Recalled};
 use prost::Message as _;
-use tonic::{Code, Request, Response, Status};
+use tonic::{Request, Response, Status};
 
 #[async_trait]
 impl EventStore for GrpcClient {
@@ -62,15 +62,7 @@ impl EventStore for GrpcClient {
         let message = ChangedRequest { query: Some((&query).into()), after: after.map(Position::get) };
         self.fits(&message)?;
         let mut store = self.shared.transport.event_store();
-        match self.shared.transport.read(message, async |asked| store.changed(asked).await).await {
-            Ok(_) => Ok(()),
-            // The server is told to wait for less than this client does, and yet it waits for its own time: a hint may
-            // come early.
-            Err(Failure::Answered(status)) if matches!(status.code(), Code::Cancelled | Code::DeadlineExceeded) => {
-                Ok(())
-            }
-            Err(failure) => Err(read_error(failure)),
-        }
+        self.asked(message, async |asked| store.changed(asked).await).await.map(drop)
     }
 
     fn capabilities(&self) -> Capabilities {

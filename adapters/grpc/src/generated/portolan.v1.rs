@@ -1007,7 +1007,8 @@ pub mod event_store_client {
             self.inner.unary(req, path, codec).await
         }
         /// Answers once something that matches may be visible after the position: a hint, which may come early and for
-        /// nothing. A server answers after a while in any case, 25 seconds unless it is told otherwise.
+        /// nothing. A server answers after a while in any case, within the call's deadline and 25
+        /// seconds, unless it is told otherwise.
         pub async fn changed(
             &mut self,
             request: impl tonic::IntoRequest<super::ChangedRequest>,
@@ -1126,7 +1127,8 @@ pub mod event_store_server {
             tonic::Status,
         >;
         /// Answers once something that matches may be visible after the position: a hint, which may come early and for
-        /// nothing. A server answers after a while in any case, 25 seconds unless it is told otherwise.
+        /// nothing. A server answers after a while in any case, within the call's deadline and 25
+        /// seconds, unless it is told otherwise.
         async fn changed(
             &self,
             request: tonic::Request<super::ChangedRequest>,
@@ -3557,7 +3559,7 @@ pub mod projections_client {
             self.inner.unary(req, path, codec).await
         }
         /// Answers once the projection has applied every event up to the position, or a while has passed without that: ask
-        /// again then. The while is 25 seconds unless the server is told otherwise.
+        /// again then. The while is within the call's deadline, and 25 seconds unless the server is told otherwise.
         pub async fn wait_for(
             &mut self,
             request: impl tonic::IntoRequest<super::WaitForRequest>,
@@ -3629,7 +3631,7 @@ pub mod projections_server {
             request: tonic::Request<super::RowsRequest>,
         ) -> std::result::Result<tonic::Response<super::RowsResponse>, tonic::Status>;
         /// Answers once the projection has applied every event up to the position, or a while has passed without that: ask
-        /// again then. The while is 25 seconds unless the server is told otherwise.
+        /// again then. The while is within the call's deadline, and 25 seconds unless the server is told otherwise.
         async fn wait_for(
             &self,
             request: tonic::Request<super::WaitForRequest>,

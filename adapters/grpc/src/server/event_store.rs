@@ -48,13 +48,14 @@ impl EventStore for App {
     }
 
     async fn changed(&self, request: Request<ChangedRequest>) -> Result<Response<ChangedResponse>, Status> {
+        let longest_wait = self.longest_wait(request.metadata())?;
         let ChangedRequest { query, after } = request.into_inner();
         let query = EventQuery::checked(query).map_err(|wrong| invalid_request(wrong.of("query")))?;
         let after = maybe_position("after", after).map_err(invalid_request)?;
         tokio::select! {
             biased;
             changed = self.ports.events.changed(query, after) => changed.map_err(|error| error.into_status())?,
-            () = tokio::time::sleep(self.config.longest_wait) => {}
+            () = tokio::time::sleep(longest_wait) => {}
             () = self.stopping() => {}
         }
         Ok(Response::new(ChangedResponse {}))

@@ -23,6 +23,7 @@ use bodies::Bodies;
 use core::fmt;
 use core::future::Future;
 use core::net::SocketAddr;
+use core::time::Duration;
 use futures::FutureExt as _;
 use health::Health;
 use portolan_kernel::application::Ports;
@@ -31,7 +32,9 @@ use std::io;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tonic::Status;
 use tonic::codec::CompressionEncoding::Gzip;
+use tonic::metadata::MetadataMap;
 use tonic::service::Routes;
 use tonic_health::pb::health_server::HealthServer;
 use tower::layer::layer_fn;
@@ -197,20 +200,17 @@ impl BoundServer {
 /// All services, each with the size of request that it takes.
 fn routes(app: &Arc<App>) -> Routes {
     macro_rules! limited {
-        ($server:ident, $bytes:expr) => {
-            $server::from_arc(app.clone())
-                .accept_compressed(Gzip)
-                .send_compressed(Gzip)
-                .max_decoding_message_size($bytes)
+        ($service:expr, $bytes:expr) => {
+            $service.accept_compressed(Gzip).send_compressed(Gzip).max_decoding_message_size($bytes)
         };
     }
     let bytes = app.config.request_bytes;
-    let health = HealthServer::new(Health(app.clone())).max_decoding_message_size(bytes);
-    let routes = Routes::new(health)
-        .add_service(limited!(EventStoreServer, app.append_request_bytes().max(bytes)))
-        .add_service(limited!(CommandsServer, bytes))
-        .add_service(limited!(QueriesServer, bytes))
-        .add_service(limited!(ProjectionsServer, bytes));
+    let append_bytes = app.append_request_bytes().max(bytes);
+    let routes = Routes::new(limited!(EventStoreServer::from_arc(app.clone()), append_bytes))
+        .add_service(limited!(CommandsServer::from_arc(app.clone()), bytes))
+        .add_service(limited!(QueriesServer::from_arc(app.clone()), bytes))
+        .add_service(limited!(ProjectionsServer::from_arc(app.clone()), bytes))
+        .add_service(limited!(HealthServer::new(Health(app.clone())), bytes));
     let reflection = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(proto::FILE_DESCRIPTOR_SET)
@@ -220,11 +220,11 @@ fn routes(app: &Arc<App>) -> Routes {
     };
     // The sets are constants that a test has registered.
     let routes = match reflection().build_v1() {
-        Ok(service) => routes.add_service(service),
+        Ok(service) => routes.add_service(limited!(service, bytes)),
         Err(_) => routes,
     };
     match reflection().build_v1alpha() {
-        Ok(service) => routes.add_service(service),
+        Ok(service) => routes.add_service(limited!(service, bytes)),
         Err(_) => routes,
     }
 }
@@ -248,6 +248,12 @@ impl App {
         async move {
             let _ = stopping.wait_for(|stopping| *stopping).await;
         }
+    }
+
+    /// How long a call that waits for something waits, so that its answer comes within its deadline.
+    fn longest_wait(&self, metadata: &MetadataMap) -> Result<Duration, Status> {
+        let longest = self.config.longest_wait;
+        Ok(call::within(metadata)?.map_or(longest, |within| within.min(longest)))
     }
 
     /// How many bytes an append may have: those of its events, and what stands around each.

@@ -61,6 +61,7 @@ impl Projections for App {
     }
 
     async fn wait_for(&self, request: Request<WaitForRequest>) -> Result<Response<WaitForResponse>, Status> {
+        let longest_wait = self.longest_wait(request.metadata())?;
         let WaitForRequest { projection, position: number } = request.into_inner();
         let position = position("position", number).map_err(invalid_request)?;
         let applied = tokio::select! {
@@ -69,7 +70,7 @@ impl Projections for App {
                 waited.map_err(|error| error.into_status())?;
                 true
             }
-            () = tokio::time::sleep(self.config.longest_wait) => false,
+            () = tokio::time::sleep(longest_wait) => false,
             () = self.stopping() => return Err(shutting_down()),
         };
         Ok(Response::new(WaitForResponse { applied }))

@@ -103,6 +103,17 @@ async fn a_commands_error_arrives_as_it_was(#[case] name: &str, #[case] expected
 }
 
 #[tokio::test]
+async fn a_panic_is_an_answer() {
+    let server = Running::start().await;
+    let mut client = server.strange_commands().await;
+    let ask = |name: &str| DispatchRequest { name: name.into(), ..DispatchRequest::default() };
+    let status = client.dispatch(ask("panic")).await.unwrap_err();
+    assert_eq!(status.code(), Code::Internal, "{status:?}");
+    assert_eq!(status.get_details_error_info().unwrap().reason, "PANICKED");
+    client.dispatch(ask("echo")).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_wait_in_vain_is_a_success_that_says_so() {
     let server = Running::start().await;
     let mut sent = command("not-caught-up");

@@ -9,6 +9,7 @@ use portolan_kernel::values::{Position, Query};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tonic::Code;
+use tonic::codec::CompressionEncoding::Gzip;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
@@ -82,7 +83,7 @@ async fn health_is_that_of_the_store() {
     let mut config = portolan_grpc::ServerConfig::default();
     config.health_interval = Duration::from_millis(20);
     let mut server = Running::over(store.clone(), |server| server.with_config(config)).await;
-    let mut client = HealthClient::new(server.channel().await);
+    let mut client = HealthClient::new(server.channel().await).send_compressed(Gzip);
     let mut watch = client.watch(of("")).await.unwrap().into_inner();
     let mut unknown = client.watch(of("x")).await.unwrap().into_inner();
     assert_eq!(unknown.message().await.unwrap().unwrap().status(), ServingStatus::ServiceUnknown);

@@ -20,5 +20,6 @@ mod projections;
 mod reflection;
 #[cfg(test)]
 mod subscribe;
-#[cfg(all(test, feature = "tls"))]
+#[cfg(test)]
+#[cfg(feature = "tls")]
 mod tls;

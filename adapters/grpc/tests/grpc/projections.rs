@@ -8,8 +8,8 @@ use core::ops::Bound;
 use core::time::Duration;
 use portolan_grpc::ServerConfig;
 use portolan_grpc::proto::{self, projections_client::ProjectionsClient};
-use portolan_kernel::ports::{ProjectionAction, ProjectionRegistry as _, RowsQuestion, WhichRows};
-use portolan_kernel::values::{By, Direction, Edition, Position};
+use portolan_kernel::ports::{EventStore as _, ProjectionAction, ProjectionRegistry as _, RowsQuestion, WhichRows};
+use portolan_kernel::values::{By, Direction, Edition, Position, Query};
 use tonic::Code;
 use tonic_types::StatusExt as _;
 
@@ -88,6 +88,16 @@ async fn a_long_wait_is_several_calls() {
     let server = Running::with(|server| server.with_config(config)).await;
     server.client().await.wait_for(name("slow"), at(1)).await.unwrap();
     assert_eq!(server.projections.waits.load(std::sync::atomic::Ordering::Relaxed), 3);
+}
+
+#[tokio::test]
+async fn a_wait_is_longer_than_a_client_waits_for_one_answer() {
+    let server = Running::start().await;
+    let client = server.impatient_client(Duration::from_millis(300)).await;
+    client.wait_for(name("slow"), at(1)).await.unwrap();
+    assert_eq!(server.projections.waits.load(std::sync::atomic::Ordering::Relaxed), 3);
+    // Nor is a hint that does not come a failure.
+    client.changed(Query::all(), None).await.unwrap();
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use futures::stream;
 use prost::Message as _;
 use prost_types::{FileDescriptorProto, FileDescriptorSet};
 use std::collections::BTreeSet;
+use tonic::codec::CompressionEncoding::Gzip;
 
 const SERVICES: [&str; 7] = [
     "grpc.health.v1.Health",
@@ -26,7 +27,8 @@ macro_rules! reflects {
             use tonic_reflection::pb::$version::server_reflection_response::MessageResponse;
 
             let server = Running::start().await;
-            let mut client = ServerReflectionClient::new(server.channel().await);
+            // Compressed, as some clients send everything.
+            let mut client = ServerReflectionClient::new(server.channel().await).send_compressed(Gzip);
             let mut ask = async |message_request| {
                 let request = ServerReflectionRequest { host: String::new(), message_request: Some(message_request) };
                 let mut answers = client.server_reflection_info(stream::iter([request])).await.unwrap().into_inner();

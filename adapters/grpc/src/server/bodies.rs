@@ -59,8 +59,10 @@ impl Service<Request<Body>> for Around {
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let share = Arc::new(std::sync::Mutex::new(None));
         let (bodies, held) = (self.bodies.clone(), share.clone());
+        // Its requests are streams, which last for as long as their clients like.
+        let lasts = request.uri().path().starts_with("/grpc.reflection.");
         let request = request.map(|body| {
-            let late = Box::pin(tokio::time::sleep(bodies.timeout));
+            let late = (!lasts).then(|| Box::pin(tokio::time::sleep(bodies.timeout)));
             Body::new(Counted { body, share: held, bodies, late, ended: false })
         });
         let mut answering = Box::pin(self.inner.call(request));
@@ -89,7 +91,7 @@ struct Counted {
     body: Body,
     share: Arc<std::sync::Mutex<Option<OwnedSemaphorePermit>>>,
     bodies: Bodies,
-    late: Pin<Box<Sleep>>,
+    late: Option<Pin<Box<Sleep>>>,
     ended: bool,
 }
 
@@ -118,7 +120,7 @@ impl HttpBody for Counted {
             return Poll::Ready(None);
         }
         let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) else {
-            if self.late.as_mut().poll(context).is_pending() {
+            if self.late.as_mut().is_none_or(|late| late.as_mut().poll(context).is_pending()) {
                 return Poll::Pending;
             }
             self.ended = true;

@@ -10,9 +10,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tonic::Code;
 use tonic::codec::CompressionEncoding::Gzip;
-use tonic_health::pb::HealthCheckRequest;
+use tonic::codec::Streaming;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
+use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 
 fn of(service: &str) -> HealthCheckRequest {
     HealthCheckRequest { service: service.to_owned() }
@@ -76,6 +77,12 @@ async fn an_address_is_taken_once() {
     assert!(matches!(error, ServeError::Bind { address, .. } if address == server.address), "{error:?}");
 }
 
+/// The next status of a watch; `None` at its end.
+async fn told(watch: &mut Streaming<HealthCheckResponse>) -> Option<ServingStatus> {
+    let next = tokio::time::timeout(Duration::from_secs(10), watch.message()).await.expect("nothing is told");
+    next.unwrap().map(|response| response.status())
+}
+
 #[tokio::test]
 async fn health_is_that_of_the_store() {
     let store =
@@ -86,8 +93,8 @@ async fn health_is_that_of_the_store() {
     let mut client = HealthClient::new(server.channel().await).send_compressed(Gzip);
     let mut watch = client.watch(of("")).await.unwrap().into_inner();
     let mut unknown = client.watch(of("x")).await.unwrap().into_inner();
-    assert_eq!(unknown.message().await.unwrap().unwrap().status(), ServingStatus::ServiceUnknown);
-    assert_eq!(watch.message().await.unwrap().unwrap().status(), ServingStatus::Serving);
+    assert_eq!(told(&mut unknown).await, Some(ServingStatus::ServiceUnknown));
+    assert_eq!(told(&mut watch).await, Some(ServingStatus::Serving));
     for service in
         ["", "portolan.v1.EventStore", "portolan.v1.Commands", "portolan.v1.Queries", "portolan.v1.Projections"]
     {
@@ -97,14 +104,14 @@ async fn health_is_that_of_the_store() {
     assert_eq!(client.check(of("portolan.v2.Commands")).await.unwrap_err().code(), Code::NotFound);
 
     store.is_protected.store(true, Ordering::Relaxed);
-    assert_eq!(watch.message().await.unwrap().unwrap().status(), ServingStatus::NotServing);
+    assert_eq!(told(&mut watch).await, Some(ServingStatus::NotServing));
     assert_eq!(client.check(of("")).await.unwrap().into_inner().status(), ServingStatus::NotServing);
     store.is_protected.store(false, Ordering::Relaxed);
-    assert_eq!(watch.message().await.unwrap().unwrap().status(), ServingStatus::Serving);
+    assert_eq!(told(&mut watch).await, Some(ServingStatus::Serving));
     store.append(append()).await.unwrap();
 
     server.ended().await;
-    assert_eq!(watch.message().await.unwrap().unwrap().status(), ServingStatus::NotServing);
-    assert!(watch.message().await.unwrap().is_none());
-    assert!(unknown.message().await.unwrap().is_none());
+    assert_eq!(told(&mut watch).await, Some(ServingStatus::NotServing));
+    assert_eq!(told(&mut watch).await, None);
+    assert_eq!(told(&mut unknown).await, None);
 }

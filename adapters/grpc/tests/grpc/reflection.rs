@@ -1,6 +1,7 @@
 //! What is served is what reflection says, in both its versions.
 
 use crate::support::Running;
+use core::time::Duration;
 use futures::stream;
 use prost::Message as _;
 use prost_types::{FileDescriptorProto, FileDescriptorSet};
@@ -56,6 +57,30 @@ macro_rules! reflects {
 
 reflects!(version_1, v1, "grpc.reflection.v1.ServerReflection");
 reflects!(version_1_alpha, v1alpha, "grpc.reflection.v1alpha.ServerReflection");
+
+#[tokio::test]
+async fn it_lasts_for_as_long_as_its_client_likes() {
+    use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
+    use tonic_reflection::pb::v1::{ServerReflectionRequest, server_reflection_request::MessageRequest};
+
+    let server = Running::configured(|config| config.request_timeout = Duration::from_millis(100)).await;
+    let mut client = ServerReflectionClient::new(server.channel().await);
+    let request = ServerReflectionRequest {
+        host: String::new(),
+        message_request: Some(MessageRequest::ListServices(String::new())),
+    };
+    let requests = stream::unfold(0, move |n| {
+        let request = request.clone();
+        async move {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            (n < 2).then_some((request, n + 1))
+        }
+    });
+    let mut answers = client.server_reflection_info(requests).await.unwrap().into_inner();
+    for _ in 0..2 {
+        assert!(answers.message().await.unwrap().is_some());
+    }
+}
 
 #[tokio::test]
 async fn every_method_that_is_told_of_is_served() {

@@ -148,7 +148,7 @@ impl Failure {
 /// not let it come to the port, or from one that has no such method, or does not let this client in.
 pub(super) fn had_no_effect(status: &Status) -> bool {
     match Details::of(status).reason() {
-        Some(given) => given != reason::PANICKED,
+        Some(given) => given != reason::PANICKED && status.code() != Code::Unknown,
         // One that this client has made itself has no metadata.
         None => {
             let refused = matches!(status.code(), Code::Unimplemented | Code::PermissionDenied | Code::Unauthenticated);

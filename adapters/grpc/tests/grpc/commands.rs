@@ -88,6 +88,7 @@ async fn what_a_bus_tells_arrives_as_it_was() {
 #[case("shutting-down", "ShuttingDown")]
 #[case("busy", "Busy(\"full\")")]
 #[case("unknown", "Unknown(\"lost\")")]
+#[case("unknown-at-length", "Unknown(")]
 #[case("other", "Other(\"odd\")")]
 #[case("damaged", "Other(\"the store is damaged at a place that the server's log names\")")]
 #[case("panic", "Unknown(")]

@@ -107,6 +107,7 @@ impl CommandBus for Commands {
             "damaged" => Err(CommandError::Other(Source::new(AppendError::Corrupt {
                 place: "/srv/bank.db: table log, position 2".into(),
             }))),
+            "unknown-at-length" => Err(CommandError::Unknown(Source::new("x".repeat(400 << 10)))),
             "other" => Err(CommandError::Other(Source::new("odd"))),
             "panic" => panic!("as asked"),
             "slow" => {

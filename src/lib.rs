@@ -37,6 +37,8 @@ pub mod prelude {
     pub use portolan_dynamodb::DynamoStore;
     #[cfg(feature = "graphql")]
     pub use portolan_graphql::{GraphqlClient, GraphqlServer};
+    #[cfg(feature = "grpc")]
+    pub use portolan_grpc::{GrpcClient, GrpcServer};
     #[cfg(feature = "http")]
     pub use portolan_http::{HttpClient, HttpServer, shutdown_signal};
     #[cfg(feature = "macros")]
@@ -55,6 +57,8 @@ pub mod prelude {
 pub use portolan_dynamodb as dynamodb;
 #[cfg(feature = "graphql")]
 pub use portolan_graphql as graphql;
+#[cfg(feature = "grpc")]
+pub use portolan_grpc as grpc;
 #[cfg(feature = "http")]
 pub use portolan_http as http;
 #[cfg(feature = "memory")]

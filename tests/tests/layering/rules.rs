@@ -35,9 +35,9 @@ const ONLY_BY_FEATURE: &[&str] = &["validator"];
 /// Besides adapters: what the bank and the bench use.
 const FACADE_DEV_DEPENDENCIES: &[&str] = &["clap", "serde", "thiserror", "tokio", "validator"];
 
-/// The one feature of a dependency that a feature of the facade turns on: TLS and the environment's configuration double
-/// what the SDK costs to build, and no test needs them.
-const FACADE_TURNS_ON: &str = "portolan-dynamodb/aws-config";
+/// The features of dependencies that a feature of the facade turns on: TLS and the environment's configuration double what
+/// the SDK costs to build, and TLS needs a C compiler where the rest of gRPC needs none.
+const FACADE_TURNS_ON: &[&str] = &["portolan-dynamodb/aws-config", "portolan-grpc/tls"];
 
 const FACADE_DEFAULT: &[&str] = &["memory", "sqlite", "http", "tokio", "macros"];
 
@@ -316,7 +316,7 @@ pub(crate) fn features_only_add(metadata: &Metadata) -> Vec<String> {
             !on.starts_with("dep:")
                 && !known.contains(on.as_str())
                 && !on.starts_with("portolan-kernel/")
-                && *on != FACADE_TURNS_ON
+                && !FACADE_TURNS_ON.contains(&on.as_str())
         };
         for on in turns_on.iter().filter(of_others) {
             breaches.push(format!(

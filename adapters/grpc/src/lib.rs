@@ -1,0 +1,105 @@
+//! Portolan's ports over gRPC: [`GrpcServer`] offers them, and [`GrpcClient`] is them, so that an application that moves to
+//! another process changes one line.
+//!
+//! Keeps the laws TR-1 to TR-4 of transports; through it a store and a command bus keep their own.
+//!
+//! # Services
+//!
+//! The package `portolan.v1` has four, each in a file of its own in `proto/`, with what they share in `values.proto`:
+//!
+//! | service | methods |
+//! |---|---|
+//! | `EventStore` | `Append`, `Read` (a page), `Recall`, `Checkpoint`, `Changed`, `Capabilities`: the port `EventStore`, whole; `Subscribe`, a stream |
+//! | `Commands` | `Dispatch`, `Describe` |
+//! | `Queries` | `Ask`, `Describe` |
+//! | `Projections` | `List`, `Status`, `Act`, `Parked`, `Rows`, `WaitFor`: the port `ProjectionRegistry`, whole |
+//!
+//! Beside them stand `grpc.health.v1.Health`, which asks the store how it is, and `grpc.reflection` in the versions `v1` and
+//! `v1alpha`, so that a client needs no files:
+//!
+//! ```text
+//! grpcurl -plaintext 127.0.0.1:50051 list
+//! grpcurl -plaintext 127.0.0.1:50051 describe portolan.v1.Commands
+//! grpcurl -plaintext -H 'idempotency-key: k-1' -d '{"name":"deposit","body":"eyJhY2NvdW50X2lkIjoiYW5uIiwiYW1vdW50Ijo1MDB9"}' \
+//!     127.0.0.1:50051 portolan.v1.Commands/Dispatch
+//! grpcurl -plaintext -d '{}' 127.0.0.1:50051 portolan.v1.EventStore/Subscribe
+//! ```
+//!
+//! Bodies and payloads are `bytes`, which JSON has in Base64. `Append` bypasses the domain, and is `PERMISSION_DENIED` unless
+//! the server is built [with it](GrpcServer::with_raw_appends). The Rust code of messages and services is checked in, and
+//! public as [`proto`], for clients and servers of one's own; no `protoc` is needed.
+//!
+//! # Metadata
+//!
+//! | key | on | says |
+//! |---|---|---|
+//! | `grpc-timeout` | every call | how long the caller waits: gRPC's own deadline. A command or a question is told of it, less a tenth, at most 100 ms, for the way back: so the answer that time is up, and what has happened, comes before it is |
+//! | `idempotency-key` | `Dispatch` | the id of the command, where the message has none |
+//! | `x-correlation-id` | `Dispatch`, `Ask` | what belongs together, where the message does not say |
+//! | `traceparent` | `Dispatch`, `Ask` | the trace (W3C Trace Context), where the message does not say. One of another form counts for nothing |
+//!
+//! Until there is an authenticator, whoever can reach the server is believed who he is.
+//!
+//! # Errors
+//!
+//! A status that is not OK carries a `google.rpc.Status` in `grpc-status-details-bin`. Its first detail is the port's error,
+//! whole: `portolan.v1.AppendError`, `ReadError`, `SubscribeError`, `CommandError`, `QueryError`, `ProjectionError` or
+//! `WaitError`, so that a client has it back as it was. Those that follow tell others: `ErrorInfo` with a stable `reason` in
+//! the domain `portolan.v1`, and, as long as there is room (some clients take 8 KiB of metadata), `BadRequest` with each
+//! wrong field, `PreconditionFailure`, and `RetryInfo` where trying again is safe.
+//!
+//! | code | reasons |
+//! |---|---|
+//! | `INVALID_ARGUMENT` | `INVALID_REQUEST`: a field holds what it cannot, and did not reach the port; `INVALID`, `MALFORMED`, `INVALID_COMMAND`, `INVALID_QUERY` |
+//! | `NOT_FOUND` | `UNKNOWN_COMMAND`, `UNKNOWN_QUERY`, `UNKNOWN_PROJECTION`, `NOT_FOUND` |
+//! | `ALREADY_EXISTS` | `KEY_REUSED` |
+//! | `FAILED_PRECONDITION` | `REJECTED` by the domain; `WRONG_STORE`, `INLINE_REFUSED`, `AHEAD_OF_LOG`, `PROJECTION_STOPPED`, `PROJECTION_STALLED`, `EVENT_PARKED` |
+//! | `ABORTED`: read again, and decide anew | `STREAM_CONFLICT`, `GUARD_FAILED`, `CHECKPOINT_MOVED`, `COMMAND_CONFLICT`, `GONE` |
+//! | `PERMISSION_DENIED` | `DENIED` by a policy; `RAW_APPENDS_OFF` |
+//! | `OUT_OF_RANGE` | `TOO_LARGE` for the store or for one answer; without details: too large for the server |
+//! | `RESOURCE_EXHAUSTED` | `TOO_MANY_BYTES` in all requests under way; without details: too large once decompressed |
+//! | `UNIMPLEMENTED` | `UNSUPPORTED` by the store; without details: no such method |
+//! | `DEADLINE_EXCEEDED` | `DEADLINE_PASSED`: the command had no effect |
+//! | `UNAVAILABLE`: nothing happened, try again | `BUSY`, `NOT_READY`, `SHUTTING_DOWN`, `SLOW_REQUEST` |
+//! | `UNKNOWN` | `OUTCOME_UNKNOWN`: repeat it under the same key |
+//! | `DATA_LOSS` | `CORRUPT`: the store is damaged. The place stays with the server, which writes it to its error output |
+//! | `INTERNAL` | `FAILED`; `PANICKED`, of unknown outcome |
+//!
+//! A command that took effect and waited for projections in vain is a success with `not_caught_up`: whoever knows nothing of
+//! it must not send the command again.
+//!
+//! For a client of this crate, a status without a port's error that comes to something that writes is of unknown outcome,
+//! unless it says that no port was reached: `UNIMPLEMENTED`, `PERMISSION_DENIED`, `UNAUTHENTICATED`. An error that takes more
+//! than 384 KiB has its code, its reason and its message, and no more.
+//!
+//! # Compatibility
+//!
+//! Fields that a server does not know it leaves out of account, as protocol buffers have it. Kinds that it does not know
+//! (an expectation, a move, a format, an action) it refuses.
+//!
+//! # Limits
+//!
+//! [`ServerConfig`] has them: connections and calls at once, bytes of a request and of all together, time for a request to
+//! arrive. Answers are compressed with gzip for those who take it, and requests may be. A connection that has died is noticed
+//! by its silence. A subscriber who reads slowly is given no more than his window; the log's shared tail leaves him behind,
+//! and he catches up from the store.
+//!
+//! # TLS
+//!
+//! With the feature `tls`: `GrpcServer::with_tls` and `GrpcClient::connect_with_tls`, also with certificates of clients.
+
+mod client;
+mod config;
+mod error;
+pub mod proto;
+mod server;
+#[cfg(feature = "tls")]
+mod tls;
+mod wire;
+
+pub use client::GrpcClient;
+pub use config::{ClientConfig, ServerConfig};
+pub use error::{ConnectError, ServeError};
+pub use server::{BoundServer, GrpcServer};
+#[cfg(feature = "tls")]
+pub use tls::{ClientTls, ServerTls};

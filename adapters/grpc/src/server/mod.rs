@@ -250,10 +250,11 @@ impl App {
         }
     }
 
-    /// How long a call that waits for something waits, so that its answer comes within its deadline.
+    /// How long a call that waits for something waits: half of its deadline at most, so that the answer that nothing has
+    /// happened comes in time.
     fn longest_wait(&self, metadata: &MetadataMap) -> Result<Duration, Status> {
         let longest = self.config.longest_wait;
-        Ok(call::within(metadata)?.map_or(longest, |within| within.min(longest)))
+        Ok(call::within(metadata)?.map_or(longest, |within| longest.min(within / 2)))
     }
 
     /// How many bytes an append may have: those of its events, and what stands around each.

@@ -93,7 +93,7 @@ async fn a_long_wait_is_several_calls() {
 #[tokio::test]
 async fn a_wait_is_longer_than_a_client_waits_for_one_answer() {
     let server = Running::start().await;
-    let client = server.impatient_client(Duration::from_millis(300)).await;
+    let client = server.impatient_client(Duration::from_secs(2)).await;
     client.wait_for(name("slow"), at(1)).await.unwrap();
     assert_eq!(server.projections.waits.load(std::sync::atomic::Ordering::Relaxed), 3);
     // Nor is a hint that does not come a failure.

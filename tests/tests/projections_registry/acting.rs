@@ -3,7 +3,7 @@
 use super::support::*;
 use portolan::application::{Application, Storage};
 use portolan::ports::ProjectionAction::*;
-use portolan::ports::{ProjectionAction, ProjectionError, ProjectionRegistry, ProjectionState, ReadModelStore};
+use portolan::ports::{ProjectionAction, ProjectionError, ProjectionRegistry, ReadModelStore};
 use portolan::values::{Cell, Edition, Position};
 use portolan_testing::{Fault, Faulty};
 use std::sync::Arc;

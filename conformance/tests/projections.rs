@@ -1,5 +1,8 @@
 //! The laws of projection registries, proven by wrong ones, and by applications over wrong stores: each breaks exactly
 //! the laws it says, and each law is broken by one.
+//!
+//! What takes another process (kills, a worker that is halted) runs on stores of files and tables, which the adapters'
+//! own tests bring.
 #![allow(unreachable_pub, reason = "a test binary has no one to reach it")]
 #![allow(clippy::unwrap_used, clippy::std_instead_of_core, clippy::std_instead_of_alloc, reason = "these are tests")]
 

@@ -22,31 +22,27 @@ fn instead(
     })
 }
 
-/// Does not do what is of the same kind as this.
-const fn without(name: &'static str, breaks: &'static [&'static str], act: Acting) -> Mutant {
-    Mutant::new(name, breaks).act(act)
-}
-
-type Acting = fn(Arc<Inner>, Name, Action) -> Answer<()>;
-
-macro_rules! ignoring {
-    ($kind:pat) => {
-        |inner, name, action| instead(inner, name, action, |action| (!matches!(action, $kind)).then_some(action))
+/// A registry that does nothing of this kind, and says that it is done.
+macro_rules! without {
+    ($name:literal, $breaks:expr, $kind:pat) => {
+        Mutant::new($name, $breaks).act(|inner, name, action| {
+            instead(inner, name, action, |action| (!matches!(action, $kind)).then_some(action))
+        })
     };
 }
 
 pub const MUTANTS: &[Mutant] = &[
-    without("pauses nothing", &["PR-01"], ignoring!(Action::Pause)),
-    without("resumes nothing", &["PR-01", "PR-03", "PR-04"], ignoring!(Action::Resume)),
-    without("resets nothing", &["PR-01"], ignoring!(Action::Reset)),
-    without("rebuilds nothing", &["PR-04"], ignoring!(Action::Rebuild)),
-    without("cancels nothing", &["PR-04"], ignoring!(Action::CancelRebuild)),
-    without("activates nothing", &["PR-04"], ignoring!(Action::Activate(_))),
-    without("never goes back to the newest version", &["PR-04"], ignoring!(Action::Activate(None))),
-    without("removes nothing", &["PR-04"], ignoring!(Action::Remove(_))),
-    without("retries nothing", &["PR-03"], ignoring!(Action::Retry(_))),
-    without("retries one alone", &["PR-03"], ignoring!(Action::Retry(None))),
-    without("drops nothing", &["PR-01", "PR-03"], ignoring!(Action::Drop(_))),
+    without!("pauses nothing", &["PR-01"], Action::Pause),
+    without!("resumes nothing", &["PR-01", "PR-03", "PR-04"], Action::Resume),
+    without!("resets nothing", &["PR-01"], Action::Reset),
+    without!("rebuilds nothing", &["PR-04"], Action::Rebuild),
+    without!("cancels nothing", &["PR-04"], Action::CancelRebuild),
+    without!("activates nothing", &["PR-04"], Action::Activate(_)),
+    without!("never goes back to the newest version", &["PR-04"], Action::Activate(None)),
+    without!("removes nothing", &["PR-04"], Action::Remove(_)),
+    without!("retries nothing", &["PR-03"], Action::Retry(_)),
+    without!("retries one alone", &["PR-03"], Action::Retry(None)),
+    without!("drops nothing", &["PR-01", "PR-03"], Action::Drop(_)),
     Mutant::new("resumes only what was paused", &["PR-03"]).act(|inner, name, action| {
         Box::pin(async move {
             let status = inner.registry.status(name.clone()).await?;

@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 pub type Answer<T> = BoxFuture<'static, Result<T, ProjectionError>>;
+pub type Waiting = BoxFuture<'static, Result<(), WaitError>>;
 
 /// One wrong registry or storage: what it does otherwise, and the laws that this breaks.
 #[derive(Clone, Copy)]
@@ -31,7 +32,7 @@ pub struct Mutant {
     pub act: fn(Arc<Inner>, Name, ProjectionAction) -> Answer<()>,
     pub parked: fn(Arc<Inner>, Name, Option<Position>, u32) -> Answer<ParkedPage>,
     pub rows: fn(Arc<Inner>, RowsQuestion) -> Answer<RowsAnswer>,
-    pub wait: fn(Arc<Inner>, Name, Position) -> BoxFuture<'static, Result<(), WaitError>>,
+    pub wait: fn(Arc<Inner>, Name, Position) -> Waiting,
     /// The projection that is meant by a name.
     pub named: fn(Name) -> Name,
 }
@@ -83,7 +84,7 @@ impl Mutant {
         Self { rows, ..self }
     }
 
-    pub const fn wait(self, wait: fn(Arc<Inner>, Name, Position) -> BoxFuture<'static, Result<(), WaitError>>) -> Self {
+    pub const fn wait(self, wait: fn(Arc<Inner>, Name, Position) -> Waiting) -> Self {
         Self { wait, ..self }
     }
 

@@ -10,6 +10,7 @@ use crate::names::Names;
 use crate::read_models::{self, Final};
 use crate::rows::{self, select_events};
 use crate::tables::Table;
+use alloc::borrow::Cow;
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use portolan_kernel::ports::{
@@ -17,7 +18,7 @@ use portolan_kernel::ports::{
     runs_at,
 };
 use portolan_kernel::values::{
-    Batch, Cell, CheckpointState, Collection, Edition, Name, Query, Recorded, RowKey, Token,
+    Batch, Cell, Checkpoint, CheckpointState, Collection, Edition, Move, Name, Query, Recorded, RowKey, Token,
 };
 use rusqlite::Connection;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -117,6 +118,27 @@ impl Inlines {
             self.forget();
         }
         Ok(())
+    }
+
+    /// The batch as it is to be judged. What a worker claims or says of an edition that is made here, without a change of
+    /// its rows, is taken wherever appends have moved the checkpoint to by now: while many append, it would never come
+    /// before the next of them. Another worker is told by its token all the same.
+    pub(crate) fn met<'b>(&self, conn: &Connection, batch: &'b Batch) -> Result<Cow<'b, Batch>, Fault> {
+        let Checkpoint { name, store, from, to, .. } = &batch.checkpoint;
+        let ours = |name: &Name| self.projections.iter().any(|given| given.collection.name == *name);
+        let of = name.strip_prefix("projection/").and_then(|name| name.rsplit_once('@'));
+        let is_ours = of.is_some_and(|(name, _)| Name::new(name).is_ok_and(|name| ours(&name)));
+        if !is_ours || *to != Move::Claim || batch.changes.iter().any(|change| ours(&change.collection)) {
+            return Ok(Cow::Borrowed(batch));
+        }
+        match read_models::checkpoint(conn, name)? {
+            Some(stands) if stands.store == *store && stands.position > *from => {
+                let mut batch = batch.clone();
+                batch.checkpoint.from = stands.position;
+                Ok(Cow::Owned(batch))
+            }
+            _ => Ok(Cow::Borrowed(batch)),
+        }
     }
 
     /// Applies the events of an append that is otherwise judged, and judges the rows. Of the append nothing is written.

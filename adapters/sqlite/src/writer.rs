@@ -342,7 +342,8 @@ impl Writer {
             Job::CommitRows(batch, limits) => {
                 let collections = batch.changes.iter().map(|change| &change.collection);
                 self.inlines.settle(&self.conn, Some(&batch.checkpoint.name), collections)?;
-                read_models::commit(&self.conn, batch, limits).map(|done| Ok(Done::Rows(done)))
+                let batch = self.inlines.met(&self.conn, batch)?;
+                read_models::commit(&self.conn, &batch, limits).map(|done| Ok(Done::Rows(done)))
             }
             Job::RemoveVersion { collection, version, checkpoint } => {
                 self.inlines.settle(&self.conn, Some(&checkpoint.name), core::iter::once(collection))?;

@@ -2,11 +2,14 @@
 //!
 //! A log is filled with deposits to many accounts. Then an application is started with one projection, on a runtime of
 //! one thread, and the time is taken until it has caught up: once a counter, all events into one row, and once rows by
-//! account. Last, events are appended at a steady rate, and each is waited for in the rows: what that takes is the lag.
+//! account. Then these are made anew beside themselves, while somebody reads a row again and again: how long that takes,
+//! and how long a read does meanwhile. Last, events are appended at a steady rate, and each is waited for in the rows: what
+//! that takes is the lag.
 
 use clap::Parser;
 use portolan::domain::{CellValue, Row, RowColumn, RowIndex, RowValueError, row_cells};
 use portolan::memory::MemoryStore;
+use portolan::ports::ProjectionState;
 use portolan::prelude::*;
 use portolan::sqlite::SqliteStore;
 use portolan::values::{Append, Cell, EventType, NewEvent};
@@ -156,6 +159,53 @@ async fn caught_up<P: Projection>(storage: &Storage) -> Outcome<(Application, Du
     Ok((application, began.elapsed(), on_cpu().saturating_sub(ran)))
 }
 
+/// How long a rebuild takes, and each read of a row, first for a second beside nothing and then beside the rebuild. A read
+/// that finds other rows than those of the whole log ends it with an error.
+async fn rebuild(application: &Application, options: &Options) -> Outcome<(Duration, Vec<Duration>, Vec<Duration>)> {
+    let ports = application.ports();
+    let (name, rows) = (Name::new(Balances::NAME)?, ports.projections.get::<Balances>());
+    let mut read = 0_u64;
+    let mut one = async || {
+        // The same step as in the log, so that each account has its share.
+        let account = read * 7_919 % options.accounts;
+        read += 1;
+        let began = Instant::now();
+        let row = rows.get(account.to_string()).await?.ok_or("an account without a row")?;
+        let share = options.stored / options.accounts;
+        if !(share..=share + 1).contains(&row.deposits) {
+            return Err(format!("account {account} is read with {} of {share} deposits", row.deposits).into());
+        }
+        let took = began.elapsed();
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        Outcome::Ok(took)
+    };
+    let (mut before, mut meanwhile) = (Vec::new(), Vec::new());
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_secs(1) {
+        before.push(one().await?);
+    }
+    let edition = ports.projections.status(name.clone()).await?.edition;
+    ports.projections.rebuild(Balances::NAME).await?;
+    let (began, mut looked) = (Instant::now(), Instant::now());
+    loop {
+        meanwhile.push(one().await?);
+        if looked.elapsed() > Duration::from_millis(100) {
+            looked = Instant::now();
+            let status = ports.projections.status(name.clone()).await?;
+            if status.edition != edition {
+                break;
+            }
+            if let ProjectionState::Stopped { reason } = status.state {
+                return Err(reason.into());
+            }
+        }
+    }
+    let took = began.elapsed();
+    before.sort_unstable();
+    meanwhile.sort_unstable();
+    Ok((took, before, meanwhile))
+}
+
 async fn lag(storage: &Storage, application: &Application, options: &Options) -> Outcome<Vec<Duration>> {
     let ports = application.ports();
     let (begun, time) = (Instant::now(), Duration::from_secs_f64(options.seconds));
@@ -192,16 +242,24 @@ async fn measure(name: &str, storage: Storage, options: &Options) -> Outcome<()>
     say(&format!("| {name} | counter | {:>10.0} | {:>10.0} |", rate(took), rate(ran)));
     let (application, took, ran) = caught_up::<Balances>(&storage).await?;
     say(&format!("| {name} | rows by account | {:>10.0} | {:>10.0} |", rate(took), rate(ran)));
+    let (took, before, meanwhile) = rebuild(&application, options).await?;
+    say(&format!(
+        "| {name} | rows by account, rebuilt beside reads, in {:.1} s | {:>10.0} | |",
+        took.as_secs_f64(),
+        rate(took)
+    ));
+    say(&format!("| {name} | a read of a row: {}; beside the rebuild: {} | | |", spread(&before), spread(&meanwhile)));
     let lags = lag(&storage, &application, options).await?;
     application.shutdown().await;
-    let at = |share: f64| lags.get((lags.len() as f64 * share) as usize).map_or(0.0, |lag| lag.as_secs_f64() * 1e3);
-    say(&format!(
-        "| {name} | behind live appends at {} events/s: p50 {:.2} ms, p99 {:.2} ms | | |",
-        options.rate,
-        at(0.5),
-        at(0.99)
-    ));
+    say(&format!("| {name} | behind live appends at {} events/s: {} | | |", options.rate, spread(&lags)));
     Ok(())
+}
+
+/// The middle and the far end of durations that are sorted.
+fn spread(sorted: &[Duration]) -> String {
+    let at =
+        |share: f64| sorted.get((sorted.len() as f64 * share) as usize).map_or(0.0, |took| took.as_secs_f64() * 1e3);
+    format!("p50 {:.2} ms, p99 {:.2} ms", at(0.5), at(0.99))
 }
 
 fn main() -> Outcome<()> {

@@ -43,9 +43,9 @@ pub enum Outcome {
     Unreachable(Broken),
 }
 
-/// What a check that found nothing broken has to say: what is lacked, with the author's reason,
+/// What a check that found nothing broken has to say: what it needs and is lacked, with the author's reasons,
 /// and why the check could not be made.
-type Checked = (Option<(&'static str, &'static str)>, Option<&'static str>);
+type Checked = (Vec<(&'static str, &'static str)>, Option<&'static str>);
 
 /// Runs laws against what one fixture opens.
 pub struct Runner<P: Port + ?Sized> {
@@ -104,8 +104,8 @@ impl<P: Port + ?Sized> Runner<P> {
         let (mut lacked, mut not_run) = (BTreeMap::new(), None);
         for check in &law.checks {
             match self.judge_check(law.name, check) {
-                Ok((lack, why)) => {
-                    lacked.extend(lack);
+                Ok((lacks, why)) => {
+                    lacked.extend(lacks);
                     not_run = not_run.or(why.map(|why| (check.name, why)));
                 }
                 Err((broken, true)) => return Outcome::Unreachable(broken),
@@ -125,15 +125,15 @@ impl<P: Port + ?Sized> Runner<P> {
             .map_err(|error| (Broken::new("making a place", "a fresh folder", error.to_string()), false))?;
         self.on_a_thread(law, place, move |trial, runtime| {
             let lacked = trial.fixture.lacked();
-            let lacked = needs.iter().find_map(|need| Some((*need, *lacked.get(need)?)));
+            let lacked: Vec<_> = needs.iter().filter_map(|need| Some((*need, *lacked.get(need)?))).collect();
             let verdict = runtime.block_on(async {
-                match lacked {
-                    Some((lack, _)) => P::without(trial, lack).await,
+                match lacked.first() {
+                    Some((lack, _)) => P::without(trial, *lack).await,
                     None => run(trial).await,
                 }
             });
             let unreachable = trial.unreachable.borrow().is_some();
-            let lacked = lacked.map(|(lack, why)| (lack.as_str(), why));
+            let lacked = lacked.into_iter().map(|(lack, why)| (lack.as_str(), why)).collect();
             verdict.map(|()| (lacked, trial.not_run.get())).map_err(|broken| (broken, unreachable))
         })
         .unwrap_or_else(|broken| Err((broken, false)))

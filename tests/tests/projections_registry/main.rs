@@ -5,6 +5,7 @@
 mod acting;
 mod deploy;
 mod files;
+mod inline;
 mod live;
 mod reading;
 mod rebuilding;

@@ -4,6 +4,7 @@
 
 mod acting;
 mod deploy;
+mod inline;
 mod live;
 mod reading;
 mod startup;

@@ -89,6 +89,6 @@ fn workers(
 ) -> Option<Workers> {
     let (rows, leases) = storage.read_models.clone().zip(storage.leases.clone())?;
     let Runtime { clock, ids, sleep, spawn } = runtime.clone();
-    let (events, upcasters) = (storage.events.clone(), upcasters.clone());
-    Some(Workers::new(WorkerPorts { events, rows, leases, clock, ids, sleep, spawn, upcasters }, options))
+    let (events, inline, upcasters) = (storage.events.clone(), storage.inline.clone(), upcasters.clone());
+    Some(Workers::new(WorkerPorts { events, rows, leases, clock, ids, sleep, spawn, upcasters, inline }, options))
 }

@@ -253,7 +253,8 @@ pub trait Projection: Send + Sync + 'static {
     fn apply(row: &mut Option<Self::Row>, event: &RecordedAs<Self::Event>);
 
     /// What is done about an event that cannot be applied: it cannot be decoded, its key is none, or its row has no
-    /// cells, is too large, or has the values of another in a unique index.
+    /// cells, is too large, or has the values of another in a unique index. Each event is judged by the rows that it leaves,
+    /// also where a later one would mend them; only what is too large is judged by whole batches.
     #[must_use]
     fn on_failure() -> FailurePolicy {
         FailurePolicy::default()

@@ -57,19 +57,21 @@ pub struct RowColumn {
     pub name: &'static str,
     /// What it holds.
     pub kind: ColumnType,
+    /// Whether every value of the field's type has a cell ([`CellValue::FITS`]).
+    pub fits: bool,
 }
 
 impl RowColumn {
     /// A column of values of this type.
     #[must_use]
     pub const fn of<T: CellValue>(name: &'static str) -> Self {
-        Self { name, kind: T::KIND }
+        Self { name, kind: T::KIND, fits: T::FITS }
     }
 
     /// A column of JSON, of values by [`json_cell`].
     #[must_use]
     pub const fn json(name: &'static str) -> Self {
-        Self { name, kind: ColumnType::Json }
+        Self { name, kind: ColumnType::Json, fits: false }
     }
 }
 
@@ -135,9 +137,12 @@ pub trait Row: Sized + Send + Sync + 'static {
 
     /// The cells of this row, in the order of the columns.
     ///
+    /// A worker asks after each event that changes the row, unless all columns [fit](RowColumn::fits) and no index is unique:
+    /// then once a batch.
+    ///
     /// # Errors
     ///
-    /// [`RowValueError::OutOfRange`].
+    /// [`RowValueError::OutOfRange`], in a column that does not fit.
     fn to_cells(&self) -> Result<Vec<Cell>, RowValueError>;
 
     /// The row of these cells.
@@ -184,6 +189,9 @@ pub fn collection_of<R: Row>(name: Name, version: u32) -> Result<Collection, Inv
 pub trait CellValue: Sized {
     /// What such a column holds.
     const KIND: ColumnType;
+
+    /// Whether every value of the type has a cell: [`to_cell`](Self::to_cell) never fails.
+    const FITS: bool = false;
 
     /// The value as a cell.
     ///
@@ -236,6 +244,7 @@ fn no<T>(cell: &Cell) -> RowValueError {
 
 impl CellValue for bool {
     const KIND: ColumnType = ColumnType::Bool;
+    const FITS: bool = true;
     fn to_cell(&self) -> Result<Cell, RowValueError> {
         Ok(Cell::Bool(*self))
     }
@@ -257,6 +266,7 @@ impl CellValue for f64 {
 
 impl CellValue for String {
     const KIND: ColumnType = ColumnType::Text;
+    const FITS: bool = true;
     fn to_cell(&self) -> Result<Cell, RowValueError> {
         Ok(Cell::Text(self.clone()))
     }
@@ -267,6 +277,7 @@ impl CellValue for String {
 
 impl CellValue for Bytes {
     const KIND: ColumnType = ColumnType::Bytes;
+    const FITS: bool = true;
     fn to_cell(&self) -> Result<Cell, RowValueError> {
         Ok(Cell::Bytes(self.clone()))
     }
@@ -277,6 +288,7 @@ impl CellValue for Bytes {
 
 impl<T: CellValue> CellValue for Option<T> {
     const KIND: ColumnType = T::KIND;
+    const FITS: bool = T::FITS;
     fn to_cell(&self) -> Result<Cell, RowValueError> {
         self.as_ref().map_or(Ok(Cell::Null), CellValue::to_cell)
     }
@@ -289,6 +301,7 @@ macro_rules! integers {
     ($($number:ty),*) => {$(
         impl CellValue for $number {
             const KIND: ColumnType = ColumnType::Integer;
+            const FITS: bool = <$number>::MAX as u128 <= i64::MAX as u128;
             fn to_cell(&self) -> Result<Cell, RowValueError> {
                 let large = |_| RowValueError::OutOfRange { value: self.to_string(), kind: Self::KIND };
                 i64::try_from(*self).map(Cell::Integer).map_err(large)
@@ -329,6 +342,7 @@ macro_rules! texts {
     ($($kind:ty),*) => {$(
         impl CellValue for $kind {
             const KIND: ColumnType = ColumnType::Text;
+            const FITS: bool = true;
             fn to_cell(&self) -> Result<Cell, RowValueError> {
                 Ok(Cell::Text(self.to_string()))
             }
@@ -386,6 +400,9 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_said() {
         assert!(u64::MAX.to_cell().is_err() && f64::NAN.to_cell().is_err());
+        assert!(!u64::FITS && !usize::FITS && !f64::FITS && !Timestamp::FITS && !Option::<u64>::FITS);
+        assert!(u32::FITS && i64::FITS && i8::FITS && String::FITS && Option::<bool>::FITS);
+        assert!(!RowColumn::json("json").fits && RowColumn::of::<i64>("n").fits);
         assert!(u8::from_cell(Cell::Integer(256)).is_err());
         assert!(u8::from_cell(Cell::Null).is_err());
         assert!(row_cells::<2>(Vec::new()).is_err());

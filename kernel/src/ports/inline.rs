@@ -41,7 +41,10 @@ pub const INLINE_GAP: u64 = 256;
 ///   written, and other appends are not harmed. What is refused otherwise, or repeats an earlier append, is not applied.
 ///   An edition whose checkpoint stands elsewhere is left alone until it stands at the frontier.
 ///
-/// It is judged last, after all that ES-06 names.
+/// It is judged last, after all that ES-06 names, and by the rows that all of the append leaves, unique indexes included: two
+/// rows may exchange their values within it. A worker judges each event by itself. So a rebuild may meet a failure in an
+/// append that was accepted, where two rows were alike only for a while; whoever needs such appends leaves the index not
+/// unique.
 ///
 /// # Writing one
 ///

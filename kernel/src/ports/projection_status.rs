@@ -65,6 +65,9 @@ pub enum Lifecycle {
     Asynchronous,
     /// The store makes them inside of each append, so that they are never behind (PR-08). An application whose store
     /// does not is refused at start-up.
+    ///
+    /// Nothing of it is parked, for the store would not hold back what waits: until the store has it, its worker stops where
+    /// the projection says [`OnFailure::Park`](crate::domain::OnFailure::Park).
     Inline,
     /// As [`Inline`](Self::Inline) on a store that does, as [`Asynchronous`](Self::Asynchronous) on another.
     InlineIfPossible,
@@ -174,6 +177,9 @@ impl EditionStatus {
 #[non_exhaustive]
 pub enum ProjectionAction {
     /// It moves no further, until [`Resume`](Self::Resume). Its rows stay readable.
+    ///
+    /// That is said to workers. A store that runs an edition inside of its appends ([`Lifecycle::Inline`]) goes on with it,
+    /// for its rows are never behind; an edition that is not handed over yet stays where it is.
     Pause,
     /// It goes on, also after it has stopped: then it tries the event again that it stopped at.
     Resume,

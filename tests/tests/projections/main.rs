@@ -1,6 +1,7 @@
 //! Workers of projections over the store in memory, on a runtime by hand: rows, failures, crashes, rivals.
 #![allow(clippy::unwrap_used, clippy::cast_possible_truncation, reason = "all of it is tests")]
 
+mod batches;
 mod crashes;
 mod failures;
 mod faults;

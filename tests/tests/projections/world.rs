@@ -31,8 +31,11 @@ async fn around<T>(call: impl Future<Output = T>) -> T {
 
 async fn step() {
     let mut is_done = false;
-    core::future::poll_fn(|_| if core::mem::replace(&mut is_done, true) { Poll::Ready(()) } else { Poll::Pending })
-        .await;
+    core::future::poll_fn(|context| {
+        context.waker().wake_by_ref();
+        if core::mem::replace(&mut is_done, true) { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
 }
 
 #[async_trait]

@@ -6,6 +6,7 @@ mod acting;
 mod deploy;
 mod files;
 mod inline;
+mod inline_ready;
 mod live;
 mod reading;
 mod rebuilding;

@@ -75,6 +75,7 @@ impl Alone {
             sleep,
             spawn,
             upcasters,
+            inline: Vec::new(),
             options,
             holder,
             wished,

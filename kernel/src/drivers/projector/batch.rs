@@ -158,7 +158,7 @@ impl Shift<'_> {
     /// What becomes of an event that was not applied, after `at` that were.
     fn judge(&mut self, event: &Arc<Recorded>, at: usize, halt: Halt, parked: &mut Vec<Position>) -> Verdict {
         let position = event.position;
-        let policy = self.engine.model().policy;
+        let policy = self.env.policy(self.engine.model());
         let (reason, waits) = match halt {
             Halt::Failed { reason, may_help } => {
                 let failures = self.failures(position);
@@ -173,13 +173,14 @@ impl Shift<'_> {
             Halt::Full | Halt::Store(_) => return Verdict::Cut,
         };
         let stop = match policy.then {
-            _ if waits => None,
+            // A store would not wait.
+            _ if waits && !self.is_inline() => None,
             OnFailure::Park => None,
-            OnFailure::Skip => {
+            OnFailure::Skip if !waits => {
                 self.fail(Some(position), reason);
                 return Verdict::Passed;
             }
-            OnFailure::Stop => Some(reason.clone()),
+            OnFailure::Skip | OnFailure::Stop => Some(reason.clone()),
         };
         let most = self.env.options.parked as usize;
         let stop = stop.or_else(|| {

@@ -6,7 +6,7 @@ use super::env::Env;
 use super::parking::{self, Held, ParkedEvent};
 use super::record::{self, Record};
 use super::worker::{End, Hunt};
-use crate::ports::{Lifecycle, ProjectionFailure, ProjectionState, RowError};
+use crate::ports::{ProjectionFailure, ProjectionState, RowError};
 use crate::values::{Batch, Checkpoint, CheckpointState, Edition, Move, Name, Page, Position, Timestamp, Token};
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
@@ -195,9 +195,9 @@ impl<'a> Shift<'a> {
         matches!(self.record.state, ProjectionState::Stopped { .. })
     }
 
-    /// Whether the store may make its rows inside of appends.
+    /// Whether the store makes its rows inside of appends.
     pub(super) fn is_inline(&self) -> bool {
-        matches!(self.engine.model().lifecycle, Lifecycle::Inline | Lifecycle::InlineIfPossible)
+        self.env.is_inline(self.engine.model())
     }
 
     pub(super) fn end(&self, error: RowError) -> End {

@@ -1,13 +1,13 @@
 //! What all workers of an application stand on.
 
 use super::options::ProjectionOptions;
-use crate::domain::FailurePolicy;
-use crate::domain::Upcasters;
+use crate::domain::{FailurePolicy, OnFailure, Upcasters};
 use crate::ports::{
     Clock, EventStore, IdSource, LeaseStore, Lifecycle, ReadModelStore, RowError, RowLimits, Sleep, Spawn,
 };
 use crate::values::{Collection, Edition, Name, Query};
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use event_listener::Event;
 
 /// What all workers of an application stand on.
@@ -20,6 +20,8 @@ pub(super) struct Env {
     pub(super) sleep: Arc<dyn Sleep>,
     pub(super) spawn: Arc<dyn Spawn>,
     pub(super) upcasters: Arc<Upcasters>,
+    /// The first editions of what the store runs inside of its appends.
+    pub(super) inline: Vec<(Name, u32)>,
     pub(super) options: ProjectionOptions,
     /// Who this process is among those that hold leases.
     pub(super) holder: Name,
@@ -40,6 +42,24 @@ pub(super) struct Model {
     pub(super) query: Query,
     /// The rows of its first edition.
     pub(super) collection: Collection,
+}
+
+impl Env {
+    /// Whether the store runs it inside of appends.
+    pub(super) fn is_inline(&self, model: &Model) -> bool {
+        let is_asked_for = matches!(model.lifecycle, Lifecycle::Inline | Lifecycle::InlineIfPossible);
+        let is_of = |(name, version): &(Name, u32)| (name, *version) == (&model.name, model.collection.version);
+        is_asked_for && self.inline.iter().any(is_of)
+    }
+
+    /// What is done about a failure. Nothing of what a store runs is parked: it knows of no parked events, and would apply
+    /// those that wait for one.
+    pub(super) fn policy(&self, model: &Model) -> FailurePolicy {
+        match model.policy.then {
+            OnFailure::Park if self.is_inline(model) => FailurePolicy { then: OnFailure::Stop, ..model.policy },
+            _ => model.policy,
+        }
+    }
 }
 
 impl Model {

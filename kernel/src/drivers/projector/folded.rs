@@ -4,11 +4,12 @@ use super::engine::{Applied, CACHED_BYTES, CACHED_ROWS, Changed, Engine, Halt, O
 use super::env::Model;
 use super::model::{ModelError, model_of};
 use super::parking::Sequence;
+use super::uniques::{Changing, Question, Uniques};
 use crate::domain::{Projection, RecordedAs, Row, Upcasters, decode_recorded};
 use crate::ports::RowError;
 use crate::values::{Cell, Recorded, RowKey};
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
@@ -41,6 +42,7 @@ impl<P: Projection> Engine for Folded<P> {
     }
 
     fn overlay(&self, place: Place) -> Box<dyn Overlay> {
+        let uniques = Uniques::new(place.collection.clone());
         Box::new(FoldedRows::<P> {
             place,
             index: BTreeMap::new(),
@@ -48,6 +50,7 @@ impl<P: Projection> Engine for Folded<P> {
             planned: Vec::new(),
             missing: Vec::new(),
             bytes: 0,
+            uniques,
         })
     }
 
@@ -90,11 +93,14 @@ struct FoldedRows<P: Projection> {
     missing: Vec<usize>,
     /// Of the rows that were read or written since it was emptied.
     bytes: u64,
+    uniques: Uniques,
 }
 
 struct Slot<R> {
     key: RowKey,
     row: Option<R>,
+    /// Those of the row, where each event is judged.
+    cells: Option<Vec<Cell>>,
     is_stored: bool,
     is_planned: bool,
     /// Why the stored row is none of the type's.
@@ -106,10 +112,25 @@ struct Step<E> {
     /// Which event of those that are applied.
     at: usize,
     slot: usize,
+    /// It is the first of the batch to change that row.
+    is_first: bool,
     event: RecordedAs<E>,
 }
 
+/// What a row was before a step of the event at that place.
+struct Undo {
+    at: usize,
+    slot: usize,
+    cells: Option<Vec<Cell>>,
+}
+
 impl<P: Projection> FoldedRows<P> {
+    /// Whether an event may leave rows that no store takes: then each is judged by itself. Else they are made into cells
+    /// once a batch.
+    fn judges(&self) -> bool {
+        !self.uniques.is_empty() || P::Row::COLUMNS.iter().any(|column| !column.fits)
+    }
+
     /// What is to be done, and why not more.
     fn plan(&mut self, events: &[Arc<Recorded>], terms: Terms<'_>) -> (Vec<Step<P::Event>>, Applied) {
         let mut steps = Vec::with_capacity(events.len());
@@ -133,11 +154,12 @@ impl<P: Projection> FoldedRows<P> {
                     last = self.slot(key);
                 }
                 let slot = &mut self.slots[last];
-                if !slot.is_planned {
+                let is_first = !slot.is_planned;
+                if is_first {
                     slot.is_planned = true;
                     self.planned.push(last);
                 }
-                steps.push(Step { at, slot: last, event });
+                steps.push(Step { at, slot: last, is_first, event });
             }
             if self.planned.len() > terms.room {
                 for slot in self.planned.drain(planned..) {
@@ -156,7 +178,7 @@ impl<P: Projection> FoldedRows<P> {
         }
         let slot = self.slots.len();
         self.index.insert(key.clone(), slot);
-        self.slots.push(Slot { key, row: None, is_stored: false, is_planned: false, broken: None });
+        self.slots.push(Slot { key, row: None, cells: None, is_stored: false, is_planned: false, broken: None });
         self.missing.push(slot);
         slot
     }
@@ -167,18 +189,107 @@ impl<P: Projection> FoldedRows<P> {
             return Ok(());
         }
         let keys: Vec<_> = self.missing.iter().map(|slot| self.slots[*slot].key.clone()).collect();
+        let judges = self.judges();
         let mut found = self.place.get(&keys).await?.into_iter().peekable();
         for slot in self.missing.drain(..) {
             let slot = &mut self.slots[slot];
             let Some(stored) = found.next_if(|row| row.key == slot.key) else { continue };
             self.bytes += stored.bytes();
             slot.is_stored = true;
+            if judges {
+                self.uniques.replace(&slot.key, None, Some(&stored.cells));
+                slot.cells = Some(stored.cells.clone());
+            }
             match P::Row::from_cells(stored.cells) {
                 Ok(row) => slot.row = Some(row),
                 Err(error) => slot.broken = Some(format!("row {}: {error}", slot.key)),
             }
         }
         Ok(())
+    }
+}
+
+fn cells_of<R: Row>(slot: &Slot<R>) -> Result<Option<Vec<Cell>>, String> {
+    let cells = slot.row.as_ref().map(Row::to_cells).transpose();
+    cells.map_err(|error| format!("row {}: {error}", slot.key))
+}
+
+impl<R: Row> Slot<R> {
+    /// Makes the row of the cells again.
+    fn restore(&mut self) {
+        match self.cells.clone().map(R::from_cells).transpose() {
+            Ok(row) => self.row = row,
+            Err(error) => self.broken = Some(format!("row {}: {error}", self.key)),
+        }
+    }
+}
+
+/// Events that are judged one by one.
+impl<P: Projection> FoldedRows<P> {
+    /// Applies the steps of so many events, up to the first that leaves a row without cells, or one like another.
+    async fn apply_judged(&mut self, steps: &[Step<P::Event>], mut applied: Applied) -> Applied {
+        let (mut undo, mut asked_by, mut questions) = (Vec::new(), Vec::new(), Vec::new());
+        for steps in steps.chunk_by(|one, other| one.at == other.at) {
+            let Some(at) = steps.first().map(|step| step.at).filter(|at| *at < applied.count) else { break };
+            match self.apply_one(steps, &mut undo) {
+                Ok(more) => {
+                    asked_by.extend(more.iter().map(|_| at));
+                    questions.extend(more);
+                }
+                Err(reason) => {
+                    self.take_back(&mut undo, at);
+                    applied = Applied { count: at, halt: Some(Halt::never(reason)) };
+                }
+            }
+        }
+        // All at once, as if none were in the way: if one is, what came after it is taken back.
+        let is_known = |key: &RowKey| self.index.contains_key(key);
+        if let Some((question, halt)) = self.uniques.ask(&self.place, &questions, is_known).await {
+            let at = asked_by[question];
+            self.take_back(&mut undo, at);
+            applied = Applied { count: at, halt: Some(halt) };
+        }
+        applied
+    }
+
+    /// Applies an event. After an error it is to be taken back.
+    fn apply_one(&mut self, steps: &[Step<P::Event>], undo: &mut Vec<Undo>) -> Result<Vec<Question>, String> {
+        let begun = undo.len();
+        for step in steps {
+            let slot = &mut self.slots[step.slot];
+            P::apply(&mut slot.row, &step.event);
+            match cells_of(slot) {
+                Ok(cells) => {
+                    let cells = core::mem::replace(&mut slot.cells, cells);
+                    undo.push(Undo { at: step.at, slot: step.slot, cells });
+                }
+                Err(reason) => {
+                    slot.restore();
+                    return Err(reason);
+                }
+            }
+        }
+        if self.uniques.is_empty() {
+            return Ok(Vec::new());
+        }
+        let of_event = &undo[begun..];
+        let mut seen = BTreeSet::new();
+        let changing = of_event.iter().filter(|undo| seen.insert(undo.slot)).map(|undo| {
+            let slot = &self.slots[undo.slot];
+            Changing { key: &slot.key, before: undo.cells.as_ref(), after: slot.cells.as_ref() }
+        });
+        let changing: Vec<_> = changing.collect();
+        self.uniques.change(&changing)
+    }
+
+    /// Takes back the events from that one on.
+    fn take_back(&mut self, undo: &mut Vec<Undo>, from: usize) {
+        while let Some(Undo { slot, cells, .. }) = undo.pop_if(|undo| undo.at >= from) {
+            let slot = &mut self.slots[slot];
+            self.uniques.replace(&slot.key, slot.cells.as_ref(), cells.as_ref());
+            slot.cells = cells;
+            slot.restore();
+        }
     }
 }
 
@@ -193,20 +304,28 @@ impl<P: Projection> Overlay for FoldedRows<P> {
         if let Some((at, reason)) = broken {
             applied = Applied { count: at, halt: Some(Halt::never(reason)) };
         }
-        for step in steps {
-            if step.at >= applied.count {
-                break;
+        if self.judges() {
+            applied = self.apply_judged(&steps, applied).await;
+        } else {
+            for step in steps.iter().take_while(|step| step.at < applied.count) {
+                P::apply(&mut self.slots[step.slot].row, &step.event);
             }
-            P::apply(&mut self.slots[step.slot].row, &step.event);
+        }
+        // Rows that only the others change are not changed.
+        let others = steps.iter().filter(|step| step.at >= applied.count && step.is_first).count();
+        for slot in self.planned.drain(self.planned.len() - others..) {
+            self.slots[slot].is_planned = false;
         }
         applied
     }
 
     fn changes(&mut self) -> Result<Vec<Changed>, String> {
-        let mut changes = Vec::with_capacity(self.planned.len());
+        let (judges, mut changes) = (self.judges(), Vec::with_capacity(self.planned.len()));
         for slot in self.planned.iter().map(|slot| &self.slots[*slot]).filter(|slot| slot.broken.is_none()) {
-            let cells = slot.row.as_ref().map(Row::to_cells).transpose();
-            let cells = cells.map_err(|error| format!("row {}: {error}", slot.key))?;
+            let cells = match judges {
+                true => slot.cells.clone(),
+                false => cells_of(slot)?,
+            };
             self.bytes += slot.key.len() as u64 + cells.iter().flatten().map(Cell::bytes).sum::<u64>();
             if cells.is_some() || slot.is_stored {
                 changes.push((slot.key.clone(), cells));
@@ -231,6 +350,7 @@ impl<P: Projection> Overlay for FoldedRows<P> {
         self.slots.clear();
         self.planned.clear();
         self.missing.clear();
+        self.uniques.clear();
         self.bytes = 0;
     }
 }

@@ -27,6 +27,7 @@ mod revisit;
 mod standing;
 mod status;
 mod supervisor;
+mod uniques;
 mod view;
 mod viewed;
 mod waiting;

@@ -11,12 +11,13 @@ use super::view::ViewProjection;
 use super::viewed::ViewEngine;
 use crate::domain::{Projection, Upcasters};
 use crate::ports::{
-    Clock, EventStore, IdSource, LeaseStore, Lifecycle, ReadModelStore, RowError, RowLimits, Sleep, Spawn,
+    Clock, EventStore, IdSource, Inline, LeaseStore, Lifecycle, ReadModelStore, RowError, RowLimits, Sleep, Spawn,
 };
 use crate::values::{Collection, Edition, Name};
 use alloc::boxed::Box;
 use alloc::string::ToString;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::any::type_name;
 use event_listener::Event;
 
@@ -124,15 +125,19 @@ pub(crate) struct WorkerPorts {
     pub(crate) sleep: Arc<dyn Sleep>,
     pub(crate) spawn: Arc<dyn Spawn>,
     pub(crate) upcasters: Arc<Upcasters>,
+    /// What the store runs inside of its appends.
+    pub(crate) inline: Vec<Arc<dyn Inline>>,
 }
 
 impl Workers {
     /// Workers over these ports, under a name of their own.
     pub(crate) fn new(ports: WorkerPorts, options: ProjectionOptions) -> Self {
-        let WorkerPorts { events, rows, leases, clock, ids, sleep, spawn, upcasters } = ports;
+        let WorkerPorts { events, rows, leases, clock, ids, sleep, spawn, upcasters, inline } = ports;
+        let inline = inline.iter().map(|inline| inline.collection()).map(|of| (of.name, of.version)).collect();
         let holder = Name::new(ids.new_id().to_string()).expect("digits and dashes are a name");
         let (wished, moved) = (Event::new(), Event::new());
-        let env = Env { events, rows, leases, clock, ids, sleep, spawn, upcasters, options, holder, wished, moved };
+        let env =
+            Env { events, rows, leases, clock, ids, sleep, spawn, upcasters, inline, options, holder, wished, moved };
         Self(Arc::new(env))
     }
 }

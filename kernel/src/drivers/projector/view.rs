@@ -1,10 +1,11 @@
 //! The second form of a projection: it waits, reads other rows, and may have effects elsewhere.
 
-use super::engine::Place;
+use super::engine::{Halt, Place};
+use super::uniques::{Changing, Uniques};
 use crate::domain::{EventSet, FailurePolicy, ReadModel, RecordedAs, Row, RowValueError};
 use crate::ports::RowError;
 use crate::values::{Beside, By, Cell, Collection, Cursor, Direction, Edition, Find, KeyedRow, RowKey};
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -257,6 +258,7 @@ pub(super) struct ViewRows {
     /// What the store has answered that no projection can help.
     pub(super) trouble: Option<RowError>,
     pub(super) bytes: u64,
+    uniques: Uniques,
 }
 
 impl fmt::Debug for ViewRows {
@@ -273,8 +275,9 @@ struct Slot {
 
 impl ViewRows {
     pub(super) fn new(place: Place) -> Self {
+        let uniques = Uniques::new(place.collection.clone());
         let (slots, undo, beside) = (BTreeMap::new(), Vec::new(), Vec::new());
-        Self { place, slots, changed: 0, undo, beside, beside_before: 0, trouble: None, bytes: 0 }
+        Self { place, slots, changed: 0, undo, beside, beside_before: 0, trouble: None, bytes: 0, uniques }
     }
 
     /// How many rows the batch changes.
@@ -300,6 +303,8 @@ impl ViewRows {
     /// Takes back what has been changed since it began.
     pub(super) fn take_back(&mut self) {
         while let Some((key, slot)) = self.undo.pop() {
+            let now = self.slots.get(&key).and_then(|slot| slot.cells.as_ref());
+            self.uniques.replace(&key, now, slot.as_ref().and_then(|slot| slot.cells.as_ref()));
             match slot {
                 Some(slot) => self.slots.insert(key, slot),
                 None => self.slots.remove(&key),
@@ -307,6 +312,29 @@ impl ViewRows {
         }
         self.changed = self.slots.values().filter(|slot| slot.is_changed).count();
         self.beside.truncate(self.beside_before);
+    }
+
+    /// Judges what the event has changed, by the unique indexes.
+    ///
+    /// # Errors
+    ///
+    /// Which rows are alike, or that the rows could not be read. Then the event is to be taken back.
+    pub(super) async fn judge(&mut self) -> Result<(), Halt> {
+        if self.uniques.is_empty() {
+            return Ok(());
+        }
+        let mut seen = BTreeSet::new();
+        let changing = self.undo.iter().filter(|(key, _)| seen.insert(key)).map(|(key, before)| {
+            let before = before.as_ref().and_then(|slot| slot.cells.as_ref());
+            Changing { key, before, after: self.slots.get(key).and_then(|slot| slot.cells.as_ref()) }
+        });
+        let changing: Vec<_> = changing.collect();
+        let questions = self.uniques.change(&changing).map_err(Halt::never)?;
+        let is_known = |key: &RowKey| self.slots.contains_key(key);
+        match self.uniques.ask(&self.place, &questions, is_known).await {
+            Some((_, halt)) => Err(halt),
+            None => Ok(()),
+        }
     }
 
     pub(super) fn changes(&self) -> Vec<(RowKey, Option<Vec<Cell>>)> {
@@ -338,6 +366,7 @@ impl ViewRows {
         let found = self.place.get(core::slice::from_ref(&key)).await;
         let cells = self.answered(found)?.into_iter().next().map(|row| row.cells);
         self.bytes += key.len() as u64 + cells.iter().flatten().map(Cell::bytes).sum::<u64>();
+        self.uniques.replace(&key, None, cells.as_ref());
         self.slots.insert(key, Slot { cells: cells.clone(), is_changed: false });
         Ok(cells)
     }

@@ -99,7 +99,10 @@ impl<P: ViewProjection> Rows<P> {
             }
             outcome.map_err(|error| Halt::Failed { may_help: error.may_help(), reason: error.to_string() })?;
         }
-        if self.rows.changed() > terms.room { Err(Halt::Full) } else { Ok(()) }
+        if self.rows.changed() > terms.room {
+            return Err(Halt::Full);
+        }
+        self.rows.judge().await
     }
 }
 

@@ -10,6 +10,7 @@ mod inline_ready;
 mod live;
 mod reading;
 mod rebuilding;
+mod sql;
 mod startup;
 mod status;
 mod support;

@@ -90,7 +90,7 @@ impl<'a> Shift<'a> {
         rows.commit(Batch::new(claim)).await.map_err(of_rows)?;
         let wished = Box::pin(env.wished.listen());
         let now = env.clock.now();
-        let control = control::load(rows, &model.name).await.map_err(of_rows)?.control;
+        let control = control::read(rows, &model.name).await.map_err(of_rows)?;
         let records = record::load(rows, &model.name, &[edition]).await.map_err(of_rows)?;
         let record = records.into_iter().next().flatten().unwrap_or(Record::beginning(now));
         let parked = parking::load(rows, &model.name, edition, None, usize::MAX).await.map_err(of_rows)?;

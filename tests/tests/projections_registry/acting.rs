@@ -42,7 +42,7 @@ async fn pause_and_resume_are_kept_and_repeated_without_harm() {
         registry.act(balances(), action).await.unwrap();
     }
     let cells = wishes(&world).await;
-    assert_eq!((&cells[0], &cells[4]), (&Cell::Bool(false), &Cell::Integer(1)));
+    assert_eq!((&cells[0], &cells[4]), (&Cell::Null, &Cell::Integer(1)));
     assert_eq!(json(&cells[3]), serde_json::json!([{"number": 1, "what": "Resume"}]));
 }
 

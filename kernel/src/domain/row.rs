@@ -400,9 +400,10 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_said() {
         assert!(u64::MAX.to_cell().is_err() && f64::NAN.to_cell().is_err());
-        assert!(!u64::FITS && !usize::FITS && !f64::FITS && !Timestamp::FITS && !Option::<u64>::FITS);
-        assert!(u32::FITS && i64::FITS && i8::FITS && String::FITS && Option::<bool>::FITS);
-        assert!(!RowColumn::json("json").fits && RowColumn::of::<i64>("n").fits);
+        let fits = [RowColumn::of::<u32>("n"), RowColumn::of::<Option<i64>>("n"), RowColumn::of::<String>("n")];
+        assert_eq!(fits.map(|column| column.fits), [true; 3]);
+        let may_not = [RowColumn::of::<Option<u64>>("n"), RowColumn::of::<f64>("n"), RowColumn::json("n")];
+        assert_eq!(may_not.map(|column| column.fits), [false; 3]);
         assert!(u8::from_cell(Cell::Integer(256)).is_err());
         assert!(u8::from_cell(Cell::Null).is_err());
         assert!(row_cells::<2>(Vec::new()).is_err());

@@ -92,7 +92,7 @@ impl<'a> Shift<'a> {
         let state = rows.checkpoint(name.clone()).await.map_err(of_rows)?.unwrap_or(state);
         let wished = Box::pin(env.wished.listen());
         let now = env.clock.now();
-        let control = control::load(rows, &model.name).await.map_err(of_rows)?.control;
+        let control = control::read(rows, &model.name).await.map_err(of_rows)?;
         let records = record::load(rows, &model.name, &[edition]).await.map_err(of_rows)?;
         let said = records.into_iter().next().flatten();
         let begins = said.is_none();

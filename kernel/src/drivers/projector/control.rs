@@ -111,7 +111,18 @@ fn checkpoint(projection: &Name) -> Result<Name, RowError> {
     Name::new(format!("$projections/{projection}")).map_err(|error| RowError::Invalid(error.to_string()))
 }
 
-/// What is wished of the projection. The collection has to be defined.
+/// What is wished of the projection, for whoever changes nothing of it. The collection has to be defined.
+///
+/// # Errors
+///
+/// What reading rows may fail with.
+pub(super) async fn read(rows: &dyn ReadModelStore, projection: &Name) -> Result<Control, RowError> {
+    let set = rows.get(name(), Some(1), vec![key(projection)?]).await?;
+    let control = set.rows.into_iter().next().map(|row| decode(projection, row.cells)).transpose()?;
+    Ok(control.unwrap_or_default())
+}
+
+/// The same, for a change by compare-and-set. The collection has to be defined.
 ///
 /// # Errors
 ///
@@ -119,9 +130,7 @@ fn checkpoint(projection: &Name) -> Result<Name, RowError> {
 pub(super) async fn load(rows: &dyn ReadModelStore, projection: &Name) -> Result<Kept, RowError> {
     // The checkpoint first: a row that is newer than it makes the compare-and-set fail, and never succeed wrongly.
     let state = rows.checkpoint(checkpoint(projection)?).await?;
-    let set = rows.get(name(), Some(1), vec![key(projection)?]).await?;
-    let control = set.rows.into_iter().next().map(|row| decode(projection, row.cells)).transpose()?;
-    Ok(Kept { control: control.unwrap_or_default(), state })
+    Ok(Kept { control: read(rows, projection).await?, state })
 }
 
 /// Puts the wishes in place of those that were loaded.

@@ -27,8 +27,8 @@ impl Shift<'_> {
         self.looked_at = now;
         // Listening begins before the look, so that nothing falls between the two.
         self.wished = Box::pin(self.env.wished.listen());
-        let kept = control::load(&*self.env.rows, &self.engine.model().name).await;
-        let control = kept.map_err(|error| self.end(error))?.control;
+        let control = control::read(&*self.env.rows, &self.engine.model().name).await;
+        let control = control.map_err(|error| self.end(error))?;
         if control != self.control {
             self.control = control;
             self.wish().await?;

@@ -327,7 +327,9 @@ impl Shift<'_> {
         let change = |(key, cells)| Change { collection: collection.clone(), version, key, cells };
         batch.changes.extend(changes.into_iter().map(change));
         // Rows are made of what stands there: if the checkpoint has moved, they are not.
-        if let (Move::Claim, Some(position)) = (batch.checkpoint.to, self.state.position) {
+        if let (Move::Claim, Some(position), false) =
+            (batch.checkpoint.to, self.state.position, batch.changes.is_empty())
+        {
             batch.checkpoint.to = Move::At(position);
         }
         batch.beside.extend(self.overlay.beside());

@@ -55,7 +55,9 @@ fn table(file: &Path) -> Vec<(String, i64)> {
 }
 
 async fn started(storage: Storage) -> Application {
-    let builder = Application::builder(storage, Runtime::tokio()).projection_options(options());
+    let builder = Application::builder(storage, Runtime::tokio());
+    // One that is dropped while it is being granted a lease leaves it to its time to live.
+    let builder = builder.projection_options(options().with_lease(core::time::Duration::from_millis(300)));
     builder.view_projection::<Sums>().build().await.unwrap()
 }
 

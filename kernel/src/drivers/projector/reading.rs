@@ -2,7 +2,7 @@
 
 use super::errors;
 use super::registry::Stored;
-use super::standing::Standing;
+use super::standing::{Standing, checkpoint};
 use super::waiting::{self, Reader};
 use crate::ports::{ProjectionError, RowError, RowsAnswer, RowsQuestion, WaitError, WhichRows};
 use crate::values::{Collection, Edition, Find};
@@ -69,8 +69,30 @@ pub(super) async fn choose(of: &Stored, reader: Reader) -> Result<Option<Collect
         }
         Reader::Prefers(prefer) => Standing::load(&of.env, model).await?.read_by(prefer),
     };
+    let edition = match (edition, reader) {
+        (Some(edition), Reader::Prefers(_)) if edition.rebuild > 0 => Some(not_back(of, edition).await?),
+        (edition, _) => edition,
+    };
     let version = edition.map(Edition::to_stored);
     Ok(versions.defined.into_iter().find(|collection| Some(collection.version) == version))
+}
+
+/// The rebuild, or the edition before as long as that has more events in it: its worker goes on until it has seen that the
+/// rebuild is there, and whoever has read an event goes on reading it. Once it has been left nobody goes back to it.
+async fn not_back(of: &Stored, rebuild: Edition) -> Result<Edition, RowError> {
+    if *of.switched.lock().await == Some(rebuild) {
+        return Ok(rebuild);
+    }
+    let (env, model) = (&*of.env, of.model());
+    let standing = Standing::load(env, model).await?;
+    if let Some(before) = standing.switched_from(rebuild) {
+        let (stands, stood) = (checkpoint(env, model, rebuild).await?, checkpoint(env, model, before).await?);
+        if stood.store == stands.store && stood.position > stands.position {
+            return Ok(before);
+        }
+    }
+    *of.switched.lock().await = Some(rebuild);
+    Ok(rebuild)
 }
 
 async fn answer(of: &Stored, collection: Collection, which: &WhichRows) -> Result<RowsAnswer, RowError> {

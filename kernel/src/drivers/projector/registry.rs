@@ -49,12 +49,14 @@ pub(crate) struct Stored {
     pub(super) since: Timestamp,
     /// What has gone wrong around its workers in this process, last.
     pub(super) trouble: Mutex<Option<ProjectionFailure>>,
+    /// The rebuild that readers of this process were switched to last.
+    pub(super) switched: Mutex<Option<Edition>>,
 }
 
 impl Stored {
     pub(super) fn new(env: Arc<Env>, engine: Arc<dyn Engine>) -> Self {
         let since = env.clock.now();
-        Self { env, engine, since, trouble: Mutex::new(None) }
+        Self { env, engine, since, trouble: Mutex::new(None), switched: Mutex::new(None) }
     }
 
     pub(super) fn model(&self) -> &Model {

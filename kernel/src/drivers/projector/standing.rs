@@ -74,6 +74,17 @@ impl Standing {
         self.editions().filter(of_version).filter(|edition| self.is_ready(*edition)).last()
     }
 
+    /// The edition that readers were switched from to this rebuild, if it is there; `None` after a reset, which takes its
+    /// rows from everybody at once.
+    pub(super) fn switched_from(&self, rebuild: Edition) -> Option<Edition> {
+        let wanted = self.control().wanted.get(&rebuild.version);
+        if wanted.is_some_and(|wanted| wanted.at_once && wanted.rebuild == rebuild.rebuild) {
+            return None;
+        }
+        let before = |edition: &Edition| edition.version == rebuild.version && *edition < rebuild;
+        self.editions().filter(before).filter(|edition| self.is_ready(*edition)).last()
+    }
+
     /// The edition that is read by whoever prefers this version.
     pub(super) fn read_by(&self, prefer: Option<u16>) -> Option<Edition> {
         match (self.active, prefer) {

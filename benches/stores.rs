@@ -72,7 +72,7 @@ struct Counts {
 }
 
 impl Counts {
-    fn new(name: &str, unique: bool) -> Outcome<Arc<dyn Inline>> {
+    fn inline(name: &str, unique: bool) -> Outcome<Arc<dyn Inline>> {
         let index = Index::new(Name::new("n")?, [Name::new("n")?]);
         let by_stream = Index::new(Name::new("stream")?, [Name::new("stream")?]);
         let columns = Collection::new(Name::new(name)?, 1).column(Name::new("n")?, ColumnType::Integer);
@@ -269,13 +269,13 @@ fn main() -> Outcome<()> {
     runtime.block_on(async {
         for (name, unique) in [("inline", false), ("inline, unique", true)] {
             if "memory".contains(&options.only) {
-                let store = MemoryStore::builder().inline(Counts::new("counts", unique)?).build();
+                let store = MemoryStore::builder().inline(Counts::inline("counts", unique)?).build();
                 let store: Arc<dyn EventStore> = Arc::new(store);
                 appends(&format!("memory, {name}"), &store, &options, fsyncs).await?;
             }
             if "sqlite".contains(&options.only) {
                 let path = options.dir.join(format!("inline-{}-{unique}.db", std::process::id()));
-                let store = SqliteStore::builder(&path).inline(Counts::new("counts", unique)?).open().await?;
+                let store = SqliteStore::builder(&path).inline(Counts::inline("counts", unique)?).open().await?;
                 let store: Arc<dyn EventStore> = Arc::new(store);
                 appends(&format!("sqlite, {name}"), &store, &options, fsyncs).await?;
                 drop(store);

@@ -212,7 +212,7 @@ async fn lag(storage: &Storage, application: &Application, options: &Options) ->
     let (mut sent, mut waits) = (0_u64, tokio::task::JoinSet::new());
     while begun.elapsed() < time {
         // What is due by now, as many clients would send it, in one append.
-        let due = (begun.elapsed().as_secs_f64() * options.rate as f64) as u64;
+        let due = u64::try_from(begun.elapsed().as_micros())? * options.rate / 1_000_000;
         if due > sent {
             let events = (sent..due).map(|n| deposit(n % options.accounts)).collect::<Outcome<Vec<_>>>()?;
             let appended = storage.events.append(Append::new(events)).await?;
@@ -257,9 +257,11 @@ async fn measure(name: &str, storage: Storage, options: &Options) -> Outcome<()>
 
 /// The middle and the far end of durations that are sorted.
 fn spread(sorted: &[Duration]) -> String {
-    let at =
-        |share: f64| sorted.get((sorted.len() as f64 * share) as usize).map_or(0.0, |took| took.as_secs_f64() * 1e3);
-    format!("p50 {:.2} ms, p99 {:.2} ms", at(0.5), at(0.99))
+    let at = |percent: usize| {
+        let took = sorted.get(sorted.len() * percent / 100);
+        took.map_or(0.0, |took| took.as_secs_f64() * 1e3)
+    };
+    format!("p50 {:.2} ms, p99 {:.2} ms", at(50), at(99))
 }
 
 fn main() -> Outcome<()> {

@@ -95,6 +95,36 @@ async fn a_listing_stays_on_its_edition_and_ends_with_it() {
     assert!(matches!(gone, ProjectionError::Gone { edition, .. } if edition == Edition::first(1)), "{gone}");
 }
 
+/// Its worker goes on with the edition before until it has seen the switch.
+#[tokio::test]
+async fn readers_who_are_switched_never_read_less_than_before() {
+    let world = World::new();
+    let (mut first, mut second) = (Hand::on(&world, 1, 0).await, Hand::on(&world, 1, 1).await);
+    let process = world.process().projection::<Balances>().build().await.unwrap();
+    let registry = process.ports().projections;
+    let read = async || {
+        let answer = registry.rows(keys(&["ann"])).await.unwrap();
+        (answer.edition().rebuild, answer.rows[0].cells[0].clone())
+    };
+    first.begin().await;
+    let one = world.deposit("ann", 1).await;
+    first.reach(one, &[("ann", 1)]).await;
+    first.is_ready(true).await;
+    registry.act(balances(), ProjectionAction::Rebuild).await.unwrap();
+    second.begin().await;
+    second.reach(one, &[("ann", 1)]).await;
+    let two = world.deposit("ann", 1).await;
+    first.reach(two, &[("ann", 2)]).await;
+    registry.wait_for(balances(), two).await.unwrap();
+    second.is_ready(true).await;
+    assert_eq!(read().await, (0, Cell::Integer(2)), "what was waited for is still read");
+    second.reach(two, &[("ann", 2)]).await;
+    assert_eq!(read().await, (1, Cell::Integer(2)), "the rebuild, once it has come as far");
+    let three = world.deposit("ann", 1).await;
+    first.reach(three, &[("ann", 3)]).await;
+    assert_eq!(read().await, (1, Cell::Integer(2)), "and nobody goes back");
+}
+
 #[tokio::test]
 async fn at_least_waits_and_tells_why_it_does_not() {
     let world = World::new();

@@ -19,7 +19,7 @@ const SAVEPOINT: &str = "portolan_work";
 impl SqliteStore {
     /// Writes tables of an application's own, and moves a checkpoint of the read models, in one transaction: for rows that
     /// want SQL, such as joins, sums in place or full-text search. The checkpoint is judged as that of a
-    /// [`Batch`](portolan_kernel::values::Batch) is (RM-01), by compare-and-set under its token. So whoever reads the log
+    /// [`Batch`] is (RM-01), by compare-and-set under its token. So whoever reads the log
     /// from the checkpoint on, and commits each page so, has applied each event once, whatever dies in between.
     ///
     /// Tables and views are made by the work itself: `CREATE TABLE IF NOT EXISTS`. It may read all of the file, and write

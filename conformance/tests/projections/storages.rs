@@ -278,8 +278,6 @@ pub const MUTANTS: &[Mutant] = &[
     }),
     Mutant::new("empties what is defined again", &["PR-01", "PR-03", "PR-04", "PR-05"])
         .storage(|storage| rows_of(storage, rows::Mutant { define_empties: true, ..rows::RIGHT })),
-    Mutant::new("has no unique indexes", &["PR-03"])
-        .storage(|storage| rows_of(storage, rows::Mutant { same: |_, _| false, ..rows::RIGHT })),
     Mutant::new("leaves an event of a page out once", &["PR-01", "PR-02", "PR-03", "PR-04", "PR-05", "PR-07"]).storage(
         |storage| {
             reading(storage, |memory, page| {
@@ -298,7 +296,7 @@ pub const MUTANTS: &[Mutant] = &[
             }
         })
     }),
-    Mutant::new("hides one event from all but the first reader", &["PR-01", "PR-03", "PR-04"]).storage(|storage| {
+    Mutant::new("hides one event from all but the first reader", &["PR-01", "PR-04"]).storage(|storage| {
         reading(storage, |memory, page| {
             let Some(second) = page.events.get(1).map(|event| event.position.get()) else { return };
             let chosen = memory.chosen.compare_exchange(0, second, Ordering::SeqCst, Ordering::SeqCst);

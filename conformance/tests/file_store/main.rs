@@ -113,7 +113,7 @@ flaws! {
     syncing_the_first_append_alone: SyncsTheFirstAppendAlone breaks ["ES-24"] by "survives_a_power_cut";
     syncing_another_file: SyncsAnotherFile breaks ["ES-24"] by "survives_a_power_cut";
     syncing_before_writing: SyncsBeforeWriting breaks ["ES-24"] by "survives_a_power_cut";
-    syncing_large_appends_alone: SyncsLargeAppendsAlone breaks ["ES-24"] by "survives_a_power_cut";
+    syncing_large_appends_alone: SyncsLargeAppendsAlone breaks ["ES-24"];
     ignoring_failed_syncs: IgnoresFailedSyncs breaks ["ES-24"] by "nothing_is_acknowledged_while_syncs_fail";
     refusing_what_it_wrote: RefusesWhatItWrote breaks ["ES-11"] by "a_failed_sync_is_told_truly";
     taking_back_what_it_showed: TakesBackWhatItShowed breaks ["ES-25"] by "a_reader_beside_killed_writers";

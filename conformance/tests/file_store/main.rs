@@ -74,6 +74,18 @@ fn broken_in_the_end(
     (broken, how)
 }
 
+/// Whether this check alone finds it. Of several that do, the first to find it is a matter of chance, as is where the power
+/// is cut.
+fn is_found_by(runner: &Runner<dyn EventStore>, check: &str) -> bool {
+    let alone = || {
+        laws::event_store().into_iter().filter_map(|mut law| {
+            law.checks.retain(|of_law| of_law.name == check);
+            (!law.checks.is_empty()).then_some(law)
+        })
+    };
+    (0..5).any(|_| alone().any(|law| matches!(runner.judge(&law), Outcome::Broken { .. })))
+}
+
 macro_rules! flaws {
     ($($test:ident: $flaw:ident breaks [$($law:literal),+] $(by $check:literal)?;)+) => {
         const FLAWS: &[(Flaw, &[&str])] = &[$((Flaw::$flaw, &[$($law),+])),+];
@@ -87,7 +99,7 @@ macro_rules! flaws {
             let declared = BTreeSet::from([$($law),+]);
             let (broken, how) = broken_in_the_end(&runner, &declared);
             assert_eq!(broken, declared, "the laws that {:?} breaks\n{how}", Flaw::$flaw);
-            $(assert!(how.contains($check), "{how}");)?
+            $(assert!(how.contains($check) || is_found_by(&runner, $check), "{how}");)?
         })+
     };
 }
@@ -113,7 +125,7 @@ flaws! {
     syncing_the_first_append_alone: SyncsTheFirstAppendAlone breaks ["ES-24"] by "survives_a_power_cut";
     syncing_another_file: SyncsAnotherFile breaks ["ES-24"] by "survives_a_power_cut";
     syncing_before_writing: SyncsBeforeWriting breaks ["ES-24"] by "survives_a_power_cut";
-    syncing_large_appends_alone: SyncsLargeAppendsAlone breaks ["ES-24"];
+    syncing_large_appends_alone: SyncsLargeAppendsAlone breaks ["ES-24"] by "survives_a_power_cut";
     ignoring_failed_syncs: IgnoresFailedSyncs breaks ["ES-24"] by "nothing_is_acknowledged_while_syncs_fail";
     refusing_what_it_wrote: RefusesWhatItWrote breaks ["ES-11"] by "a_failed_sync_is_told_truly";
     taking_back_what_it_showed: TakesBackWhatItShowed breaks ["ES-25"] by "a_reader_beside_killed_writers";

@@ -161,6 +161,9 @@ fn compares_nothing(checkpoint: &Checkpoint, stands: Option<CheckpointState>) ->
 /// As it is right, and as it may be.
 pub const RIGHT: &[Mutant] = &[
     Mutant::new("changes nothing", &[]),
+    // Workers judge each event by themselves, as PR-04 wants it; a store judges batches, by RM-03.
+    Mutant::new("has no unique indexes", &[])
+        .storage(|storage| rows_of(storage, rows::Mutant { same: |_, _| false, ..rows::RIGHT })),
     Mutant::new("gives one row a page", &[]).storage(|storage| rows_of(storage, rows::RIGHT_ONES[1])),
     Mutant::new("forgets an answer now and then", &[]).storage(|storage| {
         committing(storage, |inner, count, batch| {

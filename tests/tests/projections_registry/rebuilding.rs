@@ -12,6 +12,7 @@ use portolan::{MemoryStore, TokioRuntime as _};
 use rstest::rstest;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 const EVENTS: usize = 100_000;
 const ACCOUNTS: usize = 500;
@@ -66,9 +67,14 @@ async fn a_long_rebuild_shows_nothing_before_it_is_whole(#[case] is_file: bool) 
 
     let stop = Arc::new(AtomicBool::new(false));
     let reader = tokio::spawn(list_on(registry.clone(), stop.clone()));
-    registry.act(balances(), Rebuild).await.unwrap();
+    // The rebuild does not begin before something has been written beside it. Whoever waits for a lease looks at a third
+    // of its life.
     let rebuilt = Edition { version: 1, rebuild: 1 };
-    let mut written = 0;
+    let leases = storage.leases.clone().unwrap();
+    let lease = rebuilt.checkpoint(&balances()).unwrap();
+    let mut held = Some(leases.grant(lease, name("test"), Duration::from_secs(6)).await.unwrap());
+    registry.act(balances(), Rebuild).await.unwrap();
+    let (mut written, mut meanwhile) = (0, 0);
     loop {
         let at = storage.events.append(Append::new([cent("own")])).await.unwrap().last.unwrap();
         written += 1;
@@ -79,8 +85,13 @@ async fn a_long_rebuild_shows_nothing_before_it_is_whole(#[case] is_file: bool) 
         if status.edition == Some(rebuilt) {
             break;
         }
+        meanwhile += 1;
+        if let Some(held) = held.take() {
+            leases.release(held).await.unwrap();
+        }
     }
-    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    assert!(meanwhile > 0, "writes went on beside it");
+    tokio::time::sleep(Duration::from_millis(50)).await;
     stop.store(true, Ordering::Relaxed);
     assert_eq!(reader.await.unwrap(), [Edition::first(1), rebuilt], "readers were switched once");
     registry.act(balances(), Remove(Edition::first(1))).await.unwrap();

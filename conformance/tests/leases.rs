@@ -2,12 +2,16 @@
 #![allow(unreachable_pub, reason = "a test binary has no one to reach it")]
 #![allow(clippy::unwrap_used, clippy::std_instead_of_core, clippy::std_instead_of_alloc, reason = "these are tests")]
 
+#[path = "support/judging.rs"]
+#[allow(dead_code, reason = "shared with other suites")]
+mod judging;
 #[path = "leases/store.rs"]
 #[allow(dead_code, reason = "shared with other suites")]
 mod store;
 
 use core::time::Duration;
-use portolan_conformance::{Outcome, Place, Runner, laws, lease_store_laws};
+use judging::{complaint, complaints};
+use portolan_conformance::{Place, Runner, laws, lease_store_laws};
 use portolan_kernel::values::Name;
 use std::collections::BTreeSet;
 use store::{Kept, Mutant, RIGHT};
@@ -129,26 +133,9 @@ lease_store_laws! {
 
 #[test]
 fn each_mutant_breaks_exactly_its_laws() {
-    let mut wrong = String::new();
-    for mutant in MUTANTS {
-        let runner = Runner::new(|| mutant.fixture()).quick();
-        let (mut broken, mut how) = (BTreeSet::new(), String::new());
-        for law in laws::lease_store() {
-            match runner.judge(&law) {
-                Outcome::Kept { checks, .. } => assert!(checks > 0, "{} has no check", law.id),
-                Outcome::Broken { check, broken: found } => {
-                    broken.insert(law.id);
-                    how += &format!("{} ({check}):\n{found}\n", law.id);
-                }
-                Outcome::NotRun { check, why } => panic!("{check} was not run: {why}"),
-                Outcome::Unreachable(broken) => panic!("{broken}"),
-            }
-        }
-        let declared: BTreeSet<_> = mutant.breaks.iter().copied().collect();
-        if broken != declared {
-            wrong += &format!("\nA store that {} breaks {broken:?}, and not {declared:?}:\n{how}", mutant.name);
-        }
-    }
+    let wrong = complaints(MUTANTS.iter().collect(), 2, |mutant| {
+        complaint(mutant.name, &Runner::new(|| mutant.fixture()), laws::lease_store, mutant.breaks)
+    });
     assert!(wrong.is_empty(), "{wrong}");
 }
 

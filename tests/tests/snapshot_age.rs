@@ -3,35 +3,21 @@
 #![allow(clippy::unwrap_used, reason = "what the tests stand on cannot fail")]
 
 use core::time::Duration;
+use portolan::MemoryStore;
 use portolan::application::{Application, Ports};
 use portolan::domain::{
-    Aggregate, CodecError, Command, Context, Decide, Decision, Event, EventError, Rejection, SnapshotPolicy,
-    StreamCommand, variant,
+    Aggregate, Command, Context, Decide, Decision, Event, Rejection, SnapshotPolicy, StreamCommand,
 };
 use portolan::drivers::CommandBusExt as _;
-use portolan::ports::{EventStore, RawEvent, SnapshotStore};
+use portolan::ports::{EventStore, SnapshotStore};
 use portolan::values::{InvalidName, Name, StreamId};
-use portolan::{Bytes, MemoryStore};
 use portolan_testing::TestRuntime;
 use serde::{Deserialize, Serialize};
 
-#[derive(Serialize, Deserialize)]
+#[derive(Event, Serialize, Deserialize)]
+#[event(category = "counter")]
 enum Counted {
-    #[serde(rename = "counter.counted")]
-    Counted {},
-}
-
-impl Event for Counted {
-    const CATEGORY: &'static str = "counter";
-    fn event_type(&self) -> &'static str {
-        variant::name(self)
-    }
-    fn encode(&self) -> Result<Bytes, CodecError> {
-        variant::encode(self)
-    }
-    fn decode(raw: &RawEvent) -> Result<Self, EventError> {
-        variant::decode(&raw.event_type, &raw.payload)
-    }
+    Counted,
 }
 
 /// Counts; without an event when `nothing` is set.
@@ -72,7 +58,7 @@ impl Aggregate for Counter {
 
 impl Decide<Count> for Counter {
     fn decide(&self, command: &Count, _: &Context) -> Decision<Self> {
-        Ok(if command.nothing { vec![] } else { vec![Counted::Counted {}] })
+        Ok(if command.nothing { vec![] } else { vec![Counted::Counted] })
     }
 }
 

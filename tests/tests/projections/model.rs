@@ -1,60 +1,24 @@
 //! What the tests project: accounts whose rows tell every event, its order, and how often it was applied.
 
-use portolan::Bytes;
-use portolan::domain::{
-    CellValue, CodecError, Event, EventError, FailurePolicy, OnFailure, Projection, RecordedAs, Row, RowColumn,
-    RowIndex, RowValueError, row_cells, variant,
-};
-use portolan::ports::RawEvent;
-use portolan::values::{Cell, EventType, NewEvent, StreamId};
+use portolan::domain::{Event, FailurePolicy, OnFailure, Projection, RecordedAs, Row};
+use portolan::values::{EventType, NewEvent, StreamId};
 use serde::{Deserialize, Serialize};
 
-#[derive(Serialize, Deserialize, Debug, Clone)]
+#[derive(Event, Serialize, Deserialize, Debug, Clone)]
+#[event(category = "account")]
 pub(crate) enum AccountEvent {
-    #[serde(rename = "account.opened")]
     Opened { email: String },
-    #[serde(rename = "account.deposited")]
     Deposited { amount: u64 },
-    #[serde(rename = "account.closed")]
     Closed {},
 }
 
-impl Event for AccountEvent {
-    const CATEGORY: &'static str = "account";
-    fn event_type(&self) -> &'static str {
-        variant::name(self)
-    }
-    fn encode(&self) -> Result<Bytes, CodecError> {
-        variant::encode(self)
-    }
-    fn decode(raw: &RawEvent) -> Result<Self, EventError> {
-        variant::decode(&raw.event_type, &raw.payload)
-    }
-}
-
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Row, Debug, Clone, PartialEq)]
 pub(crate) struct Account {
+    #[row(unique)]
     pub(crate) email: Option<String>,
     /// Depends on each amount and on the order of all.
     pub(crate) digest: u64,
     pub(crate) events: u64,
-}
-
-impl Row for Account {
-    const COLUMNS: &'static [RowColumn] =
-        &[RowColumn::of::<Option<String>>("email"), RowColumn::of::<u64>("digest"), RowColumn::of::<u64>("events")];
-    const INDEXES: &'static [RowIndex] = &[RowIndex::new("email", &["email"]).unique()];
-    fn to_cells(&self) -> Result<Vec<Cell>, RowValueError> {
-        Ok(vec![self.email.to_cell()?, self.digest.to_cell()?, self.events.to_cell()?])
-    }
-    fn from_cells(cells: Vec<Cell>) -> Result<Self, RowValueError> {
-        let [email, digest, events] = row_cells(cells)?;
-        Ok(Self {
-            email: CellValue::from_cell(email)?,
-            digest: CellValue::from_cell(digest)?,
-            events: CellValue::from_cell(events)?,
-        })
-    }
 }
 
 /// An amount that has no place in a row.

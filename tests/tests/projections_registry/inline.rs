@@ -1,13 +1,16 @@
-//! Projections that the store runs: caught up by a worker, and handed over.
+//! Projections that the store runs: caught up by a worker, handed over, and ready while many append.
 
 use super::support::*;
-use portolan::application::Storage;
+use portolan::TokioRuntime as _;
+use portolan::application::{Application, Runtime, Storage};
 use portolan::domain::{FailurePolicy, OnFailure, Projection, RecordedAs, inline};
+use portolan::drivers::ProjectionRegistryExt as _;
 use portolan::ports::ProjectionAction::{Drop, Rebuild};
 use portolan::ports::{EventStore, Lifecycle, WaitError};
 use portolan::values::{Append, Edition, EventType, NewEvent, Position, StreamId};
 use portolan::{MemoryStore, SqliteStore};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 struct Inside;
 
@@ -121,4 +124,39 @@ async fn its_worker_parks_nothing() {
     let last = is_handed_over(&storage, Edition::first(1)).await;
     let deposits = i64::try_from(last.get()).unwrap() - 1;
     assert_eq!(read(&*registry).await, [("ann".into(), deposits)]);
+}
+
+/// Each append moves the checkpoint under the worker that hands the rows over.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_made_in_appends_are_ready_while_many_append() {
+    let place = tempfile::tempdir().unwrap();
+    let inside = inline::<Inside>().unwrap();
+    let store = SqliteStore::builder(place.path().join("bank.db")).inline(inside).open().await.unwrap();
+    let storage = Storage::from(store);
+    fill(&*storage.events, 2_000, 10).await;
+    let stop = Arc::new(AtomicBool::new(false));
+    let write = |n: usize| {
+        let (events, stop) = (storage.events.clone(), stop.clone());
+        tokio::spawn(async move {
+            for written in 1.. {
+                events.append(Append::new([cent(&format!("of-{n}"))])).await.unwrap();
+                if stop.load(Ordering::Relaxed) {
+                    return written;
+                }
+            }
+            unreachable!("it is told to stop")
+        })
+    };
+    let writers: Vec<_> = (0..64).map(write).collect();
+    let builder = Application::builder(storage.clone(), Runtime::tokio()).projection_options(options());
+    let process = builder.projection::<Inside>().build().await.unwrap();
+    let registry = process.ports().projections;
+    status_when(&*registry, |status| status.edition == Some(Edition::first(1))).await;
+    stop.store(true, Ordering::Relaxed);
+    for (n, writer) in writers.into_iter().enumerate() {
+        let written: i64 = writer.await.unwrap();
+        let row = registry.get::<Inside>().get(format!("of-{n}")).await.unwrap();
+        assert_eq!(row, Some(Balance { balance: written }), "of {n}, at once");
+    }
+    process.shutdown().await;
 }

@@ -6,7 +6,6 @@ mod acting;
 mod deploy;
 mod files;
 mod inline;
-mod inline_ready;
 mod live;
 mod reading;
 mod rebuilding;

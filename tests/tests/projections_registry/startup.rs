@@ -1,10 +1,13 @@
 //! What is refused at start-up, and what is not.
 
 use super::support::*;
+use portolan::Bytes;
 use portolan::application::{BuildError, Storage};
 use portolan::domain::mapping::{MappedColumn, Mapping, MappingError};
-use portolan::domain::{Projection, RecordedAs, Row, RowColumn, RowIndex, RowValueError};
-use portolan::ports::{Inline, InlineRows, Lifecycle, NoProjections};
+use portolan::domain::{
+    CodecError, Event, EventError, Projection, RecordedAs, Row, RowColumn, RowIndex, RowValueError,
+};
+use portolan::ports::{Inline, InlineRows, Lifecycle, NoProjections, RawEvent};
 use portolan::values::{Cell, Collection, Query, Recorded};
 use std::sync::Arc;
 
@@ -91,20 +94,36 @@ async fn names_versions_and_rows_are_judged() {
     assert!(matches!(&twice, BuildError::SameProjection { name, .. } if name == "balances"), "{twice}");
 }
 
+/// An event by hand, which does not tell its fields.
+struct Untold(AccountEvent);
+
+impl Event for Untold {
+    const CATEGORY: &'static str = AccountEvent::CATEGORY;
+    fn event_type(&self) -> &'static str {
+        self.0.event_type()
+    }
+    fn encode(&self) -> Result<Bytes, CodecError> {
+        self.0.encode()
+    }
+    fn decode(raw: &RawEvent) -> Result<Self, EventError> {
+        AccountEvent::decode(raw).map(Self)
+    }
+}
+
 /// What a derive finds out about its events.
 struct Unfit<const LIVE: bool>;
 
 impl<const LIVE: bool> Projection for Unfit<LIVE> {
     const NAME: &'static str = "balances";
     const VERSION: u16 = 1;
-    type Event = AccountEvent;
+    type Event = Untold;
     type Row = Balance;
-    fn key(_: &RecordedAs<AccountEvent>) -> Option<String> {
+    fn key(_: &RecordedAs<Untold>) -> Option<String> {
         None
     }
-    fn apply(_: &mut Option<Balance>, _: &RecordedAs<AccountEvent>) {}
+    fn apply(_: &mut Option<Balance>, _: &RecordedAs<Untold>) {}
     fn check() -> Result<(), MappingError> {
-        Mapping { columns: &[MappedColumn::of::<i64>("balance")], key: &[], handled: &[] }.check::<AccountEvent>()
+        Mapping { columns: &[MappedColumn::of::<i64>("balance")], key: &[], handled: &[] }.check::<Untold>()
     }
     fn lifecycle() -> Lifecycle {
         if LIVE { Lifecycle::Live } else { Lifecycle::Asynchronous }

@@ -1,15 +1,11 @@
 //! What the tests run on: accounts, a projection of their balances, a store in memory, and a worker by hand.
 
-use portolan::Bytes;
 use portolan::MemoryStore;
 use portolan::application::{Application, ApplicationBuilder, Runtime, Storage};
-use portolan::domain::{
-    CellValue, CodecError, Event, EventError, FailurePolicy, OnFailure, Projection, RecordedAs, Row, RowColumn,
-    RowIndex, RowValueError, collection_of, row_cells, variant,
-};
+use portolan::domain::{Event, FailurePolicy, OnFailure, Projection, RecordedAs, Row, collection_of};
 use portolan::drivers::ProjectionOptions;
 use portolan::ports::{
-    Clock, EventStore, Lease, LeaseStore, Lifecycle, ProjectionRegistry, ProjectionStatus, RawEvent, ReadModelStore,
+    Clock, EventStore, Lease, LeaseStore, Lifecycle, ProjectionRegistry, ProjectionStatus, ReadModelStore,
 };
 use portolan::tokio::{Tasks, UuidV7};
 use portolan::values::{
@@ -21,40 +17,16 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
 
-#[derive(Serialize, Deserialize)]
+#[derive(Event, Serialize, Deserialize)]
+#[event(category = "account")]
 pub(crate) enum AccountEvent {
-    #[serde(rename = "account.deposited")]
     Deposited { amount: i64 },
 }
 
-impl Event for AccountEvent {
-    const CATEGORY: &'static str = "account";
-    fn event_type(&self) -> &'static str {
-        variant::name(self)
-    }
-    fn encode(&self) -> Result<Bytes, CodecError> {
-        variant::encode(self)
-    }
-    fn decode(raw: &RawEvent) -> Result<Self, EventError> {
-        variant::decode(&raw.event_type, &raw.payload)
-    }
-}
-
-#[derive(Debug, PartialEq)]
+#[derive(Row, Debug, PartialEq)]
 pub(crate) struct Balance {
+    #[row(index)]
     pub(crate) balance: i64,
-}
-
-impl Row for Balance {
-    const COLUMNS: &'static [RowColumn] = &[RowColumn::of::<i64>("balance")];
-    const INDEXES: &'static [RowIndex] = &[RowIndex::new("balance", &["balance"])];
-    fn to_cells(&self) -> Result<Vec<Cell>, RowValueError> {
-        Ok(vec![self.balance.to_cell()?])
-    }
-    fn from_cells(cells: Vec<Cell>) -> Result<Self, RowValueError> {
-        let [balance] = row_cells(cells)?;
-        Ok(Self { balance: CellValue::from_cell(balance)? })
-    }
 }
 
 /// The balances, by code of this version, when they are made, and what happens to a poison event.

@@ -6,6 +6,7 @@ use super::text::{Base64, Text, whole};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use core::fmt;
+use core::num::NonZeroU16;
 use core::ops::Bound;
 use core::str::FromStr;
 use portolan_kernel::ports::{RowsAnswer, RowsQuestion, WhichRows};
@@ -121,7 +122,7 @@ impl FromStr for Opaque {
 #[serde(deny_unknown_fields)]
 pub(crate) struct WireRowsQuestion {
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    prefer: Option<u16>,
+    prefer: Option<NonZeroU16>,
     rows: WireWhich,
 }
 
@@ -241,7 +242,8 @@ impl WireRowsQuestion {
                 after: after.as_ref().map(WireCursor::new),
             }),
         };
-        Self { prefer: question.prefer, rows }
+        // There is no version 0 to prefer.
+        Self { prefer: question.prefer.and_then(NonZeroU16::new), rows }
     }
 
     pub(crate) fn decode(self, projection: Name) -> RowsQuestion {
@@ -256,7 +258,7 @@ impl WireRowsQuestion {
                 }
             }
         };
-        question.prefer = self.prefer;
+        question.prefer = self.prefer.map(NonZeroU16::get);
         question
     }
 }

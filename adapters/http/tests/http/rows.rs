@@ -207,6 +207,7 @@ async fn the_preferred_version_and_the_position_are_asked_for() {
 #[rstest]
 #[case("{}")]
 #[case("[]")]
+#[case(r#"{"prefer":0,"rows":{"keys":["a"]}}"#)]
 #[case(r#"{"rows":{"keys":[""]}}"#)]
 #[case(r#"{"rows":{"page":{"by":{"key":[]},"limit":1}}}"#)]
 #[case(r#"{"rows":{"page":{"by":{"index":{"name":"owner","equals":["Ann"]}},"limit":1}}}"#)]

@@ -3,8 +3,10 @@
 //! From the bottom: pages to streams ([`EventStoreExt`]) and to live [`Subscriptions`]; events to states
 //! ([`Loader`]); commands to appends ([`Execution`]); what surrounds commands ([`Middleware`], [`Hooks`]); and the two
 //! buses of an application in its own process ([`LocalCommandBus`], [`LocalQueryBus`]) with what makes any bus
-//! pleasant to call ([`CommandBusExt`], [`QueryBusExt`]), as [`ProjectionRegistryExt`] is for projections.
+//! pleasant to call ([`CommandBusExt`], [`QueryBusExt`]), as [`ProjectionRegistryExt`] is for projections; and what
+//! stands before the ports of a server ([`GuardedPorts`], [`AccessPolicy`]).
 
+mod access;
 mod appending;
 mod ask;
 mod backoff;
@@ -29,6 +31,9 @@ mod send;
 mod subscription;
 mod turns;
 
+pub use access::{
+    Access, AccessPolicy, Anybody, GuardedPorts, Role, Roles, StaticKey, StaticKeyError, StaticKeys, Unrestricted,
+};
 pub use ask::{Asking, QueryBusExt};
 pub use command_bus::LocalCommandBus;
 pub use execution::Execution;

@@ -83,6 +83,10 @@ pub enum AppendError {
     /// The store lacks the capability. Use another store.
     #[error("this store does not support {0}")]
     Unsupported(Capability),
+    /// This caller may not, says a policy between the caller and the port. Asking again changes nothing until the policy
+    /// does. Nothing was written. A store itself has no callers, and never says so.
+    #[error("not allowed: {0}")]
+    Denied(String),
     /// The store has no room for it now. Safe to retry, with a pause.
     #[error("the store is busy; nothing was written, try again")]
     Busy(#[source] Source),
@@ -120,6 +124,10 @@ pub enum ReadError {
     /// The store lacks the capability. Use another store.
     #[error("this store does not support {0}")]
     Unsupported(Capability),
+    /// This caller may not, says a policy between the caller and the port. Asking again changes nothing until the policy
+    /// does. A store itself has no callers, and never says so.
+    #[error("not allowed: {0}")]
+    Denied(String),
     /// The store cannot answer now. Try again, with a pause.
     #[error("the store is busy; try again")]
     Busy(#[source] Source),

@@ -5,6 +5,7 @@
 //! concrete and non-exhaustive enums whose variants say what a caller can do, and batches and pages cross a
 //! port, never long-lived streams.
 
+mod authenticator;
 mod capabilities;
 mod command_bus;
 mod event_store;
@@ -21,6 +22,7 @@ mod source;
 mod upcaster;
 
 pub use crate::values::StoreId;
+pub use authenticator::{AuthenticationError, Authenticator, Caller, Credentials};
 pub use capabilities::{Capabilities, Capability, Limits, streams_of};
 pub use command_bus::{Body, CommandBus, CommandEnvelope, CommandError, CommandInfo, Receipt, TypedCommand, Violation};
 pub use event_store::{AppendError, EventStore, ReadError};

@@ -39,6 +39,10 @@ pub enum WaitError {
         /// The event.
         position: Position,
     },
+    /// This caller may not, says a policy between the caller and the port. Asking again changes nothing until the policy
+    /// does.
+    #[error("not allowed: {0}")]
+    Denied(String),
     /// It cannot be told now. Try again, with a pause.
     #[error("the projections cannot be asked now; try again")]
     Busy(#[source] Source),
@@ -90,6 +94,10 @@ pub enum ProjectionError {
     /// The rows will not come up to the position that was asked for.
     #[error(transparent)]
     Wait(WaitError),
+    /// This caller may not, says a policy between the caller and the port. Asking again changes nothing until the policy
+    /// does.
+    #[error("not allowed: {0}")]
+    Denied(String),
     /// There is no room for it now. Safe to retry, with a pause.
     #[error("the projections are busy; nothing was done, try again")]
     Busy(#[source] Source),

@@ -97,6 +97,10 @@ pub enum QueryError {
     /// What was asked for does not exist.
     #[error("{0}")]
     NotFound(String),
+    /// This caller may not, says a policy between the caller and the port. Asking again changes nothing until the policy
+    /// does.
+    #[error("not allowed: {0}")]
+    Denied(String),
     /// It cannot be answered now. Try again, with a pause.
     #[error("the application is busy; try again")]
     Busy(#[source] Source),

@@ -7,7 +7,9 @@ use self::follower::Follower;
 use self::tail::Hub;
 use crate::ports::{EventStore, ReadError, Source, Spawn, StoreId};
 use crate::values::{Page, Position, Query, Read, Recorded, Start};
+use alloc::boxed::Box;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::fmt;
 use core::pin::Pin;
 use core::task::{Context, Poll};
@@ -93,7 +95,11 @@ pub enum SubscribeError {
 #[derive(Clone)]
 pub struct Subscriptions {
     hub: Arc<Hub>,
+    gates: Vec<Gate>,
 }
+
+/// Says whether somebody may subscribe to what a query finds.
+pub(crate) type Gate = Arc<dyn Fn(&Query) -> Result<(), ReadError> + Send + Sync>;
 
 impl fmt::Debug for Subscriptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -115,14 +121,23 @@ impl Subscriptions {
     /// at least one may.
     #[must_use]
     pub fn with_buffer(store: Arc<dyn EventStore>, spawn: Arc<dyn Spawn>, pages: usize) -> Self {
-        Self { hub: Arc::new(Hub::new(store, spawn, pages)) }
+        Self { hub: Arc::new(Hub::new(store, spawn, pages)), gates: Vec::new() }
+    }
+
+    /// The same, for queries that this lets through; others end at once with its error.
+    pub(crate) fn allowing(mut self, gate: Gate) -> Self {
+        self.gates.push(gate);
+        self
     }
 
     /// Everything that matches, from there on. Nothing is read before the first poll.
     #[must_use]
     pub fn subscribe(&self, query: Query, from: From) -> Subscription {
+        if let Some(error) = self.gates.iter().find_map(|gate| gate(&query).err()) {
+            return Subscription { deliveries: Box::pin(stream::iter([Err(error.into())])) };
+        }
         let follower = Follower::new(self.hub.clone(), query, from);
-        Subscription { deliveries: alloc::boxed::Box::pin(stream::unfold(follower, Follower::next)) }
+        Subscription { deliveries: Box::pin(stream::unfold(follower, Follower::next)) }
     }
 }
 

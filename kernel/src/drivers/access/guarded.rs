@@ -1,0 +1,163 @@
+//! The ports of an application on behalf of one caller.
+
+use super::{Access, AccessPolicy};
+use crate::ports::{
+    Answer, AppendError, Caller, Capabilities, CommandBus, CommandEnvelope, CommandError, CommandInfo, EventStore,
+    ParkedPage, ProjectionAction, ProjectionError, ProjectionRegistry, ProjectionStatus, QueryBus, QueryEnvelope,
+    QueryError, QueryInfo, ReadError, Receipt, RowsAnswer, RowsQuestion, WaitError,
+};
+use crate::values::{Append, Appended, CheckpointState, Metadata, Name, Page, Position, Query, Read, Recalled, Start};
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use async_trait::async_trait;
+use core::fmt;
+
+/// Ports that a policy and a caller stand before: whatever the policy does not allow is `Denied` and reaches no port, and
+/// commands, questions and events carry the caller as actor and tenant.
+///
+/// It is one value and all four ports; [`Ports::on_behalf_of`](crate::application::Ports::on_behalf_of) makes them.
+#[derive(Clone)]
+pub struct GuardedPorts {
+    pub(crate) caller: Caller,
+    pub(crate) policy: Arc<dyn AccessPolicy>,
+    pub(crate) commands: Arc<dyn CommandBus>,
+    pub(crate) queries: Arc<dyn QueryBus>,
+    pub(crate) projections: Arc<dyn ProjectionRegistry>,
+    pub(crate) events: Arc<dyn EventStore>,
+}
+
+impl fmt::Debug for GuardedPorts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GuardedPorts").field("caller", &self.caller).finish_non_exhaustive()
+    }
+}
+
+impl GuardedPorts {
+    fn judge<E>(&self, access: &Access<'_>, denied: impl FnOnce(String) -> E) -> Result<(), E> {
+        self.policy.judge(&self.caller, access).map_err(denied)
+    }
+
+    /// Whether the caller may read these events.
+    pub(crate) fn judge_query(&self, query: &Query) -> Result<(), ReadError> {
+        self.judge(&Access::Log(query), ReadError::Denied)
+    }
+}
+
+#[async_trait]
+impl CommandBus for GuardedPorts {
+    async fn dispatch(&self, mut command: CommandEnvelope) -> Result<Receipt, CommandError> {
+        self.caller.sign(&mut command.metadata);
+        self.judge(&Access::Command(&command), CommandError::Denied)?;
+        self.commands.dispatch(command).await
+    }
+
+    fn commands(&self) -> Vec<CommandInfo> {
+        self.commands.commands()
+    }
+}
+
+#[async_trait]
+impl QueryBus for GuardedPorts {
+    async fn ask(&self, mut query: QueryEnvelope) -> Result<Answer, QueryError> {
+        self.caller.sign(&mut query.metadata);
+        self.judge(&Access::Query(&query), QueryError::Denied)?;
+        self.queries.ask(query).await
+    }
+
+    fn queries(&self) -> Vec<QueryInfo> {
+        self.queries.queries()
+    }
+}
+
+#[async_trait]
+impl EventStore for GuardedPorts {
+    async fn append(&self, mut append: Append) -> Result<Appended, AppendError> {
+        self.judge(&Access::Append(&append), AppendError::Denied)?;
+        for event in &mut append.events {
+            let mut metadata = Metadata::decode(&event.metadata);
+            // Bytes of another form tell no actor, and stay as they are.
+            if event.metadata.is_empty() || metadata != Metadata::default() {
+                let claimed = metadata.clone();
+                self.caller.sign(&mut metadata);
+                if metadata != claimed {
+                    event.metadata = metadata.encode();
+                }
+            }
+        }
+        self.events.append(append).await
+    }
+
+    async fn read(&self, read: Read) -> Result<Page, ReadError> {
+        let access = match &read.from {
+            Start::Stream(stream, _) => Access::Stream(stream),
+            Start::Log(query, _) => Access::Log(query),
+        };
+        self.judge(&access, ReadError::Denied)?;
+        self.events.read(read).await
+    }
+
+    async fn recall(&self, scope: Name, id: Name) -> Result<Option<Recalled>, ReadError> {
+        self.judge(&Access::Records, ReadError::Denied)?;
+        self.events.recall(scope, id).await
+    }
+
+    async fn checkpoint(&self, name: Name) -> Result<CheckpointState, ReadError> {
+        self.judge(&Access::Records, ReadError::Denied)?;
+        self.events.checkpoint(name).await
+    }
+
+    async fn changed(&self, query: Query, after: Option<Position>) -> Result<(), ReadError> {
+        self.judge_query(&query)?;
+        self.events.changed(query, after).await
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.events.capabilities()
+    }
+}
+
+#[async_trait]
+impl ProjectionRegistry for GuardedPorts {
+    fn knows(&self, projection: &Name) -> Option<bool> {
+        self.projections.knows(projection)
+    }
+
+    /// Those that the caller may see.
+    async fn list(&self) -> Result<Vec<ProjectionStatus>, ProjectionError> {
+        let mut list = self.projections.list().await?;
+        list.retain(|status| self.policy.judge(&self.caller, &Access::Projection(&status.name)).is_ok());
+        Ok(list)
+    }
+
+    async fn status(&self, projection: Name) -> Result<ProjectionStatus, ProjectionError> {
+        self.judge(&Access::Projection(&projection), ProjectionError::Denied)?;
+        self.projections.status(projection).await
+    }
+
+    async fn act(&self, projection: Name, action: ProjectionAction) -> Result<(), ProjectionError> {
+        self.judge(&Access::Operate(&projection, Some(&action)), ProjectionError::Denied)?;
+        self.projections.act(projection, action).await
+    }
+
+    async fn parked(
+        &self,
+        projection: Name,
+        after: Option<Position>,
+        limit: u32,
+    ) -> Result<ParkedPage, ProjectionError> {
+        self.judge(&Access::Operate(&projection, None), ProjectionError::Denied)?;
+        self.projections.parked(projection, after, limit).await
+    }
+
+    async fn rows(&self, question: RowsQuestion) -> Result<RowsAnswer, ProjectionError> {
+        self.judge(&Access::Projection(&question.projection), ProjectionError::Denied)?;
+        self.projections.rows(question).await
+    }
+
+    async fn wait_for(&self, projection: Name, position: Position) -> Result<(), WaitError> {
+        self.judge(&Access::Projection(&projection), WaitError::Denied)?;
+        self.projections.wait_for(projection, position).await
+    }
+}

@@ -6,6 +6,6 @@ mod world;
 
 pub(crate) use domain::{Labels, Other, Parks, Skips, Stops, Sums, SumsAnew, fold, labelled, poison, sums};
 pub(crate) use hindered::Hindrance;
-pub(crate) use world::{App, World};
+pub(crate) use world::{App, LEASE, World};
 
 pub use world::Projected;

@@ -26,6 +26,7 @@ type Through = Arc<dyn Fn(Ports) -> BoxFuture<'static, Result<Arc<dyn Projection
 pub struct Projected {
     storage: Storage,
     through: Through,
+    slowness: u32,
 }
 
 impl fmt::Debug for Projected {
@@ -39,7 +40,7 @@ impl Projected {
     #[must_use]
     pub fn on(storage: impl Into<Storage>) -> Self {
         let through: Through = Arc::new(|ports| Box::pin(async move { Ok(ports.projections) }));
-        Self { storage: storage.into(), through }
+        Self { storage: storage.into(), through, slowness: 1 }
     }
 
     /// The same, with a registry that is come to in this way: such as a client, connected to a server of these ports.
@@ -53,6 +54,13 @@ impl Projected {
             Box::pin(async move { registry.await.map_err(|error| error.to_string()) })
         });
         Self { through, ..self }
+    }
+
+    /// The same, over a storage that needs tens of milliseconds for a write: leases, and what is waited for where somebody
+    /// has to notice that another stands still, take so many times as long.
+    #[must_use]
+    pub fn slower_by(self, slowness: u32) -> Self {
+        Self { slowness: slowness.max(1), ..self }
     }
 }
 
@@ -82,6 +90,9 @@ impl Spawn for SystemTimes {
     }
 }
 
+/// How long a lease lives, for a store that answers at once.
+pub(crate) const LEASE: Duration = Duration::from_millis(400);
+
 /// A storage, and applications over it.
 pub(crate) struct World {
     pub(crate) projected: Arc<Projected>,
@@ -96,12 +107,18 @@ impl World {
         let opened = trial.open();
         let patience = trial.patience() * 2;
         async move {
+            let projected = opened.await?;
             let options = ProjectionOptions::default()
-                .with_lease(Duration::from_millis(400))
+                .with_lease(LEASE * projected.slowness)
                 .with_look(Duration::from_millis(50))
-                .with_stall(Duration::from_millis(1_500));
-            Ok(Self { projected: opened.await?, patience, options })
+                .with_stall(Duration::from_millis(1_500) * projected.slowness);
+            Ok(Self { projected, patience, options })
         }
+    }
+
+    /// A time as it is for a store that answers at once, for this one.
+    pub(crate) fn time(&self, at_once: Duration) -> Duration {
+        at_once * self.projected.slowness
     }
 
     /// The same storage, with other options of projections.

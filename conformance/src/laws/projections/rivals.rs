@@ -144,7 +144,7 @@ async fn one_that_sleeps_and_wakes_does_no_harm(trial: &Trial<Projected>) -> Ver
         };
         // One that was stopped within a transaction may keep all others out of the store until it goes on.
         let mut taken_over = Box::pin(taken_over);
-        let app = tokio::time::timeout(Duration::from_secs(3), &mut taken_over).await;
+        let app = tokio::time::timeout(world.time(Duration::from_secs(3)), &mut taken_over).await;
         signal("CONT", &process)?;
         let app = match app {
             Ok(app) => app?,

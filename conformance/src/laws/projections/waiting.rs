@@ -2,7 +2,7 @@
 
 use crate::ask::name;
 use crate::law::law;
-use crate::projections::{Hindrance, Other, Projected, Sums, World, fold, sums};
+use crate::projections::{Hindrance, LEASE, Other, Projected, Sums, World, fold, sums};
 use crate::rows::at;
 use crate::{Broken, Trial, Verdict, expect, expect_eq, expect_is};
 use core::time::Duration;
@@ -74,7 +74,7 @@ async fn one_that_nobody_runs_is_stalled(trial: &Trial<Projected>) -> Verdict {
     let lease: Name = Edition::first(1).checkpoint(&name("sums")).unwrap_or_else(|_| name("sums"));
     let begun = Instant::now();
     let mut held = loop {
-        match leases.grant(lease.clone(), name("nobody"), Duration::from_millis(400)).await {
+        match leases.grant(lease.clone(), name("nobody"), world.time(LEASE)).await {
             Ok(held) => break held,
             Err(error) if begun.elapsed() > app.patience => {
                 return Err(Broken::new("the lease after a shutdown", "it is free", error.to_string()));
@@ -118,7 +118,7 @@ async fn one_that_is_slow_is_not_stalled(trial: &Trial<Projected>) -> Verdict {
         last = world.append(sums(&format!("account-{}", n % 7), &[1])).await?;
     }
     // It takes longer than one waits that stands still.
-    let slow = Hindrance::slow(Duration::from_millis(60));
+    let slow = Hindrance::slow(world.time(Duration::from_millis(60)));
     let app = world.start_on(slow.of(world.storage()), |app| app.projection::<Sums>()).await?;
     let waiting = async {
         let waited = app.waits("sums", last).await?;

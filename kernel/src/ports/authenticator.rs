@@ -122,6 +122,12 @@ impl Caller {
         metadata.tenant.clone_from(&self.tenant);
     }
 
+    /// Whether it leaves metadata as they are, whatever they say.
+    #[must_use]
+    pub const fn signs_nothing(&self) -> bool {
+        self.speaks_for_others && self.actor.is_none() && self.tenant.is_none()
+    }
+
     /// How it is called in a message.
     #[must_use]
     pub fn name(&self) -> &str {

@@ -75,6 +75,9 @@ impl QueryBus for GuardedPorts {
 impl EventStore for GuardedPorts {
     async fn append(&self, mut append: Append) -> Result<Appended, AppendError> {
         self.judge(&Access::Append(&append), AppendError::Denied)?;
+        if self.caller.signs_nothing() {
+            return self.events.append(append).await;
+        }
         for event in &mut append.events {
             let mut metadata = Metadata::decode(&event.metadata);
             // Bytes of another form tell no actor, and stay as they are.

@@ -78,7 +78,7 @@ pub struct JwksStatus {
 
 impl fmt::Display for JwksStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {} keys", self.path.display(), self.keys.len())?;
+        write!(f, "{}: keys in use: {}", self.path.display(), self.keys.len())?;
         for ignored in &self.ignored {
             write!(f, "; not used: {ignored}")?;
         }

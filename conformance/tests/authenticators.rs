@@ -180,12 +180,8 @@ const MUTANTS: &[Mutant] = &[
         breaks: &["AU-02", "AU-04"],
         shown: |shown| {
             token(shown, |token| {
-                if token.len() < 4 {
-                    token
-                } else {
-                    token.split_at(token.len() - 1);
-                    token
-                }
+                let _ = (token.len() > 4).then(|| token.split_at(token.len() - 1));
+                token
             })
         },
         ..RIGHT
@@ -285,6 +281,27 @@ fn each_law_is_broken_by_a_mutant() {
     let broken: BTreeSet<_> = MUTANTS.iter().flat_map(|mutant| mutant.breaks).copied().collect();
     let laws: BTreeSet<_> = laws::authenticator().iter().map(|law| law.id).collect();
     assert_eq!(broken, laws);
+}
+
+/// A law is as good as its checks: each finds one of the mutants by itself.
+#[test]
+fn each_check_finds_something_alone() {
+    for number in 0..laws::authenticator().len() {
+        let law = || laws::authenticator().swap_remove(number);
+        for (at, check) in law().checks.iter().enumerate() {
+            let alone = || {
+                let mut law = law();
+                law.checks = vec![law.checks.swap_remove(at)];
+                law
+            };
+            let mut of_law = MUTANTS.iter().filter(|mutant| mutant.breaks.contains(&law().id));
+            let finds = |mutant: &'static Mutant| {
+                let judged = Runner::new(move || mutant.fixture()).quick().judge(&alone());
+                matches!(judged, Outcome::Broken { .. })
+            };
+            assert!(of_law.any(finds), "{} of {} finds nothing", check.name, law().id);
+        }
+    }
 }
 
 /// Who asks without credentials may be meant to be somebody; then that is law.

@@ -96,7 +96,8 @@ impl JwtAuthenticator {
         self
     }
 
-    /// The same, for tokens of this issuer, or of one named before.
+    /// The same, for tokens of this issuer, or of one named before. Any of the keys may sign for any of them, so that issuers
+    /// who do not answer for each other have an authenticator each.
     #[must_use]
     pub fn issuer(mut self, issuer: impl Into<String>) -> Self {
         self.issuers.insert(issuer.into());

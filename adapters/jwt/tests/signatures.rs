@@ -40,7 +40,9 @@ async fn the_algorithm_of_the_key_decides() {
             let said = signs.token(json!({}));
             let claimed =
                 signs.signed(json!({"alg": checks.algorithm.as_str()}), json!({"sub": "ann", "exp": NOW + 60}));
-            for token in [said, claimed] {
+            // And where the signature is right, and the header names another algorithm.
+            let lied = checks.signed(json!({"alg": signs.algorithm.as_str()}), json!({"sub": "ann", "exp": NOW + 60}));
+            for token in [said, claimed, lied] {
                 let told = words(shown(&authenticator, &token).await);
                 assert_eq!(told, NOT_OURS, "{} under {}", signs.algorithm, checks.algorithm);
             }

@@ -41,6 +41,8 @@ pub mod prelude {
     pub use portolan_grpc::{GrpcClient, GrpcServer};
     #[cfg(feature = "http")]
     pub use portolan_http::{HttpClient, HttpServer, shutdown_signal};
+    #[cfg(feature = "jwt")]
+    pub use portolan_jwt::JwtAuthenticator;
     #[cfg(feature = "macros")]
     pub use portolan_kernel::{domain::JsonSchema, drivers::Query};
     #[cfg(feature = "memory")]
@@ -61,6 +63,8 @@ pub use portolan_graphql as graphql;
 pub use portolan_grpc as grpc;
 #[cfg(feature = "http")]
 pub use portolan_http as http;
+#[cfg(feature = "jwt")]
+pub use portolan_jwt as jwt;
 #[cfg(feature = "memory")]
 pub use portolan_memory as memory;
 #[cfg(feature = "sqlite")]

@@ -2,6 +2,7 @@
 
 use crate::bus::Served;
 use crate::inline::Inlining;
+use crate::issued::Issued;
 use crate::projections::Projected;
 use crate::{Place, Port};
 use core::fmt;
@@ -87,6 +88,13 @@ impl Fixture<dyn LeaseStore> {
         open: impl AsyncFn(&Place) -> Result<S, E> + 'static,
     ) -> Self {
         Self::new(hook(open, |store| Arc::new(store) as Arc<dyn LeaseStore>))
+    }
+}
+
+impl Fixture<Issued> {
+    /// Opens an authenticator, with what it has issued.
+    pub fn authenticator<E: fmt::Display>(open: impl AsyncFn(&Place) -> Result<Issued, E> + 'static) -> Self {
+        Self::new(hook(open, Arc::new))
     }
 }
 

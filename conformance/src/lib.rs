@@ -38,6 +38,7 @@
 //! | [`command_bus_laws!`] | [`CommandBus`] | CB |
 //! | [`projection_registry_laws!`] | `ProjectionRegistry`, over a storage | PR |
 //! | [`inline_laws!`] | a store that runs [`Inline`] projections | PR-08 |
+//! | [`authenticator_laws!`] | `Authenticator`, and what it has [`Issued`] | AU |
 //!
 //! What carries commands has no place of its own: its `open` is given the ports of an application ([`Served`]), and what
 //! it may lack is a [`Crossing`].
@@ -61,16 +62,18 @@
 //!    `check if [Guard]`. What a child process is to do is a function of the same form, listed in `roles`
 //!    and started with [`Trial::child`].
 //! 4. Add its name to the list of its port in `laws/mod.rs`, and to the mutants that break it in `tests/mutants/`,
-//!    `tests/buses/`, `tests/read_models/`, `tests/projections/`, `tests/inline/` or `tests/leases.rs`; a law that no
-//!    mutant breaks fails the build.
+//!    `tests/buses/`, `tests/read_models/`, `tests/projections/`, `tests/inline/`, `tests/leases.rs` or `tests/authenticators.rs`; a
+//!    law that no mutant breaks fails the build.
 
 #![allow(clippy::std_instead_of_core, clippy::std_instead_of_alloc, reason = "tests run where std is")]
 
+mod alterations;
 mod ask;
 mod bus;
 pub mod child;
 mod fixture;
 mod inline;
+mod issued;
 mod law;
 pub mod laws;
 mod macros;
@@ -87,6 +90,7 @@ mod trial;
 pub use bus::{Composition, Crossing, Served};
 pub use fixture::{Damage, Fixture};
 pub use inline::Inlining;
+pub use issued::{Issued, Nothing};
 pub use law::{Broken, Check, Law, RunCheck, Verdict};
 pub use laws::least_limits;
 pub use laws::model::{CASES, SEED};

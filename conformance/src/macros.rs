@@ -99,6 +99,49 @@ macro_rules! lease_store_laws {
     };
 }
 
+/// The laws of `Authenticator`, one `#[test]` each in a module `authenticator`.
+///
+/// `open` gives the authenticator with what it has [`Issued`](crate::Issued): good credentials and their callers, those that
+/// are expired or revoked, and what a request without credentials gets. Credentials that expire do so by
+/// [`Place::clock`](crate::Place::clock). The suite alters the good ones in many ways.
+///
+/// ```
+/// use portolan_conformance::{Issued, Place, authenticator_laws};
+/// use portolan_kernel::drivers::{StaticKeyError, StaticKeys};
+/// use portolan_kernel::ports::Caller;
+///
+/// const KEYS: &[u8] = br#"[
+///     {"key": "0n1y-f0r-tr7ing-0ut", "actor": "ann"},
+///     {"key": "an0ther-0ne-t0-try", "actor": "bob"}
+/// ]"#;
+///
+/// authenticator_laws! {
+///     open: async |_: &Place| Ok::<_, StaticKeyError>(
+///         Issued::by(StaticKeys::from_json(KEYS)?)
+///             .good("Bearer 0n1y-f0r-tr7ing-0ut", Caller::new("ann"))
+///             .good("Bearer an0ther-0ne-t0-try", Caller::new("bob"))
+///             .spent("Bearer what-eve-had-0nce"),
+///     ),
+/// }
+/// # fn main() {}
+/// ```
+#[macro_export]
+macro_rules! authenticator_laws {
+    (open: $open:expr $(,)?) => {
+        #[cfg(test)]
+        mod authenticator {
+            #[allow(unused_imports)]
+            use super::*;
+
+            fn fixture() -> $crate::Fixture<$crate::Issued> {
+                $crate::Fixture::authenticator($open)
+            }
+
+            $crate::__authenticator_list! { $crate::__laws_as_tests }
+        }
+    };
+}
+
 /// The laws of a store that runs projections inside of its appends (PR-08), one `#[test]` each in a module `inline`.
 ///
 /// `open` is given the place and the projections, and gives back what is `Into<Storage>`: log and read models of one

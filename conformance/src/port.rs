@@ -2,6 +2,7 @@
 
 use crate::bus::{Crossing, Served};
 use crate::inline::Inlining;
+use crate::issued::{Issued, Nothing};
 use crate::laws::lacks;
 use crate::projections::Projected;
 use crate::{Place, Trial, Verdict};
@@ -105,6 +106,17 @@ impl Port for dyn LeaseStore {
 
     fn without(trial: &Trial<Self>, lacked: Capability) -> LocalBoxFuture<'_, Verdict> {
         Box::pin(lacks::lease_store_without(trial, lacked))
+    }
+}
+
+impl Port for Issued {
+    const NAME: &'static str = "authenticator";
+
+    type Site = Place;
+    type Lack = Nothing;
+
+    fn without(_: &Trial<Self>, lacked: Nothing) -> LocalBoxFuture<'_, Verdict> {
+        match lacked {}
     }
 }
 

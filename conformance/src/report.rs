@@ -1,6 +1,6 @@
 //! Results for machines, and the capability matrix made of them.
 
-use crate::{Crossing, Damage, Lack, Outcome};
+use crate::{Crossing, Damage, Lack, Nothing, Outcome};
 use portolan_kernel::ports::Capability;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -115,12 +115,13 @@ impl Store {
     }
 }
 
-/// A table for stores and one for buses, each if there is one; then the reasons.
+/// A table for stores, one for buses and one for authenticators, each if there is one; then the reasons.
 fn table(stores: &BTreeMap<String, Store>) -> String {
     let of_ports = |ports: &[&str]| stores.iter().filter(|(_, of)| ports.contains(&of.port.as_str())).collect();
     let stored = ["event_store", "snapshot_store", "read_model_store", "lease_store", "projection_registry", "inline"];
     let mut text = rows::<Capability>(of_ports(&stored));
     text += &rows::<Crossing>(of_ports(&["command_bus"]));
+    text += &rows::<Nothing>(of_ports(&["authenticator"]));
     for (store, of) in stores {
         for (lack, why) in &of.lacks {
             text += &format!("- {store} lacks {lack}: {why}\n");
@@ -137,15 +138,15 @@ fn rows<L: Lack>(stores: Vec<(&String, &Store)>) -> String {
         return String::new();
     }
     let names: Vec<_> = L::ALL.iter().map(|lack| lack.as_str()).collect();
-    let mut text = format!("| | laws kept | {} |\n|---|---|{}\n", names.join(" | "), "---|".repeat(names.len()));
+    let heads: String = names.iter().map(|name| format!(" {name} |")).collect();
+    let mut text = format!("| | laws kept |{heads}\n|---|---|{}\n", "---|".repeat(names.len()));
     for (store, of) in stores {
         let has = names.iter().map(|name| match of.lacks.contains_key(*name) {
-            true => "no",
-            false if !of.asks(name) => "–",
-            false => "yes",
+            true => " no |",
+            false if !of.asks(name) => " – |",
+            false => " yes |",
         });
-        let has: Vec<_> = has.collect();
-        text += &format!("| {store} | {} | {} |\n", of.laws(), has.join(" | "));
+        text += &format!("| {store} | {} |{}\n", of.laws(), has.collect::<String>());
     }
     text + "\n"
 }

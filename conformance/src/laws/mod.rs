@@ -1,5 +1,6 @@
 //! The laws, a file a group.
 
+mod authenticators;
 mod cancellation;
 mod capabilities;
 mod checkpoints;
@@ -36,10 +37,11 @@ mod snapshots_beside;
 mod subscriptions;
 mod world;
 
-use crate::{Law, Projected};
+use crate::{Issued, Law, Projected};
 use portolan_kernel::application::Storage;
 use portolan_kernel::ports::{CommandBus, EventStore, LeaseStore, ReadModelStore, SnapshotStore};
 
+pub use authenticators::*;
 pub use cancellation::*;
 pub use capabilities::*;
 pub use checkpoints::*;
@@ -211,6 +213,26 @@ macro_rules! __lease_store_list {
 #[must_use]
 pub fn lease_store() -> Vec<Law<dyn LeaseStore>> {
     crate::__lease_store_list! { as_vec }
+}
+
+/// The laws of `Authenticator`, in order: what `authenticator_laws!` makes tests of.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __authenticator_list {
+    ($($then:tt)*) => {
+        $($then)*! {
+            au_01_callers,
+            au_02_refusals,
+            au_03_nothing_shown,
+            au_04_words,
+        }
+    };
+}
+
+/// The laws of the port `Authenticator`.
+#[must_use]
+pub fn authenticator() -> Vec<Law<Issued>> {
+    crate::__authenticator_list! { as_vec }
 }
 
 /// The laws of `ProjectionRegistry`, in order: what `projection_registry_laws!` makes tests of.

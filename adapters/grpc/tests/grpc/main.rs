@@ -5,9 +5,17 @@
 mod support;
 
 #[cfg(test)]
+mod access;
+#[cfg(test)]
+mod admission;
+#[cfg(test)]
 mod client;
 #[cfg(test)]
 mod commands;
+#[cfg(test)]
+mod cut;
+#[cfg(test)]
+mod frames;
 #[cfg(test)]
 mod lifecycle;
 #[cfg(test)]

@@ -1,6 +1,9 @@
 //! GraphQL over the ports: what the schema becomes, what is answered, and what is refused.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+mod access;
+mod access_client;
+mod access_live;
 mod alike;
 mod client;
 mod commands;

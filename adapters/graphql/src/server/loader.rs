@@ -128,3 +128,99 @@ impl Wake for Over {
         self.waker.wake();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use async_trait::async_trait;
+    use futures::future::join_all;
+    use portolan_kernel::ports::{
+        ParkedPage, ProjectionAction, ProjectionError, ProjectionStatus, WaitError, WhichRows,
+    };
+    use portolan_kernel::values::Collection;
+
+    /// Keeps what it is asked, and knows no row.
+    #[derive(Default)]
+    struct Asked(Mutex<Vec<Vec<String>>>);
+
+    #[async_trait]
+    impl ProjectionRegistry for Asked {
+        async fn list(&self) -> Result<Vec<ProjectionStatus>, ProjectionError> {
+            Ok(Vec::new())
+        }
+        async fn status(&self, projection: Name) -> Result<ProjectionStatus, ProjectionError> {
+            Err(ProjectionError::UnknownProjection(projection))
+        }
+        async fn act(&self, projection: Name, _: ProjectionAction) -> Result<(), ProjectionError> {
+            Err(ProjectionError::UnknownProjection(projection))
+        }
+        async fn parked(&self, projection: Name, _: Option<Position>, _: u32) -> Result<ParkedPage, ProjectionError> {
+            Err(ProjectionError::UnknownProjection(projection))
+        }
+        async fn rows(&self, question: RowsQuestion) -> Result<RowsAnswer, ProjectionError> {
+            let WhichRows::Keys(keys) = question.rows else { panic!("a page was asked for") };
+            self.0.lock().unwrap().push(keys.iter().map(ToString::to_string).collect());
+            let collection = Collection::new(question.projection, 1);
+            Ok(RowsAnswer::new(collection, Vec::new(), None))
+        }
+        async fn wait_for(&self, projection: Name, _: Position) -> Result<(), WaitError> {
+            Err(WaitError::UnknownProjection(projection))
+        }
+    }
+
+    fn group() -> Group {
+        ("balances".parse().unwrap(), 1, None)
+    }
+
+    fn key(text: &str) -> RowKey {
+        text.parse().unwrap()
+    }
+
+    #[tokio::test]
+    async fn callers_share_a_question_only_with_themselves() {
+        let loader = Loader::new(100);
+        let caller = |name: &str, role: &str| Arc::new(Caller::new(name).with_role(role));
+        // The second is the first, as another request of his has it; the third has another role.
+        let callers = [caller("ann", "a"), caller("ann", "a"), caller("ann", "b"), caller("eve", "a")];
+        let registries: Vec<_> = callers.iter().map(|_| Arc::new(Asked::default())).collect();
+        let ports: Vec<Arc<dyn ProjectionRegistry>> = registries.iter().map(|asked| asked.clone() as _).collect();
+        let mut asking = Vec::new();
+        for round in ["x", "y"] {
+            for (n, (caller, registry)) in callers.iter().zip(&ports).enumerate() {
+                let row = loader.row((caller, registry), group(), key(&format!("{round}{n}")));
+                asking.push(row);
+            }
+        }
+        assert!(join_all(asking).await.iter().all(Result::is_ok));
+        let asked: Vec<_> = registries.iter().map(|registry| registry.0.lock().unwrap().clone()).collect();
+        assert_eq!(asked[0], [["x0", "x1", "y0", "y1"]]);
+        assert_eq!(asked[1], Vec::<Vec<String>>::new());
+        assert_eq!(asked[2], [["x2", "y2"]]);
+        assert_eq!(asked[3], [["x3", "y3"]]);
+        assert!(loader.waiting.lock().unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_question_has_at_most_so_many_keys() {
+        let (loader, caller, asked) = (Loader::new(2), Arc::new(Caller::nobody()), Arc::new(Asked::default()));
+        let port: Arc<dyn ProjectionRegistry> = asked.clone();
+        let keys = ["a", "b", "c", "d", "e"];
+        join_all(keys.map(|text| loader.row((&caller, &port), group(), key(text)))).await;
+        assert_eq!(*asked.0.lock().unwrap(), [vec!["a", "b"], vec!["c", "d"], vec!["e"]]);
+    }
+
+    #[tokio::test]
+    async fn what_nobody_waits_for_is_forgotten() {
+        let (loader, asked) = (Loader::new(2), Arc::new(Asked::default()));
+        let port: Arc<dyn ProjectionRegistry> = asked.clone();
+        for n in 0..100 {
+            let caller = Arc::new(Caller::new(n.to_string()));
+            let row = loader.row((&caller, &port), group(), key("a"));
+            futures::pin_mut!(row);
+            // Begun, and dropped before its turn is over.
+            assert!(futures::poll!(row.as_mut()).is_pending());
+            assert!(loader.waiting.lock().unwrap().len() <= 2);
+        }
+        assert!(asked.0.lock().unwrap().is_empty());
+    }
+}

@@ -44,7 +44,7 @@ pub struct ServerConfig {
     pub socket_timeout: Duration,
     /// How often a WebSocket is told that the server lives. 15 s.
     pub socket_keep_alive: Duration,
-    /// The most operations under way on one WebSocket. 100.
+    /// The most operations under way on one WebSocket; they came in at most [`body_bytes`](Self::body_bytes) together. 100.
     pub socket_operations: usize,
     /// The most WebSockets at once; further ones are refused with 503. 1,024.
     pub max_sockets: usize,

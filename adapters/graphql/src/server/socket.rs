@@ -152,6 +152,14 @@ async fn gone(waiting: &mut Option<BoxFuture<'static, ()>>) {
     }
 }
 
+/// An operation that has not ended.
+struct UnderWay {
+    number: u64,
+    /// How many bytes it came in.
+    size: usize,
+    task: AbortHandle,
+}
+
 /// The state of one socket.
 struct Session {
     app: Arc<App>,
@@ -165,7 +173,7 @@ struct Session {
     inner: Weak<Inner>,
     socket: HyperWebsocketStream,
     sender: Sender<Outgoing>,
-    operations: BTreeMap<String, (u64, AbortHandle)>,
+    operations: BTreeMap<String, UnderWay>,
     tasks: JoinSet<()>,
     begun: u64,
 }
@@ -222,7 +230,7 @@ impl Session {
     async fn outgoing(&mut self, outgoing: Outgoing) -> Result<(), Option<Closing>> {
         let Outgoing { id, number, text, last } = outgoing;
         // Of an operation that the client has ended it hears no more.
-        if self.operations.get(&id).is_none_or(|(own, _)| *own != number) {
+        if self.operations.get(&id).is_none_or(|own| own.number != number) {
             return Ok(());
         }
         if last {
@@ -238,6 +246,8 @@ impl Session {
             Some(Ok(Message::Binary(_))) => return Err(Some((4400, "messages are text".to_owned()))),
             Some(Ok(_)) => return Ok(()),
             Some(Err(Error::Capacity(error))) => return Err(Some((1009, error.to_string()))),
+            Some(Err(Error::Utf8(error))) => return Err(Some((1007, error))),
+            Some(Err(Error::Protocol(error))) => return Err(Some((1002, error.to_string()))),
             Some(Err(_)) => return Err(None),
         };
         let message: Incoming =
@@ -259,12 +269,12 @@ impl Session {
             }
             Incoming::Pong {} => Ok(()),
             Incoming::Subscribe { id, payload } => match self.context.clone() {
-                Some(context) => self.begin(context, id, payload).await,
+                Some(context) => self.begin(context, id, payload, text.len()).await,
                 None => Err(Some((4401, "Unauthorized".to_owned()))),
             },
             Incoming::Complete { id } => {
-                if let Some((_, operation)) = self.operations.remove(&id) {
-                    operation.abort();
+                if let Some(operation) = self.operations.remove(&id) {
+                    operation.task.abort();
                 }
                 Ok(())
             }
@@ -295,15 +305,26 @@ impl Session {
         Ok(())
     }
 
-    async fn begin(&mut self, context: Context, id: String, asking: Asking) -> Result<(), Option<Closing>> {
+    async fn begin(
+        &mut self,
+        context: Context,
+        id: String,
+        asking: Asking,
+        size: usize,
+    ) -> Result<(), Option<Closing>> {
         if self.operations.contains_key(&id) {
             return Err(Some((4409, format!("Subscriber for {id} already exists"))));
         }
-        let most = self.app.config.socket_operations;
+        let (most, room) = (self.app.config.socket_operations, self.app.config.body_bytes);
+        let held: usize = self.operations.values().map(|operation| operation.size).sum();
         let refused = if self.expired.is_none() {
             Some(admission::expired())
         } else if self.operations.len() >= most {
             Some(Problem::new("busy", format!("at most {most} operations are possible on one WebSocket")))
+        } else if held.saturating_add(size) > room {
+            // They are kept for as long as they go on.
+            let message = format!("the operations under way on one WebSocket have at most {room} bytes together");
+            Some(Problem::new("busy", message))
         } else {
             None
         };
@@ -328,7 +349,7 @@ impl Session {
             };
             operation.tell(message.to_string(), true).await;
         });
-        self.operations.insert(id, (number, task));
+        self.operations.insert(id, UnderWay { number, size, task });
         Ok(())
     }
 }

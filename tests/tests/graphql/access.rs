@@ -128,7 +128,7 @@ async fn what_a_schema_is_made_of_is_open() {
 }
 
 #[tokio::test]
-async fn a_body_is_thrown_away_unread() {
+async fn a_body_is_not_waited_for() {
     let house = guarded().await;
     let head = |length: usize| {
         format!("POST /graphql HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n")

@@ -22,7 +22,7 @@ pub type Answer = Response<Full<Bytes>>;
 /// The media type of GraphQL over HTTP, whose statuses tell of requests that are refused.
 const GRAPHQL: &str = "application/graphql-response+json";
 
-/// How long a body that is not wanted is read and thrown away.
+/// How long what is left of a body that is too large is read and thrown away, so that the client sees why.
 const LINGER: Duration = Duration::from_secs(2);
 
 /// Why there is no GraphQL answer.
@@ -131,17 +131,11 @@ where
     if is_whole {
         return Ok(bytes);
     }
-    discard(body).await;
+    let rest = async { while let Some(Ok(_)) = body.frame().await {} };
+    let _ = tokio::time::timeout(LINGER, rest).await;
     let message = format!("a body here has at most {most} bytes");
     let refusal = Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", message);
     Err(Refusal { problem: refusal.problem.with("limit", most.to_string()), ..refusal })
-}
-
-/// Throws away what is left of a body that is not wanted, so that the client sees why.
-pub(super) async fn discard<B: Body>(body: B) {
-    let mut body = core::pin::pin!(body);
-    let rest = async { while let Some(Ok(_)) = body.frame().await {} };
-    let _ = tokio::time::timeout(LINGER, rest).await;
 }
 
 /// What `GET` brings in its query string.

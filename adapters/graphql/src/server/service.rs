@@ -156,13 +156,8 @@ impl Inner {
         if is_get && asks.is_none() && self.app.config.graphiql && wants_page(&parts.headers) {
             return Ok(page::page());
         }
-        let admitted = match admission::by_headers(self, &parts.headers).await {
-            Ok(admitted) => admitted,
-            Err(refusal) => {
-                request::discard(http_body_util::Limited::new(body, self.app.config.body_bytes)).await;
-                return Err(refusal);
-            }
-        };
+        // Before anything of the body is read.
+        let admitted = admission::by_headers(self, &parts.headers).await?;
         let asking = match parts.method {
             Method::POST => posted(&self.app, &parts.headers, body).await?,
             Method::GET => match asks {

@@ -1,6 +1,6 @@
 //! The client that is the ports, beside the laws that run through it.
 
-use super::support::{house, house_with};
+use super::support::{house, house_of, house_with};
 use core::ops::Bound;
 use portolan::ports::{
     AppendError, Body, CommandBus as _, CommandEnvelope, CommandError, EventStore as _, ProjectionAction,
@@ -53,6 +53,16 @@ async fn the_registry_comes_back_whole() {
     assert!(matches!(parked, Err(WaitError::Parked { .. })), "{parked:?}");
     let unknown = client.status(super::shelf::name("none")).await;
     assert!(matches!(unknown, Err(ProjectionError::UnknownProjection(_))), "{unknown:?}");
+}
+
+#[tokio::test]
+async fn a_wait_goes_on_past_the_servers() {
+    let house = house_of(|config| config.changed_wait = core::time::Duration::from_millis(20)).await;
+    let client = GraphqlClient::connect(house.url()).await.unwrap();
+    // No projection comes that far, and the server answers so, again and again.
+    let waiting = client.wait_for(super::shelf::name("balances"), Position::new(998).unwrap());
+    let waited = tokio::time::timeout(core::time::Duration::from_millis(500), waiting).await;
+    assert!(waited.is_err(), "{waited:?}");
 }
 
 #[tokio::test]

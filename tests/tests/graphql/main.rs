@@ -1,9 +1,14 @@
 //! GraphQL over the ports: what the schema becomes, what is answered, and what is refused.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+mod access;
+mod access_client;
+mod access_live;
 mod alike;
 mod client;
 mod commands;
+mod flood;
+mod frames;
 mod limits;
 mod live;
 mod mounted;
@@ -11,5 +16,7 @@ mod page;
 mod projections;
 mod reading;
 mod scripted;
+mod settled;
 mod shelf;
 mod support;
+mod wide;

@@ -1,5 +1,6 @@
 //! The server: ports in, GraphQL out.
 
+mod admission;
 mod build;
 pub(crate) mod call;
 mod commands;
@@ -7,6 +8,7 @@ mod context;
 mod events;
 mod execute;
 mod http;
+mod introspection;
 mod limits;
 mod live;
 mod loader;

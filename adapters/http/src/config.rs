@@ -1,5 +1,6 @@
 //! Limits of a server and of a client.
 
+use core::fmt;
 use core::time::Duration;
 
 /// The limits of a server.
@@ -63,10 +64,19 @@ impl Default for ServerConfig {
     }
 }
 
-/// The limits of a client.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The credentials and the limits of a client.
+///
+/// ```
+/// let mut config = portolan_http::ClientConfig::default();
+/// config.authorization = Some("Bearer 9f86d081884c7d65".to_owned());
+/// assert!(!format!("{config:?}").contains("9f86"));
+/// ```
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ClientConfig {
+    /// The header `Authorization` of every request, such as `Bearer` and a key; `Debug` does not show it. It travels as it is:
+    /// whoever can listen on the way has it, where no TLS proxy stands beside the client. None.
+    pub authorization: Option<String>,
     /// How long making a connection may take. 5 s.
     pub connect_timeout: Duration,
     /// How long a request may take, from its first byte to the last of its answer. Past it, an append or a
@@ -79,9 +89,22 @@ pub struct ClientConfig {
 impl Default for ClientConfig {
     fn default() -> Self {
         Self {
+            authorization: None,
             connect_timeout: Duration::from_secs(5),
             request_timeout: Duration::from_secs(60),
             answer_bytes: 1 << 30,
         }
+    }
+}
+
+impl fmt::Debug for ClientConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { authorization, connect_timeout, request_timeout, answer_bytes } = self;
+        f.debug_struct("ClientConfig")
+            .field("authorization", &authorization.as_ref().map(|_| "…"))
+            .field("connect_timeout", connect_timeout)
+            .field("request_timeout", request_timeout)
+            .field("answer_bytes", answer_bytes)
+            .finish()
     }
 }

@@ -45,6 +45,19 @@ pub enum ConnectError {
         /// What happened.
         source: Source,
     },
+    /// The credentials cannot be sent.
+    #[error("the credentials cannot stand in a header; take visible ASCII, such as `Bearer` and a key")]
+    Credentials,
+    /// The server does not let this client in. Show other credentials: [`ClientConfig::authorization`].
+    ///
+    /// [`ClientConfig::authorization`]: crate::ClientConfig::authorization
+    #[error("the server at {url} does not let this client in: {reason}")]
+    Denied {
+        /// The URL.
+        url: String,
+        /// What the server says.
+        reason: String,
+    },
     /// What answers there is no Portolan server, or one that this version does not understand.
     #[error("what answers at {url} is no Portolan server of this version: {reason}")]
     Protocol {

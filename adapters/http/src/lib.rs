@@ -35,13 +35,14 @@
 //!
 //! | header | on | says |
 //! |---|---|---|
+//! | `Authorization` | every request | who sends it, see [below](#who-is-let-in) |
 //! | `X-Correlation-Id` | every request and answer | what belongs together: it reaches every event. An answer carries the one that was given, or the receipt's, or one that was made for the request. One with control characters, which only `Portolan-Metadata` can hold, stands in no header |
 //! | `traceparent` | every request and answer | the trace (W3C Trace Context): it reaches every event, and comes back as it was. One of another form counts for nothing |
 //! | `Idempotency-Key` | commands, `POST /streams/{id}` | the id, as it is or as a quoted string, whose quotes are not part of it: the same id, the same effect, once |
 //! | `Request-Timeout` | commands, queries, rows, `GET /projections/{name}/wait` | how long the caller waits for the answer: seconds above 0, with at most three decimals |
 //! | `Portolan-Wait-For` | commands | the projections that are to have applied the command's events before it is answered: names with commas between them, percent-encoded where they have to be |
 //! | `Portolan-At-Least` | queries, rows | a position, such as a receipt's, that the answer must not be older than |
-//! | `Portolan-Metadata` | commands, queries | all metadata, actor and tenant included: a JSON object, percent-encoded where it has to be. For a client that is a bus: until there is an authenticator, whoever can reach the server is believed |
+//! | `Portolan-Metadata` | commands, queries | all metadata, actor and tenant included: a JSON object, percent-encoded where it has to be. For a client that is a bus. Actor and tenant count only from one who [speaks for others](#who-is-let-in) |
 //! | `If-None-Match` | queries, streams | a revision that the caller has: then the answer is 304 |
 //! | `If-Match`, `If-None-Match` | `POST /streams/{id}` | the revision that the stream has to have |
 //! | `Last-Event-ID` | live | the position after which it resumes |
@@ -50,6 +51,30 @@
 //! | `ETag` | answers | the revision in quotes |
 //! | `Retry-After` | answers with 503 | seconds |
 //! | `Allow` | answers with 405 | what is possible there |
+//! | `WWW-Authenticate` | answers with 401 | which credentials are wanted |
+//!
+//! # Who is let in
+//!
+//! Everybody, and whoever can reach the server is believed in what he says of actor and tenant, until the server is built
+//! [with an admission](HttpServer::with_admission). From then on a request shows credentials in the header `Authorization`,
+//! such as `Bearer` and a key, and is served with the ports as its sender may use them: events carry his actor and tenant,
+//! whatever the request claims, except from a caller who
+//! [speaks for others](portolan_kernel::ports::Caller::speaks_for_others), as another node of the application.
+//!
+//! Without credentials, or with some that are not accepted, the answer is 401 (`unauthenticated`); to a caller who is known
+//! and not let in, and to one for whom the policy does not allow what he asks for, 403 (`denied`); and 503 (`busy`) while it
+//! cannot be found out who he is. More than one such header, or one that is no visible ASCII, is not accepted, whoever is
+//! let in. What is refused here reaches no port, and its body is not read.
+//!
+//! `/healthz`, `/readyz` and `/openapi.json` are open. Everything else is not, a path without a route included. Services that
+//! are [mounted](HttpServer::mount) authenticate their requests themselves.
+//!
+//! A live stream ends when the credentials that it was begun with do, with a `problem` of the type `unauthenticated`. A
+//! request that has begun by then is answered.
+//!
+//! A client shows what stands in [`ClientConfig::authorization`]. A 401 is `Denied` to each of its ports: nothing has
+//! happened. Its subscriptions read the log whole, with the streams of the system, so that its caller has to be allowed to;
+//! live streams ask only for what they find.
 //!
 //! # Parameters
 //!
@@ -122,7 +147,8 @@
 //! |---|---|
 //! | 202 | `not-caught-up`: a success, with the receipt and `waiting` |
 //! | 400 | `malformed`: no JSON, no UTF-8, no HTTP; `invalid-request` for a `Last-Event-ID` that is no position |
-//! | 403 | `denied` by a policy |
+//! | 401 | `unauthenticated`: show credentials, or other ones; with `WWW-Authenticate` |
+//! | 403 | `denied` by a policy; by who lets in; to a page of another origin that would act upon projections |
 //! | 404 | `no-such-route`, `no-such-stream`, `unknown-command`, `unknown-query`, `not-found`, `not-recorded`, `unknown-projection`, `no-such-row`; `projection-lacks` an edition or a parked event |
 //! | 405, 408, 415, 431 | `method-not-allowed`, `raw-appends-off`, `projection-actions-off`; `slow-request`; `media-type`; `head-too-long` (also 414, and for more than 100 headers) |
 //! | 409 | `command-conflict`, `stream-conflict`, `guard-failed`, `checkpoint-moved`, `wrong-store`, `key-reused`, `inline-refused`, `ahead-of-log`; `projection-stopped`, `projection-stalled`, `event-parked`: waiting is of no use, an operator has to look |

@@ -12,9 +12,9 @@ use crate::wire::from_json;
 use crate::wire::receipt::{WireCommands, WireQueries};
 use core::fmt;
 use futures::future::BoxFuture;
-use http::Method;
+use http::{Method, StatusCode};
 use portolan_kernel::application::Ports;
-use portolan_kernel::ports::{Capabilities, CommandInfo, QueryInfo, Spawn};
+use portolan_kernel::ports::{Capabilities, CommandInfo, QueryInfo, Source, Spawn};
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
 use transport::{Failure, Transport};
@@ -118,8 +118,16 @@ async fn ask<T: DeserializeOwned>(transport: &Transport, path: &str) -> Result<T
         ConnectError::Unreachable { url: url(), source }
     })?;
     if !answer.status.is_success() {
-        let reason = format!("{path} answers {}", answer.status);
-        return Err(ConnectError::Protocol { url: url(), reason });
+        return Err(match answer.status {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                ConnectError::Denied { url: url(), reason: answer.problem().detail }
+            }
+            // Busy, starting or stopping.
+            StatusCode::SERVICE_UNAVAILABLE => {
+                ConnectError::Unreachable { url: url(), source: Source::new(answer.problem().detail) }
+            }
+            status => ConnectError::Protocol { url: url(), reason: format!("{path} answers {status}") },
+        });
     }
     from_json(&answer.body).map_err(|problem: crate::wire::problem::Problem| ConnectError::Protocol {
         url: url(),

@@ -2,6 +2,7 @@
 
 use crate::config::ClientConfig;
 use crate::error::ConnectError;
+use crate::wire::errors::denied;
 use crate::wire::problem::Problem;
 use core::error::Error;
 use core::fmt::Write as _;
@@ -18,6 +19,7 @@ use portolan_kernel::ports::Source;
 pub(super) struct Transport {
     client: Client<HttpConnector, Full<Bytes>>,
     url: String,
+    authorization: Option<HeaderValue>,
     config: ClientConfig,
 }
 
@@ -50,6 +52,11 @@ impl Transport {
         if parsed.query().is_some() {
             return Err(wrong("it has no query".to_owned()));
         }
+        let authorization = config.authorization.as_deref().map(HeaderValue::from_str).transpose();
+        let mut authorization = authorization.map_err(|_| ConnectError::Credentials)?;
+        if let Some(authorization) = &mut authorization {
+            authorization.set_sensitive(true);
+        }
         let mut connector = HttpConnector::new();
         connector.set_connect_timeout(Some(config.connect_timeout));
         connector.set_nodelay(true);
@@ -60,7 +67,7 @@ impl Transport {
             .timer(TokioTimer::new())
             .retry_canceled_requests(true)
             .build(connector);
-        Ok(Self { client, url: url.trim_end_matches('/').to_owned(), config })
+        Ok(Self { client, url: url.trim_end_matches('/').to_owned(), authorization, config })
     }
 
     pub(super) fn url(&self) -> &str {
@@ -87,6 +94,9 @@ impl Transport {
         if json.is_some() {
             request = request.header(header::CONTENT_TYPE, "application/json");
         }
+        if let Some(authorization) = &self.authorization {
+            request = request.header(header::AUTHORIZATION, authorization);
+        }
         for (name, value) in headers {
             request = request.header(name, value);
         }
@@ -111,10 +121,12 @@ impl Transport {
 impl Answer {
     /// The problem of an answer that is an error; one is made for an error that is none of ours, as a proxy's.
     pub(super) fn problem(&self) -> Problem {
-        Problem::decode(self.status, &self.body).unwrap_or_else(|| {
+        let problem = Problem::decode(self.status, &self.body).unwrap_or_else(|| {
             let start: String = String::from_utf8_lossy(&self.body).chars().take(200).collect();
             Problem::new(self.status, "", format!("the server answers {}: {start}", self.status))
-        })
+        });
+        // Whoever is not known may do nothing: every port calls that denied. A proxy's refusal is the same.
+        if self.status == StatusCode::UNAUTHORIZED { denied(problem.detail.clone(), &problem.detail) } else { problem }
     }
 }
 

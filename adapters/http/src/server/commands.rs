@@ -1,5 +1,6 @@
 //! `POST /commands/{name}`: dispatch; and the list of commands.
 
+use super::admission::Guest;
 use super::request::{
     Captured, NoParameters, Parameters, Request, etag, idempotency_key, json_body, metadata, named, preferred_wait,
     prefers, wait_for, within,
@@ -8,6 +9,7 @@ use super::{App, correlation, json};
 use crate::wire::errors::PortError as _;
 use crate::wire::problem::Problem;
 use crate::wire::receipt::{WireCommands, WireReceipt};
+use axum::Extension;
 use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse as _, Response};
@@ -19,6 +21,7 @@ use std::sync::Arc;
 
 pub(super) async fn dispatch(
     State(app): State<Arc<App>>,
+    Extension(guest): Guest,
     name: Captured,
     request: Request,
 ) -> Result<Response, Problem> {
@@ -34,7 +37,7 @@ pub(super) async fn dispatch(
     serde_json::from_slice::<IgnoredAny>(&body).map_err(|error| Problem::malformed(error.to_string()))?;
     let mut envelope = CommandEnvelope::new(name, Body::Encoded(body, Format::Json)).with_metadata(metadata);
     (envelope.id, envelope.within, envelope.wait_for) = (id, within.or(wait.map(Duration::from_secs)), wait_for);
-    let mut response = match app.ports.commands.dispatch(envelope).await {
+    let mut response = match guest.ports.commands.dispatch(envelope).await {
         Ok(receipt) => receipt_response(&receipt)?,
         Err(error) => {
             let mut response = error.to_problem().into_response();
@@ -64,6 +67,6 @@ fn add_headers(receipt: &Receipt, response: &mut Response) {
     correlation::of_receipt(receipt.correlation.as_deref(), response.headers_mut());
 }
 
-pub(super) async fn list(State(app): State<Arc<App>>, _: NoParameters) -> Result<Response, Problem> {
-    json(&WireCommands::new(app.ports.commands.commands()))
+pub(super) async fn list(Extension(guest): Guest, _: NoParameters) -> Result<Response, Problem> {
+    json(&WireCommands::new(guest.ports.commands.commands()))
 }

@@ -28,9 +28,10 @@ pub(super) async fn ready(State(app): State<Arc<App>>, _: NoParameters) -> Resul
         return Err(not_ready("the server is shutting down".to_owned()));
     }
     let newest = Read::log(Query::all().with_system()).backward().limit(1);
+    let events = &app.gate.unguarded().events;
     let answers = async {
-        app.ports.events.read(newest).await.map_err(|error| error.to_problem())?;
-        app.ports.events.append(Append::default()).await.map_err(|error| error.to_problem())
+        events.read(newest).await.map_err(|error| error.to_problem())?;
+        events.append(Append::default()).await.map_err(|error| error.to_problem())
     };
     match tokio::time::timeout(PATIENCE, answers).await {
         Ok(Ok(_)) => Ok(ok()),

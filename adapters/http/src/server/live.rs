@@ -5,6 +5,7 @@
 //! `id:` moves the place to resume from. `id:` is always a position.
 
 use super::App;
+use super::admission::unauthenticated;
 use super::request::{Parameters, checked, text};
 use crate::wire::errors::{PortError as _, of_subscription};
 use crate::wire::event::WireRecorded;
@@ -14,11 +15,14 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse as _, Response};
 use core::convert::Infallible;
+use core::time::Duration;
 use futures::stream::{self, StreamExt as _};
+use portolan_kernel::application::Admitted;
 use portolan_kernel::drivers::{Delivery, From, SubscribeError, Subscription};
-use portolan_kernel::values::{Position, Query, Read, Revision, StreamId};
+use portolan_kernel::values::{Position, Query, Read, Revision, StreamId, Timestamp};
 use serde_json::json;
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::time::Instant;
 
 /// Whether the client takes server-sent events and named them; with `q=0` it names what it does not take.
@@ -40,6 +44,7 @@ pub(super) fn is_wanted(headers: &HeaderMap) -> bool {
 /// (`from=now`). The stream may be yet to come.
 pub(super) async fn stream(
     app: Arc<App>,
+    guest: &Admitted,
     id: StreamId,
     after: Option<Revision>,
     parameters: Parameters,
@@ -48,21 +53,22 @@ pub(super) async fn stream(
     let from = match (start(parameters, headers)?, after) {
         (Some(from), _) => from,
         (None, None) => From::Beginning,
-        (None, Some(after)) => From::After(position_of(&app, &id, after).await?),
+        (None, Some(after)) => From::After(position_of(guest, &id, after).await?),
     };
-    serve(app, Query::stream(id), from).await
+    serve(app, guest, Query::stream(id), from).await
 }
 
 /// The events that match, after a position (`Last-Event-ID`, or `after`), or from now (`from=now`).
 pub(super) async fn events(
     app: Arc<App>,
+    guest: &Admitted,
     query: Query,
     after: Option<Position>,
     parameters: Parameters,
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
     let from = start(parameters, headers)?.unwrap_or(after.map_or(From::Beginning, From::After));
-    serve(app, query, from).await
+    serve(app, guest, query, from).await
 }
 
 /// `Last-Event-ID` comes first: it is what a client sends when it resumes with the URL it began with.
@@ -83,10 +89,10 @@ fn start(mut parameters: Parameters, headers: &HeaderMap) -> Result<Option<From>
     }
 }
 
-async fn position_of(app: &App, id: &StreamId, revision: Revision) -> Result<Position, Problem> {
+async fn position_of(guest: &Admitted, id: &StreamId, revision: Revision) -> Result<Position, Problem> {
     let before = revision.get().checked_sub(1).map(Revision::new);
     let read = Read::stream_after(id.clone(), before).limit(1);
-    let page = app.ports.events.read(read).await.map_err(|error| error.to_problem())?;
+    let page = guest.ports.events.read(read).await.map_err(|error| error.to_problem())?;
     let event = page.events.first().filter(|event| event.revision == revision);
     event.map(|event| event.position).ok_or_else(|| {
         Problem::wrong(
@@ -97,8 +103,8 @@ async fn position_of(app: &App, id: &StreamId, revision: Revision) -> Result<Pos
     })
 }
 
-async fn serve(app: Arc<App>, query: Query, from: From) -> Result<Response, Problem> {
-    let mut subscription = app.ports.subscriptions.subscribe(query, from);
+async fn serve(app: Arc<App>, guest: &Admitted, query: Query, from: From) -> Result<Response, Problem> {
+    let mut subscription = guest.ports.subscriptions.subscribe(query, from);
     // The first delivery is awaited, so that a start that is wrong is an answer and not a broken stream.
     let first = tokio::select! {
         first = subscription.next() => first,
@@ -111,11 +117,26 @@ async fn serve(app: Arc<App>, query: Query, from: From) -> Result<Response, Prob
             return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "shutting-down", "the server is shutting down"));
         }
     };
-    let live = Live { app, subscription, first, passed: None, progress_due: Instant::now(), ended: false };
+    let expires = guest.caller.until.and_then(moment);
+    let live = Live { app, subscription, first, passed: None, progress_due: Instant::now(), expires, ended: false };
     let mut response = Sse::new(stream::unfold(live, Live::frame)).into_response();
     // Proxies that buffer would hold back what is live.
     response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
     Ok(response)
+}
+
+/// When it will be that time by the clock; `None` for a time too far away to be waited for.
+fn moment(until: Timestamp) -> Option<Instant> {
+    let until = Duration::from_micros(until.as_micros());
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Instant::now().checked_add(until.saturating_sub(now))
+}
+
+async fn come(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
+        None => core::future::pending().await,
+    }
 }
 
 struct Live {
@@ -126,6 +147,8 @@ struct Live {
     passed: Option<Position>,
     /// When it may be told next.
     progress_due: Instant,
+    /// When the caller's credentials do.
+    expires: Option<Instant>,
     ended: bool,
 }
 
@@ -136,6 +159,9 @@ impl Live {
         if self.ended {
             return None;
         }
+        if self.expires.is_some_and(|expires| expires <= Instant::now()) {
+            return Some((Ok(self.last(&expired())), self));
+        }
         let keep_alive = Instant::now() + self.app.config.live_keep_alive;
         let delivery = match self.first.take() {
             Some(first) => first,
@@ -145,6 +171,7 @@ impl Live {
                 tokio::select! {
                     biased;
                     () = self.app.stopping() => return None,
+                    () = come(self.expires) => return Some((Ok(self.last(&expired())), self)),
                     () = tokio::time::sleep_until(self.progress_due), if self.passed.is_some() => {
                         self.progress_due = Instant::now() + self.app.config.live_progress;
                         if let Some(position) = self.passed.take() {
@@ -169,13 +196,20 @@ impl Live {
             Ok(delivery) => frame_of(&delivery),
             Err(error) => Err(of_subscription(&error)),
         };
-        let event = event.unwrap_or_else(|problem| {
-            self.ended = true;
-            problem.report();
-            Event::default().event("problem").data(String::from_utf8_lossy(&problem.encode()))
-        });
+        let event = event.unwrap_or_else(|problem| self.last(&problem));
         Some((Ok(event), self))
     }
+
+    /// The frame that says why there is no other after it.
+    fn last(&mut self, problem: &Problem) -> Event {
+        self.ended = true;
+        problem.report();
+        Event::default().event("problem").data(String::from_utf8_lossy(&problem.encode()))
+    }
+}
+
+fn expired() -> Problem {
+    unauthenticated("the credentials have expired; come back with new ones, after the last event")
 }
 
 fn frame_of(delivery: &Delivery) -> Result<Event, Problem> {

@@ -1,5 +1,6 @@
 //! The server: ports in, HTTP out. Listening, limits, and the end of it.
 
+mod admission;
 mod commands;
 mod connection;
 mod correlation;
@@ -22,6 +23,7 @@ mod streams;
 use crate::config::ServerConfig;
 use crate::error::ServeError;
 use crate::wire::problem::Problem;
+use admission::Gate;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{StatusCode, header};
@@ -36,7 +38,7 @@ use correlation::Correlation;
 use mount::Mounted;
 pub use mount::{BoxError, MountBody};
 use portolan_kernel::Bytes;
-use portolan_kernel::application::Ports;
+use portolan_kernel::application::{Admission, Ports};
 use portolan_kernel::ports::{QueryInfo, Source};
 use portolan_kernel::values::Name;
 use serde::Serialize;
@@ -65,6 +67,7 @@ use tower::ServiceExt as _;
 /// **TR-1** to **TR-3** and **TR-5**; the crate's documentation has the routes and the wire.
 pub struct HttpServer {
     ports: Ports,
+    admission: Admission,
     config: ServerConfig,
     switches: Switches,
     mounted: Vec<Mounted>,
@@ -91,13 +94,34 @@ impl HttpServer {
     #[must_use]
     pub fn new(ports: Ports) -> Self {
         let switches = Switches { raw_appends: false, projection_actions: true };
-        Self { ports, config: ServerConfig::default(), switches, mounted: Vec::new() }
+        Self { ports, admission: Admission::default(), config: ServerConfig::default(), switches, mounted: Vec::new() }
     }
 
     /// The same server, with these limits.
     #[must_use]
     pub fn with_config(self, config: ServerConfig) -> Self {
         Self { config, ..self }
+    }
+
+    /// The same server, for those whom this lets in. Without it, everybody is let in, and believed in what he says of actor
+    /// and tenant.
+    ///
+    /// It stands before every route but `/healthz`, `/readyz` and `/openapi.json`, and before what is no route. It does not
+    /// stand before [mounted](Self::mount) services: they authenticate themselves.
+    ///
+    /// ```
+    /// # fn example(server: portolan_http::HttpServer, keys: &[u8], roles: &[u8])
+    /// # -> Result<portolan_http::HttpServer, Box<dyn std::error::Error>> {
+    /// use portolan_kernel::application::Admission;
+    /// use portolan_kernel::drivers::{Roles, StaticKeys};
+    ///
+    /// let admission = Admission::by(StaticKeys::from_json(keys)?).with_policy(Roles::from_json(roles)?);
+    /// Ok(server.with_admission(admission))
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn with_admission(self, admission: Admission) -> Self {
+        Self { admission, ..self }
     }
 
     /// The same server; whether it has `POST /append` and `POST /streams/{id}`. These bypass the domain: whoever
@@ -165,15 +189,16 @@ impl BoundServer {
     ///
     /// Dropping the future stops at once; requests under way are cut off.
     pub async fn serve(self, shutdown: impl Future<Output = ()>) {
-        let HttpServer { ports, config, switches, mounted } = self.server;
+        let HttpServer { ports, admission, config, switches, mounted } = self.server;
         let (stop, stopping) = watch::channel(false);
         let free = Arc::new(Semaphore::new(config.max_connections.clamp(1, Semaphore::MAX_PERMITS)));
         let drain_timeout = config.drain_timeout;
         let bodies = Arc::new(Semaphore::new(config.bodies_bytes.clamp(1, Semaphore::MAX_PERMITS)));
         let schema = |question: QueryInfo| question.schema.map(|schema| (question.name, schema));
         let questions = ports.queries.queries().into_iter().filter_map(schema).collect();
-        let document = openapi::document(&ports, switches, &mounted).to_string().into();
-        let app = Arc::new(App { ports, config, questions, document, bodies, stopping });
+        let gate = Gate::new(ports.clone(), admission);
+        let document = openapi::document(&ports, switches, &gate.security().await, &mounted).to_string().into();
+        let app = Arc::new(App { gate, config, questions, document, bodies, stopping });
         let router = routes::router(app.clone(), switches, &mounted);
 
         let mut connections = JoinSet::new();
@@ -222,7 +247,8 @@ async fn accept(listener: &TcpListener) -> TcpStream {
 
 /// What every handler sees.
 pub(crate) struct App {
-    ports: Ports,
+    /// The way to the ports.
+    gate: Gate,
     config: ServerConfig,
     /// The schemas of the parameters of those questions that have one.
     questions: BTreeMap<Name, Value>,
@@ -247,10 +273,10 @@ impl App {
     }
 
     /// Base64 makes four bytes of three; around each event there is some JSON.
-    fn append_body_bytes(&self) -> u64 {
+    fn append_body_bytes(&self, ports: &Ports) -> u64 {
         const PER_EVENT: u64 = 512;
         self.config.append_body_bytes.unwrap_or_else(|| {
-            let limits = self.ports.events.capabilities().limits;
+            let limits = ports.events.capabilities().limits;
             let bytes = limits.append_bytes.saturating_add(limits.note_bytes);
             let events = u64::from(limits.append_events).saturating_mul(PER_EVENT);
             bytes.saturating_add(bytes / 3).saturating_add(events).saturating_add(self.config.body_bytes)

@@ -34,6 +34,9 @@ impl HttpServer {
     /// connection over, as [`hyper::upgrade`] has it, for a WebSocket: from then on it is that service's alone, and the
     /// server neither counts it nor waits for it.
     ///
+    /// The service authenticates its requests itself: what the server is [given](Self::with_admission) for that does not
+    /// stand before it.
+    ///
     /// ```
     /// # fn example(server: portolan_http::HttpServer) -> portolan_http::HttpServer {
     /// use core::convert::Infallible;

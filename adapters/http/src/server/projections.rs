@@ -1,5 +1,6 @@
 //! `GET /projections`, `GET /projections/{name}`, its parked events, waiting for it, and what operators do to it.
 
+use super::admission::Guest;
 use super::request::{Captured, CapturedTwo, NoParameters, Parameters, Patience, Request, named, two};
 use super::streams::Limit;
 use super::{App, json};
@@ -8,6 +9,7 @@ use crate::wire::problem::Problem;
 use crate::wire::projection_errors::behind;
 use crate::wire::projections::{WireParkedPage, WireProjections, WireStatus};
 use crate::wire::text::{At, digits};
+use axum::Extension;
 use axum::extract::State;
 use axum::http::header::{HOST, ORIGIN};
 use axum::http::request::Parts;
@@ -50,26 +52,26 @@ pub(super) fn is_action(path: &str) -> bool {
     matches!(parts[..], ["", "projections", _, action] if ACTIONS.contains(&action))
 }
 
-pub(super) async fn list(State(app): State<Arc<App>>, _: NoParameters) -> Result<Response, Problem> {
-    let statuses = app.ports.projections.list().await.map_err(|error| error.to_problem())?;
+pub(super) async fn list(Extension(guest): Guest, _: NoParameters) -> Result<Response, Problem> {
+    let statuses = guest.ports.projections.list().await.map_err(|error| error.to_problem())?;
     json(&WireProjections { projections: statuses.iter().map(WireStatus::new).collect() })
 }
 
-pub(super) async fn status(State(app): State<Arc<App>>, name: Captured, _: NoParameters) -> Result<Response, Problem> {
+pub(super) async fn status(Extension(guest): Guest, name: Captured, _: NoParameters) -> Result<Response, Problem> {
     let name: Name = named("name", name)?;
-    let status = app.ports.projections.status(name).await.map_err(|error| error.to_problem())?;
+    let status = guest.ports.projections.status(name).await.map_err(|error| error.to_problem())?;
     json(&WireStatus::new(&status))
 }
 
 /// Answers 204 once the action is recorded.
-pub(super) async fn act(State(app): State<Arc<App>>, path: CapturedTwo, request: Request) -> Result<Response, Problem> {
+pub(super) async fn act(Extension(guest): Guest, path: CapturedTwo, request: Request) -> Result<Response, Problem> {
     let (name, action): (Name, _) = two("name", path)?;
     let (parts, _) = request.into_parts();
     same_origin(&parts)?;
     let mut parameters = Parameters::of(&parts)?;
     let action = named_action(&action, &mut parameters)?;
     parameters.finish()?;
-    app.ports.projections.act(name, action).await.map_err(|error| error.to_problem())?;
+    guest.ports.projections.act(name, action).await.map_err(|error| error.to_problem())?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
@@ -118,14 +120,19 @@ fn named_action(name: &str, parameters: &mut Parameters) -> Result<ProjectionAct
     })
 }
 
-pub(super) async fn parked(State(app): State<Arc<App>>, name: Captured, request: Request) -> Result<Response, Problem> {
+pub(super) async fn parked(
+    State(app): State<Arc<App>>,
+    Extension(guest): Guest,
+    name: Captured,
+    request: Request,
+) -> Result<Response, Problem> {
     let name: Name = named("name", name)?;
     let (parts, _) = request.into_parts();
     let mut parameters = Parameters::of(&parts)?;
     let after = parameters.one("after")?.map(|At(position)| position);
     let limit = page_limit(&app, &mut parameters)?;
     parameters.finish()?;
-    let page = app.ports.projections.parked(name, after, limit).await.map_err(|error| error.to_problem())?;
+    let page = guest.ports.projections.parked(name, after, limit).await.map_err(|error| error.to_problem())?;
     json(&WireParkedPage::new(&page))
 }
 
@@ -138,7 +145,12 @@ pub(super) fn page_limit(app: &App, parameters: &mut Parameters) -> Result<u32, 
 
 /// Answers 204 once the projection has applied every event up to the position, and 503 when the time is over: as long as
 /// `Request-Timeout` or `Prefer: wait` says; without them, a second.
-pub(super) async fn wait(State(app): State<Arc<App>>, name: Captured, request: Request) -> Result<Response, Problem> {
+pub(super) async fn wait(
+    State(app): State<Arc<App>>,
+    Extension(guest): Guest,
+    name: Captured,
+    request: Request,
+) -> Result<Response, Problem> {
     const USUAL: Duration = Duration::from_secs(1);
     let name: Name = named("name", name)?;
     let (parts, _) = request.into_parts();
@@ -150,7 +162,7 @@ pub(super) async fn wait(State(app): State<Arc<App>>, name: Captured, request: R
     let waits = async {
         tokio::select! {
             biased;
-            waited = app.ports.projections.wait_for(name.clone(), position) => waited.map_err(|error| error.to_problem())?,
+            waited = guest.ports.projections.wait_for(name.clone(), position) => waited.map_err(|error| error.to_problem())?,
             () = app.stopping() => return Err(super::shutting_down()),
         }
         Ok(StatusCode::NO_CONTENT.into_response())

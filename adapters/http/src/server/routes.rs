@@ -1,22 +1,30 @@
 //! The route table.
 
 use super::{
-    App, Mounted, Switches, commands, health, openapi, projections, queries, rows, rows_by_index, store, streams,
+    App, Mounted, Switches, admission, commands, health, openapi, projections, queries, rows, rows_by_index, store,
+    streams,
 };
 use crate::wire::problem::Problem;
 use axum::Router;
 use axum::http::{Method, StatusCode, Uri};
+use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, get, post};
 use core::convert::Infallible;
 use std::sync::Arc;
 use tower::service_fn;
 
-/// The server's own routes. Those that can be off keep their places when they are.
-pub(super) fn own(switches: Switches) -> [(&'static str, MethodRouter<Arc<App>>); 23] {
+type Route = (&'static str, MethodRouter<Arc<App>>);
+
+/// The routes that are open to everybody, with credentials or without. All others are behind the gate.
+pub(super) fn open() -> [Route; 3] {
+    [("/openapi.json", get(openapi::serve)), ("/healthz", get(health::lives)), ("/readyz", get(health::ready))]
+}
+
+/// The routes of callers who have been let in. Those that can be off keep their places when they are.
+pub(super) fn guarded(switches: Switches) -> [Route; 20] {
     let only = |on: bool, route: MethodRouter<Arc<App>>| if on { route } else { MethodRouter::new() };
     let raw = |route| only(switches.raw_appends, route);
     [
-        ("/openapi.json", get(openapi::serve)),
         ("/commands", get(commands::list)),
         ("/commands/{name}", post(commands::dispatch)),
         ("/queries", get(queries::list)),
@@ -37,9 +45,12 @@ pub(super) fn own(switches: Switches) -> [(&'static str, MethodRouter<Arc<App>>)
         ("/appends/{scope}/{id}", get(store::recall)),
         ("/checkpoints/{name}", get(store::checkpoint)),
         ("/capabilities", get(store::capabilities)),
-        ("/healthz", get(health::lives)),
-        ("/readyz", get(health::ready)),
     ]
+}
+
+/// The paths of all of them.
+pub(super) fn paths() -> impl Iterator<Item = &'static str> {
+    open().into_iter().chain(guarded(ALL)).map(|(path, _)| path)
 }
 
 /// With nothing off.
@@ -47,16 +58,19 @@ pub(super) const ALL: Switches = Switches { raw_appends: true, projection_action
 
 /// Whether this is the first part of one of the server's own paths; nothing can be mounted under these.
 pub(super) fn is_own(first: &str) -> bool {
-    own(ALL).iter().any(|(path, _)| path.split('/').nth(1) == Some(first))
+    paths().any(|path| path.split('/').nth(1) == Some(first))
 }
 
 pub(super) fn router(app: Arc<App>, switches: Switches, mounted: &[Mounted]) -> Router {
-    let routes = own(switches).into_iter();
-    let mut router = routes
-        .fold(Router::new(), |router, (path, route)| router.route(path, route))
-        .fallback(no_such_route)
-        .method_not_allowed_fallback(method_not_allowed)
-        .with_state(app);
+    let of = |routes: &mut dyn Iterator<Item = Route>| {
+        let router = routes.fold(Router::new(), |router, (path, route)| router.route(path, route));
+        router.method_not_allowed_fallback(method_not_allowed)
+    };
+    // What is nowhere, and what a route does not take, is behind the gate too.
+    let guarded = of(&mut guarded(switches).into_iter()).fallback(no_such_route);
+    let guarded = guarded.layer(from_fn_with_state(app.clone(), admission::admit));
+    let mut router = of(&mut open().into_iter()).merge(guarded).with_state(app);
+    // A mounted service has a gate of its own.
     for Mounted { path, service } in mounted {
         let service = service.clone();
         let service = service_fn(move |request| {

@@ -1,5 +1,6 @@
 //! Rows of a projection: those of keys, a page by key, one; and any question of the port, whole.
 
+use super::admission::Guest;
 use super::projections::{Version, page_limit};
 use super::request::{Captured, CapturedTwo, Parameters, Patience, Request, at_least, checked, json_body, named, two};
 use super::streams::Way;
@@ -10,16 +11,23 @@ use crate::wire::problem::Problem;
 use crate::wire::projection_errors::{behind, no_such_row};
 use crate::wire::row_objects::{RowObject, RowObjects};
 use crate::wire::rows::{Opaque, WireRowsAnswer, WireRowsQuestion};
+use axum::Extension;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use core::ops::Bound;
 use core::time::Duration;
+use portolan_kernel::application::Admitted;
 use portolan_kernel::ports::{ProjectionError, ProjectionRegistry as _, RowsAnswer, RowsQuestion, Source};
 use portolan_kernel::values::{By, Direction, Name, RowKey};
 use std::sync::Arc;
 
-pub(super) async fn list(State(app): State<Arc<App>>, name: Captured, request: Request) -> Result<Response, Problem> {
+pub(super) async fn list(
+    State(app): State<Arc<App>>,
+    Extension(guest): Guest,
+    name: Captured,
+    request: Request,
+) -> Result<Response, Problem> {
     let name: Name = named("name", name)?;
     let (parts, _) = request.into_parts();
     let mut parameters = Parameters::of(&parts)?;
@@ -44,7 +52,7 @@ pub(super) async fn list(State(app): State<Arc<App>>, name: Captured, request: R
     question.prefer = parameters.one("version")?.map(|Version(version)| version);
     parameters.finish()?;
     let headers = &parts.headers;
-    answered(&app, headers, &name, async |asking| json(&RowObjects::new(&asking.ask(question).await?))).await
+    answered(&app, &guest, headers, &name, async |asking| json(&RowObjects::new(&asking.ask(question).await?))).await
 }
 
 /// The cursor is of a page that was asked for otherwise.
@@ -76,7 +84,12 @@ impl Page {
     }
 }
 
-pub(super) async fn one(State(app): State<Arc<App>>, path: CapturedTwo, request: Request) -> Result<Response, Problem> {
+pub(super) async fn one(
+    State(app): State<Arc<App>>,
+    Extension(guest): Guest,
+    path: CapturedTwo,
+    request: Request,
+) -> Result<Response, Problem> {
     let (name, key): (Name, _) = two("name", path)?;
     let key: RowKey = checked("key", &key)?;
     let (parts, _) = request.into_parts();
@@ -84,31 +97,38 @@ pub(super) async fn one(State(app): State<Arc<App>>, path: CapturedTwo, request:
     let mut question = RowsQuestion::keys(name.clone(), vec![key.clone()]);
     question.prefer = parameters.one("version")?.map(|Version(version)| version);
     parameters.finish()?;
-    answered(&app, &parts.headers, &name, async |asking| {
+    answered(&app, &guest, &parts.headers, &name, async |asking| {
         let answer = asking.ask(question).await?;
         json(&RowObject::new(&answer, &key).ok_or_else(|| no_such_row(&name, &key))?)
     })
     .await
 }
 
-pub(super) async fn whole(State(app): State<Arc<App>>, name: Captured, request: Request) -> Result<Response, Problem> {
+pub(super) async fn whole(
+    State(app): State<Arc<App>>,
+    Extension(guest): Guest,
+    name: Captured,
+    request: Request,
+) -> Result<Response, Problem> {
     let name: Name = named("name", name)?;
     let (parts, body) = json_body(&app, request, app.config.body_bytes).await?;
     Parameters::of(&parts)?.finish()?;
     let question = from_json::<WireRowsQuestion>(&body)?.decode(name.clone());
     let headers = &parts.headers;
-    answered(&app, headers, &name, async |asking| json(&WireRowsAnswer::new(&asking.ask(question).await?))).await
+    answered(&app, &guest, headers, &name, async |asking| json(&WireRowsAnswer::new(&asking.ask(question).await?)))
+        .await
 }
 
 /// Questions of one request, which wait for the position that it names.
 pub(super) struct Asking<'a> {
     app: &'a App,
+    guest: &'a Admitted,
     at_least: Option<portolan_kernel::values::Position>,
 }
 
 impl Asking<'_> {
     pub(super) async fn ask(&self, question: RowsQuestion) -> Result<RowsAnswer, Problem> {
-        let answer = self.app.ports.projections.rows(question.at_least(self.at_least));
+        let answer = self.guest.ports.projections.rows(question.at_least(self.at_least));
         tokio::select! {
             biased;
             answer = answer => answer.map_err(|error| error.to_problem()),
@@ -122,6 +142,7 @@ impl Asking<'_> {
 /// a position and says nothing.
 pub(super) async fn answered(
     app: &App,
+    guest: &Admitted,
     headers: &HeaderMap,
     projection: &Name,
     work: impl AsyncFnOnce(Asking<'_>) -> Result<Response, Problem>,
@@ -133,5 +154,5 @@ pub(super) async fn answered(
         Some(position) => behind(projection, position),
         None => ProjectionError::Busy(Source::new("the deadline passed")).to_problem(),
     };
-    patience.answer(work(Asking { app, at_least }), late).await
+    patience.answer(work(Asking { app, guest, at_least }), late).await
 }

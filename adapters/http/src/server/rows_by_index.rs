@@ -1,6 +1,7 @@
 //! `GET /projections/{name}/rows/by/{index}`: rows by the values of an index, which are read as its columns' types say.
 
 use super::App;
+use super::admission::Guest;
 use super::json;
 use super::projections::Version;
 use super::request::{CapturedTwo, Parameters, Request, checked, two};
@@ -9,6 +10,7 @@ use crate::wire::errors::PortError as _;
 use crate::wire::problem::Problem;
 use crate::wire::row_objects::{RowObjects, are_alike, cell_of, kind_of};
 use crate::wire::rows::Opaque;
+use axum::Extension;
 use axum::extract::State;
 use axum::response::Response;
 use core::ops::Bound;
@@ -32,6 +34,7 @@ struct Wanted {
 
 pub(super) async fn find(
     State(app): State<Arc<App>>,
+    Extension(guest): Guest,
     path: CapturedTwo,
     request: Request,
 ) -> Result<Response, Problem> {
@@ -44,7 +47,7 @@ pub(super) async fn find(
     let (values, null) = (parameters.all("value")?, parameters.all("null")?);
     let (from, to) = (parameters.one("from")?, parameters.one("to")?);
     let wanted = Wanted { index, values, named: parameters.into_values(), null, from, to };
-    answered(&app, &parts.headers, &name, async |asking| {
+    answered(&app, &guest, &parts.headers, &name, async |asking| {
         json(&RowObjects::new(&found(&asking, &name, prefer, page, &wanted).await?))
     })
     .await

@@ -1,5 +1,6 @@
 //! For people: `GET /streams/{id}` and `GET /events`, a page each; `POST /streams/{id}`, an append to one stream.
 
+use super::admission::Guest;
 use super::commands::receipt_response;
 use super::request::{Captured, Parameters, Request, etag, idempotency_key, is_known, json_body, named, text};
 use super::{App, json};
@@ -11,6 +12,7 @@ use crate::wire::problem::Problem;
 use crate::wire::read::PersonsPage;
 use crate::wire::text::{At, ESCAPED, digits};
 use crate::wire::{from_json, object};
+use axum::Extension;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
@@ -75,17 +77,22 @@ fn paged(app: &App, read: Read, parameters: &mut Parameters) -> Result<Read, Pro
     })
 }
 
-pub(super) async fn stream(State(app): State<Arc<App>>, id: Captured, request: Request) -> Result<Response, Problem> {
+pub(super) async fn stream(
+    State(app): State<Arc<App>>,
+    Extension(guest): Guest,
+    id: Captured,
+    request: Request,
+) -> Result<Response, Problem> {
     let id: StreamId = named("id", id)?;
     let (parts, _) = request.into_parts();
     let mut parameters = Parameters::of(&parts)?;
     let after = parameters.one::<After>("after")?.map(|After(after)| after);
     if live::is_wanted(&parts.headers) {
-        return live::stream(app, id, after, parameters, &parts.headers).await;
+        return live::stream(app, &guest, id, after, parameters, &parts.headers).await;
     }
     let read = paged(&app, Read::stream_after(id.clone(), after), &mut parameters)?;
     parameters.finish()?;
-    let page = app.ports.events.read(read).await.map_err(|error| error.to_problem())?;
+    let page = guest.ports.events.read(read).await.map_err(|error| error.to_problem())?;
     let Some(revision) = page.revision else {
         let missing = Problem::new(StatusCode::NOT_FOUND, "no-such-stream", format!("there is no stream {id}"));
         return Err(missing.with("stream", id.as_str()));
@@ -101,17 +108,21 @@ pub(super) async fn stream(State(app): State<Arc<App>>, id: Captured, request: R
     Ok(response)
 }
 
-pub(super) async fn events(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
+pub(super) async fn events(
+    State(app): State<Arc<App>>,
+    Extension(guest): Guest,
+    request: Request,
+) -> Result<Response, Problem> {
     let (parts, _) = request.into_parts();
     let mut parameters = Parameters::of(&parts)?;
     let after = parameters.one::<At>("after")?.map(|At(after)| after);
     let query = Query::of(filter(&mut parameters)?);
     if live::is_wanted(&parts.headers) {
-        return live::events(app, query, after, parameters, &parts.headers).await;
+        return live::events(app, &guest, query, after, parameters, &parts.headers).await;
     }
     let read = paged(&app, Read::log_after(query, after), &mut parameters)?;
     parameters.finish()?;
-    let page = app.ports.events.read(read).await.map_err(|error| error.to_problem())?;
+    let page = guest.ports.events.read(read).await.map_err(|error| error.to_problem())?;
     persons_page(&page)
 }
 
@@ -162,6 +173,7 @@ struct Events<'a> {
 
 pub(super) async fn append(
     State(app): State<Arc<App>>,
+    Extension(guest): Guest,
     stream: Captured,
     request: Request,
 ) -> Result<Response, Problem> {
@@ -193,7 +205,7 @@ pub(super) async fn append(
         let scope = Name::new("POST /streams").map_err(|error| Problem::malformed(error.to_string()))?;
         append = append.key(IdempotencyKey::new(scope, key, digest));
     }
-    let appended = app.ports.events.append(append).await.map_err(|error| match error {
+    let appended = guest.ports.events.append(append).await.map_err(|error| match error {
         // The condition came in a header, so that its failure is a failed precondition.
         conflict @ AppendError::Conflict { .. } => {
             Problem { status: StatusCode::PRECONDITION_FAILED, ..conflict.to_problem() }

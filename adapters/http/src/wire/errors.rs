@@ -49,6 +49,7 @@ impl PortError for AppendError {
             Self::Invalid(reason) => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-append", self.to_string())
                 .with("reason", reason.as_str()),
             Self::Unsupported(lack) => unsupported(self.to_string(), lack.as_str()),
+            Self::Denied(reason) => denied(self.to_string(), reason),
             Self::Busy(source) => busy(self.to_string(), source),
             Self::Unknown(source) => outcome_unknown(self.to_string(), source),
             Self::Corrupt { place } => corrupt(place),
@@ -82,6 +83,7 @@ impl PortError for AppendError {
             }
             "invalid-append" => Self::Invalid(problem.text("reason")?.to_owned()),
             "unsupported" => Self::Unsupported(capability(problem.text("capability")?)?),
+            "denied" => Self::Denied(problem.text("reason")?.to_owned()),
             "busy" => Self::Busy(source(problem)?),
             "shutting-down" => Self::Busy(Source::new(problem.detail.clone())),
             "outcome-unknown" => Self::Unknown(source(problem)?),
@@ -99,6 +101,7 @@ impl PortError for ReadError {
             Self::Invalid(reason) => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-read", self.to_string())
                 .with("reason", reason.as_str()),
             Self::Unsupported(lack) => unsupported(self.to_string(), lack.as_str()),
+            Self::Denied(reason) => denied(self.to_string(), reason),
             Self::Busy(source) => busy(self.to_string(), source),
             Self::Corrupt { place } => corrupt(place),
             Self::Other(source) => failed(self.to_string(), source),
@@ -114,6 +117,7 @@ impl PortError for ReadError {
             }
             "invalid-read" => Self::Invalid(problem.text("reason")?.to_owned()),
             "unsupported" => Self::Unsupported(capability(problem.text("capability")?)?),
+            "denied" => Self::Denied(problem.text("reason")?.to_owned()),
             "busy" => Self::Busy(source(problem)?),
             "shutting-down" => Self::Busy(Source::new(problem.detail.clone())),
             "corrupt" => Self::Corrupt { place: PLACE.to_owned() },
@@ -141,9 +145,7 @@ impl PortError for CommandError {
                     .with("stream", stream.as_str())
                     .with("actual", actual.map(Revision::get))
             }
-            Self::Denied(reason) => {
-                Problem::new(StatusCode::FORBIDDEN, "denied", self.to_string()).with("reason", reason.as_str())
-            }
+            Self::Denied(reason) => denied(self.to_string(), reason),
             // The status that proxies and gRPC's mapping have for a deadline. What theirs leave open, whether
             // anything happened, the type tells.
             Self::DeadlinePassed => Problem::new(StatusCode::GATEWAY_TIMEOUT, "deadline-passed", self.to_string()),
@@ -210,6 +212,7 @@ impl PortError for QueryError {
             Self::Malformed(reason) => Problem::malformed(reason.as_str()),
             Self::Invalid(violations) => Problem::invalid("invalid-query", "the query", violations.clone()),
             Self::NotFound(what) => Problem::new(StatusCode::NOT_FOUND, "not-found", what.as_str()),
+            Self::Denied(reason) => denied(self.to_string(), reason),
             Self::Busy(source) => busy(self.to_string(), source),
             Self::Other(source) => match damage(source) {
                 Some(place) => corrupt(place),
@@ -225,6 +228,7 @@ impl PortError for QueryError {
             "malformed" => Self::Malformed(problem.text("reason")?.to_owned()),
             "invalid-query" | "invalid-request" => Self::Invalid(problem.violations()?),
             "not-found" => Self::NotFound(problem.detail.clone()),
+            "denied" => Self::Denied(problem.text("reason")?.to_owned()),
             "busy" => Self::Busy(source(problem)?),
             "shutting-down" => Self::Busy(Source::new(problem.detail.clone())),
             "corrupt" => Self::Other(Source::new(problem.detail.clone())),
@@ -256,6 +260,11 @@ pub(super) fn too_large(detail: String, what: &str, size: u64, limit: u64) -> Pr
 
 fn unsupported(detail: String, capability: &str) -> Problem {
     Problem::new(StatusCode::NOT_IMPLEMENTED, "unsupported", detail).with("capability", capability)
+}
+
+/// Whoever asks may not have it.
+pub(crate) fn denied(detail: String, reason: &str) -> Problem {
+    Problem::new(StatusCode::FORBIDDEN, "denied", detail).with("reason", reason)
 }
 
 pub(super) fn busy(detail: String, source: &Source) -> Problem {
@@ -396,6 +405,7 @@ mod tests {
             AppendError::InlineRefused { projection: name(), reason: "two rows \"x\"".into() },
             AppendError::TooLarge { what: "bytes of an event".into(), size: u64::MAX, limit: 1 },
             AppendError::Invalid("no".into()),
+            AppendError::Denied("ann is no \"teller\"".into()),
             AppendError::Busy(backend()),
             AppendError::Unknown(backend()),
             AppendError::Corrupt { place: PLACE.into() },
@@ -409,6 +419,7 @@ mod tests {
         returns(vec![
             ReadError::TooLarge { what: "terms of the query".into(), size: 2, limit: u64::MAX },
             ReadError::Invalid("no".into()),
+            ReadError::Denied("ann is no \"teller\"".into()),
             ReadError::Unsupported(Capability::Keys),
             ReadError::Busy(backend()),
             ReadError::Corrupt { place: PLACE.into() },
@@ -491,6 +502,7 @@ mod tests {
             QueryError::Malformed("at line 1".into()),
             QueryError::Invalid(vec![Violation::new("a", "b", "c")]),
             QueryError::NotFound("no account ann".into()),
+            QueryError::Denied("ann is no \"teller\"".into()),
             QueryError::Busy(backend()),
             QueryError::Other(backend()),
         ]);
@@ -501,6 +513,7 @@ mod tests {
             WaitError::UnknownProjection(name()),
             WaitError::Stopped { name: name(), reason: "event 7 \"has\" no key".into() },
             WaitError::Stalled { name: name() },
+            WaitError::Denied("ann is no \"teller\"".into()),
             WaitError::Parked { name: name(), position: Position::MAX },
             WaitError::Busy(backend()),
             WaitError::Other(backend()),
@@ -520,6 +533,7 @@ mod tests {
             ProjectionError::NotReady(name()),
             ProjectionError::Gone { name: name(), edition: Edition { version: u16::MAX, rebuild: u16::MAX } },
             ProjectionError::Invalid("no".into()),
+            ProjectionError::Denied("ann is no \"teller\"".into()),
             ProjectionError::TooLarge { what: "keys".into(), size: u64::MAX, limit: 1 },
             ProjectionError::Busy(backend()),
             ProjectionError::Unknown(backend()),

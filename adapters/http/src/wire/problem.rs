@@ -133,9 +133,10 @@ const fn kind(name: &'static str, statuses: &'static [u16], title: &'static str)
 }
 
 /// Every kind there is, by status.
-pub(crate) const KINDS: [Kind; 50] = [
+pub(crate) const KINDS: [Kind; 51] = [
     kind("not-caught-up", &[202], "Committed, and not yet applied"),
     kind("malformed", &[400], "Not readable"),
+    kind("unauthenticated", &[401], "Credentials are needed"),
     kind("denied", &[403], "Not allowed"),
     kind("no-such-route", &[404], "No such route"),
     kind("no-such-stream", &[404], "No such stream"),

@@ -1,6 +1,8 @@
 //! The errors of the port `ProjectionRegistry` as problems, and back (TR-2).
 
-use super::errors::{PLACE, PortError, busy, corrupt, failed, outcome_unknown, parsed, sizes, source, too_large};
+use super::errors::{
+    PLACE, PortError, busy, corrupt, denied, failed, outcome_unknown, parsed, sizes, source, too_large,
+};
 use super::problem::Problem;
 use super::text::At;
 use http::StatusCode;
@@ -18,6 +20,7 @@ impl PortError for WaitError {
             Self::UnknownProjection(name) => of(StatusCode::NOT_FOUND, "unknown-projection", self.to_string(), name),
             Self::Stopped { name, reason } => stands("projection-stopped", name).with("reason", reason.as_str()),
             Self::Stalled { name } => stands("projection-stalled", name),
+            Self::Denied(reason) => denied(self.to_string(), reason),
             Self::Parked { name, position } => stands("event-parked", name).with("position", position.to_string()),
             Self::Busy(source) => busy(self.to_string(), source),
             Self::Other(source) => failed(self.to_string(), source),
@@ -32,6 +35,7 @@ impl PortError for WaitError {
             "projection-stopped" => Self::Stopped { name: name()?, reason: problem.text("reason")?.to_owned() },
             "projection-stalled" => Self::Stalled { name: name()? },
             "event-parked" => Self::Parked { name: name()?, position: parsed::<At>(problem, "position")?.0 },
+            "denied" => Self::Denied(problem.text("reason")?.to_owned()),
             "busy" => Self::Busy(source(problem)?),
             "shutting-down" | "projection-behind" => Self::Busy(Source::new(problem.detail.clone())),
             "failed" => Self::Other(source(problem)?),
@@ -54,6 +58,7 @@ impl PortError for ProjectionError {
             }
             Self::Invalid(reason) => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-projection-request", says)
                 .with("reason", reason.as_str()),
+            Self::Denied(reason) => denied(says, reason),
             Self::TooLarge { what, size, limit } => too_large(says, what, *size, *limit),
             Self::Wait(error) => error.to_problem().with(WHILE, WAITING),
             Self::Busy(source) => busy(says, source),
@@ -79,6 +84,7 @@ impl PortError for ProjectionError {
                 let (what, size, limit) = sizes(problem)?;
                 Self::TooLarge { what, size, limit }
             }
+            "denied" => Self::Denied(problem.text("reason")?.to_owned()),
             "busy" => Self::Busy(source(problem)?),
             "shutting-down" | "projection-behind" => Self::Busy(Source::new(problem.detail.clone())),
             "outcome-unknown" => Self::Unknown(source(problem)?),

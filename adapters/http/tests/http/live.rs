@@ -8,12 +8,12 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 /// One frame: its fields, in order.
-type Frame = Vec<(String, String)>;
+pub(crate) type Frame = Vec<(String, String)>;
 
-struct Live(BufReader<TcpStream>);
+pub(crate) struct Live(BufReader<TcpStream>);
 
 impl Live {
-    async fn open(server: &Running, path: &str, headers: &[&str]) -> Self {
+    pub(crate) async fn open(server: &Running, path: &str, headers: &[&str]) -> Self {
         let mut socket = server.connect().await;
         let headers: String = headers.iter().map(|header| format!("{header}\r\n")).collect();
         let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n{headers}\r\n");
@@ -40,7 +40,7 @@ impl Live {
     }
 
     /// The next frame, without the marks of the chunked encoding around it.
-    async fn frame(&mut self) -> Option<Frame> {
+    pub(crate) async fn frame(&mut self) -> Option<Frame> {
         loop {
             let lines = self.lines().await?;
             let fields = lines.iter().filter_map(|line| line.split_once(':'));
@@ -52,7 +52,7 @@ impl Live {
     }
 
     /// The next event, past everything else: its id, and what is in it.
-    async fn event(&mut self) -> (String, Value) {
+    pub(crate) async fn event(&mut self) -> (String, Value) {
         loop {
             let frame = self.frame().await.expect("the stream ended");
             if let (Some(id), Some(data), None) = (field(&frame, "id"), field(&frame, "data"), field(&frame, "event")) {
@@ -62,7 +62,7 @@ impl Live {
     }
 }
 
-fn field<'a>(frame: &'a Frame, name: &str) -> Option<&'a str> {
+pub(crate) fn field<'a>(frame: &'a Frame, name: &str) -> Option<&'a str> {
     frame.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
 }
 

@@ -5,6 +5,10 @@
 mod support;
 
 #[cfg(test)]
+mod access;
+#[cfg(test)]
+mod access_by_client;
+#[cfg(test)]
 mod client;
 #[cfg(test)]
 mod commands;

@@ -136,8 +136,8 @@ async fn every_error_of_a_projection_is_documented() {
         assert!(said.contains(&format!("/{kind}\"")), "{method} {path} answers {} {kind}: {said}", reply.status);
     };
     for (at, error) in errors().iter().enumerate() {
-        use ProjectionError::{Busy, Invalid, NotFound, Other, Unknown, UnknownProjection};
-        let of_status = matches!(error, UnknownProjection(_) | Busy(_) | Other(_));
+        use ProjectionError::{Busy, Denied, Invalid, NotFound, Other, Unknown, UnknownProjection};
+        let of_status = matches!(error, UnknownProjection(_) | Denied(_) | Busy(_) | Other(_));
         let of_parked = of_status || matches!(error, Invalid(_));
         let only_of_acting = matches!(error, NotFound { .. } | Unknown(_));
         if of_status {

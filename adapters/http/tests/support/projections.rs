@@ -165,6 +165,7 @@ pub(crate) fn wait_errors() -> Vec<WaitError> {
         WaitError::Stopped { name: name.clone(), reason: "event 7 has no key".into() },
         WaitError::Stalled { name: name.clone() },
         WaitError::Parked { name, position: Position::MAX },
+        WaitError::Denied("ann is no operator".into()),
         WaitError::Busy(Source::new("full")),
         WaitError::Other(Source::new("odd")),
     ]
@@ -178,6 +179,7 @@ pub(crate) fn errors() -> Vec<ProjectionError> {
         ProjectionError::NotReady(name.clone()),
         ProjectionError::Gone { name, edition: "1.7".parse().unwrap() },
         ProjectionError::Invalid("no".into()),
+        ProjectionError::Denied("ann is no operator".into()),
         ProjectionError::TooLarge { what: "keys".into(), size: u64::MAX, limit: 7 },
         ProjectionError::Busy(Source::new("full")),
         ProjectionError::Unknown(Source::new("lost")),

@@ -8,10 +8,9 @@ use percent_encoding::utf8_percent_encode;
 use portolan_kernel::ports::{CommandInfo, QueryInfo};
 use serde_json::{Map, Value, json};
 
-const OF_COMMANDS: [&str; 10] = [
+const OF_COMMANDS: [&str; 9] = [
     "command-conflict",
     "deadline-passed",
-    "denied",
     "failed",
     "invalid-command",
     "key-reused",
@@ -37,6 +36,7 @@ pub(super) fn command(command: &CommandInfo, schemas: &mut Map<String, Value>) -
         body: Some(body(component(schemas, "command", name, told.as_ref()))),
         answers: vec![(200, "The receipt.", Some(is_json(schema("Receipt"))), &["ETag", "Preference-Applied"])],
         problems: [&OF_COMMANDS[..], &problems::BODY].concat(),
+        open: false,
     };
     json!({ "post": dispatch.value() })
 }
@@ -60,6 +60,7 @@ pub(super) fn question(question: &QueryInfo, schemas: &mut Map<String, Value>) -
                 (304, "The caller has it already.", None, &["ETag"]),
             ],
             problems: [&OF_QUERIES[..], of_body].concat(),
+            open: false,
         };
         operation.value()
     };

@@ -9,6 +9,7 @@ mod projections;
 mod routes;
 mod schemas;
 
+use super::admission::Security;
 use super::{App, Mounted, Switches};
 use crate::server::request::NoParameters;
 use axum::extract::State;
@@ -23,7 +24,7 @@ pub(super) async fn serve(State(app): State<Arc<App>>, _: NoParameters) -> Respo
 }
 
 /// The document of a server of these ports.
-pub(super) fn document(ports: &Ports, switches: Switches, mounted: &[Mounted]) -> Value {
+pub(super) fn document(ports: &Ports, switches: Switches, security: &Security, mounted: &[Mounted]) -> Value {
     let mut schemas = schemas::wire();
     schemas.extend(problems::schemas());
     let mut paths = routes::paths(switches);
@@ -57,7 +58,14 @@ pub(super) fn document(ports: &Ports, switches: Switches, mounted: &[Mounted]) -
             { "name": "server", "description": "The server itself." },
         ],
         "paths": paths,
-        "components": { "schemas": schemas, "parameters": parameters(), "headers": headers() },
+        "components": {
+            "schemas": schemas,
+            "parameters": parameters(),
+            "headers": headers(),
+            "securitySchemes": { "authorization": { "type": "http", "scheme": security.scheme } },
+        },
+        // An empty alternative: it is possible without.
+        "security": if security.is_needed { json!([{ "authorization": [] }]) } else { json!([{}, { "authorization": [] }]) },
     });
     if !mounted.is_empty() {
         // Other services, which tell of themselves.
@@ -102,11 +110,14 @@ struct Operation<'a> {
     /// Status, description, content and more headers.
     answers: Vec<(u16, &'a str, Option<Value>, &'a [&'a str])>,
     problems: Vec<&'a str>,
+    /// Whether everybody can reach it, with credentials or without.
+    open: bool,
 }
 
 impl Operation<'_> {
     fn value(self) -> Value {
-        let mut responses = problems::responses(&self.problems);
+        let gate: &[&str] = if self.open { &[] } else { &problems::GATE };
+        let mut responses = problems::responses(&[&self.problems, gate].concat());
         for (status, description, content, more) in self.answers {
             let mut answer = json!({ "description": description, "headers": headers_of(more) });
             if let Some(content) = content {
@@ -117,6 +128,9 @@ impl Operation<'_> {
         let mut operation = json!({
             "operationId": self.id, "tags": [self.tag], "summary": self.summary, "responses": responses,
         });
+        if self.open {
+            operation["security"] = json!([]);
+        }
         if !self.parameters.is_empty() {
             operation["parameters"] = Value::Array(self.parameters);
         }
@@ -140,6 +154,7 @@ fn headers() -> Value {
         "traceparent": header("The trace, as it was given (W3C Trace Context).", text()),
         "ETag": header("The revision of the stream.", json!({ "type": "string", "pattern": "^\"[0-9]+\"$" })),
         "Retry-After": header("After how many seconds to try again.", json!({ "type": "integer", "minimum": 1 })),
+        "WWW-Authenticate": header("Which credentials are wanted (RFC 9110, section 11.6.1).", text()),
         "Preference-Applied": header("How long was waited for at most (RFC 7240).", text()),
     })
 }

@@ -8,6 +8,9 @@ use std::collections::BTreeMap;
 /// What can be wrong with any request.
 const ANY: [&str; 5] = ["malformed", "invalid-request", "slow-request", "head-too-long", "panicked"];
 
+/// With one that is not let in.
+pub(super) const GATE: [&str; 3] = ["busy", "denied", "unauthenticated"];
+
 /// And with one that has a body.
 pub(super) const BODY: [&str; 3] = ["media-type", "body-too-large", "busy"];
 
@@ -114,6 +117,7 @@ fn response(status: u16, kinds: &[&Kind]) -> Value {
     };
     let names: Vec<String> = kinds.iter().map(|kind| format!("`{}`", kind.name)).collect();
     let more: &[&str] = match status {
+        401 => &["WWW-Authenticate"],
         202 => &["ETag", "Preference-Applied"],
         503 => &["Retry-After"],
         _ => &[],

@@ -43,6 +43,7 @@ fn get(id: &str, summary: &'static str, answer: Value, problems: &[&'static str]
         body: None,
         answers: vec![(200, summary, Some(is_json(answer)), &[])],
         problems: problems.to_vec(),
+        open: false,
     }
 }
 

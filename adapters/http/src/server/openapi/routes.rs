@@ -27,10 +27,12 @@ pub(super) fn paths(switches: Switches) -> Map<String, Value> {
         let methods = paths.entry(path).or_insert_with(|| json!({}));
         methods[method] = operation.value();
     };
-    insert("/openapi.json", "get", get("openapi", "server", "This document.", json!({ "type": "object" })));
-    insert("/healthz", "get", get("lives", "server", "Whether the process lives.", schema("Status")));
+    let document = get("openapi", "server", "This document.", json!({ "type": "object" }));
+    insert("/openapi.json", "get", Operation { open: true, ..document });
+    let lives = get("lives", "server", "Whether the process lives.", schema("Status"));
+    insert("/healthz", "get", Operation { open: true, ..lives });
     let ready = get("ready", "server", "Whether it can serve: the store answers a read.", schema("Status"));
-    insert("/readyz", "get", Operation { problems: vec!["not-ready"], ..ready });
+    insert("/readyz", "get", Operation { problems: vec!["not-ready"], open: true, ..ready });
     insert("/commands", "get", get("commands", "commands", "The commands there are.", schema("Commands")));
     insert("/queries", "get", get("queries", "queries", "The queries there are.", schema("Queries")));
     for (path, method, operation) in projections::operations(switches) {
@@ -77,6 +79,7 @@ fn get<'a>(id: &str, tag: &'a str, summary: &'a str, answer: Value) -> Operation
         body: None,
         answers: vec![(200, summary, Some(is_json(answer)), &[])],
         problems: Vec::new(),
+        open: false,
     }
 }
 

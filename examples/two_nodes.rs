@@ -8,11 +8,16 @@
 //! The node that decides has the domain and an SQLite file, and offers its ports over gRPC. The node that is asked has a bus
 //! and nothing behind it but that node: callers send commands to it as to any other bus. When an answer does not come, the
 //! same command under the same id settles what became of it.
+//!
+//! The first node shows a key that the second knows, and speaks for its callers; nobody else is let in.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program talks to its user")]
 
 use core::error::Error;
 use core::net::SocketAddr;
 use core::time::Duration;
+use portolan::application::Admission;
+use portolan::drivers::StaticKeys;
+use portolan::grpc::{ClientConfig, ConnectError};
 use portolan::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::io::{BufRead as _, BufReader};
@@ -82,15 +87,18 @@ async fn count(query: BeansIn, context: QueryContext) -> Result<Reply<u64>, Quer
 
 // The second node: a process of its own, which tells its address on its standard output.
 
-/// The environment's variables that make a process the second node: its file, and where to listen.
+/// The environment's variables that make a process the second node: its file, where to listen, and the first node's key.
 const FILE: &str = "TWO_NODES_FILE";
 const LISTEN: &str = "TWO_NODES_LISTEN";
+const KEY: &str = "TWO_NODES_KEY";
 const SAYS: &str = "the second node listens on ";
 
-async fn second_node(file: &Path, listen: SocketAddr) -> Result<(), Box<dyn Error>> {
+async fn second_node(file: &Path, listen: SocketAddr, key: &str) -> Result<(), Box<dyn Error>> {
     let store = SqliteStore::open(file).await?;
     let application = Application::builder(store, Runtime::tokio()).aggregate::<Jar>().query(count).build().await?;
-    let server = GrpcServer::new(application.ports()).bind(listen).await?;
+    let keys = format!(r#"[{{"key": "{key}", "actor": "first-node", "speaks_for_others": true}}]"#);
+    let admission = Admission::by(StaticKeys::from_json(keys.as_bytes())?);
+    let server = GrpcServer::new(application.ports()).with_admission(admission).bind(listen).await?;
     println!("{SAYS}{}", server.local_addr());
     // It is killed.
     server.serve(core::future::pending()).await;
@@ -104,12 +112,12 @@ struct Node {
 }
 
 impl Node {
-    fn start(file: &Path, listen: &str) -> Result<Self, Box<dyn Error>> {
+    fn start(file: &Path, listen: &str, key: &str) -> Result<Self, Box<dyn Error>> {
         let mut command = std::process::Command::new(std::env::current_exe()?);
         if cfg!(test) {
             command.args(["tests::is_the_second_node", "--exact", "--nocapture"]);
         }
-        let mut process = command.env(FILE, file).env(LISTEN, listen).stdout(Stdio::piped()).spawn()?;
+        let mut process = command.env(FILE, file).env(LISTEN, listen).env(KEY, key).stdout(Stdio::piped()).spawn()?;
         let output = process.stdout.take().ok_or("it has no standard output")?;
         let said = BufReader::new(output).lines().map_while(Result::ok).find_map(|line| {
             let (_, address) = line.split_once(SAYS)?;
@@ -144,12 +152,18 @@ struct Tally {
     had_happened: AtomicUsize,
 }
 
-/// Sends the command until it has its receipt, under one id.
-async fn settled(bus: &dyn CommandBus, command: AddBeans, id: &str, tally: &Tally) -> Result<Receipt, CommandError> {
+/// Sends the command of this caller until it has its receipt, under one id.
+async fn settled(
+    bus: &dyn CommandBus,
+    command: AddBeans,
+    caller: &str,
+    id: &str,
+    tally: &Tally,
+) -> Result<Receipt, CommandError> {
     const PAUSE: Duration = Duration::from_millis(50);
     let mut was_unknown = false;
     loop {
-        match bus.send(command.clone()).id(id).deadline(Duration::from_secs(5)).await {
+        match bus.send(command.clone()).actor(caller).id(id).deadline(Duration::from_secs(5)).await {
             Ok(receipt) => {
                 tally.answered.fetch_add(1, Ordering::Relaxed);
                 tally.had_happened.fetch_add(usize::from(was_unknown && receipt.repeated), Ordering::Relaxed);
@@ -168,20 +182,30 @@ async fn settled(bus: &dyn CommandBus, command: AddBeans, id: &str, tally: &Tall
     }
 }
 
-/// `callers` send `each` commands, of one bean each, each into a jar of its own; when half are answered the second node is killed, and started
-/// again. Gives what came of it, and how many beans there are.
+/// `callers` send `each` commands, of one bean each, each into a jar of its own; when half are answered the second node is
+/// killed, and started again. Gives what came of it, and how many beans there are.
 async fn first_node(file: &Path, callers: usize, each: usize) -> Result<(Arc<Tally>, u64), Box<dyn Error>> {
-    let node = Node::start(file, "127.0.0.1:0")?;
+    // A key for this run alone, which nobody can guess.
+    let key = Runtime::tokio().ids.new_id().to_string();
+    let node = Node::start(file, "127.0.0.1:0", &key)?;
     let address = node.address;
-    let ports = GrpcClient::connect(format!("http://{address}")).await?.ports();
+    let uri = format!("http://{address}");
+    match GrpcClient::connect(&uri).await {
+        Err(ConnectError::Denied { reason, .. }) => println!("without the key: {reason}"),
+        other => return Err(format!("the second node lets in who has no key: {other:?}").into()),
+    }
+    let mut config = ClientConfig::default();
+    config.authorization = Some(format!("Bearer {key}"));
+    let ports = GrpcClient::connect_with(&uri, config).await?.ports();
     let tally = Arc::new(Tally::default());
     let calling: Vec<_> = (0..callers)
         .map(|caller| {
             let (bus, tally) = (ports.commands.clone(), tally.clone());
             tokio::spawn(async move {
+                let actor = format!("caller-{caller}");
                 for n in 0..each {
                     let command = AddBeans { jar: caller.to_string(), beans: 1 };
-                    settled(&*bus, command, &format!("add-{caller}-{n}"), &tally).await?;
+                    settled(&*bus, command, &actor, &format!("add-{caller}-{n}"), &tally).await?;
                 }
                 Ok::<_, CommandError>(())
             })
@@ -192,7 +216,7 @@ async fn first_node(file: &Path, callers: usize, each: usize) -> Result<(Arc<Tal
     }
     drop(node);
     println!("killed it after {} receipts", tally.answered.load(Ordering::Relaxed));
-    let _node = Node::start(file, &address.to_string())?;
+    let _node = Node::start(file, &address.to_string(), &key)?;
     for caller in calling {
         caller.await??;
     }
@@ -221,8 +245,8 @@ impl Drop for Folder {
 }
 
 async fn run() -> Result<(), Box<dyn Error>> {
-    if let (Some(file), Ok(listen)) = (std::env::var_os(FILE), std::env::var(LISTEN)) {
-        return second_node(Path::new(&file), listen.parse()?).await;
+    if let (Some(file), Ok(listen), Ok(key)) = (std::env::var_os(FILE), std::env::var(LISTEN), std::env::var(KEY)) {
+        return second_node(Path::new(&file), listen.parse()?, &key).await;
     }
     let folder = Folder::new()?;
     let (tally, beans) = first_node(&folder.0.join("jars.db"), 16, 50).await?;
@@ -250,6 +274,7 @@ async fn main() -> ExitCode {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use portolan::values::Read;
 
     /// Not a test but the process of the second node, when the test below starts it.
     #[tokio::test(flavor = "multi_thread")]
@@ -262,9 +287,17 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn a_node_that_is_killed_loses_nothing_and_nothing_is_done_twice() {
         let folder = Folder::new().unwrap();
-        let (tally, beans) = first_node(&folder.0.join("jars.db"), 16, 50).await.unwrap();
+        let file = folder.0.join("jars.db");
+        let (tally, beans) = first_node(&file, 16, 50).await.unwrap();
         assert_eq!((tally.answered.load(Ordering::Relaxed), beans), (800, 800));
         // It was killed while commands were under way.
         assert!(tally.unknown.load(Ordering::Relaxed) + tally.busy.load(Ordering::Relaxed) > 0, "{tally:?}");
+        // The first node has spoken for its callers.
+        let jar = Read::stream("jar-7".parse().unwrap());
+        let page = SqliteStore::open(file).await.unwrap().read(jar).await.unwrap();
+        assert_eq!(page.events.len(), 50);
+        for event in &page.events {
+            assert_eq!(Metadata::decode(&event.metadata).actor.as_deref(), Some("caller-7"));
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! Limits of a server and of a client.
 
+use core::fmt;
 use core::time::Duration;
 
 /// The limits of a server.
@@ -61,8 +62,10 @@ impl Default for ServerConfig {
     }
 }
 
-/// The limits of a client.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The limits of a client, and what it shows.
+///
+/// What `Debug` writes has no secret in it.
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ClientConfig {
     /// How long making a connection may take. 5 s.
@@ -78,6 +81,23 @@ pub struct ClientConfig {
     pub keep_alive_timeout: Duration,
     /// Whether requests are compressed, and answers may be, with gzip. No.
     pub compression: bool,
+    /// What is shown with every call as `authorization`, such as `Bearer <key>`; over a network that others can read, with
+    /// TLS alone. None.
+    pub authorization: Option<String>,
+}
+
+impl fmt::Debug for ClientConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientConfig")
+            .field("connect_timeout", &self.connect_timeout)
+            .field("request_timeout", &self.request_timeout)
+            .field("answer_bytes", &self.answer_bytes)
+            .field("keep_alive_interval", &self.keep_alive_interval)
+            .field("keep_alive_timeout", &self.keep_alive_timeout)
+            .field("compression", &self.compression)
+            .field("authorization", &self.authorization.as_ref().map(|_| "…"))
+            .finish()
+    }
 }
 
 impl Default for ClientConfig {
@@ -89,6 +109,7 @@ impl Default for ClientConfig {
             keep_alive_interval: Duration::from_secs(30),
             keep_alive_timeout: Duration::from_secs(20),
             compression: false,
+            authorization: None,
         }
     }
 }

@@ -35,6 +35,17 @@ pub enum ConnectError {
     /// The certificate, its key or the authorities cannot be used.
     #[error("cannot use TLS: {0}")]
     Tls(#[source] Source),
+    /// The [`authorization`](crate::ClientConfig::authorization) cannot be sent.
+    #[error("the authorization has characters that cannot be sent; it is visible ASCII, with spaces")]
+    Authorization,
+    /// The server does not let this client in. Get other credentials.
+    #[error("the server at {uri} does not let this client in: {reason}")]
+    Denied {
+        /// The URI.
+        uri: String,
+        /// Why, in the server's words.
+        reason: String,
+    },
     /// Nobody answers there now. Try again, with a pause.
     #[error("no server answers at {uri}: {source}")]
     Unreachable {

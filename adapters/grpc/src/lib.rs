@@ -38,7 +38,19 @@
 //! | `x-correlation-id` | `Dispatch`, `Ask` | what belongs together, where the message does not say |
 //! | `traceparent` | `Dispatch`, `Ask` | the trace (W3C Trace Context), where the message does not say. One of another form counts for nothing |
 //!
-//! Until there is an authenticator, whoever can reach the server is believed who he is.
+//! | `authorization` | every call | who calls: `Bearer …`. Given at most once, in visible ASCII |
+//!
+//! # Who calls
+//!
+//! A server built with an [admission](GrpcServer::with_admission) finds out who calls before anything of a request is read.
+//! What is not let in is `UNAUTHENTICATED` (or, by an authenticator's own decision, `PERMISSION_DENIED`) and reaches no port.
+//! Each call is served with the ports as its caller may use them: what the policy does not allow is `PERMISSION_DENIED`, and
+//! the caller's actor and tenant stand in commands, questions and events, whatever these claim. `Subscribe` ends when the
+//! caller's credentials do; a call that has begun does not. Health and reflection are open to all. Built without one, a
+//! server lets everybody in, and believes what he says of actor and tenant.
+//!
+//! A client shows [`ClientConfig::authorization`] with every call. Where it is not let in, every port answers `Denied` with
+//! the server's words: nothing has happened.
 //!
 //! # Errors
 //!
@@ -55,7 +67,8 @@
 //! | `ALREADY_EXISTS` | `KEY_REUSED` |
 //! | `FAILED_PRECONDITION` | `REJECTED` by the domain; `WRONG_STORE`, `INLINE_REFUSED`, `AHEAD_OF_LOG`, `PROJECTION_STOPPED`, `PROJECTION_STALLED`, `EVENT_PARKED` |
 //! | `ABORTED`: read again, and decide anew | `STREAM_CONFLICT`, `GUARD_FAILED`, `CHECKPOINT_MOVED`, `COMMAND_CONFLICT`, `GONE` |
-//! | `PERMISSION_DENIED` | `DENIED` by a policy; `RAW_APPENDS_OFF` |
+//! | `UNAUTHENTICATED` | `UNAUTHENTICATED`: the credentials are missing, no good, or have expired |
+//! | `PERMISSION_DENIED` | `DENIED` by a policy or by the authenticator; `RAW_APPENDS_OFF` |
 //! | `OUT_OF_RANGE` | `TOO_LARGE` for the store or for one answer; without details: too large for the server |
 //! | `RESOURCE_EXHAUSTED` | `TOO_MANY_BYTES` in all requests under way; without details: too large once decompressed |
 //! | `UNIMPLEMENTED` | `UNSUPPORTED` by the store; without details: no such method |
@@ -69,7 +82,8 @@
 //! it must not send the command again.
 //!
 //! For a client of this crate, a status without a port's error that comes to something that writes is of unknown outcome,
-//! unless it says that no port was reached: `UNIMPLEMENTED`, `PERMISSION_DENIED`, `UNAUTHENTICATED`. An error that takes more
+//! unless it says that no port was reached: `UNIMPLEMENTED`, `PERMISSION_DENIED`, `UNAUTHENTICATED`. The last two are
+//! `Denied`. An error that takes more
 //! than 384 KiB has its code, its reason and its message, and no more.
 //!
 //! # Compatibility

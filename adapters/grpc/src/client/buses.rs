@@ -1,7 +1,7 @@
 //! The ports `CommandBus` and `QueryBus`.
 
 use super::GrpcClient;
-use super::transport::{Failure, had_no_effect, may_pass, source_of, tell};
+use super::transport::{Failure, denied, had_no_effect, may_pass, source_of, tell};
 use crate::proto::{AskRequest, DispatchRequest, Violations};
 use crate::wire::errors::PortError as _;
 use crate::wire::status::{Details, reason};
@@ -98,12 +98,15 @@ fn command_error(status: &Status) -> CommandError {
     if let Some(error) = CommandError::from_status(status) {
         return error;
     }
+    if let Some(reason) = denied(status) {
+        return CommandError::Denied(reason);
+    }
     let details = Details::of(status);
     if let Some(violations) = details.own::<Violations>("Violations") {
         return CommandError::Invalid(violations.into_violations());
     }
     match details.reason().as_deref() {
-        Some(reason::SHUTTING_DOWN | reason::TOO_MANY_BYTES | reason::SLOW_REQUEST) => {
+        Some(reason::BUSY | reason::SHUTTING_DOWN | reason::TOO_MANY_BYTES | reason::SLOW_REQUEST) => {
             CommandError::Busy(source_of(status))
         }
         _ if had_no_effect(status) => CommandError::Other(source_of(status)),
@@ -115,6 +118,9 @@ fn command_error(status: &Status) -> CommandError {
 fn query_error(status: &Status) -> QueryError {
     if let Some(error) = QueryError::from_status(status) {
         return error;
+    }
+    if let Some(reason) = denied(status) {
+        return QueryError::Denied(reason);
     }
     if let Some(violations) = Details::of(status).own::<Violations>("Violations") {
         return QueryError::Invalid(violations.into_violations());

@@ -1,7 +1,7 @@
 //! The port `EventStore`.
 
 use super::GrpcClient;
-use super::transport::{Failure, had_no_effect, may_pass, source_of};
+use super::transport::{Failure, denied, had_no_effect, may_pass, source_of};
 use crate::proto::{AppendRequest, ChangedRequest, CheckpointRequest, ReadRequest, RecallRequest};
 use crate::wire::errors::PortError as _;
 use crate::wire::status::{Details, reason};
@@ -102,10 +102,15 @@ fn append_error(status: &Status) -> AppendError {
     if let Some(error) = AppendError::from_status(status) {
         return error;
     }
+    if let Some(reason) = denied(status) {
+        return AppendError::Denied(reason);
+    }
     let source = source_of(status);
     match Details::of(status).reason().as_deref() {
         Some(reason::INVALID_REQUEST) => AppendError::Invalid(status.message().to_owned()),
-        Some(reason::SHUTTING_DOWN | reason::TOO_MANY_BYTES | reason::SLOW_REQUEST) => AppendError::Busy(source),
+        Some(reason::BUSY | reason::SHUTTING_DOWN | reason::TOO_MANY_BYTES | reason::SLOW_REQUEST) => {
+            AppendError::Busy(source)
+        }
         _ if had_no_effect(status) => AppendError::Other(source),
         // A proxy's error, or a server that broke: the append may have come through.
         _ => AppendError::Unknown(source),
@@ -119,6 +124,9 @@ pub(super) fn read_error(failure: Failure) -> ReadError {
     };
     if let Some(error) = ReadError::from_status(&status) {
         return error;
+    }
+    if let Some(reason) = denied(&status) {
+        return ReadError::Denied(reason);
     }
     match Details::of(&status).reason().as_deref() {
         Some(reason::INVALID_REQUEST) => ReadError::Invalid(status.message().to_owned()),

@@ -22,8 +22,9 @@ use portolan_kernel::application::Ports;
 use portolan_kernel::ports::{Capabilities, CommandInfo, QueryInfo, Spawn};
 use std::sync::Arc;
 use tonic::codec::CompressionEncoding::Gzip;
+use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
-use transport::{Failure, Transport};
+use transport::{Failure, Shown, Transport};
 
 /// A client of a [`GrpcServer`](crate::GrpcServer). A clone is the same client and shares its connection, which is made
 /// anew when it is lost.
@@ -159,8 +160,8 @@ impl Spawn for Tasks {
 macro_rules! services {
     ($($name:ident: $client:ident),*) => {
         impl Transport {$(
-            fn $name(&self) -> $client<Channel> {
-                let client = $client::new(self.channel()).max_decoding_message_size(self.config().answer_bytes);
+            fn $name(&self) -> $client<InterceptedService<Channel, Shown>> {
+                let client = $client::new(self.service()).max_decoding_message_size(self.config().answer_bytes);
                 if self.config().compression {
                     client.send_compressed(Gzip).accept_compressed(Gzip)
                 } else {
@@ -217,9 +218,10 @@ impl Transport {
             Silence::Call(Failure::Answered(status)) if status.code() == tonic::Code::Unavailable => {
                 ConnectError::Unreachable { uri, source: transport::source_of(&status) }
             }
-            Silence::Call(Failure::Answered(status)) => {
-                ConnectError::Protocol { uri, reason: transport::source_of(&status).to_string() }
-            }
+            Silence::Call(Failure::Answered(status)) => match transport::denied(&status) {
+                Some(reason) => ConnectError::Denied { uri, reason },
+                None => ConnectError::Protocol { uri, reason: transport::source_of(&status).to_string() },
+            },
             Silence::Answer(wrong) => ConnectError::Protocol { uri, reason: wrong.to_string() },
         }
     }

@@ -1,7 +1,7 @@
 //! The port `ProjectionRegistry`.
 
 use super::GrpcClient;
-use super::transport::{Failure, had_no_effect, may_pass, source_of};
+use super::transport::{Failure, denied, had_no_effect, may_pass, source_of};
 use crate::proto::{
     ActRequest, ListProjectionsRequest, ParkedRequest, ProjectionStatus as WireStatus, ProjectionStatusRequest,
     RowsRequest, WaitForRequest,
@@ -85,7 +85,8 @@ impl ProjectionRegistry for GrpcClient {
                 Ok(_) => {}
                 Err(Failure::NotSent(source) | Failure::Lost(source)) => return Err(WaitError::Busy(source)),
                 Err(Failure::Answered(status)) => {
-                    return Err(WaitError::from_status(&status).unwrap_or_else(|| {
+                    let known = WaitError::from_status(&status).or_else(|| denied(&status).map(WaitError::Denied));
+                    return Err(known.unwrap_or_else(|| {
                         let (passes, source) = (may_pass(&status), source_of(&status));
                         if passes { WaitError::Busy(source) } else { WaitError::Other(source) }
                     }));
@@ -113,9 +114,10 @@ impl GrpcClient {
 
 /// The port's error, or what a server says before the port is asked.
 fn of_status(status: &Status) -> Option<ProjectionError> {
-    ProjectionError::from_status(status).or_else(|| match Details::of(status).reason().as_deref() {
+    let known = ProjectionError::from_status(status).or_else(|| denied(status).map(ProjectionError::Denied));
+    known.or_else(|| match Details::of(status).reason().as_deref() {
         Some(reason::INVALID_REQUEST) => Some(ProjectionError::Invalid(status.message().to_owned())),
-        Some(reason::SHUTTING_DOWN | reason::TOO_MANY_BYTES | reason::SLOW_REQUEST) => {
+        Some(reason::BUSY | reason::SHUTTING_DOWN | reason::TOO_MANY_BYTES | reason::SLOW_REQUEST) => {
             Some(ProjectionError::Busy(source_of(status)))
         }
         _ => None,

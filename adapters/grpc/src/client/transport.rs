@@ -10,6 +10,9 @@ use core::fmt::Write as _;
 use core::time::Duration;
 use http::uri::{Scheme, Uri};
 use portolan_kernel::ports::Source;
+use tonic::metadata::AsciiMetadataValue;
+use tonic::service::Interceptor;
+use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Response, Status};
 
@@ -21,6 +24,30 @@ pub(super) struct Transport {
     channel: Option<Channel>,
     uri: String,
     config: ClientConfig,
+    shown: Shown,
+}
+
+/// What is shown with every call.
+#[derive(Clone)]
+pub(super) struct Shown(Option<AsciiMetadataValue>);
+
+impl Interceptor for Shown {
+    fn call(&mut self, mut call: Request<()>) -> Result<Request<()>, Status> {
+        if let Some(value) = &self.0 {
+            call.metadata_mut().insert("authorization", value.clone());
+        }
+        Ok(call)
+    }
+}
+
+impl Shown {
+    fn new(authorization: Option<&str>) -> Result<Self, ConnectError> {
+        let Some(authorization) = authorization else { return Ok(Self(None)) };
+        let value = AsciiMetadataValue::try_from(authorization).ok().filter(|value| value.to_str().is_ok());
+        let mut value = value.ok_or(ConnectError::Authorization)?;
+        value.set_sensitive(true);
+        Ok(Self(Some(value)))
+    }
 }
 
 /// Why there is no answer.
@@ -48,13 +75,14 @@ impl Transport {
         if !matches!(parsed.path(), "" | "/") || parsed.query().is_some() {
             return Err(wrong("it has neither path nor query".to_owned()));
         }
+        let shown = Shown::new(config.authorization.as_deref())?;
         let endpoint = Endpoint::from(parsed)
             .connect_timeout(config.connect_timeout)
             .tcp_nodelay(true)
             .http2_keep_alive_interval(config.keep_alive_interval)
             .keep_alive_timeout(config.keep_alive_timeout)
             .http2_max_header_list_size(METADATA_BYTES);
-        Ok(Self { endpoint, channel: None, uri: uri.trim_end_matches('/').to_owned(), config })
+        Ok(Self { endpoint, channel: None, uri: uri.trim_end_matches('/').to_owned(), config, shown })
     }
 
     #[cfg(feature = "tls")]
@@ -74,8 +102,13 @@ impl Transport {
         Self { channel: Some(self.channel()), ..self }
     }
 
-    pub(super) fn channel(&self) -> Channel {
+    fn channel(&self) -> Channel {
         self.channel.clone().unwrap_or_else(|| self.endpoint.connect_lazy())
+    }
+
+    /// The channel, with what is shown on each call.
+    pub(super) fn service(&self) -> InterceptedService<Channel, Shown> {
+        InterceptedService::new(self.channel(), self.shown.clone())
     }
 
     pub(super) fn uri(&self) -> &str {
@@ -145,16 +178,25 @@ impl Failure {
 }
 
 /// Whether a status that has no port's error in it says that the call had no effect: from a server of this crate that did
-/// not let it come to the port, or from one that has no such method, or does not let this client in.
+/// not let it come to the port, or from one that has no such method.
 pub(super) fn had_no_effect(status: &Status) -> bool {
     match Details::of(status).reason() {
         Some(given) => given != reason::PANICKED && status.code() != Code::Unknown,
         // One that this client has made itself has no metadata.
-        None => {
-            let refused = matches!(status.code(), Code::Unimplemented | Code::PermissionDenied | Code::Unauthenticated);
-            refused && !status.metadata().is_empty()
-        }
+        None => status.code() == Code::Unimplemented && !status.metadata().is_empty(),
     }
+}
+
+/// Why the server does not let this client in, or not there, where that is what a status says: the call had no effect.
+pub(super) fn denied(status: &Status) -> Option<String> {
+    let is_denied = match Details::of(status).reason() {
+        Some(given) => matches!(&*given, reason::UNAUTHENTICATED | reason::DENIED),
+        // One that this client has made itself has no metadata.
+        None => {
+            matches!(status.code(), Code::PermissionDenied | Code::Unauthenticated) && !status.metadata().is_empty()
+        }
+    };
+    is_denied.then(|| status.message().to_owned())
 }
 
 /// Whether a read that was answered so may succeed later.

@@ -11,10 +11,11 @@ pub struct Metadata {
     /// The command that decided the event. A command bus sets it.
     #[prost(string, optional, tag = "3")]
     pub command_id: ::core::option::Option<::prost::alloc::string::String>,
-    /// On whose behalf. Until there is an authenticator, whoever can reach the server is believed.
+    /// On whose behalf. A server that asks for credentials writes down whose they are instead, unless they are of another
+    /// node, which speaks for its callers; one that does not believes what it is told.
     #[prost(string, optional, tag = "4")]
     pub actor: ::core::option::Option<::prost::alloc::string::String>,
-    /// In which tenant.
+    /// In which tenant. It is believed as the actor is.
     #[prost(string, optional, tag = "5")]
     pub tenant: ::core::option::Option<::prost::alloc::string::String>,
     /// The trace, as in the header `traceparent` of W3C Trace Context.
@@ -596,7 +597,7 @@ pub struct AppendError {
     /// What happened.
     #[prost(
         oneof = "append_error::Error",
-        tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13"
+        tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14"
     )]
     pub error: ::core::option::Option<append_error::Error>,
 }
@@ -704,13 +705,16 @@ pub mod append_error {
         /// INTERNAL: the store cannot write.
         #[prost(string, tag = "13")]
         Other(::prost::alloc::string::String),
+        /// PERMISSION_DENIED: a policy does not let this caller write it.
+        #[prost(string, tag = "14")]
+        Denied(::prost::alloc::string::String),
     }
 }
 /// Why a read was not answered.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ReadError {
     /// What happened.
-    #[prost(oneof = "read_error::Error", tags = "1, 2, 3, 4, 5, 6")]
+    #[prost(oneof = "read_error::Error", tags = "1, 2, 3, 4, 5, 6, 7")]
     pub error: ::core::option::Option<read_error::Error>,
 }
 /// Nested message and enum types in `ReadError`.
@@ -736,6 +740,9 @@ pub mod read_error {
         /// INTERNAL: anything else.
         #[prost(string, tag = "6")]
         Other(::prost::alloc::string::String),
+        /// PERMISSION_DENIED: a policy does not let this caller read it.
+        #[prost(string, tag = "7")]
+        Denied(::prost::alloc::string::String),
     }
 }
 /// Why a subscription ended.
@@ -1060,7 +1067,7 @@ pub mod event_store_client {
         }
         /// Every matching event from a place on, once and in the order of the log: first those there are, then live. It ends only
         /// with an error or with the server: resume after the last position seen. A server that shuts down ends it with UNAVAILABLE
-        /// and the reason SHUTTING_DOWN. A slow reader holds up nobody: it falls behind, and catches up.
+        /// and the reason SHUTTING_DOWN; one whose caller's credentials expire is ended with UNAUTHENTICATED. A slow reader holds up nobody: it falls behind, and catches up.
         pub async fn subscribe(
             &mut self,
             request: impl tonic::IntoRequest<super::SubscribeRequest>,
@@ -1149,7 +1156,7 @@ pub mod event_store_server {
             + 'static;
         /// Every matching event from a place on, once and in the order of the log: first those there are, then live. It ends only
         /// with an error or with the server: resume after the last position seen. A server that shuts down ends it with UNAVAILABLE
-        /// and the reason SHUTTING_DOWN. A slow reader holds up nobody: it falls behind, and catches up.
+        /// and the reason SHUTTING_DOWN; one whose caller's credentials expire is ended with UNAUTHENTICATED. A slow reader holds up nobody: it falls behind, and catches up.
         async fn subscribe(
             &self,
             request: tonic::Request<super::SubscribeRequest>,
@@ -2192,7 +2199,7 @@ pub mod describe_queries_response {
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct QueryError {
     /// What happened.
-    #[prost(oneof = "query_error::Error", tags = "1, 2, 3, 4, 5, 6")]
+    #[prost(oneof = "query_error::Error", tags = "1, 2, 3, 4, 5, 6, 7")]
     pub error: ::core::option::Option<query_error::Error>,
 }
 /// Nested message and enum types in `QueryError`.
@@ -2218,6 +2225,9 @@ pub mod query_error {
         /// INTERNAL: anything else. DATA_LOSS: the store is damaged.
         #[prost(string, tag = "6")]
         Other(::prost::alloc::string::String),
+        /// PERMISSION_DENIED: a policy does not let this caller ask it.
+        #[prost(string, tag = "7")]
+        Denied(::prost::alloc::string::String),
     }
 }
 /// Generated client implementations.
@@ -3231,7 +3241,7 @@ pub struct ProjectionError {
     /// What happened.
     #[prost(
         oneof = "projection_error::Error",
-        tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11"
+        tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12"
     )]
     pub error: ::core::option::Option<projection_error::Error>,
 }
@@ -3293,13 +3303,16 @@ pub mod projection_error {
         /// INTERNAL: anything else.
         #[prost(string, tag = "11")]
         Other(::prost::alloc::string::String),
+        /// PERMISSION_DENIED: a policy does not let this caller see it, or act upon it.
+        #[prost(string, tag = "12")]
+        Denied(::prost::alloc::string::String),
     }
 }
 /// Why waiting longer for a projection is of no use.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct WaitError {
     /// What happened.
-    #[prost(oneof = "wait_error::Error", tags = "1, 2, 3, 4, 5, 6")]
+    #[prost(oneof = "wait_error::Error", tags = "1, 2, 3, 4, 5, 6, 7")]
     pub error: ::core::option::Option<wait_error::Error>,
 }
 /// Nested message and enum types in `WaitError`.
@@ -3345,6 +3358,9 @@ pub mod wait_error {
         /// INTERNAL: anything else.
         #[prost(string, tag = "6")]
         Other(::prost::alloc::string::String),
+        /// PERMISSION_DENIED: a policy does not let this caller see it.
+        #[prost(string, tag = "7")]
+        Denied(::prost::alloc::string::String),
     }
 }
 /// Generated client implementations.

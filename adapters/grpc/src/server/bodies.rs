@@ -1,5 +1,6 @@
 //! Around every call: what requests may take, in bytes and in time, and panics.
 
+use super::admission::Guarded;
 use crate::config::ServerConfig;
 use crate::wire::status::{Told, reason};
 use bytes::Bytes;
@@ -17,7 +18,6 @@ use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Sleep;
 use tonic::body::Body;
-use tonic::service::Routes;
 use tonic::{Code, Status};
 use tower::Service;
 
@@ -35,7 +35,7 @@ impl Bodies {
         Self { room, timeout: config.request_timeout }
     }
 
-    pub(super) fn around(&self, inner: Routes) -> Around {
+    pub(super) fn around(&self, inner: Guarded) -> Around {
         Around { inner, bodies: self.clone() }
     }
 }
@@ -43,7 +43,7 @@ impl Bodies {
 /// The services, with this around each call.
 #[derive(Clone)]
 pub(super) struct Around {
-    inner: Routes,
+    inner: Guarded,
     bodies: Bodies,
 }
 
@@ -53,7 +53,7 @@ impl Service<Request<Body>> for Around {
     type Future = BoxFuture<'static, Result<Response<Body>, Infallible>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Service::<Request<Body>>::poll_ready(&mut self.inner, context)
+        self.inner.poll_ready(context)
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {

@@ -1,5 +1,6 @@
 //! The service `Commands`.
 
+use super::admission::ports;
 use super::{App, call};
 use crate::proto::commands_server::Commands;
 use crate::proto::{DescribeCommandsRequest, DescribeCommandsResponse, DispatchRequest, DispatchResponse};
@@ -11,6 +12,7 @@ use tonic::{Request, Response, Status};
 #[tonic::async_trait]
 impl Commands for App {
     async fn dispatch(&self, request: Request<DispatchRequest>) -> Result<Response<DispatchResponse>, Status> {
+        let ports = ports(&request)?;
         let (metadata, _, message) = request.into_parts();
         let mut command = message.checked().map_err(invalid_request)?;
         command.within = call::within(&metadata)?;
@@ -18,7 +20,7 @@ impl Commands for App {
         if command.id.is_none() {
             command.id = call::idempotency_key(&metadata)?;
         }
-        match self.ports.commands.dispatch(command).await {
+        match ports.commands.dispatch(command).await {
             Ok(receipt) => Ok(Response::new(DispatchResponse::new(&receipt, None))),
             Err(CommandError::NotCaughtUp { receipt, waiting }) => {
                 Ok(Response::new(DispatchResponse::new(&receipt, Some(&waiting))))
@@ -29,9 +31,9 @@ impl Commands for App {
 
     async fn describe(
         &self,
-        _: Request<DescribeCommandsRequest>,
+        request: Request<DescribeCommandsRequest>,
     ) -> Result<Response<DescribeCommandsResponse>, Status> {
-        let commands = self.ports.commands.commands().into_iter().map(Into::into).collect();
+        let commands = ports(&request)?.commands.commands().into_iter().map(Into::into).collect();
         Ok(Response::new(DescribeCommandsResponse { commands }))
     }
 }

@@ -1,5 +1,6 @@
 //! The server: ports in, gRPC out. Listening, limits, and the end of it.
 
+mod admission;
 mod bodies;
 mod call;
 mod commands;
@@ -19,6 +20,7 @@ use crate::proto::projections_server::ProjectionsServer;
 use crate::proto::queries_server::QueriesServer;
 #[cfg(feature = "tls")]
 use crate::tls::ServerTls;
+use admission::Gate;
 use bodies::Bodies;
 use core::fmt;
 use core::future::Future;
@@ -26,8 +28,8 @@ use core::net::SocketAddr;
 use core::time::Duration;
 use futures::FutureExt as _;
 use health::Health;
-use portolan_kernel::application::Ports;
-use portolan_kernel::ports::Source;
+use portolan_kernel::application::{Admission, Ports};
+use portolan_kernel::ports::{Capabilities, Source};
 use std::io;
 use std::sync::Arc;
 use tokio::net::TcpListener;
@@ -54,6 +56,7 @@ use tower::layer::layer_fn;
 /// **TR-1** to **TR-4**; the crate's documentation has the services and the errors.
 pub struct GrpcServer {
     ports: Ports,
+    admission: Admission,
     config: ServerConfig,
     raw_appends: bool,
     #[cfg(feature = "tls")]
@@ -70,11 +73,13 @@ impl fmt::Debug for GrpcServer {
 }
 
 impl GrpcServer {
-    /// A server of these ports, with the usual limits, without TLS, and without appends that bypass the domain.
+    /// A server of these ports, with the usual limits, without TLS, for everybody, and without appends that bypass the
+    /// domain.
     #[must_use]
     pub fn new(ports: Ports) -> Self {
         Self {
             ports,
+            admission: Admission::default(),
             config: ServerConfig::default(),
             raw_appends: false,
             #[cfg(feature = "tls")]
@@ -86,6 +91,12 @@ impl GrpcServer {
     #[must_use]
     pub fn with_config(self, config: ServerConfig) -> Self {
         Self { config, ..self }
+    }
+
+    /// The same server, for those whom this lets in, and for what it allows them. Health and reflection stay open to all.
+    #[must_use]
+    pub fn with_admission(self, admission: Admission) -> Self {
+        Self { admission, ..self }
     }
 
     /// The same server; whether it takes appends. These bypass the domain: whoever reaches them writes what no command
@@ -171,16 +182,19 @@ impl BoundServer {
     ///
     /// Dropping the future stops at once; calls under way are cut off.
     pub async fn serve(self, shutdown: impl Future<Output = ()>) {
-        let GrpcServer { ports, config, raw_appends, .. } = self.server;
+        let GrpcServer { ports, admission, config, raw_appends, .. } = self.server;
         let (stop, stopping) = watch::channel(false);
         let (cut, cut_off) = watch::channel(());
         let drain_timeout = config.drain_timeout;
         let incoming = connection::accepted(self.listener, &config, cut_off);
         let bodies = Bodies::new(&config);
-        let app = Arc::new(App { ports, config, raw_appends, stopping });
+        let append_request_bytes = append_request_bytes(&config, &ports.events.capabilities());
+        let app = Arc::new(App { config, raw_appends, append_request_bytes, stopping });
+        let routes = routes(&app, Health { app: app.clone(), events: ports.events.clone() });
+        let gate = Arc::new(Gate { admission, ports });
         let stopped = app.stopping();
-        let builder = self.builder.layer(layer_fn(move |inner| bodies.around(inner)));
-        let serving = builder.serve_with_incoming_shutdown(routes(&app), incoming, stopped);
+        let builder = self.builder.layer(layer_fn(move |inner| bodies.around(gate.before(inner))));
+        let serving = builder.serve_with_incoming_shutdown(routes, incoming, stopped);
 
         let mut serving = core::pin::pin!(serving.fuse());
         tokio::select! {
@@ -198,19 +212,18 @@ impl BoundServer {
 }
 
 /// All services, each with the size of request that it takes.
-fn routes(app: &Arc<App>) -> Routes {
+fn routes(app: &Arc<App>, health: Health) -> Routes {
     macro_rules! limited {
         ($service:expr, $bytes:expr) => {
             $service.accept_compressed(Gzip).send_compressed(Gzip).max_decoding_message_size($bytes)
         };
     }
     let bytes = app.config.request_bytes;
-    let append_bytes = app.append_request_bytes().max(bytes);
-    let routes = Routes::new(limited!(EventStoreServer::from_arc(app.clone()), append_bytes))
+    let routes = Routes::new(limited!(EventStoreServer::from_arc(app.clone()), app.append_request_bytes))
         .add_service(limited!(CommandsServer::from_arc(app.clone()), bytes))
         .add_service(limited!(QueriesServer::from_arc(app.clone()), bytes))
         .add_service(limited!(ProjectionsServer::from_arc(app.clone()), bytes))
-        .add_service(limited!(HealthServer::new(Health(app.clone())), bytes));
+        .add_service(limited!(HealthServer::new(health), bytes));
     let reflection = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(proto::FILE_DESCRIPTOR_SET)
@@ -229,11 +242,12 @@ fn routes(app: &Arc<App>) -> Routes {
     }
 }
 
-/// What every handler sees.
+/// What every handler sees. The ports are not in it: a call brings those of its caller.
 pub(crate) struct App {
-    ports: Ports,
     config: ServerConfig,
     raw_appends: bool,
+    /// How many bytes an append may have, as a request.
+    append_request_bytes: usize,
     stopping: watch::Receiver<bool>,
 }
 
@@ -256,16 +270,17 @@ impl App {
         let longest = self.config.longest_wait;
         Ok(call::within(metadata)?.map_or(longest, |within| longest.min(within / 2)))
     }
+}
 
-    /// How many bytes an append may have: those of its events, and what stands around each.
-    fn append_request_bytes(&self) -> usize {
-        const PER_EVENT: u64 = 256;
-        self.config.append_request_bytes.unwrap_or_else(|| {
-            let limits = self.ports.events.capabilities().limits;
-            let bytes = limits.append_bytes.saturating_add(limits.note_bytes);
-            let events = u64::from(limits.append_events).saturating_mul(PER_EVENT);
-            let other = self.config.request_bytes as u64;
-            usize::try_from(bytes.saturating_add(events).saturating_add(other)).unwrap_or(usize::MAX)
-        })
-    }
+/// How many bytes an append may have: those of its events, and what stands around each.
+fn append_request_bytes(config: &ServerConfig, capabilities: &Capabilities) -> usize {
+    const PER_EVENT: u64 = 256;
+    let bytes = config.append_request_bytes.unwrap_or_else(|| {
+        let limits = &capabilities.limits;
+        let bytes = limits.append_bytes.saturating_add(limits.note_bytes);
+        let events = u64::from(limits.append_events).saturating_mul(PER_EVENT);
+        let other = config.request_bytes as u64;
+        usize::try_from(bytes.saturating_add(events).saturating_add(other)).unwrap_or(usize::MAX)
+    });
+    bytes.max(config.request_bytes)
 }

@@ -1,6 +1,7 @@
 //! The service `Projections`.
 
 use super::App;
+use super::admission::ports;
 use crate::proto::projections_server::Projections;
 use crate::proto::{
     ActRequest, ActResponse, ListProjectionsRequest, ListProjectionsResponse, ParkedRequest, ParkedResponse,
@@ -18,8 +19,11 @@ fn named(projection: &str) -> Result<Name, Status> {
 
 #[tonic::async_trait]
 impl Projections for App {
-    async fn list(&self, _: Request<ListProjectionsRequest>) -> Result<Response<ListProjectionsResponse>, Status> {
-        let statuses = self.ports.projections.list().await.map_err(|error| error.into_status())?;
+    async fn list(
+        &self,
+        request: Request<ListProjectionsRequest>,
+    ) -> Result<Response<ListProjectionsResponse>, Status> {
+        let statuses = ports(&request)?.projections.list().await.map_err(|error| error.into_status())?;
         Ok(Response::new(ListProjectionsResponse { projections: statuses.iter().map(Into::into).collect() }))
     }
 
@@ -27,33 +31,37 @@ impl Projections for App {
         &self,
         request: Request<ProjectionStatusRequest>,
     ) -> Result<Response<ProjectionStatusResponse>, Status> {
+        let ports = ports(&request)?;
         let projection = named(&request.get_ref().projection)?;
-        let status = self.ports.projections.status(projection).await.map_err(|error| error.into_status())?;
+        let status = ports.projections.status(projection).await.map_err(|error| error.into_status())?;
         Ok(Response::new(ProjectionStatusResponse { status: Some((&status).into()) }))
     }
 
     async fn act(&self, request: Request<ActRequest>) -> Result<Response<ActResponse>, Status> {
+        let ports = ports(&request)?;
         let ActRequest { projection, action } = request.into_inner();
         let (projection, action) = (named(&projection)?, decode_action(action).map_err(invalid_request)?);
-        self.ports.projections.act(projection, action).await.map_err(|error| error.into_status())?;
+        ports.projections.act(projection, action).await.map_err(|error| error.into_status())?;
         Ok(Response::new(ActResponse {}))
     }
 
     async fn parked(&self, request: Request<ParkedRequest>) -> Result<Response<ParkedResponse>, Status> {
         const LIMIT: u32 = 100;
+        let ports = ports(&request)?;
         let ParkedRequest { projection, after, limit } = request.into_inner();
         let after = maybe_position("after", after).map_err(invalid_request)?;
-        let parked = self.ports.projections.parked(named(&projection)?, after, limit.unwrap_or(LIMIT));
+        let parked = ports.projections.parked(named(&projection)?, after, limit.unwrap_or(LIMIT));
         let page = parked.await.map_err(|error| error.into_status())?;
         Ok(Response::new((&page).into()))
     }
 
     async fn rows(&self, request: Request<RowsRequest>) -> Result<Response<RowsResponse>, Status> {
+        let ports = ports(&request)?;
         let question = request.into_inner().checked().map_err(invalid_request)?;
         // An answer may have to wait for a position, for as long as it takes.
         tokio::select! {
             biased;
-            rows = self.ports.projections.rows(question) => {
+            rows = ports.projections.rows(question) => {
                 Ok(Response::new((&rows.map_err(|error| error.into_status())?).into()))
             }
             () = self.stopping() => Err(shutting_down()),
@@ -61,12 +69,13 @@ impl Projections for App {
     }
 
     async fn wait_for(&self, request: Request<WaitForRequest>) -> Result<Response<WaitForResponse>, Status> {
+        let ports = ports(&request)?;
         let longest_wait = self.longest_wait(request.metadata())?;
         let WaitForRequest { projection, position: number } = request.into_inner();
         let position = position("position", number).map_err(invalid_request)?;
         let applied = tokio::select! {
             biased;
-            waited = self.ports.projections.wait_for(named(&projection)?, position) => {
+            waited = ports.projections.wait_for(named(&projection)?, position) => {
                 waited.map_err(|error| error.into_status())?;
                 true
             }

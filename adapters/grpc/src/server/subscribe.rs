@@ -15,18 +15,22 @@ use tonic::Status;
 
 pub(super) type Deliveries = BoxStream<'static, Result<SubscribeResponse, Status>>;
 
-/// The deliveries as messages. The first is awaited, so that a start that is wrong is an answer.
+/// Why the server ends a subscription, once it does.
+type End = Pin<Box<dyn Future<Output = Status> + Send>>;
+
+/// The deliveries as messages, until `end` tells why there are no more. The first is awaited, so that a start that is wrong is an answer.
 ///
 /// A message is made when the connection has room for it, and not before: a slow reader holds up itself alone.
 pub(super) async fn deliveries(
     mut subscription: Subscription,
     progress_every: Duration,
-    stopping: impl Future<Output = ()> + Send + 'static,
+    end: impl Future<Output = Status> + Send + 'static,
 ) -> Result<Deliveries, Status> {
-    let mut stopping: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(stopping);
+    let mut end: End = Box::pin(end);
     let first = tokio::select! {
+        biased;
+        status = &mut end => return Err(status),
         first = subscription.next() => first,
-        () = &mut stopping => None,
     };
     let first = match first {
         Some(Ok(delivery)) => delivery,
@@ -35,7 +39,7 @@ pub(super) async fn deliveries(
     };
     let live = Live {
         subscription,
-        stopping,
+        end,
         first: Some(first),
         passed: None,
         progress_every,
@@ -47,7 +51,7 @@ pub(super) async fn deliveries(
 
 struct Live {
     subscription: Subscription,
-    stopping: Pin<Box<dyn Future<Output = ()> + Send>>,
+    end: End,
     first: Option<Delivery>,
     /// How far the log has come past what does not match, where the reader has not been told yet.
     passed: Option<Position>,
@@ -85,7 +89,7 @@ impl Live {
             // else, so of what came within a while only the last is passed on.
             let delivery: Option<Result<Delivery, SubscribeError>> = tokio::select! {
                 biased;
-                () = &mut self.stopping => None,
+                status = &mut self.end => return Err(Box::new(status)),
                 () = tokio::time::sleep_until(self.progress_due), if self.passed.is_some() => {
                     self.progress_due = Instant::now() + self.progress_every;
                     match self.passed.take() {

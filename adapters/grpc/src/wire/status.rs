@@ -16,9 +16,12 @@ use tonic_types::pb;
 /// The domain of `ErrorInfo`.
 pub(crate) const DOMAIN: &str = "portolan.v1";
 
-/// Reasons of statuses that are no error of a port.
+/// Reasons of statuses that need not be an error of a port.
 pub(crate) mod reason {
     pub(crate) const INVALID_REQUEST: &str = "INVALID_REQUEST";
+    pub(crate) const UNAUTHENTICATED: &str = "UNAUTHENTICATED";
+    pub(crate) const DENIED: &str = "DENIED";
+    pub(crate) const BUSY: &str = "BUSY";
     pub(crate) const RAW_APPENDS_OFF: &str = "RAW_APPENDS_OFF";
     pub(crate) const SHUTTING_DOWN: &str = "SHUTTING_DOWN";
     pub(crate) const TOO_MANY_BYTES: &str = "TOO_MANY_BYTES";
@@ -129,6 +132,11 @@ pub(crate) fn invalid_request(wrong: Wrong) -> Status {
     let told = Told::new(Code::InvalidArgument, reason::INVALID_REQUEST, format!("the request is invalid: {wrong}"));
     let violations = [wrong.violation()];
     told.detail("Violations", &proto::Violations::from(&violations[..])).violations(&violations).into_status()
+}
+
+/// The status of a call whose sender is not known.
+pub(crate) fn unauthenticated(message: impl Into<String>) -> Status {
+    Told::new(Code::Unauthenticated, reason::UNAUTHENTICATED, message).into_status()
 }
 
 /// The status of a server that stops.

@@ -214,8 +214,8 @@ async fn what_may_have_come_through_a_proxy_is_unknown() {
         ("14", "Unknown", true),
         ("13", "Unknown", false),
         ("2", "Unknown", false),
-        ("7", "Other", false),
-        ("16", "Other", false),
+        ("7", "Denied", false),
+        ("16", "Denied", false),
         ("12", "Other", false),
     ] {
         let headers: &'static [_] = Vec::leak(vec![("content-type", "application/grpc"), ("grpc-status", status)]);

@@ -24,7 +24,7 @@ use portolan_kernel::values::{
 use projections::Projections;
 use serde_json::json;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
@@ -192,6 +192,45 @@ impl EventStore for WriteProtected {
     }
 }
 
+/// A store that counts what it is asked.
+pub(crate) struct Counting {
+    pub(crate) store: ReferenceStore,
+    pub(crate) asked: AtomicUsize,
+}
+
+impl Counting {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self { store: ReferenceStore::new(Arc::new(Noon)), asked: AtomicUsize::new(0) })
+    }
+
+    fn count(&self) -> &ReferenceStore {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        &self.store
+    }
+}
+
+#[async_trait]
+impl EventStore for Counting {
+    async fn append(&self, append: Append) -> Result<Appended, AppendError> {
+        self.count().append(append).await
+    }
+    async fn read(&self, read: Read) -> Result<Page, ReadError> {
+        self.count().read(read).await
+    }
+    async fn recall(&self, scope: Name, id: Name) -> Result<Option<Recalled>, ReadError> {
+        self.count().recall(scope, id).await
+    }
+    async fn checkpoint(&self, name: Name) -> Result<CheckpointState, ReadError> {
+        self.count().checkpoint(name).await
+    }
+    async fn changed(&self, query: Query, after: Option<Position>) -> Result<(), ReadError> {
+        self.count().changed(query, after).await
+    }
+    fn capabilities(&self) -> Capabilities {
+        self.store.capabilities()
+    }
+}
+
 /// A server on a port of its own, which stops when this is dropped.
 pub(crate) struct Running {
     pub(crate) address: SocketAddr,
@@ -251,12 +290,26 @@ impl Running {
         tokio::time::timeout(Duration::from_secs(20), stopped).await.expect("it does not stop").unwrap();
     }
 
+    /// How often a command, a question or a projection has been asked for something.
+    pub(crate) fn reached(&self) -> usize {
+        let Projections { acted, asked, after, .. } = &*self.projections;
+        let projections = acted.lock().unwrap().len() + asked.lock().unwrap().len() + after.lock().unwrap().len();
+        projections + self.commands.seen.lock().unwrap().len() + self.queries.0.lock().unwrap().len()
+    }
+
     pub(crate) fn uri(&self) -> String {
         format!("http://{}", self.address)
     }
 
     pub(crate) async fn client(&self) -> GrpcClient {
         GrpcClient::connect(self.uri()).await.unwrap()
+    }
+
+    /// A client that shows this.
+    pub(crate) async fn client_of(&self, authorization: &str) -> GrpcClient {
+        let mut config = ClientConfig::default();
+        config.authorization = Some(authorization.to_owned());
+        GrpcClient::connect_with(self.uri(), config).await.unwrap()
     }
 
     pub(crate) async fn impatient_client(&self, timeout: Duration) -> GrpcClient {

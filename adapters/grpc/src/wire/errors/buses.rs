@@ -1,6 +1,6 @@
 //! Errors of commands and questions.
 
-use super::{PortError, corrupt, damage, text_of, told_busy, told_failed};
+use super::{PortError, corrupt, damage, text_of, told_busy, told_denied, told_failed};
 use crate::proto::{self, command_error, query_error};
 use crate::wire::json_of;
 use crate::wire::status::Told;
@@ -51,7 +51,7 @@ impl PortError for CommandError {
             Self::Conflict { stream, .. } => {
                 Told::new(Code::Aborted, "COMMAND_CONFLICT", message).info("stream", stream).retry()
             }
-            Self::Denied(_) => Told::new(Code::PermissionDenied, "DENIED", message),
+            Self::Denied(_) => told_denied(message),
             Self::DeadlinePassed => Told::new(Code::DeadlineExceeded, "DEADLINE_PASSED", message),
             Self::KeyReused => Told::new(Code::AlreadyExists, "KEY_REUSED", message),
             Self::ShuttingDown => Told::new(Code::Unavailable, "SHUTTING_DOWN", message).retry(),
@@ -108,6 +108,7 @@ impl PortError for QueryError {
             Self::Invalid(violations) => Error::Invalid(violations.as_slice().into()),
             Self::NotFound(what) => Error::NotFound(what.clone()),
             Self::Busy(source) => Error::Busy(text_of(source)),
+            Self::Denied(reason) => Error::Denied(reason.clone()),
             Self::Other(source) => Error::Other(text_of(source)),
             _ => Error::Other(self.to_string()),
         };
@@ -124,6 +125,7 @@ impl PortError for QueryError {
             }
             Self::NotFound(_) => Told::new(Code::NotFound, "NOT_FOUND", message),
             Self::Busy(_) => told_busy(message),
+            Self::Denied(_) => told_denied(message),
             Self::Other(source) if damage(source).is_some() => corrupt(),
             _ => told_failed(message),
         }
@@ -144,6 +146,7 @@ impl PortError for QueryError {
             Error::Invalid(violations) => Self::Invalid(violations.into_violations()),
             Error::NotFound(what) => Self::NotFound(what),
             Error::Busy(reason) => Self::Busy(Source::new(reason)),
+            Error::Denied(reason) => Self::Denied(reason),
             Error::Other(reason) => Self::Other(Source::new(reason)),
         })
     }

@@ -1,6 +1,8 @@
 //! Errors of appends, reads and subscriptions.
 
-use super::{PLACE, PortError, corrupt, damage, sizes, text_of, told_busy, told_failed, told_too_large, too_large};
+use super::{
+    PLACE, PortError, corrupt, damage, sizes, text_of, told_busy, told_denied, told_failed, told_too_large, too_large,
+};
 use crate::proto::{self, append_error, read_error, subscribe_error};
 use crate::wire::capabilities::decode_capability;
 use crate::wire::status::Told;
@@ -49,6 +51,7 @@ impl PortError for AppendError {
             Self::Busy(source) => Error::Busy(text_of(source)),
             Self::Unknown(source) => Error::Unknown(text_of(source)),
             Self::Corrupt { .. } => Error::Corrupt(PLACE.to_owned()),
+            Self::Denied(reason) => Error::Denied(reason.clone()),
             Self::Other(source) => Error::Other(text_of(source)),
             _ => Error::Other(self.to_string()),
         };
@@ -89,6 +92,7 @@ impl PortError for AppendError {
             Self::Unsupported(capability) => told_unsupported(message, *capability),
             Self::Busy(_) => told_busy(message),
             Self::Unknown(_) => Told::new(Code::Unknown, "OUTCOME_UNKNOWN", message),
+            Self::Denied(_) => told_denied(message),
             Self::Corrupt { .. } => corrupt(),
             Self::Other(source) if damage(source).is_some() => corrupt(),
             _ => told_failed(message),
@@ -132,6 +136,7 @@ impl PortError for AppendError {
             Error::Busy(reason) => Self::Busy(Source::new(reason)),
             Error::Unknown(reason) => Self::Unknown(Source::new(reason)),
             Error::Corrupt(place) => Self::Corrupt { place },
+            Error::Denied(reason) => Self::Denied(reason),
             Error::Other(reason) => Self::Other(Source::new(reason)),
         })
     }
@@ -149,6 +154,7 @@ impl PortError for ReadError {
             Self::Unsupported(capability) => Error::Unsupported(proto::Capability::from(*capability).into()),
             Self::Busy(source) => Error::Busy(text_of(source)),
             Self::Corrupt { .. } => Error::Corrupt(PLACE.to_owned()),
+            Self::Denied(reason) => Error::Denied(reason.clone()),
             Self::Other(source) => Error::Other(text_of(source)),
             _ => Error::Other(self.to_string()),
         };
@@ -162,6 +168,7 @@ impl PortError for ReadError {
             Self::Invalid(_) => Told::new(Code::InvalidArgument, "INVALID", message),
             Self::Unsupported(capability) => told_unsupported(message, *capability),
             Self::Busy(_) => told_busy(message),
+            Self::Denied(_) => told_denied(message),
             Self::Corrupt { .. } => corrupt(),
             Self::Other(source) if damage(source).is_some() => corrupt(),
             _ => told_failed(message),
@@ -187,6 +194,7 @@ impl PortError for ReadError {
             Error::Unsupported(capability) => Self::Unsupported(decode_capability(capability)?),
             Error::Busy(reason) => Self::Busy(Source::new(reason)),
             Error::Corrupt(place) => Self::Corrupt { place },
+            Error::Denied(reason) => Self::Denied(reason),
             Error::Other(reason) => Self::Other(Source::new(reason)),
         })
     }

@@ -6,7 +6,7 @@ mod projections;
 #[cfg(test)]
 mod tests;
 
-use super::status::{Details, Told};
+use super::status::{Details, Told, reason};
 use crate::proto;
 use core::error::Error;
 use portolan_kernel::drivers::LoadError;
@@ -101,7 +101,11 @@ fn told_too_large(message: String, size: u64, limit: u64) -> Told {
 }
 
 fn told_busy(message: String) -> Told {
-    Told::new(Code::Unavailable, "BUSY", message).retry()
+    Told::new(Code::Unavailable, reason::BUSY, message).retry()
+}
+
+fn told_denied(message: String) -> Told {
+    Told::new(Code::PermissionDenied, reason::DENIED, message)
 }
 
 fn told_failed(message: String) -> Told {

@@ -1,6 +1,8 @@
 //! Errors of projections, and of waiting for them.
 
-use super::{PLACE, PortError, corrupt, damage, sizes, text_of, told_busy, told_failed, told_too_large, too_large};
+use super::{
+    PLACE, PortError, corrupt, damage, sizes, text_of, told_busy, told_denied, told_failed, told_too_large, too_large,
+};
 use crate::proto::{self, projection_error, wait_error};
 use crate::wire::position;
 use crate::wire::status::Told;
@@ -33,6 +35,7 @@ impl PortError for ProjectionError {
             Self::Busy(source) => Error::Busy(text_of(source)),
             Self::Unknown(source) => Error::Unknown(text_of(source)),
             Self::Corrupt { .. } => Error::Corrupt(PLACE.to_owned()),
+            Self::Denied(reason) => Error::Denied(reason.clone()),
             Self::Other(source) => Error::Other(text_of(source)),
             _ => Error::Unknown(self.to_string()),
         };
@@ -54,6 +57,7 @@ impl PortError for ProjectionError {
             Self::Busy(_) => told_busy(message),
             Self::Unknown(_) => Told::new(Code::Unknown, "OUTCOME_UNKNOWN", message),
             Self::Corrupt { .. } => corrupt(),
+            Self::Denied(_) => told_denied(message),
             Self::Other(source) if damage(source).is_some() => corrupt(),
             Self::Other(_) => told_failed(message),
             _ => Told::new(Code::Unknown, "OUTCOME_UNKNOWN", message),
@@ -85,6 +89,7 @@ impl PortError for ProjectionError {
             Error::Busy(reason) => Self::Busy(Source::new(reason)),
             Error::Unknown(reason) => Self::Unknown(Source::new(reason)),
             Error::Corrupt(place) => Self::Corrupt { place },
+            Error::Denied(reason) => Self::Denied(reason),
             Error::Other(reason) => Self::Other(Source::new(reason)),
         })
     }
@@ -106,6 +111,7 @@ impl PortError for WaitError {
                 Error::Parked(wait_error::Parked { name: name.to_string(), position: position.get() })
             }
             Self::Busy(source) => Error::Busy(text_of(source)),
+            Self::Denied(reason) => Error::Denied(reason.clone()),
             Self::Other(source) => Error::Other(text_of(source)),
             _ => Error::Other(self.to_string()),
         };
@@ -124,6 +130,7 @@ impl PortError for WaitError {
             Self::Stalled { name } => stuck("PROJECTION_STALLED", name),
             Self::Parked { name, .. } => stuck("EVENT_PARKED", name),
             Self::Busy(_) => told_busy(message),
+            Self::Denied(_) => told_denied(message),
             Self::Other(source) if damage(source).is_some() => corrupt(),
             _ => told_failed(message),
         }
@@ -146,6 +153,7 @@ impl PortError for WaitError {
                 Self::Parked { name: parked.name.parse().ok()?, position: position("position", parked.position).ok()? }
             }
             Error::Busy(reason) => Self::Busy(Source::new(reason)),
+            Error::Denied(reason) => Self::Denied(reason),
             Error::Other(reason) => Self::Other(Source::new(reason)),
         })
     }

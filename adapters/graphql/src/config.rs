@@ -1,5 +1,6 @@
 //! Limits of a server and of a client.
 
+use core::fmt;
 use core::time::Duration;
 
 /// The limits of a server.
@@ -43,7 +44,7 @@ pub struct ServerConfig {
     pub socket_timeout: Duration,
     /// How often a WebSocket is told that the server lives. 15 s.
     pub socket_keep_alive: Duration,
-    /// The most operations under way on one WebSocket. 100.
+    /// The most operations under way on one WebSocket; they came in at most [`body_bytes`](Self::body_bytes) together. 100.
     pub socket_operations: usize,
     /// The most WebSockets at once; further ones are refused with 503. 1,024.
     pub max_sockets: usize,
@@ -84,10 +85,13 @@ impl Default for ServerConfig {
     }
 }
 
-/// The limits of a client.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The limits of a client, and what it shows of itself.
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ClientConfig {
+    /// What every request has as its header `Authorization`: a scheme, a space, and what belongs to it. `Debug` does not tell
+    /// it. `None`.
+    pub authorization: Option<String>,
     /// How long making a connection may take. 5 s.
     pub connect_timeout: Duration,
     /// How long a request may take, from its first byte to the last of its answer. Past it, a command is `Unknown`, and a
@@ -97,9 +101,22 @@ pub struct ClientConfig {
     pub answer_bytes: usize,
 }
 
+impl fmt::Debug for ClientConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { authorization, connect_timeout, request_timeout, answer_bytes } = self;
+        f.debug_struct("ClientConfig")
+            .field("authorization", &authorization.as_ref().map(|_| "…"))
+            .field("connect_timeout", connect_timeout)
+            .field("request_timeout", request_timeout)
+            .field("answer_bytes", answer_bytes)
+            .finish()
+    }
+}
+
 impl Default for ClientConfig {
     fn default() -> Self {
         Self {
+            authorization: None,
             connect_timeout: Duration::from_secs(5),
             request_timeout: Duration::from_secs(60),
             answer_bytes: 1 << 30,

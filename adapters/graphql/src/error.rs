@@ -37,6 +37,17 @@ pub enum ConnectError {
         /// What happened.
         source: Source,
     },
+    /// What the client is to show of itself cannot be sent.
+    #[error("the `authorization` of the client's configuration has characters that no header can carry")]
+    Authorization,
+    /// The server does not let the client in. Connect with other credentials.
+    #[error("the server at {url} does not let this client in: {reason}")]
+    Denied {
+        /// The URL.
+        url: String,
+        /// What the server says.
+        reason: String,
+    },
     /// What answers there is no Portolan server, or one that this version does not understand.
     #[error("what answers at {url} is no Portolan server of this version: {reason}")]
     Protocol {

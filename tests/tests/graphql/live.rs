@@ -27,8 +27,19 @@ pub(crate) enum Next {
 
 impl Socket {
     pub(crate) async fn bare(address: SocketAddr, path: &str) -> Result<Self, Error> {
+        Self::with_headers(address, path, &[]).await
+    }
+
+    pub(crate) async fn with_headers(
+        address: SocketAddr,
+        path: &str,
+        headers: &[(&'static str, &str)],
+    ) -> Result<Self, Error> {
         let mut request = format!("ws://{address}{path}").into_client_request().unwrap();
         request.headers_mut().insert("sec-websocket-protocol", "graphql-transport-ws".parse().unwrap());
+        for (name, value) in headers {
+            request.headers_mut().append(*name, value.parse().unwrap());
+        }
         let socket = TcpStream::connect(address).await.unwrap();
         Ok(Self(client_async(request, socket).await?.0))
     }
@@ -36,6 +47,14 @@ impl Socket {
     pub(crate) async fn open(address: SocketAddr, path: &str) -> Self {
         let mut socket = Self::bare(address, path).await.unwrap();
         socket.send(json!({ "type": "connection_init" })).await;
+        assert_eq!(socket.message().await, json!({ "type": "connection_ack" }));
+        socket
+    }
+
+    /// One that has shown this and been let in.
+    pub(crate) async fn shown(address: SocketAddr, authorization: &str) -> Self {
+        let mut socket = Self::bare(address, "/graphql").await.unwrap();
+        socket.send(json!({ "type": "connection_init", "payload": { "authorization": authorization } })).await;
         assert_eq!(socket.message().await, json!({ "type": "connection_ack" }));
         socket
     }

@@ -1,9 +1,13 @@
 //! GraphQL over the ports: what the schema becomes, what is answered, and what is refused.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+mod access;
+mod access_client;
+mod access_live;
 mod alike;
 mod client;
 mod commands;
+mod frames;
 mod limits;
 mod live;
 mod mounted;
@@ -13,3 +17,4 @@ mod reading;
 mod scripted;
 mod shelf;
 mod support;
+mod wide;

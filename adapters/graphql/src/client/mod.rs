@@ -11,7 +11,7 @@ use crate::wire::store::WireStore;
 use core::fmt;
 use futures::future::BoxFuture;
 use portolan_kernel::application::Ports;
-use portolan_kernel::ports::{Capabilities, CommandInfo, QueryInfo, Spawn};
+use portolan_kernel::ports::{Capabilities, CommandInfo, QueryInfo, Source, Spawn};
 use portolan_kernel::values::Name;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -25,7 +25,7 @@ use transport::{Failure, Transport};
 /// It *is* the ports [`CommandBus`](portolan_kernel::ports::CommandBus), [`QueryBus`](portolan_kernel::ports::QueryBus) and
 /// [`ProjectionRegistry`](portolan_kernel::ports::ProjectionRegistry), and what reads of
 /// [`EventStore`](portolan_kernel::ports::EventStore), with the server's errors as they were. To these come failures on the
-/// way: where nothing was sent `Busy`; where an operation was sent and no answer came, `Unknown` for a command or an action
+/// way: where the server does not know who asks, `Denied` of whichever port; where nothing was sent `Busy`; where an operation was sent and no answer came, `Unknown` for a command or an action
 /// and `Busy` for what reads. This wire carries no appends: each is
 /// [`Other`](portolan_kernel::ports::AppendError::Other).
 ///
@@ -106,7 +106,13 @@ impl GraphqlClient {
             Err(Failure::NotSent(source) | Failure::Lost(source)) => {
                 return Err(ConnectError::Unreachable { url: url(), source });
             }
-            Err(Failure::Refused(problem)) => return Err(odd(problem.message)),
+            Err(Failure::Refused(problem)) => {
+                return Err(match problem.code.as_str() {
+                    "unauthenticated" | "denied" => ConnectError::Denied { url: url(), reason: problem.message },
+                    "busy" => ConnectError::Unreachable { url: url(), source: Source::new(problem.message) },
+                    _ => odd(problem.message),
+                });
+            }
         };
         let capabilities = taken::<WireStore>(&mut data, "store").map_err(odd)?.decode();
         let name = |told: &Told| told.name.parse::<Name>().map_err(|error| odd(error.to_string()));

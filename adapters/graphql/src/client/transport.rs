@@ -7,7 +7,7 @@ use core::error::Error;
 use core::fmt::Write as _;
 use core::time::Duration;
 use http::uri::{Scheme, Uri};
-use http::{Request, header};
+use http::{HeaderValue, Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -20,6 +20,7 @@ use serde_json::{Map, Value, json};
 pub(super) struct Transport {
     client: Client<HttpConnector, Full<Bytes>>,
     url: String,
+    authorization: Option<HeaderValue>,
     config: ClientConfig,
 }
 
@@ -73,7 +74,16 @@ impl Transport {
             .timer(TokioTimer::new())
             .retry_canceled_requests(true)
             .build(connector);
-        Ok(Self { client, url: url.trim_end_matches('/').to_owned(), config })
+        let visible = |text: &String| HeaderValue::from_str(text).ok().filter(|value| value.to_str().is_ok());
+        let authorization = match &config.authorization {
+            None => None,
+            Some(text) => {
+                let mut value = visible(text).ok_or(ConnectError::Authorization)?;
+                value.set_sensitive(true);
+                Some(value)
+            }
+        };
+        Ok(Self { client, url: url.trim_end_matches('/').to_owned(), authorization, config })
     }
 
     pub(super) fn url(&self) -> &str {
@@ -106,11 +116,14 @@ impl Transport {
         within: Option<Duration>,
     ) -> Result<Map<String, Value>, Failure> {
         let body = json!({ "query": document, "variables": variables }).to_string();
-        let request = Request::post(&self.url)
+        let mut request = Request::post(&self.url)
             .header(header::CONTENT_TYPE, "application/json")
             .header(header::ACCEPT, "application/json")
             .body(Full::new(Bytes::from(body)))
             .map_err(|error| Failure::NotSent(Source::new(error)))?;
+        if let Some(authorization) = &self.authorization {
+            request.headers_mut().insert(header::AUTHORIZATION, authorization.clone());
+        }
         let answer = async {
             let response = self.client.request(request).await.map_err(|error| {
                 let source = Source::new(chain(&error));
@@ -127,6 +140,11 @@ impl Transport {
         let Ok(Answer { data, errors }) = serde_json::from_slice(&body) else {
             let start: String = String::from_utf8_lossy(&body).chars().take(200).collect();
             let what = format!("the server answers {status}: {start}");
+            if status == StatusCode::UNAUTHORIZED {
+                // Something before the server, which has let nothing through.
+                let code = "unauthenticated".to_owned();
+                return Err(Failure::Refused(Received { code, message: what, members: Map::new() }));
+            }
             return Err(Failure::Lost(Source::new(what)));
         };
         match (errors.into_iter().next(), data) {

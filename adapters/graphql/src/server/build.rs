@@ -1,7 +1,6 @@
 //! The schema: what every one has, and what is registered.
 
 use super::call::{Call, Parameters};
-use super::context::App;
 use super::node::{Info, Node, ROOT};
 use super::rows::{COLUMNS, KEY, Table, TableIndex};
 use super::types::{self, member, optional, part, which_events};
@@ -13,7 +12,8 @@ use crate::model::{
 use crate::scalar::Given;
 use core::ops::Bound;
 use juniper::RootNode;
-use portolan_kernel::ports::{CommandInfo, ProjectionError, QueryInfo, RowsQuestion};
+use portolan_kernel::application::Ports;
+use portolan_kernel::ports::{CommandInfo, ProjectionError, ProjectionRegistry, QueryInfo, RowsQuestion};
 use portolan_kernel::values::{By, Collection, Column, ColumnType, Name};
 use serde_json::Value;
 use std::sync::Arc;
@@ -39,13 +39,13 @@ struct Projected {
 }
 
 /// Builds the schema of what is registered now. A registry that cannot be asked has no projections for now.
-pub(crate) async fn build(app: &App, actions: bool) -> Built {
-    let (projections, is_known) = projections(app).await;
+pub(crate) async fn build(ports: &Ports, config: &ServerConfig, actions: bool) -> Built {
+    let (projections, is_known) = projections(&*ports.projections).await;
     let is_partial = !is_known || projections.iter().any(|projection| projection.collection.is_none());
-    let (commands, queries) = (app.ports.commands.commands(), app.ports.queries.queries());
+    let (commands, queries) = (ports.commands.commands(), ports.queries.queries());
     let model = Arc::new(model(commands, queries, projections, actions));
     let info = |name: &str| Info::new(&model, Ty::named(name));
-    let ServerConfig { max_depth, max_tokens, introspection, .. } = app.config;
+    let ServerConfig { max_depth, max_tokens, introspection, .. } = *config;
     let root = Root::new_with_info(ROOT, ROOT, ROOT, info(QUERY), info(MUTATION), info(SUBSCRIPTION))
         .limit_depth(max_depth)
         .limit_tokens(max_tokens);
@@ -55,8 +55,7 @@ pub(crate) async fn build(app: &App, actions: bool) -> Built {
 }
 
 /// The projections, and whether all are known.
-async fn projections(app: &App) -> (Vec<Projected>, bool) {
-    let registry = &app.ports.projections;
+async fn projections(registry: &dyn ProjectionRegistry) -> (Vec<Projected>, bool) {
     let Ok(statuses) = registry.list().await else { return (Vec::new(), false) };
     let mut projections = Vec::new();
     for status in statuses {

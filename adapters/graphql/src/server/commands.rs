@@ -74,7 +74,7 @@ async fn send(context: &Context, name: Name, body: String, given: Arguments) -> 
         Ok(envelope) => envelope,
         Err(wrong) => return Ok(of_problem(wrong)),
     };
-    let dispatched = AssertUnwindSafe(context.app.ports.commands.dispatch(envelope)).catch_unwind().await;
+    let dispatched = AssertUnwindSafe(context.ports.commands.dispatch(envelope)).catch_unwind().await;
     Ok(match dispatched {
         Ok(Ok(receipt)) => success(&receipt),
         Ok(Err(error)) => failure(&error),
@@ -144,7 +144,7 @@ fn of_type(name: &str, mut value: Value) -> Value {
 /// What the bus tells of the commands it takes.
 pub(super) fn list(context: &Context) -> Value {
     let one = |CommandInfo { name, description, schema, .. }: CommandInfo| json!({ "name": name.as_str(), "description": description, "schema": schema, "field": camel(&name) });
-    context.app.ports.commands.commands().into_iter().map(one).collect()
+    context.ports.commands.commands().into_iter().map(one).collect()
 }
 
 /// The position that an answer must not be older than.

@@ -1,17 +1,18 @@
-//! What fields are resolved with: the application, and who asks.
+//! What fields are resolved with: what the service shares, and the ports as the caller may use them.
 
-use super::loader::Loader;
+use super::loader::{Group, Loader};
 use super::tail::Tail;
 use crate::config::ServerConfig;
+use crate::wire::problem::Problem;
 use core::time::Duration;
-use portolan_kernel::application::Ports;
-use portolan_kernel::values::Metadata;
+use portolan_kernel::application::{Admitted, Ports};
+use portolan_kernel::ports::{Caller, RowsAnswer};
+use portolan_kernel::values::{Metadata, RowKey, Timestamp};
 use std::sync::Arc;
 use tokio::sync::watch;
 
-/// What all requests share.
+/// What all requests share. No port is here, so that no field can be resolved past the caller's.
 pub(crate) struct App {
-    pub(crate) ports: Ports,
     pub(crate) config: ServerConfig,
     pub(crate) loader: Loader,
     pub(crate) tail: Tail,
@@ -37,8 +38,12 @@ impl App {
 #[derive(Clone)]
 pub(crate) struct Context(pub(crate) Arc<Asked>);
 
+#[derive(Clone)]
 pub(crate) struct Asked {
     pub(crate) app: Arc<App>,
+    /// The ports as the caller may use them.
+    pub(crate) ports: Ports,
+    caller: Arc<Caller>,
     /// Who asks, in which trace.
     pub(crate) metadata: Metadata,
     /// How long the caller waits, where a field says nothing of its own.
@@ -55,9 +60,38 @@ impl core::ops::Deref for Context {
 }
 
 impl Context {
+    /// Of a request that has been let in.
+    pub(super) fn new(app: &Arc<App>, admitted: Admitted, metadata: Metadata, within: Option<Duration>) -> Self {
+        let Admitted { caller, ports, .. } = admitted;
+        Self(Arc::new(Asked { app: app.clone(), ports, caller: Arc::new(caller), metadata, within }))
+    }
+
     /// The same, for a caller who waits this long.
     pub(crate) fn with_timeout(&self, within: Option<Duration>) -> Self {
-        let asked = Asked { app: self.app.clone(), metadata: self.metadata.clone(), within: within.or(self.within) };
-        Self(Arc::new(asked))
+        Self(Arc::new(Asked { within: within.or(self.within), ..self.0.as_ref().clone() }))
+    }
+
+    /// An answer that has this row in it, if there is one.
+    pub(super) async fn row(&self, group: Group, key: RowKey) -> Result<Arc<RowsAnswer>, Problem> {
+        self.app.loader.row((&self.caller, &self.ports.projections), group, key).await
+    }
+
+    /// Ready once the caller's credentials have expired.
+    pub(super) fn expired(&self) -> impl Future<Output = ()> + Send + use<> {
+        expired(self.caller.until)
+    }
+}
+
+/// Ready at this moment of the system's clock, which may be set in the meantime.
+async fn expired(until: Option<Timestamp>) {
+    /// How long the clock is not looked at.
+    const LONGEST: Duration = Duration::from_secs(60);
+    let Some(until) = until else { return core::future::pending().await };
+    loop {
+        let now = u64::try_from(jiff::Timestamp::now().as_microsecond()).unwrap_or_default();
+        match until.as_micros().saturating_sub(now) {
+            0 => return,
+            left => tokio::time::sleep(Duration::from_micros(left).min(LONGEST)).await,
+        }
     }
 }

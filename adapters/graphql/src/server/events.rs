@@ -84,7 +84,7 @@ pub(super) fn query(given: &mut Arguments) -> Result<Query, Problem> {
 async fn page(context: &Context, read: Read, part: &Part) -> Result<Value, Problem> {
     let read = read.limit(part.count).until(part.cursor.until);
     let read = if part.direction == Direction::Backward { read.backward() } else { read };
-    let page = context.app.ports.events.read(read).await.map_err(|error| error.to_problem())?;
+    let page = context.ports.events.read(read).await.map_err(|error| error.to_problem())?;
     Ok(connection(&page, part))
 }
 

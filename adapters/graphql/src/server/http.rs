@@ -13,7 +13,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use portolan_kernel::application::Ports;
+use portolan_kernel::application::{Admission, Ports};
 use portolan_kernel::ports::Source;
 use std::io;
 use std::sync::Arc;
@@ -34,6 +34,7 @@ use tower::Service as _;
 /// ```
 pub struct GraphqlServer {
     ports: Ports,
+    admission: Admission,
     config: ServerConfig,
     actions: bool,
 }
@@ -51,10 +52,17 @@ impl fmt::Debug for GraphqlServer {
 const PATH: &str = "/graphql";
 
 impl GraphqlServer {
-    /// A server of these ports, with the usual limits and without actions on projections.
+    /// A server of these ports for everybody, with the usual limits and without actions on projections.
     #[must_use]
     pub fn new(ports: Ports) -> Self {
-        Self { ports, config: ServerConfig::default(), actions: false }
+        Self { ports, admission: Admission::default(), config: ServerConfig::default(), actions: false }
+    }
+
+    /// The same server, for those whom this lets in and for what it lets them do. The schema and GraphiQL's page stay
+    /// open to everybody: what a schema tells is what is registered, and nothing of what is stored.
+    #[must_use]
+    pub fn with_admission(self, admission: Admission) -> Self {
+        Self { admission, ..self }
     }
 
     /// The same server, with these limits.
@@ -63,8 +71,8 @@ impl GraphqlServer {
         Self { config, ..self }
     }
 
-    /// The same server; whether it has the mutation `actOnProjection`. Whoever reaches it pauses projections and empties
-    /// their rows.
+    /// The same server; whether it has the mutation `actOnProjection`. Whoever is let in and may operate a projection pauses
+    /// it and empties its rows.
     #[must_use]
     pub fn with_projection_actions(self, actions: bool) -> Self {
         Self { actions, ..self }
@@ -72,7 +80,7 @@ impl GraphqlServer {
 
     /// The service, for a server that mounts it. The schema is built now, of what is registered.
     pub async fn service(self) -> GraphqlService {
-        GraphqlService::new(self.ports, self.config, self.actions).await
+        GraphqlService::new(self.ports, self.admission, self.config, self.actions).await
     }
 
     /// Listens. Connections wait until [`BoundServer::serve`]; with port 0 the system chooses one.

@@ -58,7 +58,7 @@ async fn events(context: &Context, query: Query, mut given: Arguments) -> Result
             return Err(Problem::wrong("fromNow", "contradiction", "it begins after a position, or now"));
         }
     };
-    let mut subscription = context.app.ports.subscriptions.subscribe(query, from);
+    let mut subscription = context.ports.subscriptions.subscribe(query, from);
     let first = tokio::select! {
         first = subscription.next() => first,
         () = context.app.stopping() => None,
@@ -156,7 +156,7 @@ impl Events {
 }
 
 fn row(context: &Context, table: Arc<Table>, key: RowKey) -> Live {
-    let ends = context.app.tail.watch(&context.app.ports.subscriptions);
+    let ends = context.app.tail.watch();
     let watched = Watched { context: context.clone(), table, key, ends, sent: None, ended: false };
     stream::unfold(watched, Watched::next).boxed()
 }
@@ -206,7 +206,7 @@ impl Watched {
     /// Waits until what has come is in the rows. A projection that does not move is looked at later.
     async fn applied(&mut self, patience: Duration) {
         let Some(end) = *self.ends.borrow_and_update() else { return };
-        let applied = self.context.app.ports.projections.wait_for(self.table.projection.clone(), end);
+        let applied = self.context.ports.projections.wait_for(self.table.projection.clone(), end);
         let _ = tokio::time::timeout(patience, applied).await;
     }
 }

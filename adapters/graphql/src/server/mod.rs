@@ -1,5 +1,6 @@
 //! The server: ports in, GraphQL out.
 
+mod admission;
 mod build;
 pub(crate) mod call;
 mod commands;

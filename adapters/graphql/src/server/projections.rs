@@ -13,12 +13,12 @@ use portolan_kernel::values::Name;
 use serde_json::Value;
 
 pub(super) async fn list(context: &Context) -> Result<Value, Problem> {
-    let all = context.app.ports.projections.list().await.map_err(|error| error.to_problem())?;
+    let all = context.ports.projections.list().await.map_err(|error| error.to_problem())?;
     Ok(all.iter().map(|status| json(&WireStatus::new(status))).collect())
 }
 
 pub(super) async fn one(context: &Context, mut given: Arguments) -> Result<Value, Problem> {
-    let status = context.app.ports.projections.status(given.required("name")?).await;
+    let status = context.ports.projections.status(given.required("name")?).await;
     status.map(|status| json(&WireStatus::new(&status))).map_err(|error| error.to_problem())
 }
 
@@ -27,7 +27,7 @@ pub(super) async fn parked(context: &Context, parent: &Value, mut given: Argumen
     let name: Name = super::call::parsed("name", member(parent, "name").as_str().unwrap_or_default())?;
     let after = position(&mut given, "after")?;
     let first = given.count("first", context.app.config.page_events)?.unwrap_or(100);
-    let page = context.app.ports.projections.parked(name, after, first).await;
+    let page = context.ports.projections.parked(name, after, first).await;
     page.map(|page| json(&WireParkedPage::new(&page))).map_err(|error| error.to_problem())
 }
 
@@ -37,7 +37,7 @@ pub(super) async fn wait_for(context: &Context, mut given: Arguments) -> Result<
     let to = position(&mut given, "position")?.ok_or_else(|| Problem::wrong("position", "missing", "it is needed"))?;
     let wait = given.seconds("wait")?.unwrap_or_default().min(context.app.config.changed_wait);
     let waited = tokio::select! {
-        waited = tokio::time::timeout(wait, context.app.ports.projections.wait_for(name, to)) => waited,
+        waited = tokio::time::timeout(wait, context.ports.projections.wait_for(name, to)) => waited,
         () = context.app.stopping() => return Ok(Value::Bool(false)),
     };
     match waited {
@@ -81,6 +81,6 @@ pub(super) async fn act(context: &Context, mut given: Arguments) -> Result<Value
         "DROP" => ProjectionAction::Drop(at.ok_or_else(|| needs("position"))?),
         other => return Err(Problem::wrong("action", "wrong-value", format!("there is no action {other}"))),
     };
-    let done = context.app.ports.projections.act(name, action).await;
+    let done = context.ports.projections.act(name, action).await;
     done.map(|()| Value::Bool(true)).map_err(|error| error.to_problem())
 }

@@ -59,7 +59,7 @@ async fn send(context: &Context, name: Name, parameters: String, mut given: Argu
     envelope.at_least = at_least(&mut options)?;
     envelope.within = options.seconds("within")?.or(context.within);
     envelope.metadata = metadata(context, &mut options)?;
-    context.app.ports.queries.ask(envelope).await.map_err(|error| error.to_problem())
+    context.ports.queries.ask(envelope).await.map_err(|error| error.to_problem())
 }
 
 /// What the bus tells of the questions it answers.
@@ -73,5 +73,5 @@ pub(super) fn list(context: &Context) -> Value {
             "field": camel(&name),
         })
     };
-    context.app.ports.queries.queries().into_iter().map(one).collect()
+    context.ports.queries.queries().into_iter().map(one).collect()
 }

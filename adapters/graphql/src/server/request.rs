@@ -1,7 +1,7 @@
 //! What is taken from a request, and how an answer is written.
 
 use super::call::seconds;
-use super::context::{App, Asked, Context};
+use super::context::App;
 use super::execute::Asking;
 use crate::wire::problem::Problem;
 use core::time::Duration;
@@ -12,7 +12,6 @@ use portolan_kernel::Bytes;
 use portolan_kernel::values::Metadata;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
-use std::sync::Arc;
 
 /// Any error.
 pub type BoxError = Box<dyn core::error::Error + Send + Sync>;
@@ -23,18 +22,24 @@ pub type Answer = Response<Full<Bytes>>;
 /// The media type of GraphQL over HTTP, whose statuses tell of requests that are refused.
 const GRAPHQL: &str = "application/graphql-response+json";
 
-/// How long what is left of a body that is too large is read and thrown away, so that the client sees why.
+/// How long a body that is not wanted is read and thrown away.
 const LINGER: Duration = Duration::from_secs(2);
 
 /// Why there is no GraphQL answer.
 pub(super) struct Refusal {
     pub(super) status: StatusCode,
     pub(super) problem: Problem,
+    /// What credentials are asked for.
+    pub(super) challenge: Option<String>,
 }
 
 impl Refusal {
     pub(super) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, problem: Problem::new(code, message) }
+        Self::of(status, Problem::new(code, message))
+    }
+
+    pub(super) fn of(status: StatusCode, problem: Problem) -> Self {
+        Self { status, problem, challenge: None }
     }
 }
 
@@ -44,6 +49,11 @@ pub(super) fn refuse(refusal: &Refusal) -> Answer {
     let mut answer = written(refusal.status, "application/json", &errors);
     if refusal.status == StatusCode::METHOD_NOT_ALLOWED {
         answer.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, POST"));
+    }
+    if let Some(challenge) = &refusal.challenge {
+        // One that no header can carry is a mistake of the authenticator's, and a 401 has to have one.
+        let challenge = challenge.parse().unwrap_or(HeaderValue::from_static("Bearer"));
+        answer.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
     }
     answer
 }
@@ -88,7 +98,7 @@ where
 
 fn malformed(reason: &str) -> Refusal {
     let problem = Problem::new("malformed", format!("the request cannot be read: {reason}"));
-    Refusal { status: StatusCode::BAD_REQUEST, problem: problem.with("reason", reason) }
+    Refusal::of(StatusCode::BAD_REQUEST, problem.with("reason", reason))
 }
 
 fn must_be_json(headers: &HeaderMap) -> Result<(), Refusal> {
@@ -121,11 +131,17 @@ where
     if is_whole {
         return Ok(bytes);
     }
-    let rest = async { while let Some(Ok(_)) = body.frame().await {} };
-    let _ = tokio::time::timeout(LINGER, rest).await;
+    discard(body).await;
     let message = format!("a body here has at most {most} bytes");
     let refusal = Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", message);
     Err(Refusal { problem: refusal.problem.with("limit", most.to_string()), ..refusal })
+}
+
+/// Throws away what is left of a body that is not wanted, so that the client sees why.
+pub(super) async fn discard<B: Body>(body: B) {
+    let mut body = core::pin::pin!(body);
+    let rest = async { while let Some(Ok(_)) = body.frame().await {} };
+    let _ = tokio::time::timeout(LINGER, rest).await;
 }
 
 /// What `GET` brings in its query string.
@@ -165,24 +181,26 @@ fn decoded(text: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-/// Who asks, in which trace, and for how long: `X-Correlation-Id`, `traceparent`, `Request-Timeout`.
-pub(super) fn context(app: &Arc<App>, headers: &HeaderMap, within: Option<Duration>) -> Result<Context, Refusal> {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).filter(|text| !text.is_empty());
-    let metadata = Metadata {
-        correlation: text("x-correlation-id").map(str::to_owned),
+fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    headers.get(name).and_then(|value| value.to_str().ok()).filter(|text| !text.is_empty())
+}
+
+/// In which trace a request is: `X-Correlation-Id`, `traceparent`.
+pub(super) fn metadata(headers: &HeaderMap) -> Metadata {
+    Metadata {
+        correlation: text(headers, "x-correlation-id").map(str::to_owned),
         // One of another form than W3C's is left out, as W3C says.
-        traceparent: text("traceparent").filter(|trace| is_traceparent(trace)).map(str::to_owned),
+        traceparent: text(headers, "traceparent").filter(|trace| is_traceparent(trace)).map(str::to_owned),
         ..Metadata::default()
-    };
-    let within = match (within, text("request-timeout")) {
-        (None, Some(given)) => {
-            let message = "Request-Timeout is a number of seconds above 0, such as 2.5";
-            let within = given.parse().ok().and_then(seconds);
-            Some(within.ok_or_else(|| Refusal::new(StatusCode::BAD_REQUEST, "invalid-request", message))?)
-        }
-        (within, _) => within,
-    };
-    Ok(Context(Arc::new(Asked { app: app.clone(), metadata, within })))
+    }
+}
+
+/// For how long whoever asks waits: `Request-Timeout`, in seconds.
+pub(super) fn timeout(headers: &HeaderMap) -> Result<Option<Duration>, Refusal> {
+    let Some(given) = text(headers, "request-timeout") else { return Ok(None) };
+    let message = "Request-Timeout is a number of seconds above 0, such as 2.5";
+    let within = given.parse().ok().and_then(seconds);
+    within.map(Some).ok_or_else(|| Refusal::new(StatusCode::BAD_REQUEST, "invalid-request", message))
 }
 
 fn is_traceparent(text: &str) -> bool {

@@ -40,7 +40,7 @@ pub(super) async fn rows(context: &Context, mut given: Arguments) -> Result<Valu
     let question = given.value("question").unwrap_or_default();
     let question = WireQuestion::deserialize(question)
         .map_err(|error| Problem::wrong("question", "wrong-value", error.to_string()))?;
-    let answer = context.app.ports.projections.rows(question.decode()).await;
+    let answer = context.ports.projections.rows(question.decode()).await;
     answer.map(|answer| json(&WireRows::new(&answer))).map_err(|error| error.to_problem())
 }
 
@@ -57,7 +57,7 @@ pub(super) async fn one(
     key: RowKey,
     at_least: Option<portolan_kernel::values::Position>,
 ) -> Result<Value, Problem> {
-    let answer = context.app.loader.row(table.projection.clone(), table.version, at_least, key.clone()).await?;
+    let answer = context.row((table.projection.clone(), table.version, at_least), key.clone()).await?;
     let row = answer.rows.iter().find(|row| row.key == key);
     Ok(row.map(|row| node(&answer.collection, row)).unwrap_or_default())
 }
@@ -126,7 +126,7 @@ async fn page(context: &Context, table: &Table, by: By, mut given: Arguments) ->
         .after(cursor.map(|RowCursor(cursor)| cursor))
         .at_least(position(&mut given, "atLeast")?);
     let question = if backward { question.backward() } else { question };
-    let answer = context.app.ports.projections.rows(question).await.map_err(|error| error.to_problem())?;
+    let answer = context.ports.projections.rows(question).await.map_err(|error| error.to_problem())?;
     Ok(connection(&answer, &by, backward, begun))
 }
 

@@ -1,7 +1,8 @@
 //! The service: one endpoint, for whoever routes to it.
 
+use super::admission;
 use super::build::{Built, build};
-use super::context::App;
+use super::context::{App, Context};
 use super::execute::{answer, of_problem, panicked, prepare, whole};
 use super::loader::Loader;
 use super::request::{self, Answer, BoxError, Refusal, answered, gotten, of_bytes, posted, refuse};
@@ -11,14 +12,14 @@ use crate::config::ServerConfig;
 use core::convert::Infallible;
 use core::fmt;
 use core::panic::AssertUnwindSafe;
-use core::task::{Context, Poll};
+use core::task::Poll;
 use core::time::Duration;
 use futures::future::{BoxFuture, FutureExt as _};
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use hyper::body::Body;
 use juniper::OperationType;
 use portolan_kernel::Bytes;
-use portolan_kernel::application::Ports;
+use portolan_kernel::application::{Admission, Ports};
 use serde_json::json;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
@@ -29,8 +30,8 @@ use tokio::sync::{Mutex, Semaphore, watch};
 ///
 /// | path | does |
 /// |---|---|
-/// | `/` | `POST`: an operation as JSON. `GET`: a query in the query string; a WebSocket for `graphql-transport-ws`; GraphiQL for a browser |
-/// | `/schema` | the schema in the schema definition language |
+/// | `/` | `POST`: an operation as JSON. `GET`: a query in the query string; a WebSocket for `graphql-transport-ws`; GraphiQL for a browser, whoever asks |
+/// | `/schema` | the schema in the schema definition language, whoever asks |
 /// | `/graphiql/…` | what GraphiQL is made of |
 ///
 /// WebSockets need a server that hands connections over, as [`hyper::upgrade`] has it. They end with the last clone of
@@ -49,6 +50,9 @@ pub struct GraphqlService {
 
 pub(super) struct Inner {
     pub(super) app: Arc<App>,
+    pub(super) admission: Admission,
+    /// What callers get theirs of.
+    pub(super) ports: Ports,
     actions: bool,
     built: RwLock<Arc<Built>>,
     /// When a schema that lacks something was built last.
@@ -68,16 +72,15 @@ impl fmt::Debug for GraphqlService {
 const REBUILD: Duration = Duration::from_secs(1);
 
 impl GraphqlService {
-    pub(super) async fn new(ports: Ports, config: ServerConfig, actions: bool) -> Self {
+    pub(super) async fn new(ports: Ports, admission: Admission, config: ServerConfig, actions: bool) -> Self {
         let (stop, stopping) = watch::channel(false);
         let most = usize::try_from(config.page_rows).unwrap_or(usize::MAX);
-        let loader = Loader::new(ports.projections.clone(), most);
         let sockets = Arc::new(Semaphore::new(config.max_sockets.min(Semaphore::MAX_PERMITS)));
-        let app = Arc::new(App { ports, config, loader, tail: Tail::default(), stopping });
-        let built = Arc::new(build(&app, actions).await);
-        let inner =
-            Inner { app, actions, built: RwLock::new(built), rebuilt: Mutex::new(Instant::now()), sockets, stop };
-        Self { inner: Arc::new(inner) }
+        let built = RwLock::new(Arc::new(build(&ports, &config, actions).await));
+        let (loader, tail) = (Loader::new(most), Tail::new(ports.subscriptions.clone()));
+        let app = Arc::new(App { config, loader, tail, stopping });
+        let rebuilt = Mutex::new(Instant::now());
+        Self { inner: Arc::new(Inner { app, admission, ports, actions, built, rebuilt, sockets, stop }) }
     }
 
     /// The schema in the schema definition language, as it is served now.
@@ -126,7 +129,8 @@ impl Inner {
         if rebuilt.elapsed() < REBUILD {
             return current;
         }
-        let built = tokio::time::timeout(REBUILD, build(&self.app, self.actions)).await.map(Arc::new);
+        let built =
+            tokio::time::timeout(REBUILD, build(&self.ports, &self.app.config, self.actions)).await.map(Arc::new);
         *rebuilt = Instant::now();
         let Ok(built) = built else { return current };
         *self.built.write().unwrap_or_else(PoisonError::into_inner) = built.clone();
@@ -148,11 +152,21 @@ impl Inner {
     {
         let (parts, body) = request.into_parts();
         let is_get = parts.method == Method::GET;
+        let asks = parts.uri.query().filter(|query| !query.is_empty());
+        if is_get && asks.is_none() && self.app.config.graphiql && wants_page(&parts.headers) {
+            return Ok(page::page());
+        }
+        let admitted = match admission::by_headers(self, &parts.headers).await {
+            Ok(admitted) => admitted,
+            Err(refusal) => {
+                request::discard(http_body_util::Limited::new(body, self.app.config.body_bytes)).await;
+                return Err(refusal);
+            }
+        };
         let asking = match parts.method {
             Method::POST => posted(&self.app, &parts.headers, body).await?,
-            Method::GET => match parts.uri.query().filter(|query| !query.is_empty()) {
+            Method::GET => match asks {
                 Some(query) => gotten(query)?,
-                None if self.app.config.graphiql && wants_page(&parts.headers) => return Ok(page::page()),
                 None => {
                     let message = "send a query by POST, or by GET as `?query=`";
                     return Err(Refusal::new(StatusCode::BAD_REQUEST, "malformed", message));
@@ -163,8 +177,12 @@ impl Inner {
                 return Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", message));
             }
         };
-        let within = asking.within().map_err(|problem| Refusal { status: StatusCode::BAD_REQUEST, problem })?;
-        let context = request::context(&self.app, &parts.headers, within)?;
+        let within = asking.within().map_err(|problem| Refusal::of(StatusCode::BAD_REQUEST, problem))?;
+        let within = match within {
+            Some(within) => Some(within),
+            None => request::timeout(&parts.headers)?,
+        };
+        let context = Context::new(&self.app, admitted, request::metadata(&parts.headers), within);
         let built = self.built().await;
         let refused = |errors| Ok(answered(&parts.headers, &json!({ "errors": errors }), true));
         let (ready, variables) = match prepare(&self.app, &built, &asking) {
@@ -205,7 +223,7 @@ where
     type Error = Infallible;
     type Future = BoxFuture<'static, Result<Answer, Infallible>>;
 
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+    fn poll_ready(&mut self, _: &mut core::task::Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }
 

@@ -11,16 +11,16 @@ use serde::Serialize;
 use serde_json::Value;
 
 pub(super) fn store(context: &Context) -> Value {
-    json(&WireStore::new(&context.app.ports.events.capabilities()))
+    json(&WireStore::new(&context.ports.events.capabilities()))
 }
 
 pub(super) async fn checkpoint(context: &Context, mut given: Arguments) -> Result<Value, Problem> {
-    let state = context.app.ports.events.checkpoint(given.required("name")?).await;
+    let state = context.ports.events.checkpoint(given.required("name")?).await;
     state.map(|state| json(&WireCheckpoint::new(state))).map_err(|error| error.to_problem())
 }
 
 pub(super) async fn recall(context: &Context, mut given: Arguments) -> Result<Value, Problem> {
-    let recalled = context.app.ports.events.recall(given.required("scope")?, given.required("id")?).await;
+    let recalled = context.ports.events.recall(given.required("scope")?, given.required("id")?).await;
     match recalled.map_err(|error| error.to_problem())? {
         Some(recalled) => Ok(json(&WireRecalled::new(&recalled))),
         None => Ok(Value::Null),
@@ -32,7 +32,7 @@ pub(super) async fn changed(context: &Context, mut given: Arguments) -> Result<V
     let query = query(&mut given)?;
     let after = position(&mut given, "after")?;
     let wait = given.seconds("wait")?.unwrap_or_default().min(context.app.config.changed_wait);
-    let changed = context.app.ports.events.changed(query, after);
+    let changed = context.ports.events.changed(query, after);
     let told = tokio::select! {
         told = tokio::time::timeout(wait, changed) => told,
         () = context.app.stopping() => return Ok(Value::Bool(false)),

@@ -11,15 +11,20 @@ use tokio::sync::watch;
 /// The last position that is known. Whoever is slow sees the newest, and misses none that matters.
 pub(crate) type Ends = watch::Receiver<Option<Position>>;
 
-#[derive(Default)]
+/// It reads the whole log on nobody's behalf, and tells where it ends, and nothing that is in it.
 pub(crate) struct Tail {
+    subscriptions: Subscriptions,
     /// While somebody watches.
     running: Mutex<Weak<watch::Sender<Option<Position>>>>,
 }
 
 impl Tail {
+    pub(crate) fn new(subscriptions: Subscriptions) -> Self {
+        Self { subscriptions, running: Mutex::default() }
+    }
+
     /// Watches, with a task on this tokio that ends with the last watcher.
-    pub(crate) fn watch(&self, subscriptions: &Subscriptions) -> Ends {
+    pub(crate) fn watch(&self) -> Ends {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(ends) = running.upgrade() {
             let receiver = ends.subscribe();
@@ -31,7 +36,7 @@ impl Tail {
         let (ends, receiver) = watch::channel(None);
         let ends = Arc::new(ends);
         *running = Arc::downgrade(&ends);
-        tokio::spawn(follow(subscriptions.clone(), ends));
+        tokio::spawn(follow(self.subscriptions.clone(), ends));
         receiver
     }
 }

@@ -66,7 +66,7 @@ impl PortError for CommandError {
                     None => None,
                 },
             },
-            "denied" => Self::Denied(problem.text("reason")?.to_owned()),
+            "denied" | "unauthenticated" => Self::Denied(denied(problem)?),
             "deadline-passed" => Self::DeadlinePassed,
             "not-caught-up" => {
                 let receipt = WireReceipt::deserialize(problem.members.get("receipt")?).ok()?;
@@ -93,6 +93,7 @@ impl PortError for QueryError {
             Self::Malformed(reason) => problem("malformed").with("reason", reason.as_str()),
             Self::Invalid(violations) => problem("invalid-query").with("violations", list(violations)),
             Self::NotFound(what) => problem("not-found").with("what", what.as_str()),
+            Self::Denied(reason) => problem("denied").with("reason", reason.as_str()),
             Self::Busy(source) => problem("busy").with("reason", source.to_string()),
             Self::Other(source) => failed(self.to_string(), source),
             _ => failed(self.to_string(), &Source::new(self.to_string())),
@@ -105,6 +106,7 @@ impl PortError for QueryError {
             "malformed" => Self::Malformed(problem.text("reason")?.to_owned()),
             "invalid-query" | "invalid-request" => Self::Invalid(problem.violations()?),
             "not-found" => Self::NotFound(problem.text("what")?.to_owned()),
+            "denied" | "unauthenticated" => Self::Denied(denied(problem)?),
             "busy" => Self::Busy(problem.source()?),
             "shutting-down" => Self::Busy(Source::new(problem.message.clone())),
             "corrupt" => Self::Other(Source::new(problem.message.clone())),
@@ -121,6 +123,7 @@ impl PortError for ReadError {
             Self::TooLarge { what, size, limit } => sized(problem("too-large"), what, *size, *limit),
             Self::Invalid(reason) => problem("invalid-read").with("reason", reason.as_str()),
             Self::Unsupported(lack) => problem("unsupported").with("capability", lack.as_str()),
+            Self::Denied(reason) => problem("denied").with("reason", reason.as_str()),
             Self::Busy(source) => problem("busy").with("reason", source.to_string()),
             Self::Corrupt { place } => corrupt(place),
             Self::Other(source) => problem("failed").with("reason", source.to_string()),
@@ -136,6 +139,7 @@ impl PortError for ReadError {
             }
             "invalid-read" => Self::Invalid(problem.text("reason")?.to_owned()),
             "unsupported" => Self::Unsupported(capability(problem.text("capability")?)?),
+            "denied" | "unauthenticated" => Self::Denied(denied(problem)?),
             "busy" => Self::Busy(problem.source()?),
             "shutting-down" => Self::Busy(Source::new(problem.message.clone())),
             "corrupt" => Self::Corrupt { place: PLACE.to_owned() },
@@ -160,6 +164,7 @@ impl PortError for ProjectionError {
             Self::Invalid(reason) => problem("invalid-request").with("reason", reason.as_str()),
             Self::TooLarge { what, size, limit } => sized(problem("too-large"), what, *size, *limit),
             Self::Wait(error) => error.to_problem(),
+            Self::Denied(reason) => problem("denied").with("reason", reason.as_str()),
             Self::Busy(source) => problem("busy").with("reason", source.to_string()),
             Self::Unknown(source) => problem("outcome-unknown").with("reason", source.to_string()),
             Self::Corrupt { place } => corrupt(place),
@@ -181,6 +186,7 @@ impl PortError for ProjectionError {
                 let (what, size, limit) = sizes(problem)?;
                 Self::TooLarge { what, size, limit }
             }
+            "denied" | "unauthenticated" => Self::Denied(denied(problem)?),
             "busy" => Self::Busy(problem.source()?),
             "shutting-down" => Self::Busy(Source::new(problem.message.clone())),
             "outcome-unknown" => Self::Unknown(problem.source()?),
@@ -203,6 +209,7 @@ impl PortError for WaitError {
             Self::Parked { name, position } => {
                 problem("event-parked").with("name", name.as_str()).with("position", position.to_string())
             }
+            Self::Denied(reason) => problem("denied").with("reason", reason.as_str()),
             Self::Busy(source) => problem("busy").with("reason", source.to_string()),
             Self::Other(source) => problem("failed").with("reason", source.to_string()),
             _ => failed(self.to_string(), &Source::new(self.to_string())),
@@ -219,11 +226,20 @@ impl PortError for WaitError {
             "event-parked" => {
                 Self::Parked { name: problem.parsed("name")?, position: problem.parsed::<At>("position")?.0 }
             }
+            "denied" | "unauthenticated" => Self::Denied(denied(problem)?),
             "busy" => Self::Busy(problem.source()?),
             "shutting-down" => Self::Busy(Source::new(problem.message.clone())),
             "failed" => Self::Other(problem.source()?),
             _ => return None,
         })
+    }
+}
+
+/// Why it is not allowed. Whoever has not shown who he is has reached no port, so that nothing has happened.
+fn denied(problem: &Received) -> Option<String> {
+    match problem.code.as_str() {
+        "unauthenticated" => Some(problem.message.clone()),
+        _ => problem.text("reason").map(str::to_owned),
     }
 }
 
@@ -318,6 +334,7 @@ mod tests {
             QueryError::Malformed("at line 1".into()),
             QueryError::Invalid(vec![Violation::new("a", "b", "c")]),
             QueryError::NotFound("no account ann".into()),
+            QueryError::Denied("not é".into()),
             QueryError::Busy(backend()),
             QueryError::Other(backend()),
         ]);
@@ -329,6 +346,7 @@ mod tests {
             ReadError::TooLarge { what: "terms".into(), size: u64::MAX, limit: 1 },
             ReadError::Invalid("it is 0".into()),
             ReadError::Unsupported(Capability::Guard),
+            ReadError::Denied("not é".into()),
             ReadError::Busy(backend()),
             ReadError::Corrupt { place: PLACE.into() },
             ReadError::Other(backend()),
@@ -345,6 +363,7 @@ mod tests {
             ProjectionError::Invalid("it contradicts itself".into()),
             ProjectionError::TooLarge { what: "rows".into(), size: 2, limit: 1 },
             ProjectionError::Wait(WaitError::Stalled { name: name() }),
+            ProjectionError::Denied("not é".into()),
             ProjectionError::Busy(backend()),
             ProjectionError::Unknown(backend()),
             ProjectionError::Corrupt { place: PLACE.into() },
@@ -355,6 +374,7 @@ mod tests {
             WaitError::Stopped { name: name(), reason: "é".into() },
             WaitError::Stalled { name: name() },
             WaitError::Parked { name: name(), position: Position::MAX },
+            WaitError::Denied("not é".into()),
             WaitError::Busy(backend()),
             WaitError::Other(backend()),
         ]);

@@ -1,0 +1,168 @@
+//! Who asks: from what a request shows to the ports as its sender may use them.
+
+use super::request::Refusal;
+use super::service::Inner;
+use crate::wire::problem::Problem;
+use core::fmt;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use portolan_kernel::application::Admitted;
+use portolan_kernel::ports::{AuthenticationError, Credentials};
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::Value;
+use std::borrow::Cow;
+
+/// Lets a request in by its header `Authorization`, or says why not, as HTTP has it.
+pub(super) async fn by_headers(inner: &Inner, headers: &HeaderMap) -> Result<Admitted, Refusal> {
+    let admitted = match of_headers(headers) {
+        Ok(credentials) => inner.admission.admit(&credentials, &inner.ports).await,
+        Err(error) => Err(error),
+    };
+    admitted.map_err(|error| refusal(&error, &inner.admission.challenge()))
+}
+
+/// What the header shows.
+pub(super) fn of_headers(headers: &HeaderMap) -> Result<Credentials, AuthenticationError> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    match (values.next().map(HeaderValue::to_str), values.next()) {
+        (None, _) => Ok(Credentials::none()),
+        (Some(Ok(value)), None) => Ok(Credentials::new(value)),
+        (Some(Err(_)), None) => Err(wrong("the header Authorization has characters other than visible ASCII")),
+        (Some(_), Some(_)) => Err(wrong("there is more than one header Authorization")),
+    }
+}
+
+pub(super) fn wrong(reason: &'static str) -> AuthenticationError {
+    AuthenticationError::Refused(Cow::Borrowed(reason))
+}
+
+fn refusal(error: &AuthenticationError, challenge: &str) -> Refusal {
+    let refused = |code| Problem::new(code, error.to_string());
+    match error {
+        AuthenticationError::Missing => {
+            let refusal = Refusal::of(StatusCode::UNAUTHORIZED, refused(UNAUTHENTICATED));
+            Refusal { challenge: Some(challenge.to_owned()), ..refusal }
+        }
+        AuthenticationError::Refused(_) => {
+            // RFC 6750, section 3. Parameters are divided by commas.
+            let comma = if challenge.contains(' ') { "," } else { "" };
+            let refusal = Refusal::of(StatusCode::UNAUTHORIZED, refused(UNAUTHENTICATED));
+            Refusal { challenge: Some(format!("{challenge}{comma} error=\"invalid_token\"")), ..refusal }
+        }
+        AuthenticationError::Denied(reason) => {
+            Refusal::of(StatusCode::FORBIDDEN, refused("denied").with("reason", reason.as_str()))
+        }
+        AuthenticationError::Busy(source) => {
+            Refusal::of(StatusCode::SERVICE_UNAVAILABLE, refused("busy").with("reason", source.to_string()))
+        }
+        _ => Refusal::of(StatusCode::FORBIDDEN, refused("denied").with("reason", error.to_string())),
+    }
+}
+
+/// The code of a request that does not show who sends it.
+const UNAUTHENTICATED: &str = "unauthenticated";
+
+/// What ends a subscription together with the credentials that it was begun with.
+pub(super) fn expired() -> Problem {
+    Problem::new(UNAUTHENTICATED, "these credentials have expired: come back with new ones")
+}
+
+/// How a WebSocket is closed on somebody who is not let in. A client that has shown nothing need not try again; one whose
+/// credentials are not good any more may have better ones.
+pub(super) fn closing(error: &AuthenticationError) -> (u16, String) {
+    match error {
+        AuthenticationError::Missing => (4401, format!("Unauthorized: {error}")),
+        AuthenticationError::Busy(_) => (1013, error.to_string()),
+        _ => (4403, format!("Forbidden: {error}")),
+    }
+}
+
+/// What `connection_init` shows: the members of its payload that are called `authorization`, in any case.
+#[derive(Debug, Default)]
+pub(super) struct Shown(Vec<Value>);
+
+impl Shown {
+    pub(super) fn credentials(self) -> Result<Credentials, AuthenticationError> {
+        let mut shown = self.0.into_iter().filter(|value| !value.is_null());
+        match (shown.next(), shown.next()) {
+            (None, _) => Ok(Credentials::none()),
+            // As a header has it, so that no authenticator gets other text by this way.
+            (Some(Value::String(text)), None)
+                if HeaderValue::from_str(&text).is_ok_and(|value| value.to_str().is_ok()) =>
+            {
+                Ok(Credentials::new(text))
+            }
+            (Some(_), None) => Err(wrong("`authorization` is no text of visible ASCII")),
+            (Some(_), Some(_)) => Err(wrong("there is more than one `authorization`")),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Shown {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Payload;
+        impl<'de> Visitor<'de> for Payload {
+            type Value = Shown;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Shown, A::Error> {
+                let mut shown = Vec::new();
+                while let Some((name, value)) = map.next_entry::<String, Value>()? {
+                    if name.eq_ignore_ascii_case("authorization") {
+                        shown.push(value);
+                    }
+                }
+                Ok(Shown(shown))
+            }
+        }
+        deserializer.deserialize_map(Payload)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of_payload(json: &str) -> Result<Credentials, AuthenticationError> {
+        serde_json::from_str::<Shown>(json).unwrap().credentials()
+    }
+
+    #[test]
+    fn a_payload_shows_credentials_once() {
+        for (json, expected) in [
+            ("{}", Credentials::none()),
+            (r#"{"token": "x"}"#, Credentials::none()),
+            (r#"{"authorization": null}"#, Credentials::none()),
+            (r#"{"authorization": "Bearer x"}"#, Credentials::new("Bearer x")),
+            (r#"{"Authorization": "Bearer x", "more": [1]}"#, Credentials::new("Bearer x")),
+            (r#"{"authorization": ""}"#, Credentials::new("")),
+        ] {
+            assert_eq!(of_payload(json).unwrap(), expected, "{json}");
+        }
+        for json in [
+            r#"{"authorization": "Bearer x", "authorization": "Bearer x"}"#,
+            r#"{"authorization": "Bearer x", "Authorization": "Bearer y"}"#,
+            r#"{"authorization": 1}"#,
+            r#"{"authorization": ["Bearer x"]}"#,
+            r#"{"authorization": "Bearer é"}"#,
+            r#"{"authorization": "Bearer x\r\nmore: y"}"#,
+        ] {
+            assert!(matches!(of_payload(json), Err(AuthenticationError::Refused(_))), "{json}");
+        }
+        for json in ["[\"Bearer x\"]", "\"Bearer x\"", "1"] {
+            assert!(serde_json::from_str::<Shown>(json).is_err(), "{json}");
+        }
+    }
+
+    #[test]
+    fn a_challenge_tells_of_tokens_that_are_not_good() {
+        let refused = AuthenticationError::Refused(Cow::Borrowed("no"));
+        for (challenge, expected) in [
+            ("Bearer", "Bearer error=\"invalid_token\""),
+            ("Bearer realm=\"bank\"", "Bearer realm=\"bank\", error=\"invalid_token\""),
+        ] {
+            assert_eq!(refusal(&refused, challenge).challenge.as_deref(), Some(expected));
+            assert_eq!(refusal(&AuthenticationError::Missing, challenge).challenge.as_deref(), Some(challenge));
+        }
+    }
+}

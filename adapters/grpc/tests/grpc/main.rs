@@ -13,6 +13,10 @@ mod client;
 #[cfg(test)]
 mod commands;
 #[cfg(test)]
+mod cut;
+#[cfg(test)]
+mod frames;
+#[cfg(test)]
 mod lifecycle;
 #[cfg(test)]
 mod limits;

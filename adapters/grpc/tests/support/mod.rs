@@ -3,6 +3,7 @@
 
 #![allow(dead_code, reason = "each test binary uses a part")]
 
+pub(crate) mod frames;
 pub(crate) mod projections;
 
 use async_trait::async_trait;

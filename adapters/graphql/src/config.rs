@@ -24,7 +24,7 @@ pub struct ServerConfig {
     /// How many tokens a document may have. 10,000.
     pub max_tokens: usize,
     /// How much a document may ask for: a field counts 1, one that asks a port 10, and what is below a page as often as the
-    /// page may have entries. 250,000.
+    /// page may have entries. What is asked of the schema itself counts as far as it is more than tools ask. 250,000.
     pub max_complexity: u64,
     /// Whether the schema can be asked for, by introspection and at `/schema`. `true`.
     pub introspection: bool,

@@ -50,9 +50,27 @@
 //! its result, and hides nothing of the others.
 //!
 //! `options` are the `id`, the `correlation`, `within` (seconds), `waitFor`, and `metadata`, in which a client that is a bus
-//! hands on all of it: until there is an authenticator, whoever can reach the server is believed. The headers
+//! hands on all of it; actor and tenant are written over by those of the caller, unless it speaks for others. A command that
+//! a document has twice under one name, as fragments do, is sent once. The headers
 //! `X-Correlation-Id` and `traceparent` go for the whole request, and so does `Request-Timeout` or, before it,
 //! `extensions: { timeout: 2.5 }` beside the query.
+//!
+//! # Who asks
+//!
+//! A server takes an [`Admission`](portolan_kernel::application::Admission):
+//! [`with_admission`](GraphqlServer::with_admission). Without one it lets in everybody and believes them, for servers that
+//! only the application's own nodes can reach. Fields are resolved with the ports as the caller may use them, and with no
+//! others, so that a policy's word is the same here as on any wire. Callers never share an answer.
+//!
+//! | | shows who it is by | is refused with |
+//! |---|---|---|
+//! | a request | the header `Authorization` | 401 and `WWW-Authenticate`, 403, 503 |
+//! | a WebSocket | that header, or else `connection_init` with the payload `{"authorization": "Bearer …"}` | the same; closed with 4401 (nothing was shown), 4403, 1013 |
+//!
+//! Credentials are shown once: a second header, or a header and a payload, are refused, and so is what is no visible ASCII.
+//! A subscription ends with the credentials it was begun with, by an error `unauthenticated`; its socket is closed with 4403
+//! when what else was asked has been answered, so that a client connects anew. `/schema` and GraphiQL's page are open: the
+//! page has a header editor, and sends what is written there over WebSockets too.
 //!
 //! # Pages
 //!
@@ -61,13 +79,14 @@
 //! position 40; so a known one is a cursor, and a walk sees one frontier. A cursor of rows keeps to its edition, or is
 //! `gone`.
 //!
-//! However many fields of a document, or subscriptions, ask for rows by key, the port is asked once.
+//! However many fields of a document, or subscriptions, ask for rows by key, the port is asked once for each caller.
 //!
 //! # Subscriptions
 //!
 //! Over a WebSocket at the same path, with the subprotocol `graphql-transport-ws`. `events` and `stream` resume `after` a
 //! position; with `states: true` they tell of progress, catching up and falling behind too. A row comes at once and
-//! whenever it has changed. A client that takes nothing holds up itself alone, and is cut off in time.
+//! whenever it has changed. A client that takes nothing holds up itself alone, and is cut off in time. What is no frame of
+//! RFC 6455 closes the socket with 1002, text that is no UTF-8 with 1007, and a message that is too large with 1009.
 //!
 //! # Errors
 //!
@@ -75,12 +94,13 @@
 //!
 //! | of | codes |
 //! |---|---|
+//! | who asks | `unauthenticated`, `denied`, `busy` |
 //! | the request | `malformed`, `invalid-request` (with `violations`), `media-type`, `method-not-allowed`, `body-too-large`, `slow-request`, `no-such-route` |
 //! | the document | `malformed`, `invalid-document`, `no-such-operation`, `too-deep`, `too-long`, `too-complex`, `not-here` |
 //! | carrying it out | `timed-out` (queries alone), `panicked`, `shutting-down`, `busy` |
-//! | questions | `unknown-query`, `malformed`, `invalid-query`, `not-found`, `busy`, `failed` |
-//! | reads | `too-large`, `invalid-read`, `unsupported`, `busy`, `ahead-of-log`, `corrupt`, `failed` |
-//! | projections | `unknown-projection`, `not-found`, `not-ready`, `gone`, `invalid-request`, `too-large`, `projection-stopped`, `projection-stalled`, `event-parked`, `busy`, `outcome-unknown`, `corrupt`, `failed` |
+//! | questions | `unknown-query`, `malformed`, `invalid-query`, `not-found`, `denied`, `busy`, `failed` |
+//! | reads | `too-large`, `invalid-read`, `unsupported`, `denied`, `busy`, `ahead-of-log`, `corrupt`, `failed` |
+//! | projections | `unknown-projection`, `not-found`, `not-ready`, `gone`, `invalid-request`, `too-large`, `projection-stopped`, `projection-stalled`, `event-parked`, `denied`, `busy`, `outcome-unknown`, `corrupt`, `failed` |
 //!
 //! Where a store is damaged stays with the server: `corrupt` does not name the place, and the process writes it to its error
 //! output. A request that takes `application/graphql-response+json` gets 400 for a document that is not carried out; others

@@ -79,7 +79,7 @@ impl portolan::domain::Decide<FillJar> for Jar {
     }
 }
 
-async fn application() -> Application {
+pub(crate) async fn application() -> Application {
     Application::builder(MemoryStore::builder().build(), Runtime::tokio()).aggregate::<Jar>().build().await.unwrap()
 }
 
@@ -109,7 +109,7 @@ async fn told(bus: &dyn CommandBus) -> Vec<String> {
 }
 
 /// What an event is, but for when it was recorded.
-async fn events(application: &Application) -> Vec<String> {
+pub(crate) async fn events(application: &Application) -> Vec<String> {
     let page = application.ports().events.read(Read::log(Query::all())).await.unwrap();
     let told = |event: &Arc<Recorded>| format!("{:?} {:?} {}", event.event, event.position, event.revision);
     page.events.iter().map(told).collect()

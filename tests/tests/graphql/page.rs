@@ -91,6 +91,10 @@ async fn graphiql_is_served_whole() {
     let page = String::from_utf8(got.body).unwrap();
     // Nothing of it comes from elsewhere.
     assert!(!page.contains("http://") && !page.contains("https://"), "{page}");
+    // A visitor can show who he is, over a WebSocket too, and it is not kept.
+    for part in ["isHeadersEditorEnabled: true", "shouldPersistHeaders: false", "connectionParams: () => shown"] {
+        assert!(page.contains(part), "{part}");
+    }
     let named = page.split('\'').filter(|part| part.ends_with(".js") || part.ends_with(".css"));
     let named: BTreeSet<_> = named.collect();
     assert_eq!(named.len(), 5, "{named:?}");

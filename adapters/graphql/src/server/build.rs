@@ -1,6 +1,8 @@
 //! The schema: what every one has, and what is registered.
 
 use super::call::{Call, Parameters};
+use super::introspection::{Sizes, USUAL};
+use super::limits::{complexity, operation};
 use super::node::{Info, Node, ROOT};
 use super::rows::{COLUMNS, KEY, Table, TableIndex};
 use super::types::{self, member, optional, part, which_events};
@@ -11,7 +13,8 @@ use crate::model::{
 };
 use crate::scalar::Given;
 use core::ops::Bound;
-use juniper::RootNode;
+use juniper::parser::parse_document_source;
+use juniper::{RootNode, Variables};
 use portolan_kernel::application::Ports;
 use portolan_kernel::ports::{CommandInfo, ProjectionError, ProjectionRegistry, QueryInfo, RowsQuestion};
 use portolan_kernel::values::{By, Collection, Column, ColumnType, Name};
@@ -26,6 +29,9 @@ pub(crate) struct Built {
     pub(crate) root: Root,
     pub(crate) model: Arc<Model>,
     pub(crate) sdl: String,
+    pub(super) sizes: Sizes,
+    /// How much tools ask of the schema.
+    pub(super) usual: u64,
     /// Whether some projection's columns are not known yet.
     pub(crate) is_partial: bool,
 }
@@ -51,7 +57,11 @@ pub(crate) async fn build(ports: &Ports, config: &ServerConfig, actions: bool) -
         .limit_tokens(max_tokens);
     let root = if introspection { root } else { root.disable_introspection() };
     let sdl = root.as_sdl();
-    Built { root, model, sdl, is_partial }
+    let sizes = Sizes::of(&model);
+    let document = parse_document_source::<Given>(USUAL, &root.schema).unwrap_or_default();
+    let counted = |operation| complexity((&model, &sizes), &document, operation, &Variables::new(), 1).of_schema;
+    let usual = operation(&document, None).map(counted).unwrap_or_default();
+    Built { root, model, sdl, sizes, usual, is_partial }
 }
 
 /// The projections, and whether all are known.

@@ -8,8 +8,10 @@ use core::time::Duration;
 use portolan_kernel::application::{Admitted, Ports};
 use portolan_kernel::ports::{Caller, RowsAnswer};
 use portolan_kernel::values::{Metadata, RowKey, Timestamp};
+use serde_json::Value;
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 
 /// What all requests share. No port is here, so that no field can be resolved past the caller's.
 pub(crate) struct App {
@@ -38,7 +40,6 @@ impl App {
 #[derive(Clone)]
 pub(crate) struct Context(pub(crate) Arc<Asked>);
 
-#[derive(Clone)]
 pub(crate) struct Asked {
     pub(crate) app: Arc<App>,
     /// The ports as the caller may use them.
@@ -48,6 +49,8 @@ pub(crate) struct Asked {
     pub(crate) metadata: Metadata,
     /// How long the caller waits, where a field says nothing of its own.
     pub(crate) within: Option<Duration>,
+    /// What has been done already, by the name in the answer.
+    done: Mutex<BTreeMap<String, Result<Value, Problem>>>,
 }
 
 impl juniper::Context for Context {}
@@ -63,12 +66,37 @@ impl Context {
     /// Of a request that has been let in.
     pub(super) fn new(app: &Arc<App>, admitted: Admitted, metadata: Metadata, within: Option<Duration>) -> Self {
         let Admitted { caller, ports, .. } = admitted;
-        Self(Arc::new(Asked { app: app.clone(), ports, caller: Arc::new(caller), metadata, within }))
+        Self(Arc::new(Asked {
+            app: app.clone(),
+            ports,
+            caller: Arc::new(caller),
+            metadata,
+            within,
+            done: Mutex::default(),
+        }))
     }
 
-    /// The same, for a caller who waits this long.
+    /// Of another operation of the same caller, who waits this long.
     pub(crate) fn with_timeout(&self, within: Option<Duration>) -> Self {
-        Self(Arc::new(Asked { within: within.or(self.within), ..self.0.as_ref().clone() }))
+        let Asked { app, ports, caller, metadata, within: usual, .. } = self.0.as_ref();
+        let (app, ports, caller, metadata) = (app.clone(), ports.clone(), caller.clone(), metadata.clone());
+        Self(Arc::new(Asked { app, ports, caller, metadata, within: within.or(*usual), done: Mutex::default() }))
+    }
+
+    /// Does what a field of a mutation asks for, once: a field that is written twice, as fragments do, is one, with the
+    /// selections of both.
+    pub(super) async fn once(
+        &self,
+        field: String,
+        doing: impl Future<Output = Result<Value, Problem>>,
+    ) -> Result<Value, Problem> {
+        let mut done = self.done.lock().await;
+        if let Some(known) = done.get(&field) {
+            return known.clone();
+        }
+        let answer = doing.await;
+        done.insert(field, answer.clone());
+        answer
     }
 
     /// An answer that has this row in it, if there is one.

@@ -65,7 +65,8 @@ pub(crate) fn prepare<'a>(
         }
         variables = given(built, operation, asking.variables.as_ref());
         let page = app.config.page_events.max(app.config.page_rows);
-        let asked = complexity(&built.model, &document, operation, &variables, page);
+        let complexity = complexity((&built.model, &built.sizes), &document, operation, &variables, page);
+        let asked = complexity.own.saturating_sub(complexity.of_schema.min(built.usual));
         let most = app.config.max_complexity;
         if asked > most {
             let message = format!(

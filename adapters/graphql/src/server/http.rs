@@ -22,7 +22,8 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tower::Service as _;
 
-/// Offers [`Ports`] over GraphQL: as a [service](Self::service) for another server, or [alone](Self::serve).
+/// Offers [`Ports`] over GraphQL: as a [service](Self::service) for another server, or [alone](Self::serve). Both take an
+/// [`Admission`]: that of a server that mounts the service is another.
 ///
 /// ```no_run
 /// # async fn example(ports: portolan_kernel::application::Ports) -> Result<(), Box<dyn std::error::Error>> {

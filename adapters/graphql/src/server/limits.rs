@@ -1,5 +1,6 @@
 //! How much a document asks for, told before anything is asked.
 
+use super::introspection::{Introspection, Place, Sizes};
 use crate::model::{MUTATION, Model, QUERY, SUBSCRIPTION, Source};
 use crate::scalar::Given;
 use juniper::{Definition, InputValue, Operation, OperationType, Selection, Variables};
@@ -26,15 +27,25 @@ pub(crate) fn operation<'d, 'a>(
     }
 }
 
+/// Deeper than any document that juniper takes; a cycle of fragments, which it refuses, ends here.
+pub(super) const DEEPEST: usize = 256;
+
+/// How much an operation asks for.
+pub(crate) struct Complexity {
+    pub(crate) own: u64,
+    /// Of that, what it asks of the schema itself.
+    pub(crate) of_schema: u64,
+}
+
 /// How much the operation asks for: a field counts 1, one that asks a port 10, and what is below a page as often as the
 /// page may have entries: those that it asks for, and at most as many as any page has.
 pub(crate) fn complexity(
-    model: &Model,
+    (model, sizes): (&Model, &Sizes),
     document: &[Definition<'_, Given>],
     operation: &Operation<'_, Given>,
     variables: &Variables<Given>,
     page: u32,
-) -> u64 {
+) -> Complexity {
     let fragments = document.iter().filter_map(|definition| match definition {
         Definition::Fragment(fragment) => Some((fragment.item.name.item, fragment.item.selection_set.as_slice())),
         Definition::Operation(_) => None,
@@ -48,22 +59,33 @@ pub(crate) fn complexity(
         Definition::Fragment(fragment) => Some((fragment.item.name.item, fragment.item.type_condition.item)),
         Definition::Operation(_) => None,
     });
+    let fragments = fragments.collect();
     let mut counting = Counting {
         model,
+        introspection: Introspection { sizes, fragments: &fragments, known: BTreeMap::new() },
+        of_schema: 0.0,
         variables,
         page: page.into(),
-        fragments: fragments.collect(),
+        fragments: &fragments,
         conditions: conditions.collect(),
         known: BTreeMap::new(),
     };
-    counting.selections(root, &operation.selection_set, 0)
+    let own = counting.selections(root, &operation.selection_set, 0);
+    Complexity { own, of_schema: whole(counting.of_schema) }
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is not negative; too much is the most")]
+fn whole(count: f64) -> u64 {
+    count as u64
 }
 
 struct Counting<'c, 'a> {
     model: &'c Model,
     variables: &'c Variables<Given>,
     page: u64,
-    fragments: BTreeMap<&'a str, &'c [Selection<'a, Given>]>,
+    introspection: Introspection<'c, 'a>,
+    of_schema: f64,
+    fragments: &'c BTreeMap<&'a str, &'c [Selection<'a, Given>]>,
     conditions: BTreeMap<&'a str, &'a str>,
     /// What each fragment counts, so that one that is spread often is counted once.
     known: BTreeMap<&'a str, u64>,
@@ -71,8 +93,6 @@ struct Counting<'c, 'a> {
 
 impl<'c, 'a> Counting<'c, 'a> {
     fn selections(&mut self, of: &str, selections: &'c [Selection<'a, Given>], depth: usize) -> u64 {
-        // Deeper than any document that juniper takes; a cycle of fragments, which it refuses, ends here.
-        const DEEPEST: usize = 256;
         if depth > DEEPEST {
             return 0;
         }
@@ -124,6 +144,11 @@ impl<'c, 'a> Counting<'c, 'a> {
         selections: &'c [Selection<'a, Given>],
         depth: usize,
     ) -> u64 {
+        if name == "__schema" || name == "__type" {
+            let asked = self.introspection.count(selections, Place::Elsewhere, depth);
+            self.of_schema += asked;
+            return whole(asked);
+        }
         let Some(member) = self.model.field(of, name) else { return 1 };
         let own = if matches!(member.source, Source::Call(_)) { ASKS } else { 1 };
         let below = self.selections(member.ty.innermost(), selections, depth + 1);

@@ -8,6 +8,7 @@ mod context;
 mod events;
 mod execute;
 mod http;
+mod introspection;
 mod limits;
 mod live;
 mod loader;

@@ -3,7 +3,7 @@
 use super::call;
 use super::context::Context;
 use super::live;
-use crate::model::{Member, Model, Scalar, Shape, Source, Ty, member};
+use crate::model::{MUTATION, Member, Model, Scalar, Shape, Source, Ty, member};
 use crate::scalar::{Any, Given, Json, Long, Place, Text, whole};
 use crate::wire::problem::Problem;
 use crate::wire::text::Base64;
@@ -165,7 +165,14 @@ impl GraphQLValueAsync<Given> for Node<'_> {
                 }
                 Source::Call(call) => {
                     let arguments = call::Arguments::of(&info.model, member, arguments);
-                    let answer = call::run(call, executor.context(), self.0, arguments).await;
+                    let context = executor.context();
+                    let answer = call::run(call, context, self.0, arguments);
+                    let answer = if info.ty.innermost() == MUTATION {
+                        let name = executor.look_ahead().field_name().to_owned();
+                        context.once(name, answer).await
+                    } else {
+                        answer.await
+                    };
                     match answer {
                         Ok(answer) => complete(info, &member.ty, &answer, executor).await,
                         Err(problem) => Err(error_of(&problem)),

@@ -46,7 +46,7 @@ async fn connect(bank: &Bank, wire: Wire, key: Option<&str>) -> Result<Ports, Bo
 
 fn open(account: &str) -> CommandEnvelope {
     let body = json!({ "account_id": account, "owner": "Ann", "currency": "EUR" }).to_string();
-    CommandEnvelope::new("open-account".parse().unwrap(), Body::Encoded(body.into(), Format::Json))
+    CommandEnvelope::new("open-account".parse().expect("a name"), Body::Encoded(body.into(), Format::Json))
 }
 
 /// On behalf of somebody, as the sender has it.
@@ -57,7 +57,7 @@ fn claiming(actor: &str, mut command: CommandEnvelope) -> CommandEnvelope {
 
 /// Who caused the only event of a stream.
 async fn actor_of(ports: &Ports, stream: &str) -> Option<String> {
-    let page = ports.events.read(Read::stream(stream.parse().unwrap())).await.expect("an auditor reads it");
+    let page = ports.events.read(Read::stream(stream.parse().expect("a name"))).await.expect("an auditor reads it");
     assert_eq!(page.events.len(), 1, "{stream}");
     Metadata::decode(&page.events[0].metadata).actor
 }
@@ -92,9 +92,9 @@ async fn keys_and_roles_hold_over_every_wire(#[case] wire: Wire) {
         matches!(&denied, Err(CommandError::Denied(why)) if why.contains("eve") && why.contains("open-account")),
         "{denied:?}"
     );
-    let denied = teller.events.read(Read::stream("account-ann".parse().unwrap())).await;
+    let denied = teller.events.read(Read::stream("account-ann".parse().expect("a name"))).await;
     assert!(matches!(&denied, Err(portolan::ports::ReadError::Denied(_))), "{denied:?}");
-    let totals = || RowsQuestion::page("daily-totals".parse().unwrap(), By::key());
+    let totals = || RowsQuestion::page("daily-totals".parse().expect("a name"), By::key());
     let denied = teller.projections.rows(totals()).await;
     assert!(matches!(&denied, Err(ProjectionError::Denied(_))), "{denied:?}");
     auditor.projections.rows(totals()).await.expect("an auditor sees all rows");

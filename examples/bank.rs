@@ -1,20 +1,23 @@
-//! A bank: accounts in whole cents, on one SQLite file, over HTTP.
+//! A bank: accounts in whole cents, on one SQLite file, over HTTP, and over GraphQL and gRPC with these features.
 //!
 //! ```text
-//! cargo run --example bank
+//! cargo run --example bank --features graphql,grpc
 //! ```
 //!
 //! It is all here, in the order one would write it: what happens, what can be asked for, why it is refused, who
-//! decides, what is kept ready to be read, what can be looked up, and `main`, which picks the storage and the transport.
+//! decides, what is kept ready to be read, what can be looked up, and `main`, which picks the storage, the transports, and
+//! who is let in.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program talks to its user")]
 
 use clap::{Parser, ValueEnum};
 use core::error::Error;
 use core::net::SocketAddr;
+use portolan::application::Admission;
 use portolan::domain::inline;
+use portolan::drivers::{Roles, StaticKey, StaticKeys};
 use portolan::prelude::*;
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use validator::{Validate, ValidationError};
 
@@ -294,7 +297,22 @@ async fn look_up(query: AccountQuery, context: QueryContext) -> Result<Reply<Acc
     Ok(Reply::new(view).at(Some(revision)))
 }
 
-// The program: which storage, which transport.
+// Who is let in: with `--auth-keys`, those whose keys are in a file such as `examples/bank-keys.json`. They show theirs as
+// `Authorization: Bearer …` on every transport, may do what their roles allow, and are the actors of their events.
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AuthKeys {
+    keys: Vec<StaticKey>,
+    roles: Roles,
+}
+
+fn admission(file: &Path) -> Result<Admission, Box<dyn Error>> {
+    let AuthKeys { keys, roles } = serde_json::from_slice(&std::fs::read(file)?)?;
+    Ok(Admission::by(StaticKeys::new(keys)?).with_policy(roles))
+}
+
+// The program: which storage, which transports.
 
 /// A bank on one file, over HTTP.
 #[derive(Parser)]
@@ -305,6 +323,13 @@ struct Flags {
     /// Where to listen; port 0 takes a free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
+    /// Where to listen for gRPC; port 0 takes a free one
+    #[cfg(feature = "grpc")]
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:50051")]
+    grpc_listen: SocketAddr,
+    /// A JSON file of keys and roles; without it everybody may do everything
+    #[arg(long, value_name = "FILE")]
+    auth_keys: Option<PathBuf>,
     /// Where to store; what is in memory is gone when the bank stops
     #[arg(long, value_enum, default_value_t = Store::Sqlite)]
     store: Store,
@@ -367,20 +392,60 @@ async fn run(flags: Flags) -> Result<(), Box<dyn Error>> {
         Store::Sqlite => SqliteStore::builder(&flags.data).inline(inline::<DailyTotals>()?).open().await?.into(),
         Store::Dynamodb => dynamodb(&flags).await?,
     };
+    let (admission, key) = match &flags.auth_keys {
+        Some(file) => {
+            let admission = admission(file).map_err(|error| format!("{}: {error}", file.display()))?;
+            (admission, r#" -H "authorization: Bearer $KEY""#)
+        }
+        None => (Admission::default(), ""),
+    };
     let bank = bank(storage, Runtime::tokio()).await?;
-    let server = HttpServer::new(bank.ports()).with_raw_appends(flags.raw_appends).bind(flags.listen).await?;
-    // From here on a signal is listened for, before anybody is told where the bank is.
-    let shutdown = shutdown_signal();
-    let url = format!("http://{}", server.local_addr());
+
+    let http = HttpServer::new(bank.ports()).with_raw_appends(flags.raw_appends).with_admission(admission.clone());
+    #[cfg(feature = "graphql")]
+    let http = {
+        let graphql = GraphqlServer::new(bank.ports()).with_admission(admission.clone());
+        http.mount("/graphql", graphql.service().await)
+    };
+    let http = http.bind(flags.listen).await?;
+    #[cfg(feature = "grpc")]
+    let grpc = {
+        let grpc = GrpcServer::new(bank.ports()).with_raw_appends(flags.raw_appends).with_admission(admission);
+        grpc.bind(flags.grpc_listen).await?
+    };
+
+    // Signals are listened for before anybody is told where the bank is.
+    let url = format!("http://{}", http.local_addr());
+    let http = http.serve(shutdown_signal());
     println!(
         r#"The bank listens on {url}
 
-  curl {url}/commands/open-account -H 'content-type: application/json' -d '{{"account_id":"ann","owner":"Ann","currency":"EUR"}}'
-  curl {url}/commands/deposit -H 'content-type: application/json' -H 'idempotency-key: k-1' -d '{{"account_id":"ann","amount":500}}'
-  curl '{url}/projections/balances/rows/by/owner?owner=Ann'
-  curl {url}/events -N -H 'accept: text/event-stream'"#
+  curl {url}/commands/open-account{key} -H 'content-type: application/json' -d '{{"account_id":"ann","owner":"Ann","currency":"EUR"}}'
+  curl {url}/commands/deposit{key} -H 'content-type: application/json' -H 'idempotency-key: k-1' -d '{{"account_id":"ann","amount":500}}'
+  curl '{url}/projections/balances/rows/by/owner?owner=Ann'{key}
+  curl {url}/events -N{key} -H 'accept: text/event-stream'"#
     );
-    server.serve(shutdown).await;
+    if cfg!(feature = "graphql") {
+        println!(
+            r#"
+and GraphQL on {url}/graphql, which is GraphiQL for a browser
+
+  curl {url}/graphql{key} -H 'content-type: application/json' -d '{{"query":"{{ balancesList(first: 10) {{ edges {{ node {{ key owner balance }} }} }} }}"}}'"#
+        );
+    }
+    #[cfg(feature = "grpc")]
+    let http = {
+        let address = grpc.local_addr();
+        let grpc = grpc.serve(shutdown_signal());
+        println!(
+            r#"
+and gRPC on http://{address}
+
+  grpcurl -plaintext{key} -d '{{}}' {address} portolan.v1.EventStore/Subscribe"#
+        );
+        async { tokio::join!(http, grpc) }
+    };
+    http.await;
     bank.shutdown().await;
     Ok(())
 }

@@ -1,5 +1,6 @@
-//! The bank, attacked as it runs: real processes, real HTTP, real SIGKILL, on one SQLite file and on one DynamoDB table.
+//! The bank, attacked as it runs: real processes, real sockets, real SIGKILL, on one SQLite file and on one DynamoDB table.
 
+mod access;
 mod process;
 mod read_models;
 mod traffic;

@@ -10,14 +10,16 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-/// Builds the example, once a test run, and gives its path: never a stale binary. With all stores, and as part of the
+/// Builds the example, once a test run, and gives its path: never a stale binary. With all stores and
+/// transports, and as part of the
 /// whole workspace, so that it shares the build of `cargo test --workspace`.
 fn binary() -> &'static Path {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
     PATH.get_or_init(|| {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let built = Command::new(env!("CARGO"))
-            .args(["build", "--quiet", "--workspace", "--example", "bank", "--features", "portolan/dynamodb-plain"])
+            .args(["build", "--quiet", "--workspace", "--example", "bank"])
+            .args(["--features", "portolan/dynamodb-plain,portolan/graphql,portolan/grpc"])
             .args(["--message-format", "json"])
             .current_dir(root)
             .stderr(Stdio::inherit())
@@ -84,6 +86,8 @@ impl Place {
 pub(crate) struct Bank {
     child: Child,
     pub(crate) address: String,
+    /// Where it speaks gRPC.
+    pub(crate) grpc_address: String,
     /// What it wrote to its error output.
     pub(crate) complaints: Arc<Mutex<String>>,
 }
@@ -93,7 +97,7 @@ impl Bank {
     pub(crate) fn start(place: &Place, more: &[&str]) -> Self {
         let mut child = Command::new(binary())
             .args(&place.arguments)
-            .args(["--listen", "127.0.0.1:0"])
+            .args(["--listen", "127.0.0.1:0", "--grpc-listen", "127.0.0.1:0"])
             .args(more)
             .current_dir(place.dir())
             .stdout(Stdio::piped())
@@ -111,16 +115,17 @@ impl Bank {
             }
         });
         let mut lines = BufReader::new(child.stdout.take().expect("its output is piped")).lines();
-        let address = loop {
+        let mut next_address = |said_before: &str| loop {
             let line = lines.next().expect("the bank says where it listens").expect("in UTF-8");
-            if let Some((_, rest)) = line.split_once("http://") {
+            if let Some((_, rest)) = line.split_once(&format!("{said_before} http://")) {
                 let end = rest.find(|c: char| !(c.is_ascii_digit() || c == '.' || c == ':')).unwrap_or(rest.len());
                 break rest[..end].to_owned();
             }
         };
+        let (address, grpc_address) = (next_address("listens on"), next_address("gRPC on"));
         // Whatever else it says must not fill the pipe.
         std::thread::spawn(move || lines.for_each(drop));
-        Self { child, address, complaints }
+        Self { child, address, grpc_address, complaints }
     }
 
     /// What a bank says that does not start with these arguments.

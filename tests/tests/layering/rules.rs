@@ -33,7 +33,7 @@ const WITHOUT_STD_FEATURE: &[&str] = &["async-trait", "serde_ignored", "serde_pa
 const ONLY_BY_FEATURE: &[&str] = &["validator"];
 
 /// Besides adapters: what the bank and the bench use.
-const FACADE_DEV_DEPENDENCIES: &[&str] = &["clap", "jiff", "serde", "thiserror", "tokio", "validator"];
+const FACADE_DEV_DEPENDENCIES: &[&str] = &["clap", "jiff", "serde", "serde_json", "thiserror", "tokio", "validator"];
 
 /// The features of dependencies that a feature of the facade turns on: TLS and the environment's configuration double what
 /// the SDK costs to build, and TLS needs a C compiler where the rest of gRPC needs none.

@@ -114,6 +114,20 @@ fn what_is_dropped_is_left_out_and_sets_free_what_waits() {
 }
 
 #[test]
+fn what_is_dropped_is_counted_no_more() {
+    let (world, name) = (World::new(), named::<Parking>());
+    let bad = world.append([broken(1)]).unwrap();
+    let alone = world.alone("one");
+    let mut work = alone.folded::<Parking>(FIRST);
+    world.catch_up(&mut work, &name, FIRST);
+    assert_eq!(world.said(&name, FIRST).unwrap().parked, 1);
+    // Nothing waits behind it, whose release would count anew.
+    world.wish(&alone, &name, ProjectionAction::Drop(bad));
+    world.run_until(&mut work, || positions(&world).is_empty());
+    assert_eq!(world.said(&name, FIRST).unwrap().parked, 0);
+}
+
+#[test]
 fn rows_that_wait_through_a_stream_keep_their_order() {
     // The broken event stops stream 1; what waits there keeps row 1 waiting.
     let (world, name) = (World::with_limits(small_limits(6)), named::<Parking>());

@@ -87,7 +87,7 @@ impl ProjectionRegistry for GraphqlClient {
             parked_events: WireParkedPage,
         }
         if limit == 0 {
-            return Err(ProjectionError::Invalid("a page of at most 0 events says nothing".to_owned()));
+            return Err(ProjectionError::Invalid("it is for 0 events; ask for at least 1".to_owned()));
         }
         let first = i32::try_from(limit).unwrap_or(i32::MAX);
         let variables = json!({ "name": projection.as_str(), "first": first, "after": at(after) });

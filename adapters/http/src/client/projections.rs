@@ -58,6 +58,9 @@ impl ProjectionRegistry for HttpClient {
         after: Option<Position>,
         limit: u32,
     ) -> Result<ParkedPage, ProjectionError> {
+        if limit == 0 {
+            return Err(ProjectionError::Invalid("it is for 0 events; ask for at least 1".to_owned()));
+        }
         let after = after.map(|after| format!("&after={after}")).unwrap_or_default();
         let answer = self.got(&path(&projection, &format!("/parked?limit={limit}{after}"))).await?;
         understood::<WireParkedPage>(&answer).map(WireParkedPage::decode)

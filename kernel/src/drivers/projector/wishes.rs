@@ -151,6 +151,7 @@ impl Shift<'_> {
         {
             let name = &self.engine.model().name;
             batch = parking::release(batch, name, self.edition, position).map_err(|error| self.end(error))?;
+            self.record.parked = self.parked.len() as u64;
             self.hold_parked();
             self.is_release_due = true;
         }

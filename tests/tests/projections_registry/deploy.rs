@@ -39,6 +39,8 @@ async fn a_rolling_deploy_serves_both_and_then_the_new_one() {
     status_when(&*of_new, |status| status.edition == Some(Edition::first(2))).await;
     for n in 2..=20 {
         let last = world.deposit("ann", 5).await;
+        // Whoever reads what is active, and says from where on, sees his own write at either.
+        assert_eq!(balance(&of_old, of_ann().at_least(Some(last))).await, (2, 50 * n));
         // Each waits for the rows that its own code reads, and everybody else sees the new ones.
         of_old.wait_for(balances(), last).await.unwrap();
         assert_eq!(balance(&of_old, of_ann().prefer(1)).await, (1, 5 * n));

@@ -13,7 +13,7 @@ use alloc::string::String;
 use core::time::Duration;
 
 /// How often a change is made anew that a rival was faster than.
-const RIVALS: u32 = 16;
+pub(super) const RIVALS: u32 = 16;
 
 /// Acts upon the projection.
 pub(super) async fn act(of: &Stored, action: ProjectionAction) -> Result<(), ProjectionError> {

@@ -173,7 +173,7 @@ impl ProjectionRegistry for LocalProjections {
     async fn wait_for(&self, projection: Name, position: Position) -> Result<(), WaitError> {
         match self.find(&projection) {
             None => Err(WaitError::UnknownProjection(projection)),
-            Some(Registered::Live(_)) => Ok(()),
+            Some(Registered::Live(live)) => live.reach(position).await,
             Some(Registered::Stored(stored)) => {
                 let reader = Reader::Prefers(Some(stored.model().version));
                 waiting::reach(stored, reader, position).await.map(|_| ())

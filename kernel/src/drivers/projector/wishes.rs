@@ -131,7 +131,8 @@ impl Shift<'_> {
         // An inline store may have passed the event meanwhile.
         let from = from.max(self.state.position);
         if self.is_stopped() {
-            (self.hunt.bad, self.hunt.failed) = (None, None);
+            self.hunt.bad.clear();
+            self.hunt.failed = None;
             self.record.stopped_at = None;
             self.set_state(ProjectionState::CatchingUp);
             self.feed = None;

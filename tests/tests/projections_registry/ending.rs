@@ -2,7 +2,7 @@
 
 use super::support::*;
 use async_trait::async_trait;
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use core::time::Duration;
 use portolan::MemoryStore;
 use portolan::application::Storage;
@@ -76,9 +76,23 @@ struct Interrupted {
     store: MemoryStore,
     is_due: AtomicBool,
     act: Mutex<Option<futures::future::BoxFuture<'static, ()>>>,
+    versions: AtomicUsize,
+    gets: AtomicUsize,
+    checkpoints: AtomicUsize,
 }
 
 impl Interrupted {
+    fn over(world: &World) -> Arc<Self> {
+        let (is_due, act) = (false.into(), Mutex::default());
+        let (versions, gets, checkpoints) = (0.into(), 0.into(), 0.into());
+        Arc::new(Self { store: world.store.clone(), is_due, act, versions, gets, checkpoints })
+    }
+
+    fn storage(self: Arc<Self>, world: &World) -> Storage {
+        let store = Arc::new(world.store.clone());
+        Storage::new(store.clone(), store.clone()).with_leases(store).with_read_models(self)
+    }
+
     async fn interrupt(&self) {
         if self.is_due.swap(false, Ordering::SeqCst) {
             let act = self.act.lock().unwrap().take();
@@ -93,6 +107,7 @@ impl ReadModelStore for Interrupted {
         self.store.define(collection).await
     }
     async fn versions(&self, collection: Name) -> Result<Versions, RowError> {
+        self.versions.fetch_add(1, Ordering::SeqCst);
         self.store.versions(collection).await
     }
     async fn commit(&self, batch: Batch) -> Result<(), RowError> {
@@ -102,12 +117,14 @@ impl ReadModelStore for Interrupted {
         self.store.commit(batch).await
     }
     async fn get(&self, collection: Name, version: Option<u32>, keys: Vec<RowKey>) -> Result<Rowset, RowError> {
+        self.gets.fetch_add(1, Ordering::SeqCst);
         self.store.get(collection, version, keys).await
     }
     async fn find(&self, find: Find) -> Result<Rowset, RowError> {
         self.store.find(find).await
     }
     async fn checkpoint(&self, name: Name) -> Result<Option<CheckpointState>, RowError> {
+        self.checkpoints.fetch_add(1, Ordering::SeqCst);
         ReadModelStore::checkpoint(&self.store, name).await
     }
     async fn remove(&self, collection: Name, version: u32, checkpoint: Checkpoint) -> Result<(), RowError> {
@@ -133,10 +150,9 @@ async fn an_edition_that_is_activated_while_it_is_removed_stays_whole() {
     second.is_ready(false).await;
     second.leave().await;
 
-    let rows = Arc::new(Interrupted { store: world.store.clone(), is_due: false.into(), act: Mutex::default() });
-    let (store, of_rows) = (Arc::new(world.store.clone()), rows.clone());
     // The operator's process works on nothing that is left: all leases of the first version are held.
-    let storage = Storage::new(store.clone(), store.clone()).with_leases(store).with_read_models(of_rows);
+    let rows = Interrupted::over(&world);
+    let storage = rows.clone().storage(&world);
     let removes = world.process_over(storage).projection::<Balances<1>>().build().await.unwrap();
     let activates = registry.clone();
     let act = async move { activates.act(balances(), Activate(Some(2))).await.unwrap() };
@@ -173,4 +189,24 @@ async fn requests_do_not_pile_up_while_nobody_carries_them_out() {
     assert_eq!(requests.as_array().unwrap().len(), 3, "{requests}");
     registry.act(balances(), Resume).await.unwrap();
     status_when(&*registry, |status| status.parked == 0).await;
+}
+
+#[tokio::test]
+async fn a_projection_that_has_nothing_to_do_reads_no_checkpoints() {
+    let world = World::new();
+    let rows = Interrupted::over(&world);
+    let process = world.process_over(rows.clone().storage(&world)).projection::<Balances>().build().await.unwrap();
+    let registry = process.ports().projections;
+    let last = world.deposit("ann", 5).await;
+    registry.wait_for(balances(), last).await.unwrap();
+    status_when(&*registry, |status| status.state == ProjectionState::CaughtUp).await;
+    pause().await;
+    let count = || [&rows.versions, &rows.gets, &rows.checkpoints].map(|count| count.load(Ordering::SeqCst));
+    let before = count();
+    while count()[0] < before[0] + 40 {
+        pause().await;
+    }
+    let [versions, gets, checkpoints] = core::array::from_fn(|at| count()[at] - before[at]);
+    println!("{versions} looks: {gets} times rows, {checkpoints} times a checkpoint");
+    assert_eq!(checkpoints, 0, "nothing is to be moved");
 }

@@ -87,6 +87,13 @@ pub(super) struct Kept {
     state: Option<CheckpointState>,
 }
 
+impl Kept {
+    /// What no change is made of: it would be refused.
+    pub(super) fn to_read(control: Control) -> Self {
+        Self { control, state: None }
+    }
+}
+
 /// The system's collection of such rows.
 pub(super) fn collection() -> Collection {
     Collection::new(name(), 1)

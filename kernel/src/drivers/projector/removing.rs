@@ -154,7 +154,7 @@ async fn remove_if(
 async fn is_activated(of: &Stored, edition: Edition) -> Result<bool, RowError> {
     let mut rivals = Backoff::new(&*of.env.ids, &*of.env.sleep, RIVALS);
     loop {
-        let standing = Standing::load(&of.env, of.model()).await?;
+        let standing = Standing::load_to_change(&of.env, of.model()).await?;
         if standing.active == Some(edition) {
             return Ok(true);
         }

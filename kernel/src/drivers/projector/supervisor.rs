@@ -99,7 +99,9 @@ async fn look(
     for edition in worked_on {
         workers.entry(edition).or_insert_with(|| Supervisor::spawn(env, |stop| keep(of.clone(), edition, stop)));
     }
-    activate(of, &standing).await.map_err(|error| error.to_string())?;
+    if to_activate(&standing).is_some() {
+        activate(of).await.map_err(|error| error.to_string())?;
+    }
     let left_over = standing.left_over(model.version);
     removers.retain(|_, remover| !remover.is_gone());
     removers.iter().filter(|(edition, _)| !left_over.contains(edition)).for_each(|(_, remover)| remover.stop());
@@ -116,12 +118,16 @@ async fn remove(of: Arc<Stored>, edition: Edition, stop: worker::Stop) {
     }
 }
 
+/// The edition that should be active, and is not.
+fn to_activate(standing: &Standing) -> Option<Edition> {
+    standing.to_activate().filter(|edition| standing.active != Some(*edition))
+}
+
 /// Switches readers to the edition that should be active. Usually its worker has done it.
-async fn activate(of: &Stored, standing: &Standing) -> Result<(), RowError> {
-    let Some(edition) = standing.to_activate().filter(|edition| standing.active != Some(*edition)) else {
-        return Ok(());
-    };
-    match acting::save(of, standing, &standing.kept, Some(edition)).await {
+async fn activate(of: &Stored) -> Result<(), RowError> {
+    let standing = Standing::load_to_change(&of.env, of.model()).await?;
+    let Some(edition) = to_activate(&standing) else { return Ok(()) };
+    match acting::save(of, &standing, &standing.kept, Some(edition)).await {
         // Somebody else was faster; the next look tells.
         Err(RowError::CheckpointMoved { .. } | RowError::UnknownCollection { .. }) => Ok(()),
         saved => saved,

@@ -153,6 +153,7 @@ impl Shift<'_> {
             let name = &self.engine.model().name;
             batch = parking::release(batch, name, self.edition, position).map_err(|error| self.end(error))?;
             self.hold_parked();
+            self.record.parked = self.parked.len() as u64;
             self.is_release_due = true;
         }
         self.record.requests_done = request;

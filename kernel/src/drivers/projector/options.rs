@@ -59,7 +59,7 @@ impl ProjectionOptions {
     /// The same, with leases that live this long.
     #[must_use]
     pub fn with_lease(self, lease: Duration) -> Self {
-        Self { lease, look: self.look.max(LEAST_LOOK), ..self }
+        Self { lease, ..self }
     }
 
     /// The same, looking for wishes this often.

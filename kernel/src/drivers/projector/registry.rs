@@ -95,7 +95,8 @@ impl LocalProjections {
     /// Stops all workers, and waits until they are gone and have given up their leases. What is asked for is answered as
     /// before; nothing moves any more.
     ///
-    /// A worker is not dropped in the midst of what it asks of a store: where that never answers, this waits.
+    /// What a worker asks of the leases is answered before it goes, so that none is left behind: where they never answer,
+    /// this waits.
     ///
     /// # Cancellation
     ///

@@ -24,7 +24,7 @@ impl SqliteStore {
     ///
     /// Tables and views are made by the work itself: `CREATE TABLE IF NOT EXISTS`. It may read all of the file, and write
     /// whatever is not the store's: names of the store's tables, and names that begin with `rm_`, `active_` or
-    /// `sqlite_`, are refused, and so are pragmas, temporary tables, attached files and any end of the transaction.
+    /// `sqlite_`, are refused, and so are `ALTER TABLE … RENAME`, whose new name nobody is told, pragmas, temporary tables, attached files and any end of the transaction.
     /// The guard is against mistakes. A table of one's own refers to no table of the store, and
     /// [`verify`](Self::verify) knows it only as SQLite does.
     ///

@@ -46,7 +46,7 @@ pub(super) fn start(
     let workers = workers(storage, runtime, upcasters, options).filter(|_| forms.iter().any(ProjectionForm::is_stored));
     let named = forms.into_iter().filter_map(|form| {
         let name = form.name().clone();
-        Some((name, form.over(&storage.events, upcasters, workers.as_ref())?))
+        Some((name, form.over(&storage.events, upcasters, &runtime.spawn, workers.as_ref())?))
     });
     Ok(LocalProjections::start(named.collect::<BTreeMap<_, _>>()))
 }

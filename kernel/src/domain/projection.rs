@@ -190,6 +190,9 @@ impl<P: Projection> ReadModel for P {
 /// Raise [`VERSION`](Self::VERSION) with each change of the row, its indexes, or what events do to it: the new version
 /// is made beside the old one, and readers are switched when it has caught up.
 ///
+/// A panic is a failure of its event, which would panic again: nothing of it is in the rows, and it is dealt with as
+/// [`on_failure`](Self::on_failure) says.
+///
 /// With the feature `macros` there is a derive of the same name, for rows whose columns are fields of the events. By hand:
 ///
 /// ```

@@ -319,8 +319,13 @@ pub trait ProjectionRegistry: Send + Sync {
     /// [`ProjectionError`]; asking can always be repeated.
     async fn rows(&self, question: RowsQuestion) -> Result<RowsAnswer, ProjectionError>;
 
-    /// Returns once the projection has applied every event up to this position. It may take for ever: whoever
-    /// waits sets the limit, by dropping the future.
+    /// Returns once the projection has applied every event up to this position, one that is not in the log yet included.
+    /// It may take for ever: whoever waits sets the limit, by dropping the future.
+    ///
+    /// It speaks of the rows that this version of the code reads ([`RowsQuestion::prefer`]), so that a deployment that was
+    /// rolled back does not wait for rows that nobody makes any more. While two versions run, or another one is pinned,
+    /// those are not the active rows: whoever reads what is active, as readers over HTTP do who prefer no version,
+    /// asks with [`RowsQuestion::at_least`], which waits for the very rows that it answers.
     ///
     /// # Errors
     ///

@@ -1,6 +1,7 @@
 //! What a runtime provides: time, ids, sleep and tasks. The kernel has none of its own.
 
 use crate::values::{EventId, Timestamp};
+use alloc::string::String;
 use core::time::Duration;
 use futures::future::BoxFuture;
 
@@ -28,4 +29,17 @@ pub trait Sleep: Send + Sync {
 pub trait Spawn: Send + Sync {
     /// Runs the task to its end, independent of the caller. Tasks end by themselves.
     fn spawn(&self, task: BoxFuture<'static, ()>);
+
+    /// Runs the work here and now, once, and catches a panic in it: so that a mistake in an application's own code costs
+    /// the event that it was made at, and not the task.
+    ///
+    /// A runtime without unwinding runs the work as it is. Then a panic ends the task, or the program.
+    ///
+    /// # Errors
+    ///
+    /// What the panic said.
+    fn catch(&self, work: &mut dyn FnMut()) -> Result<(), String> {
+        work();
+        Ok(())
+    }
 }

@@ -191,6 +191,13 @@ impl Spawn for TestSpawn {
     fn spawn(&self, task: BoxFuture<'static, ()>) {
         locked(&self.0).push(task);
     }
+    fn catch(&self, work: &mut dyn FnMut()) -> Result<(), String> {
+        let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+        caught.map_err(|panic| {
+            let said = panic.downcast_ref::<&str>().map(|said| String::from(*said));
+            said.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "nothing in words".into())
+        })
+    }
 }
 
 /// All four, as an application takes them.

@@ -188,6 +188,55 @@ fn a_rebuild_is_replaying_up_to_where_the_rows_are_that_are_read() {
     assert_eq!(REPLAYED.take(), [true, true, true, true, true, false, false, false]);
 }
 
+/// Each event has its effect at least once, whoever is read meanwhile and however often the workers' turns change.
+#[test]
+fn no_effect_is_lost_when_readers_are_switched() {
+    thread_local! {
+        static EFFECTS: RefCell<BTreeMap<u64, Vec<u16>>> = const { RefCell::new(BTreeMap::new()) };
+    }
+
+    struct Calls;
+
+    impl ViewProjection for Calls {
+        const NAME: &'static str = "calls";
+        const VERSION: u16 = 1;
+        type Event = AccountEvent;
+        type Row = Place;
+        async fn apply(view: &mut View<'_, Place>, event: &RecordedAs<AccountEvent>) -> Result<(), ApplyError> {
+            if !view.is_replaying() {
+                let rebuild = view.edition().rebuild;
+                EFFECTS.with_borrow_mut(|had| had.entry(event.recorded.position.get()).or_default().push(rebuild));
+            }
+            Ok(())
+        }
+    }
+
+    for turns in 1..60 {
+        let world = World::new().page(3);
+        let (old, new) = (FIRST, Edition { version: 1, rebuild: 1 });
+        world.append((0..10).map(|n| moved(n, "rome")));
+        let alone = world.alone("one");
+        let mut first = alone.viewed::<Calls>(old);
+        world.catch_up(&mut first, &name("calls"), old);
+        world.wish(&alone, &name("calls"), ProjectionAction::Rebuild);
+        let mut second = alone.viewed::<Calls>(new);
+        // Both work, by turns, while events come; the old one goes on until it has seen the switch, and is dropped.
+        for n in 0..20 {
+            world.append([moved(n, "oslo")]);
+            world.run_for(&mut first, turns);
+            world.run_for(&mut second, 60 - turns);
+        }
+        drop(first);
+        world.catch_up(&mut second, &name("calls"), new);
+        let had = EFFECTS.take();
+        let lost: Vec<_> =
+            world.log().iter().map(|event| event.position.get()).filter(|at| !had.contains_key(at)).collect();
+        assert_eq!(lost, [0_u64; 0], "with {turns} turns: {had:?}");
+        let of_old: Vec<_> = world.log().iter().take(10).map(|event| had[&event.position.get()].clone()).collect();
+        assert_eq!(of_old, vec![vec![0]; 10], "what the old one had done before is not repeated");
+    }
+}
+
 /// Asks for pages in all ways, with changes pending, and compares with a sort of all rows.
 struct Asking;
 

@@ -39,6 +39,8 @@ async fn a_rolling_deploy_serves_both_and_then_the_new_one() {
     status_when(&*of_new, |status| status.edition == Some(Edition::first(2))).await;
     for n in 2..=20 {
         let last = world.deposit("ann", 5).await;
+        // Whoever reads what is active, and says from where on, sees his own write at either.
+        assert_eq!(balance(&of_old, of_ann().at_least(Some(last))).await, (2, 50 * n));
         // Each waits for the rows that its own code reads, and everybody else sees the new ones.
         of_old.wait_for(balances(), last).await.unwrap();
         assert_eq!(balance(&of_old, of_ann().prefer(1)).await, (1, 5 * n));
@@ -71,8 +73,10 @@ async fn a_rolling_deploy_serves_both_and_then_the_new_one() {
 #[tokio::test]
 async fn what_is_done_in_one_process_is_done_in_the_other() {
     let world = World::new();
-    let one = world.process().projection::<Balances>().build().await.unwrap();
-    let two = world.process().projection::<Balances>().build().await.unwrap();
+    // Either may be the first to work on the rebuild; the other soon sees that it is free.
+    let options = options().with_lease(Duration::from_millis(300));
+    let process = || world.process().projection::<Balances>().projection_options(options).build();
+    let (one, two) = (process().await.unwrap(), process().await.unwrap());
     let (of_one, of_two) = (one.ports().projections, two.ports().projections);
     let last = world.deposit("ann", 5).await;
     of_one.wait_for(balances(), last).await.unwrap();

@@ -2,7 +2,7 @@
 
 use super::support::*;
 use portolan::ports::{ProjectionAction, ProjectionError, ProjectionRegistry, ProjectionState, RowsQuestion};
-use portolan::values::{By, Cell, Cursor, Edition};
+use portolan::values::{By, Cell, Cursor, Edition, Position};
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -101,4 +101,21 @@ async fn what_cannot_be_folded_fails_or_parks_its_stream() {
     let answer = parks.rows(all()).await.unwrap();
     let cells: Vec<_> = answer.rows.iter().map(|row| row.cells[0].clone()).collect();
     assert_eq!(cells, [Cell::Integer(1), Cell::Integer(5)]);
+}
+
+#[tokio::test]
+async fn what_is_not_in_the_log_yet_is_waited_for() {
+    let world = World::new();
+    let registry = live(&world).await;
+    let first = world.deposit("ann", 1).await;
+    registry.wait_for(balances(), first).await.unwrap();
+    let next = Position::new(first.get() + 1).unwrap();
+    let soon = std::time::Duration::from_millis(30);
+    assert!(tokio::time::timeout(soon, registry.wait_for(balances(), next)).await.is_err(), "it is to come");
+    let all = || by_balance(Bound::Unbounded, Bound::Unbounded).at_least(Some(next));
+    assert!(tokio::time::timeout(soon, registry.rows(all())).await.is_err(), "it is to come");
+    let (waited, answer, _) =
+        futures::join!(registry.wait_for(balances(), next), registry.rows(all()), world.deposit("ann", 2));
+    waited.unwrap();
+    assert_eq!(answer.unwrap().rows[0].cells, [Cell::Integer(3)]);
 }

@@ -4,9 +4,11 @@
 
 mod acting;
 mod deploy;
+mod ending;
 mod files;
 mod inline;
 mod live;
+mod panics;
 mod reading;
 mod rebuilding;
 mod sql;

@@ -1,7 +1,6 @@
 //! Workers of a process: begun, steered, stopped, and begun again.
 
 use super::support::*;
-use core::sync::atomic::{AtomicBool, Ordering};
 use portolan::application::Storage;
 use portolan::domain::{
     Aggregate, Command, Context, Decide, Decision, Projection, RecordedAs, Rejection, StreamCommand,
@@ -273,39 +272,6 @@ async fn whoever_is_dropped_without_a_shutdown_stops_too() {
         pause().await;
     }
     panic!("its worker goes on");
-}
-
-/// Panics once.
-struct Shaky;
-
-static HAS_PANICKED: AtomicBool = AtomicBool::new(false);
-
-impl Projection for Shaky {
-    const NAME: &'static str = "balances";
-    const VERSION: u16 = 1;
-    type Event = AccountEvent;
-    type Row = Balance;
-    fn key(event: &RecordedAs<AccountEvent>) -> Option<String> {
-        Some(event.stream().id().into())
-    }
-    fn apply(row: &mut Option<Balance>, event: &RecordedAs<AccountEvent>) {
-        assert!(HAS_PANICKED.swap(true, Ordering::SeqCst), "once");
-        let AccountEvent::Deposited { amount } = event.event;
-        row.get_or_insert(Balance { balance: 0 }).balance += amount;
-    }
-}
-
-#[tokio::test]
-async fn a_worker_that_panics_is_told_and_begun_again() {
-    let world = World::new();
-    let soon = options().with_lease(Duration::from_millis(50));
-    let process = world.process().projection::<Shaky>().projection_options(soon).build().await.unwrap();
-    let registry = process.ports().projections;
-    let first = world.deposit("ann", 5).await;
-    let status = status_when(&*registry, |status| status.last_error.is_some()).await;
-    assert!(status.last_error.unwrap().reason.contains("ended unexpectedly"));
-    registry.wait_for(balances(), first).await.unwrap();
-    assert_eq!(read(&*registry).await, [("ann".into(), 5)]);
 }
 
 #[tokio::test]

@@ -299,3 +299,21 @@ async fn typed_rows_through_the_wire() {
     let asked = server.projections.asked.lock().unwrap();
     assert!(asked.iter().all(|question| question.prefer == Some(5)));
 }
+
+/// What has the name of a parameter here is that parameter: such columns are given by their places.
+#[tokio::test]
+async fn columns_with_names_of_parameters_are_given_by_value() {
+    let server = Running::start().await;
+    let names = ["limit", "from", "cursor", "version", "direction", "value", "null", "to"];
+    let columns = names.map(|name| (name, ColumnType::Integer));
+    let of = |first: i64| (first..first + 8).map(Cell::Integer).collect();
+    let table = Table::new("1", &columns, &[("all", &names)]).row("a", of(1)).row("b", of(2)).row("c", of(2));
+    *server.projections.tables.lock().unwrap() = vec![table];
+    assert_eq!(keys(&server.get(&format!("{ROWS}/by/all?value=2&value=3")).await.is_ok()), ["b", "c"]);
+    assert_eq!(keys(&server.get(&format!("{ROWS}/by/all?value=2&limit=1")).await.is_ok()), ["b"]);
+    assert_eq!(keys(&server.get(&format!("{ROWS}/by/all?limit=2")).await.is_ok()), ["a", "b"]);
+    assert_eq!(keys(&server.get(&format!("{ROWS}/by/all?from=2")).await.is_ok()), ["b", "c"]);
+    let document = server.get("/openapi.json").await.is_ok();
+    let path = &document["paths"]["/projections/{name}/rows/by/{index}"]["get"];
+    assert!(path["summary"].as_str().unwrap().contains("by `value` alone"), "{path}");
+}

@@ -13,7 +13,7 @@ use alloc::string::String;
 use core::time::Duration;
 
 /// How often a change is made anew that a rival was faster than.
-const RIVALS: u32 = 16;
+pub(super) const RIVALS: u32 = 16;
 
 /// Acts upon the projection.
 pub(super) async fn act(of: &Stored, action: ProjectionAction) -> Result<(), ProjectionError> {
@@ -23,7 +23,7 @@ pub(super) async fn act(of: &Stored, action: ProjectionAction) -> Result<(), Pro
     let (env, model) = (&*of.env, of.model());
     let mut rivals = Backoff::new(&*env.ids, &*env.sleep, RIVALS);
     loop {
-        let mut standing = Standing::load(env, model).await.map_err(errors::rows)?;
+        let mut standing = Standing::load_to_change(env, model).await.map_err(errors::rows)?;
         let loaded = standing.kept.clone();
         standing.kept.control = changed(of, &standing, action).await?;
         let named = standing.to_activate().filter(|_| matches!(action, ProjectionAction::Activate(_)));

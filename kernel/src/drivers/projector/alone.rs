@@ -65,6 +65,7 @@ impl Alone {
         options: ProjectionOptions,
         holder: Name,
     ) -> Self {
+        let options = options.floored();
         let (upcasters, wished, moved) = (Arc::new(upcasters), Event::new(), Event::new());
         Self(Arc::new(Env {
             events,

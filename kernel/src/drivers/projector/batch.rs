@@ -2,9 +2,10 @@
 
 use super::super::backoff::share_of;
 use super::super::subscription::{page, reached, yield_now};
+use super::caught::caught;
 use super::claim::{Feed, Shift, shortened};
 use super::engine::{Changed, Halt, Terms};
-use super::parking::{self, ParkedEvent};
+use super::parking::{self, ParkedEvent, Sequence};
 use super::record;
 use super::worker::{End, chain};
 use crate::domain::OnFailure;
@@ -13,6 +14,7 @@ use crate::values::{Batch, Change, Checkpoint, Move, Page, Position, Read, Recor
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
+use alloc::vec;
 use alloc::vec::Vec;
 use core::time::Duration;
 use futures::future::join;
@@ -133,12 +135,13 @@ impl Shift<'_> {
         parked: usize,
     ) -> Result<Option<Halt>, End> {
         let mut end = window;
-        if let Some((bad, reason)) = &self.hunt.bad {
-            match events[*at..window].iter().position(|event| event.position == *bad) {
-                Some(0) => return Ok(Some(Halt::never(reason.clone()))),
-                Some(ahead) => end = *at + ahead,
-                None => {}
-            }
+        if !self.hunt.bad.is_empty()
+            && let Some(ahead) = events[*at..window].iter().position(|it| self.hunt.bad.contains_key(&it.position))
+        {
+            end = *at + ahead;
+        }
+        if let Some(reason) = events.get(*at).filter(|_| end == *at).and_then(|it| self.hunt.bad.get(&it.position)) {
+            return Ok(Some(Halt::never(reason.clone())));
         }
         let most = self.env.rows.limits().batch_changes as usize;
         let room = most.saturating_sub(RESERVED + parked);
@@ -148,6 +151,13 @@ impl Shift<'_> {
         self.applied += applied.count as u64;
         match applied.halt {
             Some(Halt::Store(error)) => Err(self.end(error)),
+            Some(Halt::Unfit(reason)) => Err(End::Stopped(reason)),
+            Some(Halt::Panicked { ahead, reason }) => {
+                if let Some(event) = events[*at..end].get(ahead) {
+                    self.hunt.bad.insert(event.position, reason);
+                }
+                Err(End::Moved)
+            }
             Some(Halt::Full) if *at == 0 => {
                 Ok(Some(Halt::never(format!("it changes more rows than the store takes at once, which is {room}"))))
             }
@@ -170,7 +180,7 @@ impl Shift<'_> {
                 (reason, false)
             }
             Halt::Held => (String::from("it waits for an earlier event of its sequence"), true),
-            Halt::Full | Halt::Store(_) => return Verdict::Cut,
+            _ => return Verdict::Cut,
         };
         let stop = match policy.then {
             // A store would not wait.
@@ -189,7 +199,9 @@ impl Shift<'_> {
         });
         if let Some(stop) = stop {
             if at > 0 {
-                self.hunt.bad = (!waits).then_some((position, reason)).or(self.hunt.bad.take());
+                if !waits {
+                    self.hunt.bad.insert(position, reason);
+                }
                 return Verdict::Cut;
             }
             self.stop(Some(position), stop);
@@ -198,7 +210,8 @@ impl Shift<'_> {
         if !waits {
             self.fail(Some(position), reason.clone());
         }
-        let sequences = self.engine.sequences(&self.env.upcasters, event);
+        let sequences = caught(&*self.env.spawn, || self.engine.sequences(&self.env.upcasters, event));
+        let sequences = sequences.unwrap_or_else(|_| vec![Sequence::Stream(event.stream.clone())]);
         self.held.hold(&sequences);
         let (stream, reason, at) = (event.stream.clone(), shortened(reason), self.env.clock.now());
         self.parked.insert(position, ParkedEvent { stream, sequences, waits, reason, at });
@@ -236,7 +249,7 @@ impl Shift<'_> {
         next: Option<Read>,
     ) -> Result<Option<Page>, End> {
         let refused = |shift: &mut Self, reason, is_large| shift.refused(count, last, reason, is_large);
-        let changes = match self.overlay.changes() {
+        let changes = match caught(&*self.env.spawn, || self.overlay.changes()).flatten() {
             Ok(changes) => changes,
             Err(reason) => return Err(refused(self, reason, false)),
         };
@@ -282,11 +295,11 @@ impl Shift<'_> {
         match (count, last) {
             (0, _) | (_, None) => return End::Trouble(reason),
             (1, Some(bad)) => {
-                if self.hunt.bad.as_ref().is_some_and(|(known, _)| *known == bad) {
+                if self.hunt.bad.contains_key(&bad) {
                     // It is refused although the event is left out.
                     return End::Stopped(reason);
                 }
-                self.hunt.bad = Some((bad, reason));
+                self.hunt.bad.insert(bad, reason);
             }
             _ if is_large => self.hunt.window = Some(count / 2),
             _ => self.hunt.suspect = last,
@@ -298,7 +311,7 @@ impl Shift<'_> {
     fn passed(&mut self, to: Option<Position>) {
         let hunt = &mut *self.hunt;
         hunt.troubles = 0;
-        hunt.bad.take_if(|(bad, _)| Some(*bad) <= to);
+        hunt.bad.retain(|bad, _| Some(*bad) > to);
         hunt.failed.take_if(|(failed, ..)| Some(*failed) <= to);
         if let Some(window) = hunt.window
             && hunt.suspect.is_none()

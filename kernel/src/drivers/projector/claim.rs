@@ -98,8 +98,8 @@ impl<'a> Shift<'a> {
         let begins = said.is_none();
         let record = said.unwrap_or(Record::beginning(now));
         let parked = parking::load(rows, &model.name, edition, None, usize::MAX).await.map_err(of_rows)?;
-        let upcasters = env.upcasters.clone();
-        let place = Place { rows: env.rows.clone(), collection: Arc::new(collection), upcasters };
+        let (upcasters, spawn) = (env.upcasters.clone(), env.spawn.clone());
+        let place = Place { rows: env.rows.clone(), collection: Arc::new(collection), upcasters, spawn };
         let mut shift = Self {
             env,
             engine,

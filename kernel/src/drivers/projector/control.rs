@@ -70,9 +70,11 @@ impl Control {
         Edition { version, rebuild }
     }
 
-    /// Adds something to be carried out once. Those carried out by all, up to `done`, are forgotten.
+    /// Adds something to be carried out once. Those carried out by all, up to `done`, are forgotten; and so is the same
+    /// wished before, as carrying it out twice in a row is carrying it out once: so they are as many as there are
+    /// different ones, however often an operator asks while nobody carries them out.
     pub(super) fn request(&mut self, what: What, done: u64) {
-        self.requests.retain(|request| request.number > done);
+        self.requests.retain(|request| request.number > done && request.what != what);
         self.last_request += 1;
         self.requests.push(Request { number: self.last_request, what });
     }
@@ -83,6 +85,13 @@ impl Control {
 pub(super) struct Kept {
     pub(super) control: Control,
     state: Option<CheckpointState>,
+}
+
+impl Kept {
+    /// What no change is made of: it would be refused.
+    pub(super) fn to_read(control: Control) -> Self {
+        Self { control, state: None }
+    }
 }
 
 /// The system's collection of such rows.

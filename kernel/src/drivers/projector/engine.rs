@@ -3,7 +3,7 @@
 use super::env::Model;
 use super::parking::{Held, Sequence};
 use crate::domain::Upcasters;
-use crate::ports::{ReadModelStore, RowError};
+use crate::ports::{ReadModelStore, RowError, Spawn};
 use crate::values::{Beside, Cell, Collection, KeyedRow, Position, Recorded, RowKey};
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -36,6 +36,8 @@ pub(super) struct Place {
     pub(super) rows: Arc<dyn ReadModelStore>,
     pub(super) collection: Arc<Collection>,
     pub(super) upcasters: Arc<Upcasters>,
+    /// Catches panics of the application's code.
+    pub(super) spawn: Arc<dyn Spawn>,
 }
 
 /// The changes of one batch over the rows that are stored.
@@ -98,6 +100,10 @@ pub(super) enum Halt {
     Full,
     /// It cannot be applied.
     Failed { reason: String, may_help: bool },
+    /// It panicked, so many events ahead, and the rows of the batch are in pieces: they are to be made anew.
+    Panicked { ahead: usize, reason: String },
+    /// The application asks for what the store does not have. No event is to blame.
+    Unfit(String),
     /// The rows could not be read.
     Store(RowError),
 }

@@ -1,5 +1,6 @@
 //! The engine of the pure form: a typed row a key, folded in memory and turned into cells once a key a batch.
 
+use super::caught::{caught, caught_in};
 use super::engine::{Applied, CACHED_BYTES, CACHED_ROWS, Changed, Engine, Halt, Overlay, Place, Terms};
 use super::env::Model;
 use super::model::{ModelError, model_of};
@@ -51,6 +52,7 @@ impl<P: Projection> Engine for Folded<P> {
             missing: Vec::new(),
             bytes: 0,
             uniques,
+            under_way: 0,
         })
     }
 
@@ -94,6 +96,8 @@ struct FoldedRows<P: Projection> {
     /// Of the rows that were read or written since it was emptied.
     bytes: u64,
     uniques: Uniques,
+    /// Which event of those that are applied is under way, for when it panics.
+    under_way: usize,
 }
 
 struct Slot<R> {
@@ -137,6 +141,7 @@ impl<P: Projection> FoldedRows<P> {
         let mut last = usize::MAX;
         for (at, recorded) in events.iter().enumerate() {
             let halted = |halt| Applied { count: at, halt: Some(halt) };
+            self.under_way = at;
             let parts = match parts::<P>(&self.place.upcasters, recorded) {
                 Ok(parts) => parts,
                 Err(reason) if terms.held.is_empty() => return (steps, halted(Halt::never(reason))),
@@ -200,9 +205,10 @@ impl<P: Projection> FoldedRows<P> {
                 self.uniques.replace(&slot.key, None, Some(&stored.cells));
                 slot.cells = Some(stored.cells.clone());
             }
-            match P::Row::from_cells(stored.cells) {
-                Ok(row) => slot.row = Some(row),
-                Err(error) => slot.broken = Some(format!("row {}: {error}", slot.key)),
+            match caught(&*self.place.spawn, || P::Row::from_cells(stored.cells)) {
+                Ok(Ok(row)) => slot.row = Some(row),
+                Ok(Err(error)) => slot.broken = Some(format!("row {}: {error}", slot.key)),
+                Err(reason) => slot.broken = Some(format!("row {}: {reason}", slot.key)),
             }
         }
         Ok(())
@@ -231,6 +237,7 @@ impl<P: Projection> FoldedRows<P> {
         let (mut undo, mut asked_by, mut questions) = (Vec::new(), Vec::new(), Vec::new());
         for steps in steps.chunk_by(|one, other| one.at == other.at) {
             let Some(at) = steps.first().map(|step| step.at).filter(|at| *at < applied.count) else { break };
+            self.under_way = at;
             match self.apply_one(steps, &mut undo) {
                 Ok(more) => {
                     asked_by.extend(more.iter().map(|_| at));
@@ -293,9 +300,9 @@ impl<P: Projection> FoldedRows<P> {
     }
 }
 
-#[async_trait]
-impl<P: Projection> Overlay for FoldedRows<P> {
-    async fn apply(&mut self, events: &[Arc<Recorded>], terms: Terms<'_>) -> Applied {
+impl<P: Projection> FoldedRows<P> {
+    /// Applies the events in order, up to the first that cannot be; a panic leaves all rows in pieces.
+    async fn apply_all(&mut self, events: &[Arc<Recorded>], terms: Terms<'_>) -> Applied {
         let (steps, mut applied) = self.plan(events, terms);
         if let Err(error) = self.fetch().await {
             return Applied { count: 0, halt: Some(Halt::Store(error)) };
@@ -308,6 +315,7 @@ impl<P: Projection> Overlay for FoldedRows<P> {
             applied = self.apply_judged(&steps, applied).await;
         } else {
             for step in steps.iter().take_while(|step| step.at < applied.count) {
+                self.under_way = step.at;
                 P::apply(&mut self.slots[step.slot].row, &step.event);
             }
         }
@@ -317,6 +325,20 @@ impl<P: Projection> Overlay for FoldedRows<P> {
             self.slots[slot].is_planned = false;
         }
         applied
+    }
+}
+
+#[async_trait]
+impl<P: Projection> Overlay for FoldedRows<P> {
+    async fn apply(&mut self, events: &[Arc<Recorded>], terms: Terms<'_>) -> Applied {
+        let spawn = self.place.spawn.clone();
+        match caught_in(&*spawn, self.apply_all(events, terms)).await {
+            Ok(applied) => applied,
+            Err(reason) => {
+                self.discard();
+                Applied { count: 0, halt: Some(Halt::Panicked { ahead: self.under_way, reason }) }
+            }
+        }
     }
 
     fn changes(&mut self) -> Result<Vec<Changed>, String> {

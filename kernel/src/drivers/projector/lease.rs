@@ -3,9 +3,14 @@
 use super::super::backoff::share_of;
 use super::super::subscription::yield_now;
 use super::env::Env;
+use super::worker::Stop;
 use crate::ports::{Lease, LeaseError};
-use crate::values::Name;
+use crate::values::{Name, Token};
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use core::pin::pin;
 use core::time::Duration;
+use futures::future::select;
 
 /// The longest pause before a store that is busy or gone is asked again.
 pub(super) const LONGEST_PAUSE: Duration = Duration::from_millis(500);
@@ -17,32 +22,77 @@ pub(super) async fn pause(env: &Env, failures: u32) {
     yield_now().await;
 }
 
+/// A lease that is given up at its end, whatever that comes from: who comes next need not wait for its time to live.
+pub(super) struct Held {
+    env: Arc<Env>,
+    lease: Option<Lease>,
+}
+
+impl Held {
+    /// Its token. There is a lease until it is released.
+    pub(super) fn token(&self) -> Token {
+        self.lease.as_ref().map_or(Token(0), |lease| lease.token)
+    }
+
+    /// Gives it up. If that fails, who comes next waits.
+    pub(super) async fn release(mut self) {
+        if let Some(lease) = self.lease.take() {
+            let _ = self.env.leases.release(lease).await;
+        }
+    }
+}
+
+/// Whoever holds it has died, of a panic or with its runtime.
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Some(lease) = self.lease.take() {
+            let leases = self.env.leases.clone();
+            self.env.spawn.spawn(Box::pin(async move {
+                let _ = leases.release(lease).await;
+            }));
+        }
+    }
+}
+
+/// How often a store is asked that is gone, by one who is to stop and may have been granted a lease.
+const LAST_WORDS: u32 = 3;
+
 /// The lease, once nobody else holds it: at once, or when its holder has let it go or not renewed it for its time to
-/// live.
-pub(super) async fn acquire(env: &Env, name: &Name) -> Lease {
+/// live; `None` when it is told to stop before.
+///
+/// The store is never left in the midst of an answer: what it grants then would be held by nobody.
+pub(super) async fn acquire(env: &Arc<Env>, name: &Name, stop: &Stop) -> Option<Held> {
+    let granted = |lease| Some(Held { env: env.clone(), lease: Some(lease) });
     // The lease that is watched, and for how long it has not changed.
     let mut watched: Option<(Lease, Duration)> = None;
     let (mut failures, mut is_unknown) = (0, false);
     loop {
         let held = match env.leases.grant(name.clone(), env.holder.clone(), env.options.lease).await {
-            Ok(lease) => return lease,
+            Ok(lease) => return granted(lease),
             Err(LeaseError::Held(held)) => held,
             Err(error) => {
                 is_unknown |= matches!(error, LeaseError::Unknown(_));
                 failures += 1;
+                if stop.is_closed() && (!is_unknown || failures > LAST_WORDS) {
+                    return None;
+                }
                 pause(env, failures).await;
                 continue;
             }
         };
         failures = 0;
+        let is_own = is_unknown && held.holder == env.holder;
+        if stop.is_closed() {
+            return if is_own { granted(held) } else { None };
+        }
         let unchanged = match &watched {
             Some((lease, unchanged)) if *lease == held => *unchanged,
             _ => Duration::ZERO,
         };
         // What is held by this holder after an unknown outcome was granted to this very call.
-        if unchanged >= held.time_to_live || (is_unknown && held.holder == env.holder) {
+        if unchanged >= held.time_to_live || is_own {
             match env.leases.take_over(held, env.holder.clone(), env.options.lease).await {
-                Ok(lease) => return lease,
+                Ok(lease) => return granted(lease),
                 Err(error) => {
                     is_unknown |= matches!(error, LeaseError::Unknown(_));
                     pause(env, 0).await;
@@ -52,14 +102,15 @@ pub(super) async fn acquire(env: &Env, name: &Name) -> Lease {
             continue;
         }
         let part = held.time_to_live.div_f64(3.0).max(Duration::from_millis(1));
-        env.sleep.sleep(part).await;
+        select(pin!(stop.recv()), env.sleep.sleep(part)).await;
         yield_now().await;
         watched = Some((held, unchanged + part));
     }
 }
 
 /// Renews the lease until it is lost.
-pub(super) async fn hold(env: &Env, lease: &mut Lease) {
+pub(super) async fn hold(env: &Env, held: &mut Held) {
+    let Some(lease) = &mut held.lease else { return };
     let mut failures = 0;
     loop {
         if failures == 0 {

@@ -1,17 +1,22 @@
 //! Projections that are folded whenever they are read, and stored nowhere.
 
+use super::caught::caught;
 use super::env::Model;
 use super::errors;
 use super::folded::parts;
+use super::waiting::reached;
 use crate::domain::{OnFailure, Projection, Row, Upcasters};
 use crate::ports::{
     EditionStatus, EventStore, ProjectionError, ProjectionState, ProjectionStatus, RowLimits, RowsAnswer, RowsQuestion,
-    Source, WhichRows,
+    Source, Spawn, WaitError, WhichRows,
 };
-use crate::values::{By, Cell, Collection, Cursor, Direction, Edition, Find, KeyedRow, Query, Read, RowKey, StreamId};
+use crate::values::{
+    By, Cell, Collection, Cursor, Direction, Edition, Find, KeyedRow, Position, Query, Read, RowKey, StreamId,
+};
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
-use alloc::string::String;
+use alloc::format;
+use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use async_trait::async_trait;
@@ -24,6 +29,9 @@ pub(crate) trait LiveRows: Send + Sync {
     /// The rows that are asked for, as the log has them now: what was acknowledged before is in them.
     async fn rows(&self, question: RowsQuestion) -> Result<RowsAnswer, ProjectionError>;
 
+    /// Returns once the log has come to this position: then it is in the rows.
+    async fn reach(&self, position: Position) -> Result<(), WaitError>;
+
     /// How it stands: it is never behind.
     async fn status(&self) -> Result<ProjectionStatus, ProjectionError>;
 }
@@ -34,18 +42,24 @@ const PAGE: u32 = 1_000;
 /// Folds a [`Projection`].
 ///
 /// A row that has no cells fails the question, whatever the projection's policy: which of its events is at fault cannot
-/// be told.
+/// be told. So does a panic of the projection while it applies an event: the row is in pieces by then.
 pub(super) struct Live<P> {
     model: Model,
     events: Arc<dyn EventStore>,
     upcasters: Arc<Upcasters>,
+    spawn: Arc<dyn Spawn>,
     limits: RowLimits,
     projection: PhantomData<fn() -> P>,
 }
 
 impl<P: Projection> Live<P> {
-    pub(super) fn new(model: Model, events: Arc<dyn EventStore>, upcasters: Arc<Upcasters>) -> Self {
-        Self { model, events, upcasters, limits: RowLimits::default(), projection: PhantomData }
+    pub(super) fn new(
+        model: Model,
+        events: Arc<dyn EventStore>,
+        upcasters: Arc<Upcasters>,
+        spawn: Arc<dyn Spawn>,
+    ) -> Self {
+        Self { model, events, upcasters, spawn, limits: RowLimits::default(), projection: PhantomData }
     }
 
     /// The rows of these keys, or all.
@@ -59,11 +73,16 @@ impl<P: Projection> Live<P> {
                 if held.contains(&recorded.stream) {
                     continue;
                 }
-                match (parts::<P>(&self.upcasters, recorded), self.model.policy.then) {
+                let parts = caught(&*self.spawn, || parts::<P>(&self.upcasters, recorded)).flatten();
+                match (parts, self.model.policy.then) {
                     (Ok(parts), _) => {
                         for (key, event) in parts {
                             if keys.is_none_or(|keys| keys.contains(&key)) {
-                                P::apply(rows.entry(key).or_default(), &event);
+                                let row = rows.entry(key).or_default();
+                                caught(&*self.spawn, || P::apply(row, &event)).map_err(|reason| {
+                                    let reason = format!("event {}: {reason}", recorded.position);
+                                    ProjectionError::Other(Source::new(reason))
+                                })?;
                             }
                         }
                     }
@@ -80,23 +99,24 @@ impl<P: Projection> Live<P> {
     }
 }
 
-fn keyed<R: Row>((key, row): (RowKey, R)) -> Result<KeyedRow, ProjectionError> {
-    let cells = row.to_cells().map_err(|error| {
-        let reason: String = alloc::format!("row {key}: {error}");
-        ProjectionError::Other(Source::new(reason))
-    })?;
+fn keyed<R: Row>(spawn: &dyn Spawn, (key, row): (RowKey, R)) -> Result<KeyedRow, ProjectionError> {
+    let cells = caught(spawn, || row.to_cells().map_err(|error| error.to_string())).flatten();
+    let cells = cells.map_err(|reason| ProjectionError::Other(Source::new(format!("row {key}: {reason}"))))?;
     Ok(KeyedRow::new(key, cells))
 }
 
 #[async_trait]
 impl<P: Projection> LiveRows for Live<P> {
     async fn rows(&self, question: RowsQuestion) -> Result<RowsAnswer, ProjectionError> {
+        if let Some(position) = question.at_least {
+            reached(&*self.events, position).await.map_err(errors::log)?;
+        }
         let collection = self.model.collection.clone();
         match question.rows {
             WhichRows::Keys(keys) => {
                 self.limits.check_get(&keys).map_err(errors::rows)?;
                 let rows = self.fold(Some(&keys.into_iter().collect())).await?;
-                let rows = rows.into_iter().map(keyed).collect::<Result<Vec<_>, _>>()?;
+                let rows = rows.into_iter().map(|row| keyed(&*self.spawn, row)).collect::<Result<Vec<_>, _>>()?;
                 self.limits.check_got(rows.iter().map(KeyedRow::bytes).sum()).map_err(errors::rows)?;
                 Ok(RowsAnswer::new(collection, rows, None))
             }
@@ -108,11 +128,16 @@ impl<P: Projection> LiveRows for Live<P> {
                 let mut find = Find::by(self.model.name.clone(), by).limit(limit).after(after);
                 find.direction = direction;
                 self.limits.check_find(&collection, &find).map_err(errors::rows)?;
-                let rows = self.fold(None).await?.into_iter().map(keyed).collect::<Result<Vec<_>, _>>()?;
+                let rows = self.fold(None).await?.into_iter().map(|row| keyed(&*self.spawn, row));
+                let rows = rows.collect::<Result<Vec<_>, _>>()?;
                 let (rows, next) = page(&collection, rows, &find, &self.limits);
                 Ok(RowsAnswer::new(collection, rows, next))
             }
         }
+    }
+
+    async fn reach(&self, position: Position) -> Result<(), WaitError> {
+        reached(&*self.events, position).await.map_err(errors::log_waited)
     }
 
     async fn status(&self) -> Result<ProjectionStatus, ProjectionError> {

@@ -6,6 +6,7 @@
 mod acting;
 mod alone;
 mod batch;
+mod caught;
 mod claim;
 mod control;
 mod engine;

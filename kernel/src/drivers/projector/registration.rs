@@ -34,7 +34,7 @@ enum Make {
     Live(MakeLive),
 }
 
-type MakeLive = fn(Model, Arc<dyn EventStore>, Arc<Upcasters>) -> Box<dyn LiveRows>;
+type MakeLive = fn(Model, Arc<dyn EventStore>, Arc<Upcasters>, Arc<dyn Spawn>) -> Box<dyn LiveRows>;
 
 impl ProjectionForm {
     /// The pure form.
@@ -47,7 +47,9 @@ impl ProjectionForm {
         P::check().map_err(|source| ModelError::Mapping { projection: P::NAME, source })?;
         if P::lifecycle() == Lifecycle::Live {
             let model = model_of::<P, P::Event>(P::on_failure(), P::lifecycle())?;
-            let make = Make::Live(|model, events, upcasters| Box::new(Live::<P>::new(model, events, upcasters)));
+            let make: MakeLive =
+                |model, events, upcasters, spawn| Box::new(Live::<P>::new(model, events, upcasters, spawn));
+            let make = Make::Live(make);
             return Ok(Self { projection, model, make });
         }
         let engine = Folded::<P>::new()?;
@@ -100,10 +102,13 @@ impl ProjectionForm {
         self,
         events: &Arc<dyn EventStore>,
         upcasters: &Arc<Upcasters>,
+        spawn: &Arc<dyn Spawn>,
         workers: Option<&Workers>,
     ) -> Option<Registered> {
         match (self.make, workers) {
-            (Make::Live(make), _) => Some(Registered::Live(make(self.model, events.clone(), upcasters.clone()))),
+            (Make::Live(make), _) => {
+                Some(Registered::Live(make(self.model, events.clone(), upcasters.clone(), spawn.clone())))
+            }
             (Make::Stored(engine), Some(Workers(env))) => {
                 Some(Registered::Stored(Arc::new(Stored::new(env.clone(), engine))))
             }
@@ -132,6 +137,7 @@ pub(crate) struct WorkerPorts {
 impl Workers {
     /// Workers over these ports, under a name of their own.
     pub(crate) fn new(ports: WorkerPorts, options: ProjectionOptions) -> Self {
+        let options = options.floored();
         let WorkerPorts { events, rows, leases, clock, ids, sleep, spawn, upcasters, inline } = ports;
         let inline = inline.iter().map(|inline| inline.collection()).map(|of| (of.name, of.version)).collect();
         let holder = Name::new(ids.new_id().to_string()).expect("digits and dashes are a name");

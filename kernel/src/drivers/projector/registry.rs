@@ -95,7 +95,8 @@ impl LocalProjections {
     /// Stops all workers, and waits until they are gone and have given up their leases. What is asked for is answered as
     /// before; nothing moves any more.
     ///
-    /// A worker is not dropped in the midst of what it asks of a store: where that never answers, this waits.
+    /// What a worker asks of the leases is answered before it goes, so that none is left behind: where they never answer,
+    /// this waits.
     ///
     /// # Cancellation
     ///
@@ -173,7 +174,7 @@ impl ProjectionRegistry for LocalProjections {
     async fn wait_for(&self, projection: Name, position: Position) -> Result<(), WaitError> {
         match self.find(&projection) {
             None => Err(WaitError::UnknownProjection(projection)),
-            Some(Registered::Live(_)) => Ok(()),
+            Some(Registered::Live(live)) => live.reach(position).await,
             Some(Registered::Stored(stored)) => {
                 let reader = Reader::Prefers(Some(stored.model().version));
                 waiting::reach(stored, reader, position).await.map(|_| ())

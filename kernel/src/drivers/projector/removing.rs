@@ -1,12 +1,16 @@
 //! Removing an edition: its rows, what was said of it, and what it has parked.
 
+use super::acting::RIVALS;
 use super::env::Env;
 use super::errors;
+use super::lease::acquire;
 use super::registry::Stored;
 use super::standing::{self, Standing, checkpoint};
-use super::{parking, record};
+use super::worker::Stop;
+use super::{acting, parking, record};
+use crate::drivers::backoff::Backoff;
 use crate::ports::{Lease, LeaseError, ProjectionError, RowError, Source};
-use crate::values::{Batch, Checkpoint, Edition, Move, Name, Position};
+use crate::values::{Batch, Checkpoint, Edition, Move, Name, Position, Token};
 use alloc::format;
 use alloc::string::{String, ToString};
 use core::time::Duration;
@@ -26,7 +30,7 @@ pub(super) async fn remove_wished(of: &Stored, edition: Edition) -> Result<(), P
     }
     let is_wanted = standing.control().wanted(edition.version) == edition;
     let lease = seize(env, &model.name, edition, is_wanted).await?;
-    let removed = remove_if(of, edition, &lease, |now| why_not(of, now, edition).is_none()).await;
+    let removed = remove_if(of, edition, (&lease.name, lease.token), |now| why_not(of, now, edition).is_none()).await;
     let _ = env.leases.release(lease).await;
     match removed.map_err(errors::rows)? {
         true => Ok(()),
@@ -44,18 +48,15 @@ fn why_not(of: &Stored, standing: &Standing, edition: Edition) -> Option<String>
     is_made.then(|| format!("edition {edition} is being made; cancel the rebuild instead"))
 }
 
-/// Removes the edition, if nobody works on it at the moment; tells whether it is gone.
-pub(super) async fn remove_left_over(of: &Stored, edition: Edition) -> Result<bool, ProjectionError> {
-    let env = &*of.env;
+/// Removes the edition once nobody works on it any more, unless it is told to stop before; whoever has died is taken over
+/// from.
+pub(super) async fn remove_left_over(of: &Stored, edition: Edition, stop: &Stop) -> Result<(), ProjectionError> {
     let name = lease_name(&of.model().name, edition)?;
-    let lease = match env.leases.grant(name, env.holder.clone(), env.options.lease).await {
-        Ok(lease) => lease,
-        Err(LeaseError::Held(_) | LeaseError::Busy(_)) => return Ok(false),
-        Err(other) => return Err(leases(other)),
-    };
-    let removed = remove_if(of, edition, &lease, |now| now.left_over(edition.version).contains(&edition)).await;
-    let _ = env.leases.release(lease).await;
-    removed.map_err(errors::rows)
+    let Some(lease) = acquire(&of.env, &name, stop).await else { return Ok(()) };
+    let is_over = |now: &Standing| now.left_over(edition.version).contains(&edition);
+    let removed = remove_if(of, edition, (&name, lease.token()), is_over).await;
+    lease.release().await;
+    removed.map(drop).map_err(errors::rows)
 }
 
 fn lease_name(projection: &Name, edition: Edition) -> Result<Name, ProjectionError> {
@@ -105,34 +106,35 @@ async fn seize(env: &Env, projection: &Name, edition: Edition, is_wanted: bool) 
     }
 }
 
-/// Removes it, if that is still right now that nobody else can begin to work on it; tells whether.
+/// Removes it, if that is right now that nobody else can begin to work on it; tells whether.
+///
+/// What was said of it goes first, under its own checkpoint, fenced as its worker would be: from then on nobody begins to
+/// read it, and if this ends half-way, the rest is removed another time. Whoever was about to switch readers to it still
+/// knew it; so the wishes are changed too, by which such a switch is judged: it came before, or it is made anew. The
+/// checkpoint goes back with the rows, so that an edition of the same number begins anew.
 async fn remove_if(
     of: &Stored,
     edition: Edition,
-    lease: &Lease,
+    (name, token): (&Name, Token),
     is_right: impl Fn(&Standing) -> bool,
 ) -> Result<bool, RowError> {
-    let standing = Standing::load(&of.env, of.model()).await?;
+    let (env, rows, model) = (&*of.env, &of.env.rows, of.model());
+    let standing = Standing::load(env, model).await?;
     if !is_right(&standing) {
         return Ok(false);
     }
-    remove(&of.env, of, edition, lease).await?;
-    Ok(true)
-}
-
-/// Removes it under its own checkpoint, fenced as its worker would be.
-///
-/// What was said of it goes first: from then on nobody reads it, and if this ends half-way, the rest is removed
-/// another time. The checkpoint goes back with the rows, so that an edition of the same number begins anew.
-async fn remove(env: &Env, of: &Stored, edition: Edition, lease: &Lease) -> Result<(), RowError> {
-    let (rows, model) = (&env.rows, of.model());
     standing::define(&**rows).await?;
     let claim = async || {
         let state = checkpoint(env, model, edition).await?;
-        Ok::<_, RowError>(Checkpoint::new(lease.name.clone(), state, lease.token, Move::Claim))
+        Ok::<_, RowError>(Checkpoint::new(name.clone(), state, token, Move::Claim))
     };
-    let batch = record::forget(Batch::new(claim().await?), &model.name, edition)?;
-    rows.commit(batch).await?;
+    rows.commit(record::forget(Batch::new(claim().await?), &model.name, edition)?).await?;
+    if let Some(said) = standing.record(edition)
+        && is_activated(of, edition).await?
+    {
+        rows.commit(record::say(Batch::new(claim().await?), &model.name, edition, said)?).await?;
+        return Ok(false);
+    }
     let most = rows.limits().batch_changes.min(rows.limits().page_rows).max(1) as usize;
     loop {
         let parked = parking::load(&**rows, &model.name, edition, None, most).await?;
@@ -144,5 +146,26 @@ async fn remove(env: &Env, of: &Stored, edition: Edition, lease: &Lease) -> Resu
         rows.commit(batch).await?;
     }
     let checkpoint = Checkpoint { to: Move::Reset(None), ..claim().await? };
-    rows.remove(model.name.clone(), edition.to_stored(), checkpoint).await
+    rows.remove(model.name.clone(), edition.to_stored(), checkpoint).await?;
+    Ok(true)
+}
+
+/// Whether readers were switched to the edition, judged so that nobody switches them any more who has decided it before.
+async fn is_activated(of: &Stored, edition: Edition) -> Result<bool, RowError> {
+    let mut rivals = Backoff::new(&*of.env.ids, &*of.env.sleep, RIVALS);
+    loop {
+        let standing = Standing::load_to_change(&of.env, of.model()).await?;
+        if standing.active == Some(edition) {
+            return Ok(true);
+        }
+        match acting::save(of, &standing, &standing.kept, None).await {
+            // Somebody has wished something since.
+            Err(error @ (RowError::CheckpointMoved { .. } | RowError::Unknown(_))) => {
+                if !rivals.pause().await {
+                    return Err(error);
+                }
+            }
+            saved => return saved.map(|()| false),
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 use super::super::reading::EventStoreExt;
 use super::batch::{RESERVED, of_log};
+use super::caught::caught;
 use super::claim::{Shift, shortened};
 use super::engine::{Halt, Terms};
 use super::parking::{self, Held};
@@ -77,9 +78,7 @@ impl Shift<'_> {
 
     /// Applies a parked event, as often as its policy says.
     async fn try_again(&mut self, position: Position, before: usize) -> Result<Tried, End> {
-        if let Some((bad, reason)) = &self.hunt.bad
-            && *bad == position
-        {
+        if let Some(reason) = self.hunt.bad.get(&position) {
             return Ok(Tried::Failed(reason.clone()));
         }
         let Some(event) = self.find_event(position).await? else {
@@ -99,6 +98,11 @@ impl Shift<'_> {
                     return Ok(Tried::Applied);
                 }
                 Some(Halt::Store(error)) => return Err(self.end(error)),
+                Some(Halt::Unfit(reason)) => return Err(End::Stopped(reason)),
+                Some(Halt::Panicked { reason, .. }) => {
+                    self.hunt.bad.insert(position, reason);
+                    return Err(End::Moved);
+                }
                 Some(Halt::Full) if before > 0 => return Ok(Tried::Full),
                 Some(Halt::Full) => {
                     return Ok(Tried::Failed(format!("it changes more rows than the store takes, which is {room}")));
@@ -132,7 +136,7 @@ impl Shift<'_> {
         if done.is_empty() && failed.is_empty() && request.is_none() {
             return Ok(());
         }
-        let changes = match self.overlay.changes() {
+        let changes = match caught(&*self.env.spawn, || self.overlay.changes()).flatten() {
             Ok(changes) => changes,
             Err(reason) => return Err(self.refused_again(done, reason)),
         };
@@ -159,7 +163,7 @@ impl Shift<'_> {
         }
         self.overlay.committed();
         self.hunt.troubles = 0;
-        self.hunt.bad.take_if(|(bad, _)| done.contains(bad) || failed.contains(bad));
+        self.hunt.bad.retain(|bad, _| !done.contains(bad) && !failed.contains(bad));
         Ok(())
     }
 
@@ -167,7 +171,7 @@ impl Shift<'_> {
     fn refused_again(&mut self, done: &[Position], reason: String) -> End {
         match done {
             [] => return End::Stopped(reason),
-            [bad] => self.hunt.bad = Some((*bad, reason)),
+            [bad] => drop(self.hunt.bad.insert(*bad, reason)),
             _ => self.hunt.is_one_by_one = true,
         }
         End::Moved

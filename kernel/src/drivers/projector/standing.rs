@@ -25,14 +25,28 @@ pub(super) struct Standing {
 }
 
 impl Standing {
-    /// How the projection stands now.
+    /// How the projection stands now, for whoever changes nothing of what is wished.
     ///
     /// # Errors
     ///
     /// What reading rows may fail with.
     pub(super) async fn load(env: &Env, model: &Model) -> Result<Self, RowError> {
+        let control = unless_missing(control::read(&*env.rows, &model.name).await)?;
+        Self::under(env, model, Kept::to_read(control)).await
+    }
+
+    /// The same, for a change of what is wished by compare-and-set.
+    ///
+    /// # Errors
+    ///
+    /// What reading rows may fail with.
+    pub(super) async fn load_to_change(env: &Env, model: &Model) -> Result<Self, RowError> {
+        let kept = unless_missing(control::load(&*env.rows, &model.name).await)?;
+        Self::under(env, model, kept).await
+    }
+
+    async fn under(env: &Env, model: &Model, kept: Kept) -> Result<Self, RowError> {
         let rows = &*env.rows;
-        let kept = unless_missing(control::load(rows, &model.name).await)?;
         let versions = rows.versions(model.name.clone()).await?;
         let mut editions: Vec<_> = versions.defined.iter().map(edition_of).collect();
         editions.push(kept.control.wanted(model.version));

@@ -62,19 +62,20 @@ pub(super) fn start(of: Arc<Stored>) -> Supervisor {
 async fn supervise(of: Arc<Stored>, stop: worker::Stop) {
     let env = of.env.clone();
     let mut is_defined = false;
-    let mut workers: BTreeMap<Edition, Supervisor> = BTreeMap::new();
+    let (mut workers, mut removers) = (BTreeMap::new(), BTreeMap::new());
     while !stop.is_closed() {
         // Listening begins before the look, so that no wish falls between the two.
         listener!(env.wished => wished);
-        if let Err(reason) = look(&of, &mut workers, &mut is_defined).await {
+        if let Err(reason) = look(&of, &mut workers, &mut removers, &mut is_defined).await {
             of.has_failed(reason).await;
         }
         let pause = select(wished, env.sleep.sleep(env.options.look));
         select(pin!(stop.recv()), pause).await;
     }
-    workers.values().for_each(Supervisor::stop);
-    for worker in workers.values() {
-        worker.stopped().await;
+    let all = || workers.values().chain(removers.values());
+    all().for_each(Supervisor::stop);
+    for one in all() {
+        one.stopped().await;
     }
 }
 
@@ -83,6 +84,7 @@ async fn supervise(of: Arc<Stored>, stop: worker::Stop) {
 async fn look(
     of: &Arc<Stored>,
     workers: &mut BTreeMap<Edition, Supervisor>,
+    removers: &mut BTreeMap<Edition, Supervisor>,
     is_defined: &mut bool,
 ) -> Result<(), String> {
     let (env, model) = (&*of.env, of.model());
@@ -97,21 +99,35 @@ async fn look(
     for edition in worked_on {
         workers.entry(edition).or_insert_with(|| Supervisor::spawn(env, |stop| keep(of.clone(), edition, stop)));
     }
-    activate(of, &standing).await.map_err(|error| error.to_string())?;
-    for edition in standing.left_over(model.version) {
-        if !workers.contains_key(&edition) {
-            removing::remove_left_over(of, edition).await.map_err(|error| error.to_string())?;
-        }
+    if to_activate(&standing).is_some() {
+        activate(of).await.map_err(|error| error.to_string())?;
+    }
+    let left_over = standing.left_over(model.version);
+    removers.retain(|_, remover| !remover.is_gone());
+    removers.iter().filter(|(edition, _)| !left_over.contains(edition)).for_each(|(_, remover)| remover.stop());
+    for edition in left_over.into_iter().filter(|edition| !workers.contains_key(edition)) {
+        removers.entry(edition).or_insert_with(|| Supervisor::spawn(env, |stop| remove(of.clone(), edition, stop)));
     }
     Ok(())
 }
 
+/// Removes what is left over, also when its holder has died, which takes the time that others have to notice that.
+async fn remove(of: Arc<Stored>, edition: Edition, stop: worker::Stop) {
+    if let Err(error) = removing::remove_left_over(&of, edition, &stop).await {
+        of.has_failed(error.to_string()).await;
+    }
+}
+
+/// The edition that should be active, and is not.
+fn to_activate(standing: &Standing) -> Option<Edition> {
+    standing.to_activate().filter(|edition| standing.active != Some(*edition))
+}
+
 /// Switches readers to the edition that should be active. Usually its worker has done it.
-async fn activate(of: &Stored, standing: &Standing) -> Result<(), RowError> {
-    let Some(edition) = standing.to_activate().filter(|edition| standing.active != Some(*edition)) else {
-        return Ok(());
-    };
-    match acting::save(of, standing, &standing.kept, Some(edition)).await {
+async fn activate(of: &Stored) -> Result<(), RowError> {
+    let standing = Standing::load_to_change(&of.env, of.model()).await?;
+    let Some(edition) = to_activate(&standing) else { return Ok(()) };
+    match acting::save(of, &standing, &standing.kept, Some(edition)).await {
         // Somebody else was faster; the next look tells.
         Err(RowError::CheckpointMoved { .. } | RowError::UnknownCollection { .. }) => Ok(()),
         saved => saved,

@@ -22,8 +22,16 @@ use core::ops::{Bound, RangeBounds};
 /// Where a [`Projection`](crate::domain::Projection) does, choose that: it is pure, and many times as fast.
 ///
 /// An event is applied at least once, and its row changes count once: when the worker dies before its batch is
-/// committed, the event comes again. So effects elsewhere have to be harmless when repeated, and are left out while
-/// events are replayed ([`View::is_replaying`]).
+/// committed, or the batch is cut smaller, the event comes again. So effects elsewhere have to be harmless when repeated,
+/// and are left out while events are replayed ([`View::is_replaying`]).
+///
+/// Left out so, each event has its effect at least once, also when readers are switched. It is repeated for the events
+/// that the edition before goes on to apply between the last time that the rebuild has looked at it and the time that its
+/// worker sees the switch. Two versions of the code, in a rolling deploy, are two editions with effects of their own:
+/// from when the second has caught up until the first is shut down, both have those of each event. A key from the event,
+/// such as its position, tells whoever is called which are the same.
+///
+/// A panic is a failure that may help to try again.
 ///
 /// ```
 /// use portolan_kernel::domain::{Event, RecordedAs, Row};

@@ -1,5 +1,6 @@
 //! The engine of the second form: events one by one, over rows that are read when they are asked for.
 
+use super::caught::{caught, caught_in};
 use super::engine::{Applied, CACHED_BYTES, CACHED_ROWS, Changed, Engine, Halt, Overlay, Place, Terms};
 use super::env::Model;
 use super::model::{ModelError, model_of};
@@ -82,22 +83,37 @@ struct Rows<P> {
 
 impl<P: ViewProjection> Rows<P> {
     async fn apply_one(&mut self, recorded: &Arc<Recorded>, terms: Terms<'_>) -> Result<(), Halt> {
-        let events = match events::<P>(&self.rows.place.upcasters, recorded) {
+        let spawn = self.rows.place.spawn.clone();
+        let events = caught(&*spawn, || events::<P>(&self.rows.place.upcasters, recorded)).flatten();
+        let events = match events {
             Ok(events) => events,
             Err(_) if terms.held.holds_stream(&recorded.stream) => return Err(Halt::Held),
             Err(reason) => return Err(Halt::never(reason)),
         };
-        if !terms.held.is_empty() && terms.held.holds(&sequences::<P>(&events, recorded), &recorded.stream) {
-            return Err(Halt::Held);
+        if !terms.held.is_empty() {
+            let sequences = caught(&*spawn, || sequences::<P>(&events, recorded)).map_err(Halt::never)?;
+            if terms.held.holds(&sequences, &recorded.stream) {
+                return Err(Halt::Held);
+            }
         }
         let is_replaying = Some(recorded.position) <= terms.replayed;
         for event in &events {
-            let outcome = P::apply(&mut View::new(&mut self.rows, is_replaying), event).await;
+            let outcome = caught_in(&*spawn, P::apply(&mut View::new(&mut self.rows, is_replaying), event)).await;
             // Whatever the projection made of it: rows that were not read are no ground to stand on.
             if let Some(error) = self.rows.trouble.take() {
                 return Err(Halt::Store(error));
             }
-            outcome.map_err(|error| Halt::Failed { may_help: error.may_help(), reason: error.to_string() })?;
+            match outcome {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => return Err(Halt::Failed { may_help: error.may_help(), reason: error.to_string() }),
+                // What it met elsewhere may have passed.
+                Err(reason) => return Err(Halt::Failed { may_help: true, reason }),
+            }
+            if !self.rows.beside.is_empty() && !self.rows.place.rows.limits().beside {
+                return Err(Halt::Unfit(String::from(
+                    "it asks for work beside its rows, which this store does not know; give it a store that does",
+                )));
+            }
         }
         if self.rows.changed() > terms.room {
             return Err(Halt::Full);

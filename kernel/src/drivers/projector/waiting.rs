@@ -5,7 +5,7 @@ use super::reading::choose;
 use super::registry::Stored;
 use super::standing::{Standing, checkpoint, is_foreign, unless_missing};
 use super::{control::What, errors, parking};
-use crate::ports::{ProjectionState, ReadError, WaitError};
+use crate::ports::{EventStore, ProjectionState, ReadError, WaitError};
 use crate::values::{CheckpointState, Collection, Edition, Position, Query, Read};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -91,7 +91,7 @@ pub(super) async fn reach(of: &Stored, reader: Reader, position: Position) -> Re
 
 /// The last event that matches up to the position, once the log has come there.
 async fn last_match(env: &Env, query: &Query, position: Position) -> Result<Option<Position>, WaitError> {
-    reached(env, position).await.map_err(errors::log_waited)?;
+    reached(&*env.events, position).await.map_err(errors::log_waited)?;
     let mut next = Some(Read::log(query.clone()).backward().until(Some(position)).limit(1));
     while let Some(read) = next {
         let page = env.events.read(read).await.map_err(errors::log_waited)?;
@@ -103,14 +103,19 @@ async fn last_match(env: &Env, query: &Query, position: Position) -> Result<Opti
     Ok(None)
 }
 
-async fn reached(env: &Env, position: Position) -> Result<(), ReadError> {
+/// Returns once the log has come to the position.
+///
+/// # Errors
+///
+/// What reading the log may fail with.
+pub(super) async fn reached(events: &dyn EventStore, position: Position) -> Result<(), ReadError> {
     let all = Query::all().with_system();
     loop {
-        let frontier = env.events.read(Read::log(all.clone()).backward().limit(1)).await?.frontier;
+        let frontier = events.read(Read::log(all.clone()).backward().limit(1)).await?.frontier;
         if frontier >= Some(position) {
             return Ok(());
         }
-        env.events.changed(all.clone(), frontier).await?;
+        events.changed(all.clone(), frontier).await?;
     }
 }
 

@@ -131,7 +131,8 @@ impl Shift<'_> {
         // An inline store may have passed the event meanwhile.
         let from = from.max(self.state.position);
         if self.is_stopped() {
-            (self.hunt.bad, self.hunt.failed) = (None, None);
+            self.hunt.bad.clear();
+            self.hunt.failed = None;
             self.record.stopped_at = None;
             self.set_state(ProjectionState::CatchingUp);
             self.feed = None;
@@ -153,6 +154,7 @@ impl Shift<'_> {
             batch = parking::release(batch, name, self.edition, position).map_err(|error| self.end(error))?;
             self.record.parked = self.parked.len() as u64;
             self.hold_parked();
+            self.record.parked = self.parked.len() as u64;
             self.is_release_due = true;
         }
         self.record.requests_done = request;

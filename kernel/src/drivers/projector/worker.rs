@@ -8,9 +8,10 @@ use super::super::subscription::yield_now;
 use super::claim::Shift;
 use super::engine::Engine;
 use super::env::Env;
-use super::lease::{acquire, hold, pause};
-use crate::ports::{Lease, RowError};
+use super::lease::{Held, acquire, hold, pause};
+use crate::ports::RowError;
 use crate::values::{Edition, Name, Position};
+use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use async_channel::Receiver;
@@ -25,7 +26,8 @@ pub(super) type Stop = Receiver<Infallible>;
 ///
 /// # Cancellation
 ///
-/// It can be dropped at any moment. Its lease is then taken over after its time to live.
+/// It can be dropped at any moment. Its lease is then given up by a task of its own, or taken over after its time to live
+/// if there is no runtime any more.
 pub(super) async fn work(env: Arc<Env>, engine: Arc<dyn Engine>, edition: Edition, stop: Stop) {
     let Ok(name) = edition.checkpoint(&engine.model().name) else {
         // No model has such a name; and without a checkpoint nothing can be done.
@@ -34,15 +36,12 @@ pub(super) async fn work(env: Arc<Env>, engine: Arc<dyn Engine>, edition: Editio
     };
     let mut hunt = Hunt::default();
     loop {
-        let mut lease = None;
+        let Some(mut lease) = acquire(&env, &name, &stop).await else { return };
         let is_over = {
             let term = pin!(term(&env, &*engine, edition, &name, &mut lease, &mut hunt));
             matches!(select(pin!(stop.recv()), term).await, Either::Left(_))
         };
-        if let Some(lease) = lease {
-            // Who comes next need not wait. If it fails, they do.
-            let _ = env.leases.release(lease).await;
-        }
+        lease.release().await;
         if is_over {
             return;
         }
@@ -51,16 +50,8 @@ pub(super) async fn work(env: Arc<Env>, engine: Arc<dyn Engine>, edition: Editio
 }
 
 /// From one lease to its end.
-async fn term(
-    env: &Env,
-    engine: &dyn Engine,
-    edition: Edition,
-    name: &Name,
-    lease: &mut Option<Lease>,
-    hunt: &mut Hunt,
-) {
-    let lease = lease.insert(acquire(env, name).await);
-    let token = lease.token;
+async fn term(env: &Env, engine: &dyn Engine, edition: Edition, name: &Name, lease: &mut Held, hunt: &mut Hunt) {
+    let token = lease.token();
     let shifts = async {
         loop {
             let end = match Shift::begin(env, engine, edition, name, token, &mut *hunt).await {
@@ -110,8 +101,8 @@ pub(super) struct Hunt {
     pub(super) window: Option<usize>,
     /// The last event of a batch that the store refused: one up to here is to blame, and is found by halving.
     pub(super) suspect: Option<Position>,
-    /// An event that cannot be applied, and why.
-    pub(super) bad: Option<(Position, String)>,
+    /// Events that cannot be applied, and why.
+    pub(super) bad: BTreeMap<Position, String>,
     /// How often this event has failed, and whether a pause is due before it is tried again.
     pub(super) failed: Option<(Position, u32, bool)>,
     /// Parked events are tried one in a batch.

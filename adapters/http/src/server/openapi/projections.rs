@@ -94,8 +94,10 @@ fn parked() -> Operation<'static> {
 }
 
 fn wait() -> Operation<'static> {
-    const SUMMARY: &str = "Answers once every event up to the position is in the rows, and 503 when the time is over: what \
-                           `Request-Timeout` or `Prefer: wait=<seconds>` (RFC 7240) says, or a second.";
+    const SUMMARY: &str = "Answers once every event up to the position is in the rows that this server's own version of \
+                           the projection reads, and 503 when the time is over: what \
+                           `Request-Timeout` or `Prefer: wait=<seconds>` (RFC 7240) says, or a second. While two versions run, other rows may be active: whoever reads those asks \
+                           for them with `Portolan-At-Least`.";
     let mut position = query("position", "Up to where, such as the position of a receipt.", position());
     position["required"] = true.into();
     named(Operation {
@@ -149,7 +151,8 @@ fn row() -> Operation<'static> {
 
 fn by_index() -> Operation<'static> {
     const SUMMARY: &str = "A page of the rows of a projection, by an index. Values may also be given by the names of its \
-                           columns, as parameters.";
+                           columns, as parameters; those of columns that have the name of a parameter here, by `value` \
+                           alone.";
     let text = || json!({ "type": "string" });
     let texts = || json!({ "type": "array", "items": text() });
     let own = [

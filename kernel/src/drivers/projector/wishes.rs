@@ -154,7 +154,6 @@ impl Shift<'_> {
             batch = parking::release(batch, name, self.edition, position).map_err(|error| self.end(error))?;
             self.record.parked = self.parked.len() as u64;
             self.hold_parked();
-            self.record.parked = self.parked.len() as u64;
             self.is_release_due = true;
         }
         self.record.requests_done = request;

@@ -98,6 +98,7 @@ fn roles_decide_which_events_are_found(#[case] has: &[&str], #[case] query: Quer
 #[case::expecting_of_others(Append::new([event("account-1")]).expect(stream("order-2"), Expected::NoStream), false)]
 #[case::guarded(Append::new([event("account-1")]).guard(Guard::new(Query::all(), None)), false)]
 #[case::under_a_key(Append::new([event("account-1")]).key(IdempotencyKey::new(name("mine"), name("k"), [0; 32])), true)]
+#[case::a_key_alone(Append::new([]).key(IdempotencyKey::new(name("mine"), name("k"), [0; 32])), false)]
 #[case::under_a_commands(
     Append::new([event("account-1")]).key(IdempotencyKey::new(command_scope("withdraw", None), name("k"), [0; 32])),
     false
@@ -105,6 +106,8 @@ fn roles_decide_which_events_are_found(#[case] has: &[&str], #[case] query: Quer
 fn roles_decide_what_is_appended(#[case] append: Append, #[case] allowed: bool) {
     let judged = roles().judge(&caller(&["teller"]), &Access::Append(&append));
     assert_eq!(judged.is_ok(), allowed, "{judged:?}");
+    let nobody = Roles::new().judge(&Caller::nobody(), &Access::Append(&append));
+    assert!(nobody.is_err());
     let all = Roles::from_json(br#"{"*": {"appends": ["*"]}}"#).unwrap();
     all.judge(&Caller::nobody(), &Access::Append(&append)).unwrap();
 }
@@ -179,17 +182,35 @@ async fn events_carry_the_caller_whatever_was_claimed() {
     assert_eq!((metadata.actor.as_deref(), metadata.tenant.as_deref()), (Some("ann"), Some("north")));
     assert_eq!(metadata.correlation.as_deref(), Some("c"));
     let claimed = Metadata { actor: Some("eve".into()), ..Metadata::default() };
-    for (metadata, expected) in [
-        (Bytes::new(), Some(r#"{"actor":"ann","tenant":"north"}"#)),
-        (claimed.encode(), Some(r#"{"actor":"ann","tenant":"north"}"#)),
-        ("not ours".into(), None),
-    ] {
+    let signed = r#"{"actor":"ann","tenant":"north"}"#;
+    for metadata in [Bytes::new(), "{}".into(), claimed.encode()] {
         let mut event = event("account-7");
         event.metadata = metadata.clone();
         ports.events.append(Append::new([event])).await.unwrap();
-        let kept = store.events().last().unwrap().metadata.clone();
-        assert_eq!(kept, expected.map_or(metadata, Bytes::from));
+        assert_eq!(store.events().last().unwrap().metadata, signed, "{metadata:?}");
     }
+    // Whatever others may read an actor in.
+    for metadata in [
+        "not ours",
+        "[]",
+        r#"{"actor":"ceo","tenant":1}"#,
+        r#"{"actor":"ceo","actor":"ceo"}"#,
+        r#"{"actor":"ann","\u0061ctor":"ceo"}"#,
+        r#"{"actor":"ceo","x":1e999}"#,
+        r#"{"actor":"ceo","correlation_id":7}"#,
+    ] {
+        let mut event = event("account-7");
+        event.metadata = metadata.into();
+        let refused = ports.events.append(Append::new([event])).await;
+        assert!(matches!(refused, Err(AppendError::Denied(_))), "{metadata}: {refused:?}");
+    }
+    // Whoever is believed anyway writes what he likes.
+    let believed = Caller::nobody().speaking_for_others();
+    let believed = bank_on(&store).await.ports().on_behalf_of(believed, Arc::new(Unrestricted));
+    let mut foreign = event("account-7");
+    foreign.metadata = "not ours".into();
+    believed.events.append(Append::new([foreign])).await.unwrap();
+    assert_eq!(store.events().last().unwrap().metadata, "not ours");
 }
 
 #[tokio::test]
@@ -261,11 +282,21 @@ async fn static_keys_are_of_their_callers() {
 #[case(r#"[{"key": "ann has this key "}]"#, "key 1 has characters that no header")]
 #[case(r#"[{"sha256": "0f"}]"#, "is not 64 hexadecimal digits")]
 #[case(r#"[{"key": "ann-has-this-key"}, {"key": "ann-has-this-key"}]"#, "key 2 has been given")]
-#[case(r#"[{"key": "ann-has-this-key", "role": []}]"#, "unknown field `role`")]
-#[case(r"{}", "cannot be read")]
+#[case(r#"[{"key": "ann-has-this-key", "role": []}]"#, "line 1, column 35")]
+#[case(r"{}", "cannot be read: line 1, column")]
+#[case(r#"["ann-has-this-key"]"#, "cannot be read: line 1, column 19")]
 fn wrong_keys_are_named(#[case] json: &str, #[case] says: &str) {
     let error = StaticKeys::from_json(json.as_bytes()).unwrap_err().to_string();
     assert!(error.contains(says), "{error}");
+    assert!(!error.contains("has-this-key"), "{error}");
+}
+
+#[test]
+fn credentials_do_not_show_themselves() {
+    for secret in ["s3cr3t", "s3cr3t ", "s3cr3t, Bearer x", "Bearer s3cr3t", "bearer  s3cr3t", " s3cr3t"] {
+        let shown = format!("{:?}", Credentials::new(secret));
+        assert!(!shown.contains("s3cr3t") && shown.contains('…'), "{shown}");
+    }
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use crate::values::{Metadata, Timestamp};
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
+use alloc::format;
 use alloc::string::String;
 use async_trait::async_trait;
 use core::fmt;
@@ -47,12 +48,17 @@ impl Credentials {
     }
 }
 
+/// The schemes whose names may be shown.
+const SCHEMES: [&str; 5] = ["Bearer", "Basic", "Digest", "DPoP", "Negotiate"];
+
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // A value without a space may be the secret itself.
+        // What is no scheme that is known may be the secret itself.
         let scheme = |text: &String| match text.split_once(' ') {
-            Some((scheme, _)) => alloc::format!("{scheme} …"),
-            None => String::from("…"),
+            Some((scheme, _)) if SCHEMES.iter().any(|known| scheme.eq_ignore_ascii_case(known)) => {
+                format!("{scheme} …")
+            }
+            _ => String::from("…"),
         };
         f.debug_struct("Credentials").field("authorization", &self.authorization.as_ref().map(scheme)).finish()
     }
@@ -64,7 +70,8 @@ impl fmt::Debug for Credentials {
 pub struct Caller {
     /// On whose behalf: it reaches every event as [`Metadata::actor`]. `None` for somebody without a name.
     pub actor: Option<String>,
-    /// In which tenant: it reaches every event as [`Metadata::tenant`], and separates ids of commands.
+    /// In which tenant: it reaches every event as [`Metadata::tenant`], and separates ids of commands. Callers of one tenant
+    /// share them: whoever repeats an id has the first one's receipt.
     pub tenant: Option<String>,
     /// What an access policy goes by. They go no further: an event does not tell them.
     pub roles: BTreeSet<String>,

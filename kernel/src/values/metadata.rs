@@ -61,7 +61,13 @@ impl Metadata {
     /// From bytes. What is no metadata of this form (another producer's blob) reads as nothing known.
     #[must_use]
     pub fn decode(bytes: &[u8]) -> Self {
-        serde_json::from_slice(bytes).unwrap_or_default()
+        Self::read(bytes).unwrap_or_default()
+    }
+
+    /// From bytes, of which there may be none. `None` when they are no metadata of this form.
+    #[must_use]
+    pub fn read(bytes: &[u8]) -> Option<Self> {
+        if bytes.is_empty() { Some(Self::default()) } else { serde_json::from_slice(bytes).ok() }
     }
 }
 

@@ -5,6 +5,7 @@ use crate::world::*;
 use portolan::ports::{ProjectionAction, ProjectionState};
 use portolan::values::Position;
 use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
 
 fn is_stopped(world: &World, name: &portolan::values::Name) -> bool {
     world.said(name, FIRST).is_some_and(|said| matches!(said.state, ProjectionState::Stopped { .. }))
@@ -42,6 +43,18 @@ fn it_stops_at_the_event_and_goes_on_when_that_is_dropped() {
     assert_eq!((said.requests_done, said.stopped_at), (2, None));
     let fold = world.fold::<Accounts<STOP>>(world.last_to_apply(), &BTreeSet::from([bad]));
     assert_eq!(world.rows_of(&name, FIRST), fold);
+}
+
+#[test]
+fn a_panic_of_the_store_is_blamed_on_no_event() {
+    let (world, name) = (World::new(), named::<Accounts<SKIP>>());
+    world.append([deposited(1, 1), deposited(2, 2), deposited(3, 3)]);
+    world.steps.panics.store(1, Ordering::SeqCst);
+    let mut work = world.alone("one").folded::<Accounts<SKIP>>(FIRST);
+    world.catch_up(&mut work, &name, FIRST);
+    assert_eq!(world.steps.panics.load(Ordering::SeqCst), 0, "it has panicked");
+    world.check::<Accounts<SKIP>>(FIRST);
+    assert_eq!(world.rows_of(&name, FIRST).len(), 3);
 }
 
 #[test]

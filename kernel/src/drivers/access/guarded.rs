@@ -8,6 +8,7 @@ use crate::ports::{
 };
 use crate::values::{Append, Appended, CheckpointState, Metadata, Name, Page, Position, Query, Read, Recalled, Start};
 use alloc::boxed::Box;
+use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -79,14 +80,17 @@ impl EventStore for GuardedPorts {
             return self.events.append(append).await;
         }
         for event in &mut append.events {
-            let mut metadata = Metadata::decode(&event.metadata);
-            // Bytes of another form tell no actor, and stay as they are.
-            if event.metadata.is_empty() || metadata != Metadata::default() {
-                let claimed = metadata.clone();
-                self.caller.sign(&mut metadata);
-                if metadata != claimed {
-                    event.metadata = metadata.encode();
-                }
+            // Others may read an actor in what this does not read, so that nothing passes unsigned.
+            let Some(claimed) = Metadata::read(&event.metadata) else {
+                let caller = self.caller.name();
+                return Err(AppendError::Denied(format!(
+                    "metadata of an event are no JSON object of the known form, so that {caller} cannot be written into them"
+                )));
+            };
+            let mut signed = claimed.clone();
+            self.caller.sign(&mut signed);
+            if signed != claimed {
+                event.metadata = signed.encode();
             }
         }
         self.events.append(append).await

@@ -46,8 +46,8 @@ pub struct Role {
     /// The categories whose streams it may read. `*` is all but the system's, whose categories begin with `$`; `$*` is all
     /// of these. A read of the log has to name categories or streams, unless all may be read.
     pub streams: BTreeSet<String>,
-    /// The categories to whose streams it may append past the domain. One with a guard or a checkpoint of its own, or under
-    /// the key of a command, takes `*`.
+    /// The categories to whose streams it may append past the domain. One with a guard (which may ask of any
+    /// stream) or a checkpoint, under the key of a command, or with a key and nothing else, takes `*`.
     pub appends: BTreeSet<String>,
     /// The projections whose rows and state it may see.
     pub projections: BTreeSet<String>,
@@ -134,9 +134,11 @@ impl Held<'_> {
     fn may_append(&self, append: &Append) -> bool {
         // The keys of commands are the bus's.
         let of_a_command = |key: &IdempotencyKey| key.scope.starts_with("command");
-        let more =
-            append.guard.is_some() || append.checkpoint.is_some() || append.key.as_ref().is_some_and(of_a_command);
         let (events, expect) = (append.events.iter(), append.expect.iter());
+        let names_nothing = events.len() == 0 && expect.len() == 0;
+        let more = append.guard.is_some()
+            || append.checkpoint.is_some()
+            || append.key.as_ref().is_some_and(|key| names_nothing || of_a_command(key));
         let mut streams = events.map(|event| &event.stream).chain(expect.map(|(stream, _)| stream));
         let part: Part = |role| &role.appends;
         (!more || self.lists(part, ALL)) && streams.all(|stream| self.has_category(part, stream.category()))

@@ -72,9 +72,14 @@ impl fmt::Debug for StaticKey {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StaticKeyError {
-    /// It is no JSON list of keys.
-    #[error("the keys cannot be read: {0}")]
-    Malformed(#[source] serde_json::Error),
+    /// It is no JSON list of keys. What stands there is not repeated: it may be a key.
+    #[error("the keys cannot be read: line {line}, column {column} is not as a list of keys has it")]
+    Malformed {
+        /// The line, from 1.
+        line: usize,
+        /// The column there.
+        column: usize,
+    },
     /// It has neither a key nor a hash, or both.
     #[error("key {0} needs either `key` or `sha256`")]
     NeitherOrBoth(usize),
@@ -125,7 +130,8 @@ impl StaticKeys {
     ///
     /// [`StaticKeyError`].
     pub fn from_json(json: &[u8]) -> Result<Self, StaticKeyError> {
-        let keys: Vec<StaticKey> = serde_json::from_slice(json).map_err(StaticKeyError::Malformed)?;
+        let keys: Vec<StaticKey> = serde_json::from_slice(json)
+            .map_err(|error| StaticKeyError::Malformed { line: error.line(), column: error.column() })?;
         Self::new(keys)
     }
 }

@@ -70,11 +70,19 @@ impl Control {
         Edition { version, rebuild }
     }
 
-    /// Adds something to be carried out once. Those carried out by all, up to `done`, are forgotten; and so is the same
-    /// wished before, as carrying it out twice in a row is carrying it out once: so they are as many as there are
-    /// different ones, however often an operator asks while nobody carries them out.
+    /// Adds something to be carried out once. Those carried out by all, up to `done`, are forgotten. However often an
+    /// operator asks while nobody carries them out, they do not pile up: what is dropped is dropped, and of the same twice
+    /// with nothing dropped in between the later is enough.
     pub(super) fn request(&mut self, what: What, done: u64) {
-        self.requests.retain(|request| request.number > done && request.what != what);
+        self.requests.retain(|request| request.number > done);
+        let is_drop = |what: &What| matches!(what, What::Drop(_));
+        if is_drop(&what) && self.requests.iter().any(|request| request.what == what) {
+            return;
+        }
+        let since = self.requests.iter().rposition(|request| is_drop(&request.what)).map_or(0, |last| last + 1);
+        let mut later = self.requests.split_off(since);
+        later.retain(|request| request.what != what);
+        self.requests.append(&mut later);
         self.last_request += 1;
         self.requests.push(Request { number: self.last_request, what });
     }

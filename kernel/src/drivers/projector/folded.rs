@@ -7,7 +7,7 @@ use super::model::{ModelError, model_of};
 use super::parking::Sequence;
 use super::uniques::{Changing, Question, Uniques};
 use crate::domain::{Projection, RecordedAs, Row, Upcasters, decode_recorded};
-use crate::ports::RowError;
+use crate::ports::{RowError, Source};
 use crate::values::{Cell, Recorded, RowKey};
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -52,7 +52,7 @@ impl<P: Projection> Engine for Folded<P> {
             missing: Vec::new(),
             bytes: 0,
             uniques,
-            under_way: 0,
+            under_way: None,
         })
     }
 
@@ -96,8 +96,8 @@ struct FoldedRows<P: Projection> {
     /// Of the rows that were read or written since it was emptied.
     bytes: u64,
     uniques: Uniques,
-    /// Which event of those that are applied is under way, for when it panics.
-    under_way: usize,
+    /// Which event of those that are applied is under way, for when it panics; none while the store is asked.
+    under_way: Option<usize>,
 }
 
 struct Slot<R> {
@@ -141,7 +141,7 @@ impl<P: Projection> FoldedRows<P> {
         let mut last = usize::MAX;
         for (at, recorded) in events.iter().enumerate() {
             let halted = |halt| Applied { count: at, halt: Some(halt) };
-            self.under_way = at;
+            self.under_way = Some(at);
             let parts = match parts::<P>(&self.place.upcasters, recorded) {
                 Ok(parts) => parts,
                 Err(reason) if terms.held.is_empty() => return (steps, halted(Halt::never(reason))),
@@ -237,7 +237,7 @@ impl<P: Projection> FoldedRows<P> {
         let (mut undo, mut asked_by, mut questions) = (Vec::new(), Vec::new(), Vec::new());
         for steps in steps.chunk_by(|one, other| one.at == other.at) {
             let Some(at) = steps.first().map(|step| step.at).filter(|at| *at < applied.count) else { break };
-            self.under_way = at;
+            self.under_way = Some(at);
             match self.apply_one(steps, &mut undo) {
                 Ok(more) => {
                     asked_by.extend(more.iter().map(|_| at));
@@ -249,6 +249,7 @@ impl<P: Projection> FoldedRows<P> {
                 }
             }
         }
+        self.under_way = None;
         // All at once, as if none were in the way: if one is, what came after it is taken back.
         let is_known = |key: &RowKey| self.index.contains_key(key);
         if let Some((question, halt)) = self.uniques.ask(&self.place, &questions, is_known).await {
@@ -304,6 +305,7 @@ impl<P: Projection> FoldedRows<P> {
     /// Applies the events in order, up to the first that cannot be; a panic leaves all rows in pieces.
     async fn apply_all(&mut self, events: &[Arc<Recorded>], terms: Terms<'_>) -> Applied {
         let (steps, mut applied) = self.plan(events, terms);
+        self.under_way = None;
         if let Err(error) = self.fetch().await {
             return Applied { count: 0, halt: Some(Halt::Store(error)) };
         }
@@ -315,7 +317,7 @@ impl<P: Projection> FoldedRows<P> {
             applied = self.apply_judged(&steps, applied).await;
         } else {
             for step in steps.iter().take_while(|step| step.at < applied.count) {
-                self.under_way = step.at;
+                self.under_way = Some(step.at);
                 P::apply(&mut self.slots[step.slot].row, &step.event);
             }
         }
@@ -336,7 +338,11 @@ impl<P: Projection> Overlay for FoldedRows<P> {
             Ok(applied) => applied,
             Err(reason) => {
                 self.discard();
-                Applied { count: 0, halt: Some(Halt::Panicked { ahead: self.under_way, reason }) }
+                let halt = match self.under_way {
+                    Some(ahead) => Halt::Panicked { ahead, reason },
+                    None => Halt::Store(RowError::Other(Source::new(reason))),
+                };
+                Applied { count: 0, halt: Some(halt) }
             }
         }
     }

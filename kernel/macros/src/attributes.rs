@@ -15,13 +15,26 @@ pub(crate) fn read(
     attributes: &[Attribute],
     name: &str,
     known: &[&str],
+    each: impl FnMut(&str, &ParseNestedMeta<'_>) -> Result<()>,
+) -> Result<()> {
+    read_often(attributes, name, known, &[], each)
+}
+
+/// The same, where some of the keys may be there more than once.
+pub(crate) fn read_often(
+    attributes: &[Attribute],
+    name: &str,
+    known: &[&str],
+    often: &[&str],
     mut each: impl FnMut(&str, &ParseNestedMeta<'_>) -> Result<()>,
 ) -> Result<()> {
     let mut seen = Vec::new();
     for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident(name)) {
         attribute.parse_nested_meta(|meta| {
             let key = known_key(&meta, name, known)?;
-            once(&meta, &key, &mut seen)?;
+            if !often.contains(&&*key) {
+                once(&meta, &key, &mut seen)?;
+            }
             each(&key, &meta)
         })?;
     }

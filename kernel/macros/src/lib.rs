@@ -43,6 +43,7 @@ mod command;
 mod event;
 mod event_set;
 mod fields;
+mod history;
 mod kernel;
 mod names;
 mod projection;

@@ -50,6 +50,8 @@ use core::fmt;
 pub struct History {
     current: Vec<(String, u32)>,
     hops: Vec<AnyHop>,
+    /// The event types that tell the rest.
+    told_by: Vec<fn(&mut Histories)>,
 }
 
 impl History {
@@ -68,6 +70,13 @@ impl History {
     /// Adds a [`Hop`], or an [`Upcaster`] by hand.
     pub fn hop(mut self, hop: impl Into<AnyHop>) -> Self {
         self.hops.push(hop.into());
+        self
+    }
+
+    /// Hops are those of this event type, which is stored alike: for a type that has only those variants which its reader
+    /// looks at.
+    pub fn told_by<E: Event>(mut self) -> Self {
+        self.told_by.push(Histories::event::<E>);
         self
     }
 
@@ -135,7 +144,9 @@ impl Histories {
         let id = TypeId::of::<E>();
         if !self.known.contains(&id) {
             self.known.push(id);
-            self.add(type_name::<E>(), E::history());
+            let history = E::history();
+            history.told_by.iter().for_each(|more| more(self));
+            self.add(type_name::<E>(), history);
         }
     }
 

@@ -1,6 +1,6 @@
 //! Hops as data: what a version changed, in the words of the change.
 
-use super::object::{Change, Object};
+use super::object::{Changes, Object};
 use super::pieces::Pieces;
 use crate::domain::codec::{Codec, CodecError, Json};
 use crate::values::Format;
@@ -46,7 +46,7 @@ pub(super) type Version = (String, u32);
 /// again; it has to have such a form, which bytes have not.
 pub struct Hop {
     pub(super) from: Version,
-    pub(super) changes: Vec<Change>,
+    pub(super) changes: Changes,
     pub(in super::super) then: Then,
     pub(in super::super) transcoding: Option<Transcoding>,
     /// What is wrong with it.
@@ -87,7 +87,13 @@ impl Hop {
     /// A hop from this version of a stored type.
     #[expect(clippy::should_implement_trait, reason = "hops read as sentences, and `From` takes one value")]
     pub fn from(event_type: impl Into<String>, version: u32) -> HopFrom {
-        HopFrom { from: (event_type.into(), version), changes: Vec::new(), make: None, transcoding: None, flaw: None }
+        HopFrom {
+            from: (event_type.into(), version),
+            changes: Changes::default(),
+            make: None,
+            transcoding: None,
+            flaw: None,
+        }
     }
 
     /// What its results may be.
@@ -101,11 +107,11 @@ impl Hop {
 
     /// Whether it only changes the version or the type's name.
     pub(in super::super) fn is_plain(&self) -> bool {
-        self.changes.is_empty()
+        self.changes.renames.is_empty() && self.changes.adds.is_empty()
     }
 
     pub(in super::super) fn change<'a>(&'a self, object: &mut Object<'a>) -> Result<(), String> {
-        self.changes.iter().try_for_each(|change| object.change(change))
+        object.change(&self.changes)
     }
 }
 
@@ -121,7 +127,7 @@ type Make = Box<dyn Fn(&[u8]) -> Result<Bytes, String> + Send + Sync>;
 #[must_use = "a hop is finished by `to` or `retire`"]
 pub struct HopFrom {
     from: Version,
-    changes: Vec<Change>,
+    changes: Changes,
     make: Option<Make>,
     transcoding: Option<Transcoding>,
     flaw: Option<String>,
@@ -144,7 +150,7 @@ impl HopFrom {
     pub fn add(mut self, field: impl Into<String>, value: impl Serialize) -> Self {
         let field = field.into();
         match to_raw_value(&value) {
-            Ok(value) => self.changes.push(Change::Add(field, value)),
+            Ok(value) => self.changes.adds.push((field, value)),
             Err(error) => {
                 self.flaw.get_or_insert_with(|| alloc::format!("what `{field}` is added with has no JSON: {error}"));
             }
@@ -152,10 +158,24 @@ impl HopFrom {
         self
     }
 
-    /// The field is called otherwise from then on. An event that does not have it goes on without; one that has fields of
-    /// both names cannot be upcast.
+    /// The same, for a field that is of the type `T` ever since: a value that is none of it is refused when chains are judged,
+    /// and not at the first old event.
+    pub fn add_as<T: DeserializeOwned>(self, field: impl Into<String>, value: impl Serialize) -> Self {
+        let field = field.into();
+        let fits = to_raw_value(&value).ok().map(|text| serde_json::from_str::<T>(text.get()));
+        let mut added = self.add(field.clone(), value);
+        if let Some(Err(error)) = fits {
+            added
+                .flaw
+                .get_or_insert_with(|| alloc::format!("what `{field}` is added with is none of its type: {error}"));
+        }
+        added
+    }
+
+    /// The field is called otherwise from then on. All renames of a hop are made at once, and before fields are added. An event
+    /// that does not have the field goes on without; one that would have two of the new name cannot be upcast.
     pub fn rename(mut self, old: impl Into<String>, new: impl Into<String>) -> Self {
-        self.changes.push(Change::Rename(old.into(), new.into()));
+        self.changes.renames.push((old.into(), new.into()));
         self
     }
 
@@ -204,7 +224,7 @@ impl HopFrom {
     /// Such events are passed over from then on.
     pub fn retire(self) -> Hop {
         let Self { from, transcoding, flaw, .. } = self;
-        Hop { from, changes: Vec::new(), then: Then::Nothing, transcoding, flaw }
+        Hop { from, changes: Changes::default(), then: Then::Nothing, transcoding, flaw }
     }
 }
 

@@ -17,11 +17,11 @@ pub(in super::super) struct Object<'a> {
     fields: Vec<(Cow<'a, str>, Cow<'a, RawValue>)>,
 }
 
-/// What a hop does to a field.
-#[derive(Debug, Clone)]
-pub(super) enum Change {
-    Add(String, Box<RawValue>),
-    Rename(String, String),
+/// What a hop does to fields: it renames, all at once, and then adds.
+#[derive(Debug, Default)]
+pub(super) struct Changes {
+    pub(super) renames: Vec<(String, String)>,
+    pub(super) adds: Vec<(String, Box<RawValue>)>,
 }
 
 impl<'a> Object<'a> {
@@ -33,26 +33,28 @@ impl<'a> Object<'a> {
         serde_json::to_vec(self).map(Bytes::from).map_err(|error| error.to_string())
     }
 
-    fn at(&self, name: &str) -> Option<usize> {
-        self.fields.iter().position(|(field, _)| field == name)
-    }
-
-    pub(super) fn change(&mut self, change: &'a Change) -> Result<(), String> {
-        match change {
-            // What is stored counts more than what would be put in its place.
-            Change::Add(name, value) => {
-                if self.at(name).is_none() {
-                    self.fields.push((Cow::Borrowed(name), Cow::Borrowed(value)));
+    pub(super) fn change(&mut self, changes: &'a Changes) -> Result<(), String> {
+        let renamed = |name: &str| changes.renames.iter().find(|(old, _)| old == name);
+        if !changes.renames.is_empty() {
+            for (_, new) in &changes.renames {
+                let are_called_so = self.fields.iter().filter(|(name, _)| match renamed(name) {
+                    Some((_, then)) => then == new,
+                    None => name == new,
+                });
+                if are_called_so.count() > 1 {
+                    return Err(alloc::format!("more than one of its fields would be `{new}` once it is renamed"));
                 }
             }
-            Change::Rename(old, new) => {
-                let Some(at) = self.at(old) else { return Ok(()) };
-                if self.at(new).is_some() {
-                    return Err(alloc::format!(
-                        "it has both `{old}` and `{new}`, and the one was renamed to the other"
-                    ));
+            for (name, _) in &mut self.fields {
+                if let Some((_, new)) = renamed(name) {
+                    *name = Cow::Borrowed(new);
                 }
-                self.fields[at].0 = Cow::Borrowed(new);
+            }
+        }
+        for (name, value) in &changes.adds {
+            // What is stored counts more than what would be put in its place.
+            if !self.fields.iter().any(|(field, _)| field == name) {
+                self.fields.push((Cow::Borrowed(name), Cow::Borrowed(value)));
             }
         }
         Ok(())
@@ -111,35 +113,48 @@ impl<'de> Visitor<'de> for FieldName {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::vec;
     use rstest::rstest;
 
-    fn add(name: &str, value: &str) -> Change {
-        Change::Add(name.into(), RawValue::from_string(value.into()).unwrap())
+    fn add(name: &str, value: &str) -> Changes {
+        Changes { adds: vec![(name.into(), RawValue::from_string(value.into()).unwrap())], ..Changes::default() }
+    }
+
+    fn rename(renames: &[(&str, &str)]) -> Changes {
+        let renames = renames.iter().map(|(old, new)| (old.to_string(), new.to_string())).collect();
+        Changes { renames, ..Changes::default() }
     }
 
     #[rstest]
     #[case::added(r#"{"a":1}"#, add("b", "2"), r#"{"a":1,"b":2}"#)]
     #[case::there_already(r#"{"b":1}"#, add("b", "2"), r#"{"b":1}"#)]
-    #[case::renamed(r#"{"a":1,"b":2}"#, Change::Rename("a".into(), "c".into()), r#"{"c":1,"b":2}"#)]
-    #[case::not_there(r#"{"b":2}"#, Change::Rename("a".into(), "c".into()), r#"{"b":2}"#)]
+    #[case::renamed(r#"{"a":1,"b":2}"#, rename(&[("a", "c")]), r#"{"c":1,"b":2}"#)]
+    #[case::not_there(r#"{"b":2}"#, rename(&[("a", "c")]), r#"{"b":2}"#)]
+    #[case::swapped(r#"{"a":1,"b":2}"#, rename(&[("a", "b"), ("b", "a")]), r#"{"b":1,"a":2}"#)]
+    #[case::moved_on(r#"{"a":1,"b":2}"#, rename(&[("a", "b"), ("b", "c")]), r#"{"b":1,"c":2}"#)]
+    #[case::in_the_place_of_a_renamed(
+        r#"{"a":1}"#,
+        Changes { adds: add("a", "0").adds, ..rename(&[("a", "b")]) },
+        r#"{"b":1,"a":0}"#
+    )]
     #[case::escaped(r#"{"\"é\n":1}"#, add("ä\"", "null"), "{\"\\\"é\\n\":1,\"ä\\\"\":null}")]
     #[case::verbatim(
         r#"{"n":340282366920938463463374607431768211455,"f":1.10,"o":{ "x" : [1e3]}}"#,
-        Change::Rename("n".into(), "m".into()),
+        rename(&[("n", "m")]),
         r#"{"m":340282366920938463463374607431768211455,"f":1.10,"o":{ "x" : [1e3]}}"#
     )]
     #[case::spaced(" { \"a\" : 1 } ", add("b", "2"), r#"{"a":1,"b":2}"#)]
-    fn changes(#[case] text: &str, #[case] change: Change, #[case] expected: &str) {
+    fn fields_are_changed(#[case] text: &str, #[case] changes: Changes, #[case] expected: &str) {
         let mut object = Object::parse(text.as_bytes()).unwrap();
-        object.change(&change).unwrap();
+        object.change(&changes).unwrap();
         assert_eq!(object.print().unwrap(), expected);
     }
 
     #[test]
     fn nothing_is_lost_for_a_renamed_field() {
-        let rename = Change::Rename("a".into(), "b".into());
+        let changes = rename(&[("a", "b")]);
         let mut object = Object::parse(br#"{"a":1,"b":2}"#).unwrap();
-        assert!(object.change(&rename).unwrap_err().contains("both `a` and `b`"));
+        assert!(object.change(&changes).unwrap_err().contains("would be `b`"));
     }
 
     #[rstest]

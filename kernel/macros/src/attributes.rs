@@ -48,6 +48,12 @@ pub(crate) fn known_key(meta: &ParseNestedMeta<'_>, name: &str, known: &[&str]) 
     if known.contains(&&*key) {
         return Ok(key);
     }
+    // As serde calls it; what is nearest to it in letters is something else here.
+    if key == "rename" && known.contains(&"renamed_from") {
+        let message = "`rename` is not known; the stored name is `name = \"…\"`, and one that it had before is `renamed_from = \
+                       \"…\", since = 2`";
+        return Err(meta.error(message));
+    }
     let hint = hint(&key, known.iter().copied(), "it takes");
     Err(meta.error(format!("`#[{name}({key})]` is not known{hint}")))
 }

@@ -199,11 +199,12 @@ impl Told<'_> {
                 Some(upcast) => {
                     let from = self.from(name, version, true, kernel);
                     match &upcast.by {
-                        Function::With(path) => quote!(#from.with(#path).to(#to, #next)),
-                        Function::TryWith(path) => quote!(#from.try_with(#path).to(#to, #next)),
+                        // Errors about a function point to where it is named.
+                        Function::With(path) => quote_spanned!(path.span()=> #from.with(#path).to(#to, #next)),
+                        Function::TryWith(path) => quote_spanned!(path.span()=> #from.try_with(#path).to(#to, #next)),
                         Function::Split(path, pieces) => {
                             let to = self.pieces(pieces, next)?;
-                            quote!(#from.split(#path).to_any([#(#to),*]))
+                            quote_spanned!(path.span()=> #from.split(#path).to_any([#(#to),*]))
                         }
                     }
                 }
@@ -224,7 +225,7 @@ impl Told<'_> {
                 Some(_) if version < retired.until => quote!(#from.to(#name, #next)),
                 Some((path, pieces)) => {
                     let to = self.pieces(pieces, next)?;
-                    quote!(#from.split(#path).to_any([#(#to),*]))
+                    quote_spanned!(path.span()=> #from.split(#path).to_any([#(#to),*]))
                 }
             };
             let of = format!("what is retired as `{name}`");

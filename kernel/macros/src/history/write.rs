@@ -1,8 +1,9 @@
 //! The hops.
 
 use super::read::{FieldLife, Function, Piece, Rename, Retired, Upcast, Value};
+use crate::kernel;
 use crate::names::{Named, hint, unraw};
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Literal, Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Error, LitStr, Path, Result, Variant};
@@ -121,6 +122,11 @@ impl Life<'_> {
     }
 }
 
+/// As a person writes it.
+fn number(version: u32) -> Literal {
+    Literal::u32_unsuffixed(version)
+}
+
 /// A hop, where it starts, and whose it is.
 struct Written {
     from: (String, u32),
@@ -146,7 +152,7 @@ impl Told<'_> {
         }
         self.refuse_two_ways(&hops)?;
         let current = self.lives.iter().map(|life| {
-            let (name, version) = (&life.name.text, life.version);
+            let (name, version) = (&life.name.text, number(life.version));
             quote!(.current(#name, #version))
         });
         let told_by = self.told_by.as_ref().map(|other| quote!(.told_by::<#other>()));
@@ -168,11 +174,12 @@ impl Told<'_> {
         let first = self.lives.first()?.version;
         let body = if self.lives.iter().any(|life| life.version != first) {
             let arms = self.lives.iter().map(|life| {
-                let (variant, version) = (&life.variant.ident, life.version);
+                let (variant, version) = (&life.variant.ident, number(life.version));
                 quote!(Self::#variant { .. } => #version,)
             });
             quote!(match self { #(#arms)* })
         } else if first > 1 {
+            let first = number(first);
             quote!(#first)
         } else {
             return None;
@@ -181,27 +188,40 @@ impl Told<'_> {
     }
 
     /// The start of a hop, told of the codec where it looks into the payload.
-    fn from(&self, name: &str, version: u32, looks_in: bool, kernel: &Path) -> TokenStream {
+    fn from(&self, name: &str, version: u32, looks_in: bool, kernel: &TokenStream) -> TokenStream {
         let codec = self.codec.filter(|_| looks_in).map(|codec| quote!(.codec::<#codec>()));
+        let version = number(version);
         quote!(#kernel::domain::history::Hop::from(#name, #version) #codec)
+    }
+
+    /// The start of a hop by a function: errors about that point to where it is named.
+    fn from_by(&self, name: &str, version: u32, function: &Path, kernel: &Path) -> TokenStream {
+        let span = function.span();
+        let from = self.from(name, version, true, &kernel::at(kernel, span));
+        let moved = from.into_iter().map(|mut token| {
+            token.set_span(span);
+            token
+        });
+        moved.collect()
     }
 
     fn write_life(&self, life: &Life<'_>, kernel: &Path, hops: &mut Vec<Written>) -> Result<()> {
         for version in 1..life.version {
             let (name, next) = (life.name_at(version), version + 1);
-            let to = life.name_at(next);
+            let (to, then) = (life.name_at(next), number(next));
             let hop = match life.upcasts.iter().find(|upcast| upcast.from == version) {
                 None => {
                     let changes = life.changes_to(next);
-                    let from = self.from(name, version, !changes.is_empty(), kernel);
-                    quote!(#from #(#changes)* .to(#to, #next))
+                    let from = self.from(name, version, !changes.is_empty(), &quote!(#kernel));
+                    quote!(#from #(#changes)* .to(#to, #then))
                 }
                 Some(upcast) => {
-                    let from = self.from(name, version, true, kernel);
+                    let (Function::With(path) | Function::TryWith(path) | Function::Split(path, _)) = &upcast.by;
+                    let from = self.from_by(name, version, path, kernel);
                     match &upcast.by {
                         // Errors about a function point to where it is named.
-                        Function::With(path) => quote_spanned!(path.span()=> #from.with(#path).to(#to, #next)),
-                        Function::TryWith(path) => quote_spanned!(path.span()=> #from.try_with(#path).to(#to, #next)),
+                        Function::With(path) => quote_spanned!(path.span()=> #from.with(#path).to(#to, #then)),
+                        Function::TryWith(path) => quote_spanned!(path.span()=> #from.try_with(#path).to(#to, #then)),
                         Function::Split(path, pieces) => {
                             let to = self.pieces(pieces, next)?;
                             quote_spanned!(path.span()=> #from.split(#path).to_any([#(#to),*]))
@@ -218,12 +238,13 @@ impl Told<'_> {
     fn write_retired(&self, retired: &Retired, kernel: &Path, hops: &mut Vec<Written>) -> Result<()> {
         let name = retired.stored(self.category)?;
         for version in 1..=retired.until {
-            let from = self.from(&name, version, retired.split.is_some() && version == retired.until, kernel);
-            let next = version + 1;
+            let from = self.from(&name, version, false, &quote!(#kernel));
+            let (next, then) = (version + 1, number(version + 1));
             let hop = match &retired.split {
                 None => quote!(#from.retire()),
-                Some(_) if version < retired.until => quote!(#from.to(#name, #next)),
+                Some(_) if version < retired.until => quote!(#from.to(#name, #then)),
                 Some((path, pieces)) => {
+                    let from = self.from_by(&name, version, path, kernel);
                     let to = self.pieces(pieces, next)?;
                     quote_spanned!(path.span()=> #from.split(#path).to_any([#(#to),*]))
                 }
@@ -251,7 +272,7 @@ impl Told<'_> {
                 );
                 return Err(Error::new(wanted.span(), message));
             }
-            let name = life.name_at(version);
+            let (name, version) = (life.name_at(version), number(version));
             Ok(quote!((#name, #version)))
         };
         pieces.iter().map(piece).collect()

@@ -6,8 +6,8 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use bytes::Bytes;
 use core::fmt;
+use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
-use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 /// The fields of a JSON object, in their order. What is not changed is neither read nor written anew: a number has all
@@ -26,11 +26,31 @@ pub(super) struct Changes {
 
 impl<'a> Object<'a> {
     pub(in super::super) fn parse(text: &'a [u8]) -> Result<Self, String> {
-        serde_json::from_slice(text).map_err(|error| error.to_string())
+        let text = core::str::from_utf8(text).map_err(|error| error.to_string())?;
+        serde_json::from_str(text).map_err(|error| error.to_string())
     }
 
     pub(in super::super) fn print(&self) -> Result<Bytes, String> {
-        serde_json::to_vec(self).map(Bytes::from).map_err(|error| error.to_string())
+        // Quotes, a colon and a comma each.
+        let length = self.fields.iter().map(|(name, value)| name.len() + value.get().len() + 4).sum::<usize>() + 2;
+        let mut text = Vec::with_capacity(length);
+        for (name, value) in &self.fields {
+            text.push(if text.is_empty() { b'{' } else { b',' });
+            if name.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\') {
+                text.push(b'"');
+                text.extend_from_slice(name.as_bytes());
+                text.push(b'"');
+            } else {
+                text.extend(serde_json::to_vec(name).map_err(|error| error.to_string())?);
+            }
+            text.push(b':');
+            text.extend_from_slice(value.get().as_bytes());
+        }
+        if text.is_empty() {
+            text.push(b'{');
+        }
+        text.push(b'}');
+        Ok(text.into())
     }
 
     pub(super) fn change(&mut self, changes: &'a Changes) -> Result<(), String> {
@@ -58,12 +78,6 @@ impl<'a> Object<'a> {
             }
         }
         Ok(())
-    }
-}
-
-impl Serialize for Object<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.fields.iter().map(|(name, value)| (name, value)))
     }
 }
 
@@ -127,6 +141,8 @@ mod tests {
 
     #[rstest]
     #[case::added(r#"{"a":1}"#, add("b", "2"), r#"{"a":1,"b":2}"#)]
+    #[case::of_nothing("{}", rename(&[("a", "b")]), "{}")]
+    #[case::to_nothing("{}", add("b", "2"), r#"{"b":2}"#)]
     #[case::there_already(r#"{"b":1}"#, add("b", "2"), r#"{"b":1}"#)]
     #[case::renamed(r#"{"a":1,"b":2}"#, rename(&[("a", "c")]), r#"{"c":1,"b":2}"#)]
     #[case::not_there(r#"{"b":2}"#, rename(&[("a", "c")]), r#"{"b":2}"#)]

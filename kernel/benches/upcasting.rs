@@ -110,8 +110,11 @@ fn recorded(version: u32) -> Recorded {
     Recorded::new(event.with_version(version), Revision::FIRST, at, Timestamp::from_micros(0))
 }
 
+/// What is measured, and its name.
+type Row<'a> = (&'static str, Box<dyn FnMut() + 'a>);
+
 /// The best of several rounds each; rounds take turns, so that a slow moment of the machine is everybody's.
-fn measure(mut rows: Vec<(&'static str, Box<dyn FnMut() + '_>)>) -> Vec<(&'static str, Duration)> {
+fn measure(mut rows: Vec<Row<'_>>) -> Vec<(&'static str, Duration)> {
     const TIMES: u32 = 20_000;
     let mut best = vec![Duration::MAX; rows.len()];
     for _ in 0..40 {

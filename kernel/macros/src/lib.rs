@@ -214,7 +214,7 @@ pub fn derive_command(input: TokenStream) -> TokenStream {
 ///   from the old payload, and gives any that is written as the new one. `try_with = path` is for one that gives a `Result`;
 ///   `split = path, into(CityChosen, StreetChosen = 1)` for one that gives several events, as [`Pieces`]: each is one of those
 ///   variants, in the version that the function makes, or the one that is said.
-/// - on the enum `retired(NewsletterFlagged, until = 2)`, as often as need be: a type that there is no variant of any more,
+/// - on the enum `retired(NewsletterFlagged, until = 2)`, in an attribute of its own for each: a type that there is no variant of any more,
 ///   and the last version in which it was stored. Such events are passed over. (On a variant it would stand in every `match`.)
 ///   With `split = path, into(…)` they become others.
 /// - on the enum `history = UserEvent`: all of this is said by another event type of the same category, of which this one has

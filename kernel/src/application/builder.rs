@@ -45,10 +45,13 @@ pub struct ApplicationBuilder {
     projection_options: ProjectionOptions,
     queries: Vec<Box<dyn RegisterQuery>>,
     histories: Histories,
-    on_skipped: Option<Box<dyn Fn(&Recorded) + Send + Sync>>,
+    on_skipped: Option<OnSkipped>,
     /// Names and types of commands.
     expected: Vec<(&'static str, &'static str)>,
 }
+
+/// What is told of events that were skipped.
+type OnSkipped = Box<dyn Fn(&Recorded) + Send + Sync>;
 
 trait RegisterQuery: FnOnce(&mut LocalQueryBus) -> Result<(), RegisterError> + Send {}
 impl<F: FnOnce(&mut LocalQueryBus) -> Result<(), RegisterError> + Send> RegisterQuery for F {}

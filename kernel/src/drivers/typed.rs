@@ -142,21 +142,25 @@ impl<E: EventSet> Open<E> {
                 return Some((Ok(delivery), self));
             }
             let delivered = self.subscription.as_mut()?.next().await?;
-            let taken = match delivered {
-                Ok(Delivery::Event(recorded)) => self.take(&recorded),
-                Ok(Delivery::Progress(position)) => Ok(self.ready.push_back(TypedDelivery::Progress(position))),
-                Ok(Delivery::CaughtUp(position)) => Ok(self.ready.push_back(TypedDelivery::CaughtUp(position))),
-                Ok(Delivery::FellBehind) => Ok(self.ready.push_back(TypedDelivery::FellBehind)),
-                Err(error) => Err(error),
-            };
-            if let Err(error) = taken {
+            if let Err(error) = delivered.and_then(|delivery| self.take(delivery)) {
                 self.subscription = None;
                 return Some((Err(error), self));
             }
         }
     }
 
-    fn take(&mut self, recorded: &Arc<Recorded>) -> Result<(), SubscribeError> {
+    fn take(&mut self, delivery: Delivery) -> Result<(), SubscribeError> {
+        let other = match delivery {
+            Delivery::Event(recorded) => return self.take_event(&recorded),
+            Delivery::Progress(position) => TypedDelivery::Progress(position),
+            Delivery::CaughtUp(position) => TypedDelivery::CaughtUp(position),
+            Delivery::FellBehind => TypedDelivery::FellBehind,
+        };
+        self.ready.push_back(other);
+        Ok(())
+    }
+
+    fn take_event(&mut self, recorded: &Arc<Recorded>) -> Result<(), SubscribeError> {
         let events = self.upcasters.decode::<E>(recorded, self.unknown)?.events;
         let position = recorded.position;
         if events.is_empty() {

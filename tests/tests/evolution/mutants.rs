@@ -121,11 +121,14 @@ fn swapped(old: OneLine) -> serde_json::Value {
     serde_json::json!({"street": "b", "city": "a"})
 }
 
+/// What is wrong, the hop, the version that it stands for, and the checks that find it.
+type Mutant = (&'static str, Hop, (&'static str, u32), &'static [&'static str]);
+
 #[test]
 fn each_wrong_hop_is_found_by_the_checks_that_are_named() {
     let of = Hop::from;
     let both = [("user.address-set", 2), ("user.email-updated", 2)];
-    let mutants: [(&str, Hop, (&str, u32), &[&str]); 10] = [
+    let mutants: [Mutant; 10] = [
         ("forgets the field", of("user.created", 1).to("user.created", 2), ("user.created", 1), &[CHECKS[0].0]),
         (
             "another default",

@@ -188,16 +188,16 @@ impl Told<'_> {
     }
 
     /// The start of a hop, told of the codec where it looks into the payload.
-    fn from(&self, name: &str, version: u32, looks_in: bool, kernel: &TokenStream) -> TokenStream {
+    fn begin(&self, name: &str, version: u32, looks_in: bool, kernel: &TokenStream) -> TokenStream {
         let codec = self.codec.filter(|_| looks_in).map(|codec| quote!(.codec::<#codec>()));
         let version = number(version);
         quote!(#kernel::domain::history::Hop::from(#name, #version) #codec)
     }
 
     /// The start of a hop by a function: errors about that point to where it is named.
-    fn from_by(&self, name: &str, version: u32, function: &Path, kernel: &Path) -> TokenStream {
+    fn begin_by(&self, name: &str, version: u32, function: &Path, kernel: &Path) -> TokenStream {
         let span = function.span();
-        let from = self.from(name, version, true, &kernel::at(kernel, span));
+        let from = self.begin(name, version, true, &kernel::at(kernel, span));
         let moved = from.into_iter().map(|mut token| {
             token.set_span(span);
             token
@@ -212,12 +212,12 @@ impl Told<'_> {
             let hop = match life.upcasts.iter().find(|upcast| upcast.from == version) {
                 None => {
                     let changes = life.changes_to(next);
-                    let from = self.from(name, version, !changes.is_empty(), &quote!(#kernel));
+                    let from = self.begin(name, version, !changes.is_empty(), &quote!(#kernel));
                     quote!(#from #(#changes)* .to(#to, #then))
                 }
                 Some(upcast) => {
                     let (Function::With(path) | Function::TryWith(path) | Function::Split(path, _)) = &upcast.by;
-                    let from = self.from_by(name, version, path, kernel);
+                    let from = self.begin_by(name, version, path, kernel);
                     match &upcast.by {
                         // Errors about a function point to where it is named.
                         Function::With(path) => quote_spanned!(path.span()=> #from.with(#path).to(#to, #then)),
@@ -238,13 +238,13 @@ impl Told<'_> {
     fn write_retired(&self, retired: &Retired, kernel: &Path, hops: &mut Vec<Written>) -> Result<()> {
         let name = retired.stored(self.category)?;
         for version in 1..=retired.until {
-            let from = self.from(&name, version, false, &quote!(#kernel));
+            let from = self.begin(&name, version, false, &quote!(#kernel));
             let (next, then) = (version + 1, number(version + 1));
             let hop = match &retired.split {
                 None => quote!(#from.retire()),
                 Some(_) if version < retired.until => quote!(#from.to(#name, #then)),
                 Some((path, pieces)) => {
-                    let from = self.from_by(&name, version, path, kernel);
+                    let from = self.begin_by(&name, version, path, kernel);
                     let to = self.pieces(pieces, next)?;
                     quote_spanned!(path.span()=> #from.split(#path).to_any([#(#to),*]))
                 }

@@ -53,6 +53,12 @@ pub struct Hop {
     pub(super) flaw: Option<String>,
 }
 
+/// Makes a payload of an old one, both in JSON.
+type Make = Box<dyn Fn(&[u8]) -> Result<Bytes, String> + Send + Sync>;
+
+/// Makes events of an old payload.
+type Split = Box<dyn Fn(&[u8]) -> Result<Pieces, String> + Send + Sync>;
+
 /// What becomes of the event once its fields are changed.
 pub(in super::super) enum Then {
     /// It is retired.
@@ -60,9 +66,9 @@ pub(in super::super) enum Then {
     /// It goes on.
     One(Version),
     /// It goes on with another payload.
-    Made(Box<dyn Fn(&[u8]) -> Result<Bytes, String> + Send + Sync>, Version),
+    Made(Make, Version),
     /// It becomes any of these.
-    Split(Box<dyn Fn(&[u8]) -> Result<Pieces, String> + Send + Sync>, Vec<Version>),
+    Split(Split, Vec<Version>),
 }
 
 /// How payloads of a codec become JSON and are written again.
@@ -85,7 +91,6 @@ impl Transcoding {
 
 impl Hop {
     /// A hop from this version of a stored type.
-    #[expect(clippy::should_implement_trait, reason = "hops read as sentences, and `From` takes one value")]
     pub fn from(event_type: impl Into<String>, version: u32) -> HopFrom {
         HopFrom {
             from: (event_type.into(), version),
@@ -120,8 +125,6 @@ impl fmt::Debug for Hop {
         f.debug_struct("Hop").field("from", &self.from).field("to", &self.to()).finish_non_exhaustive()
     }
 }
-
-type Make = Box<dyn Fn(&[u8]) -> Result<Bytes, String> + Send + Sync>;
 
 /// A hop of which is known where it starts.
 #[must_use = "a hop is finished by `to` or `retire`"]
@@ -231,8 +234,6 @@ impl HopFrom {
 fn old<Old: DeserializeOwned>(text: &[u8]) -> Result<Old, String> {
     Json::decode(text).map_err(|error| error.to_string())
 }
-
-type Split = Box<dyn Fn(&[u8]) -> Result<Pieces, String> + Send + Sync>;
 
 /// A hop to several events, of which is not known yet to which.
 #[must_use = "a hop is finished by `to_any`"]

@@ -250,8 +250,11 @@ fn add(types: &mut Types, owner: &'static str, tells: bool, kind: &Kind) -> Resu
     Ok(())
 }
 
+/// Where a hop starts, and what it leads to.
+type Ends = ((EventType, u32), Vec<(EventType, u32)>);
+
 /// Where the hop starts and what it leads to, if it can work.
-fn ends_of(owner: &'static str, hop: &Hop) -> Result<((EventType, u32), Vec<(EventType, u32)>), HistoryError> {
+fn ends_of(owner: &'static str, hop: &Hop) -> Result<Ends, HistoryError> {
     let valid = |(event_type, version): &Version| checked(owner, event_type, *version);
     let (event_type, version) = valid(&hop.from)?;
     if let Some(reason) = hop.flaw.clone() {

@@ -1,5 +1,7 @@
 //! Histories: what their chains are judged by (UP-02), and what their hops make of stored events (UP-01).
 
+#![allow(clippy::unwrap_used, reason = "what the tests stand on cannot fail")]
+
 use portolan_kernel::Bytes;
 use portolan_kernel::domain::history::{Histories, History, HistoryError, Hop, HopFrom, Pieces};
 use portolan_kernel::domain::{

@@ -29,7 +29,7 @@ fn said(input: &DeriveInput) -> Result<Said> {
             "category" => category = Some(meta.value()?.parse()?),
             "codec" => codec = Some(meta.value()?.parse()?),
             "version" => version = history::version(meta)?.0,
-            "retired" => retired.push(Retired::read(meta)?),
+            "retired" => retired.extend(Retired::read(meta)?),
             _ => told_by = Some(meta.value()?.parse()?),
         }
         Ok(())

@@ -214,9 +214,9 @@ pub fn derive_command(input: TokenStream) -> TokenStream {
 ///   from the old payload, and gives any that is written as the new one. `try_with = path` is for one that gives a `Result`;
 ///   `split = path, into(CityChosen, StreetChosen = 1)` for one that gives several events, as [`Pieces`]: each is one of those
 ///   variants, in the version that the function makes, or the one that is said.
-/// - on the enum `retired(NewsletterFlagged, until = 2)`, in an attribute of its own for each: a type that there is no variant of any more,
-///   and the last version in which it was stored. Such events are passed over. (On a variant it would stand in every `match`.)
-///   With `split = path, into(…)` they become others.
+/// - on the enum `retired(NewsletterFlagged, Probed, until = 2)`: types that there is no variant of any more, and the last
+///   version in which one of them was stored. Such events are passed over. (On a variant it would stand in every `match`.)
+///   With `split = path, into(…)`, for one type, they become others.
 /// - on the enum `history = UserEvent`: all of this is said by another event type of the same category, of which this one has
 ///   some variants. What is current is said by both.
 ///

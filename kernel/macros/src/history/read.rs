@@ -263,22 +263,33 @@ enum RetiredName {
     Stored(LitStr),
 }
 
+impl RetiredName {
+    fn read(content: ParseStream<'_>) -> Result<(Self, Span)> {
+        if content.peek(LitStr) {
+            let literal: LitStr = content.parse()?;
+            let span = literal.span();
+            return Ok((Self::Stored(literal), span));
+        }
+        let ident: Ident = content.parse()?;
+        let span = ident.span();
+        Ok((Self::Variant(ident), span))
+    }
+}
+
 impl Retired {
-    pub(crate) fn read(meta: &ParseNestedMeta<'_>) -> Result<Self> {
+    /// The types that are named, each by itself.
+    pub(crate) fn read(meta: &ParseNestedMeta<'_>) -> Result<Vec<Self>> {
         let here = meta.path.span();
         let content;
         parenthesized!(content in meta.input);
-        let (name, span) = if content.peek(LitStr) {
-            let literal: LitStr = content.parse()?;
-            let span = literal.span();
-            (RetiredName::Stored(literal), span)
-        } else {
-            let ident: Ident = content.parse()?;
-            let span = ident.span();
-            (RetiredName::Variant(ident), span)
-        };
+        let mut names = vec![RetiredName::read(&content)?];
+        let mut goes_on = content.parse::<Option<Token![,]>>()?.is_some();
+        while goes_on && (content.peek(LitStr) || (content.peek2(Token![,]) && content.peek(Ident))) {
+            names.push(RetiredName::read(&content)?);
+            goes_on = content.parse::<Option<Token![,]>>()?.is_some();
+        }
         let (mut until, mut functions, mut seen) = (None, Functions::default(), Vec::new());
-        if content.parse::<Option<Token![,]>>()?.is_some() {
+        if goes_on {
             let rest = syn::meta::parser(|meta| {
                 let key = known_key(&meta, "event", &["until", "split", "into"])?;
                 once(&meta, &key, &mut seen)?;
@@ -293,13 +304,18 @@ impl Retired {
         let Some((until, _)) = until else {
             let message =
                 "the last version that was stored is missing, such as `retired(NewsletterFlagged, until = 2)`";
-            return Err(Error::new(span, message));
+            return Err(Error::new(names[0].1, message));
         };
         let split = match functions.function(here)? {
             Some(Function::Split(path, pieces)) => Some((path, pieces)),
             _ => None,
         };
-        Ok(Self { name, span, until, split })
+        if let (Some(_), [_, (_, second), ..]) = (&split, &names[..]) {
+            return Err(Error::new(*second, "a function is for one type; give this one a `retired(…)` of its own"));
+        }
+        let mut split = Some(split);
+        let one = |(name, span)| Self { name, span, until, split: split.take().flatten() };
+        Ok(names.into_iter().map(one).collect())
     }
 
     pub(super) fn stored(&self, category: &LitStr) -> Result<String> {

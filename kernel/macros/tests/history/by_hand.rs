@@ -61,6 +61,7 @@ impl Event for UserEvent {
             .hop(Hop::from("user.newsletter-flagged", 1).retire())
             .hop(Hop::from("user.newsletter-flagged", 2).retire())
             .hop(Hop::from("legacy.user_probed", 1).retire())
+            .hop(Hop::from("legacy.user_probed", 2).retire())
             .hop(Hop::from("user.moved", 1).to("user.moved", 2))
             .hop(
                 Hop::from("user.moved", 2)

@@ -6,8 +6,7 @@ use serde::{Deserialize, Serialize};
 
 #[derive(Event, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[event(category = "user", version = 3)]
-#[event(retired(NewsletterFlagged, until = 2))]
-#[event(retired("legacy.user_probed", until = 1))]
+#[event(retired(NewsletterFlagged, "legacy.user_probed", until = 2))]
 #[event(retired(Moved, until = 2, split = split_move, into(AddressSet = 2, EmailUpdated)))]
 pub(crate) enum UserEvent {
     Created {

@@ -4,9 +4,9 @@ extern crate alloc;
 
 mod support;
 
-use alloc::sync::Arc;
 use futures::TryStreamExt;
 use portolan_kernel::application::BuildError;
+use portolan_kernel::domain::history::HistoryError;
 use portolan_kernel::domain::{Aggregate, Context, Decide, RecordedAs, Rejection, Upcasters, decode_recorded};
 use portolan_kernel::drivers::{CommandBusExt, EventStoreExt, QueryBusExt, RegisterError};
 use portolan_kernel::ports::*;
@@ -199,6 +199,10 @@ impl Upcaster for OwnerFromName {
         (EventType::new("account.created").expect("a type"), 1)
     }
 
+    fn to(&self) -> Vec<(EventType, u32)> {
+        ["account.opened", "account.deposited"].map(|to| (EventType::new(to).expect("a type"), 1)).into()
+    }
+
     fn upcast(&self, event: RawEvent) -> Result<Vec<RawEvent>, UpcastError> {
         let payload = String::from_utf8_lossy(&event.payload).replace("name", "owner");
         let opened = EventType::new("account.opened").expect("a type");
@@ -208,12 +212,18 @@ impl Upcaster for OwnerFromName {
     }
 }
 
-/// Leads back to where it came from.
-struct Circle;
+/// Leads back to where it came from, and may say so.
+struct Circle {
+    says_so: bool,
+}
 
 impl Upcaster for Circle {
     fn from(&self) -> (EventType, u32) {
         (EventType::new("account.created").expect("a type"), 1)
+    }
+
+    fn to(&self) -> Vec<(EventType, u32)> {
+        if self.says_so { vec![self.from()] } else { vec![(EventType::new("account.opened").expect("a type"), 1)] }
     }
 
     fn upcast(&self, event: RawEvent) -> Result<Vec<RawEvent>, UpcastError> {
@@ -229,19 +239,20 @@ async fn old_events_are_upcast_on_the_way_to_every_state() {
     let ports = app.ports();
     let reply = ports.queries.query(Balance { account_id: "ann".into() }).await.unwrap();
     assert_eq!((reply.answer, reply.revision), (1, Some(Revision::FIRST)));
-    let mut upcasters = Upcasters::new();
-    upcasters.insert(Arc::new(OwnerFromName));
-    let become_of_it = decode_recorded::<AccountEvent>(&upcasters, &store.events()[0]).unwrap();
+    let become_of_it = decode_recorded::<AccountEvent>(app.upcasters(), &store.events()[0]).unwrap();
     assert_eq!(become_of_it, [AccountEvent::Opened { owner: "Ann".into() }, AccountEvent::Deposited { amount: 1 }]);
     ports.commands.send(withdraw("ann", 1)).await.unwrap();
     assert_eq!(&*store.events()[0].event_type, "account.created");
 
-    let app = builder(&store).aggregate::<Account>().upcaster(Circle).build().await.unwrap();
+    let lying = Circle { says_so: false };
+    let app = builder(&store).aggregate::<Account>().upcaster(lying).build().await.unwrap();
     let error = app.ports().commands.send(deposit("ann", 1)).await.unwrap_err();
     assert!(error.to_string().contains("event 0 of account-ann"), "{error}");
 
-    let twice = builder(&store).upcaster(OwnerFromName).upcaster(Circle).build().await.unwrap_err();
-    assert!(matches!(twice, BuildError::Upcaster { version: 1, .. }));
+    let honest = builder(&store).upcaster(Circle { says_so: true }).build().await.unwrap_err();
+    assert!(matches!(honest, BuildError::History(HistoryError::Back { version: 1, to: 1, .. })), "{honest}");
+    let twice = builder(&store).upcaster(OwnerFromName).upcaster(Circle { says_so: false }).build().await.unwrap_err();
+    assert!(matches!(twice, BuildError::History(HistoryError::TwoWays { version: 1, .. })), "{twice}");
 }
 
 #[rstest]

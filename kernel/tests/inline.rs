@@ -3,9 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
 use portolan_kernel::Bytes;
+use portolan_kernel::domain::history::{Histories, History};
 use portolan_kernel::domain::{
     CellValue, CodecError, Event, EventError, FailurePolicy, Inlined, OnFailure, Projection, RecordedAs, Row,
-    RowColumn, RowValueError, Upcasters, inline, row_cells, variant,
+    RowColumn, RowValueError, inline, row_cells, variant,
 };
 use portolan_kernel::ports::{Inline, InlineChanges, RawEvent, UpcastError, Upcaster};
 use portolan_kernel::values::{Cell, EventType, NewEvent, Position, Recorded, Revision, RowKey, StreamId, Timestamp};
@@ -81,12 +82,15 @@ impl<const THEN: u8> Projection for Balances<THEN> {
     }
 }
 
-/// Splits a deposit of version 7 into two halves, the second of which may have no row.
+/// Splits a deposit of old into two halves, the second of which may have no row.
 struct Halves;
 
 impl Upcaster for Halves {
     fn from(&self) -> (EventType, u32) {
-        (EventType::new("account.deposited").unwrap(), 7)
+        (EventType::new("account.paid-in").unwrap(), 7)
+    }
+    fn to(&self) -> Vec<(EventType, u32)> {
+        ["account.deposited", "account.renamed"].map(|to| (EventType::new(to).unwrap(), 1)).into()
     }
     fn upcast(&self, event: RawEvent) -> Result<Vec<RawEvent>, UpcastError> {
         let half = |event_type: &str, payload: &'static str| {
@@ -163,11 +167,12 @@ fn what_cannot_be_applied_is_refused_or_skipped() {
 
 #[test]
 fn an_event_that_was_split_is_applied_whole_or_not_at_all() {
-    let mut upcasters = Upcasters::new();
-    assert!(upcasters.insert(Arc::new(Halves)).is_none());
+    let mut histories = Histories::of::<AccountEvent>();
+    histories.add("the test", History::new().hop(Halves));
+    let upcasters = histories.judge().unwrap();
     let projection = Inlined::<Balances<1>>::new().unwrap().upcasters(upcasters);
-    let whole = event("account.deposited", r#"{"amount":3}"#, 7);
+    let whole = event("account.paid-in", r#"{"amount":3}"#, 7);
     assert_eq!(applied(&projection, 5, &whole), Ok(one("account-ann", Some(8))));
-    let half = event("account.deposited", "{}", 7);
+    let half = event("account.paid-in", "{}", 7);
     assert_eq!(applied(&projection, 5, &half), Ok(Changed::new()));
 }

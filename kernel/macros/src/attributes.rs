@@ -15,13 +15,26 @@ pub(crate) fn read(
     attributes: &[Attribute],
     name: &str,
     known: &[&str],
+    each: impl FnMut(&str, &ParseNestedMeta<'_>) -> Result<()>,
+) -> Result<()> {
+    read_often(attributes, name, known, &[], each)
+}
+
+/// The same, where some of the keys may be there more than once.
+pub(crate) fn read_often(
+    attributes: &[Attribute],
+    name: &str,
+    known: &[&str],
+    often: &[&str],
     mut each: impl FnMut(&str, &ParseNestedMeta<'_>) -> Result<()>,
 ) -> Result<()> {
     let mut seen = Vec::new();
     for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident(name)) {
         attribute.parse_nested_meta(|meta| {
             let key = known_key(&meta, name, known)?;
-            once(&meta, &key, &mut seen)?;
+            if !often.contains(&&*key) {
+                once(&meta, &key, &mut seen)?;
+            }
             each(&key, &meta)
         })?;
     }
@@ -34,6 +47,12 @@ pub(crate) fn known_key(meta: &ParseNestedMeta<'_>, name: &str, known: &[&str]) 
     let key = quote!(#path).to_string();
     if known.contains(&&*key) {
         return Ok(key);
+    }
+    // As serde calls it; what is nearest to it in letters is something else here.
+    if key == "rename" && known.contains(&"renamed_from") {
+        let message = "`rename` is not known; the stored name is `name = \"…\"`, and one that it had before is `renamed_from = \
+                       \"…\", since = 2`";
+        return Err(meta.error(message));
     }
     let hint = hint(&key, known.iter().copied(), "it takes");
     Err(meta.error(format!("`#[{name}({key})]` is not known{hint}")))

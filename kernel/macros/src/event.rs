@@ -1,7 +1,8 @@
 //! `#[derive(Event)]`.
 
-use crate::attributes::{place, read, variants};
+use crate::attributes::{place, read_often, variants};
 use crate::fields;
+use crate::history::{self, Life, Rename, Retired, Told, Upcast};
 use crate::names::{Named, refuse_duplicates, unraw};
 use crate::serde_view;
 use crate::template::Template;
@@ -12,15 +13,24 @@ use syn::{Attribute, DeriveInput, Error, Field, Fields, LitStr, Member, Meta, Pa
 
 struct Said {
     category: LitStr,
-    codec: Path,
+    codec: Option<Path>,
+    /// What all variants are of that say nothing else.
+    version: u32,
+    retired: Vec<Retired>,
+    /// The event type that tells the history.
+    told_by: Option<Path>,
 }
 
-fn said(input: &DeriveInput, kernel: &Path) -> Result<Said> {
-    let (mut category, mut codec) = (None, None);
-    read(&input.attrs, "event", &["category", "codec"], |key, meta| {
+fn said(input: &DeriveInput) -> Result<Said> {
+    let (mut category, mut codec, mut version, mut retired, mut told_by) = (None, None, 1, Vec::new(), None);
+    let known = ["category", "codec", "version", "retired", "history"];
+    read_often(&input.attrs, "event", &known, &["retired"], |key, meta| {
         match key {
             "category" => category = Some(meta.value()?.parse()?),
-            _ => codec = Some(meta.value()?.parse()?),
+            "codec" => codec = Some(meta.value()?.parse()?),
+            "version" => version = history::version(meta)?.0,
+            "retired" => retired.extend(Retired::read(meta)?),
+            _ => told_by = Some(meta.value()?.parse()?),
         }
         Ok(())
     })?;
@@ -35,21 +45,33 @@ fn said(input: &DeriveInput, kernel: &Path) -> Result<Said> {
             "a category has no `-` after its first character: it ends before the first `-` of a stream's name";
         return Err(Error::new(category.span(), message));
     }
-    Ok(Said { category, codec: codec.unwrap_or_else(|| parse_quote!(#kernel::domain::Json)) })
+    Ok(Said { category, codec, version, retired, told_by })
 }
 
 pub(crate) fn derive(input: &DeriveInput, kernel: &Path) -> Result<TokenStream> {
     let data =
         variants(input, "an event type", "a stored type, such as `enum AccountEvent { Opened { owner: String } }`")?;
     serde_view::refuse_other_forms(input, "an event")?;
-    let Said { category, codec } = said(input, kernel)?;
-    let (mut names, mut tags, mut told) = (Vec::new(), Vec::new(), Vec::new());
+    let Said { category, codec, version, retired, told_by } = said(input)?;
+    let (mut names, mut tags, mut told, mut lives) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let mut wire = serde_view::fields_of_variants(input).into_iter();
     for variant in &data.variants {
-        let SaidOfVariant { name, has_its_fields } = said_of_variant(variant, &category)?;
+        let SaidOfVariant { name, has_its_fields, version: own, renames, upcasts } =
+            said_of_variant(variant, &category)?;
+        lives.push(Life {
+            variant,
+            name: name.clone(),
+            version: own.unwrap_or(version),
+            renames,
+            fields: history::fields(variant, wire.next().unwrap_or_default())?,
+            upcasts,
+        });
         names.push((&variant.ident, name));
         told.push((variant, has_its_fields));
         tags.extend(tags_of(variant, kernel)?);
     }
+    let history = Told { category: &category, lives, retired, told_by, codec: codec.as_ref() }.write(kernel)?;
+    let codec = codec.unwrap_or_else(|| parse_quote!(#kernel::domain::Json));
     refuse_duplicates(&names, "are both stored as", "`#[event(name = \"…\")]`")?;
 
     let ident = &input.ident;
@@ -73,6 +95,7 @@ pub(crate) fn derive(input: &DeriveInput, kernel: &Path) -> Result<TokenStream> 
                 }
             }
 
+            #history
             #tags
             #field
 
@@ -95,13 +118,22 @@ struct SaidOfVariant {
     name: Named,
     /// Whether the fields of its payload are its own.
     has_its_fields: bool,
+    version: Option<u32>,
+    renames: Vec<Rename>,
+    upcasts: Vec<Upcast>,
 }
 
 fn said_of_variant(variant: &Variant, category: &LitStr) -> Result<SaidOfVariant> {
-    let (mut name, mut has_its_fields) = (None, false);
-    read(&variant.attrs, "event", &["name", "fields"], |key, meta| {
+    let (mut name, mut has_its_fields, mut version, mut upcasts) = (None, false, None, Vec::new());
+    let mut renames = history::Renames::default();
+    let known = ["name", "fields", "version", "renamed_from", "since", "upcast"];
+    read_often(&variant.attrs, "event", &known, &known[3..], |key, meta| {
         match key {
             "name" => name = Some(Named::written(&meta.value()?.parse()?)?),
+            "version" => version = Some(history::version(meta)?.0),
+            "renamed_from" => renames.was(history::stored_name(&meta.value()?.parse()?, category)?),
+            "since" => renames.since(history::version(meta)?),
+            "upcast" => upcasts.push(Upcast::read(meta)?),
             _ if matches!(variant.fields, Fields::Unnamed(_)) => has_its_fields = true,
             _ => {
                 return Err(
@@ -115,7 +147,7 @@ fn said_of_variant(variant: &Variant, category: &LitStr) -> Result<SaidOfVariant
         let Named { text, span } = Named::kebab(&variant.ident);
         Named { text: format!("{}.{text}", category.value()), span }
     });
-    Ok(SaidOfVariant { name, has_its_fields })
+    Ok(SaidOfVariant { name, has_its_fields, version, renames: renames.pairs("renamed_from")?, upcasts })
 }
 
 /// The tags of one variant: a pattern that binds the fields, and an expression a tag.
@@ -127,7 +159,6 @@ struct Tags {
 fn tags_of(variant: &Variant, kernel: &Path) -> Result<Option<Tags>> {
     let (mut bindings, mut each) = (Vec::new(), Vec::new());
     for (n, field) in variant.fields.iter().enumerate() {
-        read(&field.attrs, "event", &[], |_, _| Ok(()))?;
         let binding = field.ident.clone().unwrap_or_else(|| format_ident!("field"));
         let mut is_tag = false;
         for attribute in field.attrs.iter().filter(|attribute| attribute.path().is_ident("tag")) {

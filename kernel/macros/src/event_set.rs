@@ -58,6 +58,10 @@ pub(crate) fn derive(input: &DeriveInput, kernel: &Path) -> Result<TokenStream> 
             const CATEGORIES: &'static [&'static str] = &[#(<#kinds as #event>::CATEGORY),*];
             const SHAPES: &'static [#kernel::domain::EventShape] = &[#(#kernel::domain::EventShape::of::<#kinds>()),*];
 
+            fn histories(histories: &mut #kernel::domain::history::Histories) {
+                #(histories.event::<#kinds>();)*
+            }
+
             fn decode_in(
                 category: &str,
                 raw: &#kernel::ports::RawEvent,

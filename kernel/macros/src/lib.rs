@@ -43,6 +43,7 @@ mod command;
 mod event;
 mod event_set;
 mod fields;
+mod history;
 mod kernel;
 mod names;
 mod projection;
@@ -147,6 +148,82 @@ pub fn derive_command(input: TokenStream) -> TokenStream {
 ///
 /// The payload is the variant's fields. A variant without fields is an empty object, one with a single unnamed field
 /// is that field.
+///
+/// # Events that change
+///
+/// Stored events stay as they are; what has changed since is said beside what it is now, and old events are read as those of
+/// now. The derive writes a [`History`] of it: for each variant and each of its versions a hop to the next, as a person could
+/// have written.
+///
+/// ```
+/// # use portolan_kernel::domain::{Event, Upcasters, Unknown, history::Pieces};
+/// # use portolan_kernel::ports::RawEvent;
+/// # use portolan_kernel::values::{EventType, Format};
+/// # use serde::{Deserialize, Serialize};
+/// #[derive(Event, Serialize, Deserialize, Debug, PartialEq)]
+/// #[event(category = "user", version = 3, retired(NewsletterFlagged, until = 2))]
+/// enum UserEvent {
+///     Created {
+///         #[event(was = "mail", since = 3)]
+///         email: String,
+///         #[event(added = 2, default = "Unknown")]
+///         name: String,
+///     },
+///     #[event(renamed_from = "MailChanged", since = 2)]
+///     EmailUpdated { email: String },
+///     #[event(upcast(from = 1, with = split_address))]
+///     AddressSet { street: String, city: String },
+/// }
+///
+/// #[derive(Deserialize)]
+/// struct OneLine { address: String }
+/// #[derive(Serialize)]
+/// struct TwoLines { street: String, city: String }
+///
+/// fn split_address(old: OneLine) -> TwoLines {
+///     let (street, city) = old.address.split_once(", ").unwrap_or((&old.address, ""));
+///     TwoLines { street: street.into(), city: city.into() }
+/// }
+///
+/// # let read = |event_type: &str, payload: &'static str| {
+/// #     let stored = RawEvent::new(EventType::new(event_type).unwrap(), 1, Format::Json, payload.into());
+/// #     let upcasters = Upcasters::of::<UserEvent>().unwrap();
+/// #     upcasters.upcast(stored).unwrap().iter().map(|raw| UserEvent::decode(raw).unwrap()).collect::<Vec<_>>()
+/// # };
+/// // `read` reads a stored event of version 1.
+/// let created = UserEvent::Created { email: "a@b".into(), name: "Unknown".into() };
+/// assert_eq!(read("user.created", r#"{"mail":"a@b"}"#), [created]);
+/// assert_eq!(read("user.mail-changed", r#"{"email":"c@d"}"#), [UserEvent::EmailUpdated { email: "c@d".into() }]);
+/// assert_eq!(read("user.newsletter-flagged", "{}"), []);
+/// ```
+///
+/// `#[event(…)]` takes for this, beside what is above,
+///
+/// - on the enum `version = 3`: what all its variants are written in. Raise it with each change, and say what has changed;
+///   a variant of which nothing is said has only come along.
+/// - on a variant `version = 2`: the same for that variant alone, which then counts for itself. Take it where one variant
+///   changes and its neighbours should not: their stored versions stay. Take the enum's where versions are to be told at a
+///   glance.
+/// - on a field `added = 2` with `default = …` or `default_with = path`, the path of a function without parameters: old
+///   events have that value. It has to be of the field's type, which is judged at start-up. An `Option` needs none.
+/// - on a field `was = "mail", since = 3`: the field's name in payloads before version 3. For several names take several
+///   attributes, each with its own `since`. (Names in payloads are serde's.)
+/// - on a variant `renamed_from = "MailChanged", since = 2`: the same for its stored name. A name with a dot in it is the
+///   whole stored one.
+/// - on a variant `upcast(from = 1, with = path)`: a function makes version 2 of version 1. It takes any type that is read
+///   from the old payload, and gives any that is written as the new one. `try_with = path` is for one that gives a `Result`;
+///   `split = path, into(CityChosen, StreetChosen = 1)` for one that gives several events, as [`Pieces`]: each is one of those
+///   variants, in the version that the function makes, or the one that is said.
+/// - on the enum `retired(NewsletterFlagged, Probed, until = 2)`: types that there is no variant of any more, and the last
+///   version in which one of them was stored. Such events are passed over. (On a variant it would stand in every `match`.)
+///   With `split = path, into(…)`, for one type, they become others.
+/// - on the enum `history = UserEvent`: all of this is said by another event type of the same category, of which this one has
+///   some variants. What is current is said by both.
+///
+/// [`History`]: https://docs.rs/portolan-kernel/latest/portolan_kernel/domain/history/struct.History.html
+/// [`Pieces`]: https://docs.rs/portolan-kernel/latest/portolan_kernel/domain/history/struct.Pieces.html
+///
+/// # Tags
 ///
 /// `#[tag]` on a field that has a `Display` is a tag of the field's name in Rust, `:`, and its value: `owner:ann`.
 /// `#[tag("branch:{}")]` is a template. A field can have several.

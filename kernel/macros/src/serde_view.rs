@@ -38,6 +38,18 @@ pub(crate) fn fields(input: &DeriveInput) -> Vec<(String, String)> {
     fields.iter().filter_map(name).collect()
 }
 
+/// The fields of each variant of an enum: their names in Rust and in payloads, and whether serde reads them as their type
+/// says.
+pub(crate) fn fields_of_variants(input: &DeriveInput) -> Vec<Vec<(String, String, bool)>> {
+    let Some(Container { data: Data::Enum(variants), .. }) = view(input) else { return Vec::new() };
+    let field = |field: &Field<'_>| {
+        let ours = field.original.ident.as_ref().map(crate::names::unraw)?;
+        let is_usual = field.attrs.deserialize_with().is_none() && !field.attrs.flatten();
+        Some((ours, field.attrs.name().deserialize_name().value.clone(), is_usual))
+    };
+    variants.iter().map(|variant| variant.fields.iter().filter_map(field).collect()).collect()
+}
+
 /// Refuses fields that let unknown ones through.
 pub(crate) fn refuse_flatten(input: &DeriveInput) -> Result<()> {
     let Some(Container { data: Data::Struct(_, fields), .. }) = view(input) else { return Ok(()) };

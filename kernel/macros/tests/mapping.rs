@@ -1,5 +1,6 @@
 //! A derived projection that does not fit its events is refused when the application is put together.
 
+use portolan_kernel::domain::history::Histories;
 use portolan_kernel::domain::mapping::MappingError;
 use portolan_kernel::domain::{CodecError, Event, EventError, EventSet, Projection, RecordedAs, Row, variant};
 use portolan_kernel::{Bytes, ports::RawEvent};
@@ -69,6 +70,10 @@ enum Plastic {
 
 impl EventSet for Plastic {
     const CATEGORIES: &'static [&'static str] = &[CardEvent::CATEGORY];
+
+    fn histories(histories: &mut Histories) {
+        histories.event::<CardEvent>();
+    }
 
     fn decode_in(_: &str, raw: &RawEvent) -> Result<Self, EventError> {
         CardEvent::decode(raw).map(Self::Card)

@@ -3,14 +3,15 @@
 use super::parts::{Ports, Runtime, Storage};
 use super::projections::{self, ProjectionRegistration};
 use super::registration::{AggregateRegistration, ModelRegistration};
+use crate::domain::history::{AnyHop, Histories, History, HistoryError};
 use crate::domain::mapping::MappingError;
-use crate::domain::{Aggregate, Command, DecisionModel, Projection, Upcasters};
+use crate::domain::{Aggregate, Command, DecisionModel, EventSet, Projection, Upcasters};
 use crate::drivers::{
     BusOptions, CommandHandlers, Execution, Hooked, Hooks, Loader, LocalCommandBus, LocalProjections, LocalQueryBus,
-    Middleware, ProjectionOptions, QueryHandler, Question, RegisterError, ViewProjection,
+    Middleware, ProjectionOptions, QueryHandler, Question, RegisterError, TypedEvents, ViewProjection,
 };
-use crate::ports::{Capability, ProjectionRegistry, Upcaster};
-use crate::values::EventType;
+use crate::ports::{Capability, ProjectionRegistry};
+use crate::values::Recorded;
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -26,6 +27,7 @@ pub struct Application {
     commands: Arc<LocalCommandBus>,
     /// Those that work in this process.
     projections: Arc<LocalProjections>,
+    upcasters: Arc<Upcasters>,
 }
 
 /// Registers what an application is made of. Nothing is judged before [`build`](Self::build).
@@ -42,10 +44,14 @@ pub struct ApplicationBuilder {
     projections: Vec<ProjectionRegistration>,
     projection_options: ProjectionOptions,
     queries: Vec<Box<dyn RegisterQuery>>,
-    upcasters: Vec<Arc<dyn Upcaster>>,
+    histories: Histories,
+    on_skipped: Option<OnSkipped>,
     /// Names and types of commands.
     expected: Vec<(&'static str, &'static str)>,
 }
+
+/// What is told of events that were skipped.
+type OnSkipped = Box<dyn Fn(&Recorded) + Send + Sync>;
 
 trait RegisterQuery: FnOnce(&mut LocalQueryBus) -> Result<(), RegisterError> + Send {}
 impl<F: FnOnce(&mut LocalQueryBus) -> Result<(), RegisterError> + Send> RegisterQuery for F {}
@@ -116,14 +122,9 @@ pub enum BuildError {
         /// The model.
         model: &'static str,
     },
-    /// Two upcasters start from one version of one type.
-    #[error("two upcasters start from version {version} of {event_type}; a version has one way on")]
-    Upcaster {
-        /// The type.
-        event_type: EventType,
-        /// The version.
-        version: u32,
-    },
+    /// Stored events of an old version do not become those of the current one (UP-02).
+    #[error("history: {0}")]
+    History(#[from] HistoryError),
     /// A projection's name, version, columns or indexes are none, or more than the storage takes.
     #[error("projections: {reason}")]
     Projection {
@@ -186,7 +187,8 @@ impl Application {
             projections: Vec::new(),
             projection_options: ProjectionOptions::default(),
             queries: Vec::new(),
-            upcasters: Vec::new(),
+            histories: Histories::new(),
+            on_skipped: None,
             expected: Vec::new(),
         }
     }
@@ -195,6 +197,18 @@ impl Application {
     #[must_use]
     pub fn ports(&self) -> Ports {
         self.ports.clone()
+    }
+
+    /// What its events are read with: the histories of all that is registered. For a reader of its log beside it.
+    #[must_use]
+    pub fn upcasters(&self) -> &Arc<Upcasters> {
+        &self.upcasters
+    }
+
+    /// Its log as typed events: to read, and to subscribe to.
+    #[must_use]
+    pub fn typed_events(&self) -> TypedEvents {
+        TypedEvents::new(self.ports.events.clone(), self.ports.subscriptions.clone(), self.upcasters.clone())
     }
 
     /// How long the id of a command makes its repetition harmless (CB-04), as the store keeps its keys; `None`: as long
@@ -222,14 +236,14 @@ impl ApplicationBuilder {
     /// Lets this aggregate decide on its commands.
     pub fn aggregate<A: Aggregate>(mut self) -> Self {
         self.aggregates.push(AggregateRegistration::of::<A>());
-        self
+        self.events::<A::Event>()
     }
 
     /// Lets this model decide on its command. When to take a model and when an aggregate stands at
     /// [`DecisionModel`].
     pub fn decision<M: DecisionModel>(mut self) -> Self {
         self.models.push(ModelRegistration::of::<M>());
-        self
+        self.events::<M::Event>()
     }
 
     /// Has [`build`](Self::build) refuse an application in which nothing decides on this command. An aggregate that lists
@@ -270,13 +284,13 @@ impl ApplicationBuilder {
     /// [`NotReady`](crate::ports::ProjectionError::NotReady).
     pub fn projection<P: Projection>(mut self) -> Self {
         self.projections.push(ProjectionRegistration::of::<P>());
-        self
+        self.events::<P::Event>()
     }
 
     /// The same for a projection of the second form, which waits, changes several rows, or has effects elsewhere.
     pub fn view_projection<P: ViewProjection>(mut self) -> Self {
         self.projections.push(ProjectionRegistration::of_view::<P>());
-        self
+        self.events::<P::Event>()
     }
 
     /// How workers of projections work, in place of the usual.
@@ -302,10 +316,26 @@ impl ApplicationBuilder {
         self
     }
 
-    /// Brings old events of one type and version to the next.
-    pub fn upcaster(mut self, upcaster: impl Upcaster + 'static) -> Self {
-        self.upcasters.push(Arc::new(upcaster));
+    /// Has the history of these events judged, and known from the start. For events that are read by queries and
+    /// subscriptions alone: those of aggregates, models and projections are known by themselves.
+    pub fn events<E: EventSet>(mut self) -> Self {
+        E::histories(&mut self.histories);
         self
+    }
+
+    /// Adds a hop to the histories of the events: a [`Hop`](crate::domain::history::Hop), or an
+    /// [`Upcaster`](crate::ports::Upcaster) by hand. What belongs to an event type stands better in
+    /// [`Event::history`](crate::domain::Event::history), where every reader of the type has it, also a store that runs a
+    /// projection inside of its appends.
+    pub fn upcaster(mut self, hop: impl Into<AnyHop>) -> Self {
+        self.histories.add("what the application adds by `upcaster`", History::new().hop(hop));
+        self
+    }
+
+    /// Tells this of each event that [`Unknown::Skip`](crate::domain::Unknown::Skip) passes over, each time that it is. It has
+    /// to be quick. The last one that is given counts.
+    pub fn on_skipped(self, hook: impl Fn(&Recorded) + Send + Sync + 'static) -> Self {
+        Self { on_skipped: Some(Box::new(hook)), ..self }
     }
 
     /// The application.
@@ -314,13 +344,11 @@ impl ApplicationBuilder {
     ///
     /// [`BuildError`] when the registrations contradict each other, or lack what is expected of them.
     pub async fn build(self) -> Result<Application, BuildError> {
-        let mut upcasters = Upcasters::new();
-        for upcaster in self.upcasters {
-            if let Some(first) = upcasters.insert(upcaster) {
-                let (event_type, version) = first.from();
-                return Err(BuildError::Upcaster { event_type, version });
-            }
-        }
+        let upcasters = self.histories.judge()?;
+        let upcasters = match self.on_skipped {
+            Some(hook) => upcasters.on_skipped(hook),
+            None => upcasters,
+        };
         let (storage, runtime) = (self.storage, self.runtime);
         let upcasters = Arc::new(upcasters);
         let loader = Loader::new(storage.events.clone(), storage.snapshots.clone(), upcasters.clone());
@@ -361,6 +389,6 @@ impl ApplicationBuilder {
         let commands = Arc::new(commands);
         let ports = Ports::new(commands.clone(), Arc::new(queries), storage.events, runtime.spawn);
         let ports = ports.with_projections(registry);
-        Ok(Application { ports, commands, projections: own })
+        Ok(Application { ports, commands, projections: own, upcasters })
     }
 }

@@ -1,6 +1,6 @@
 //! Aggregates: a fold over the events of one stream, and decisions on its state.
 
-use super::{Context, Event, Rejection, StreamCommand};
+use super::{Context, Event, Rejection, StreamCommand, Unknown};
 use alloc::vec::Vec;
 use core::num::NonZeroU64;
 use core::time::Duration;
@@ -58,6 +58,13 @@ pub trait Aggregate: Default + Clone + Serialize + DeserializeOwned + Send + Syn
 
     /// Takes in what has happened. It cannot fail: what has happened has happened.
     fn evolve(&mut self, event: &Self::Event);
+
+    /// What is done about an event that this aggregate does not know. A state that has passed one over is kept in no
+    /// snapshot.
+    #[must_use]
+    fn on_unknown() -> Unknown {
+        Unknown::Fail
+    }
 
     /// When its state is kept to save replays. Never, unless it says otherwise.
     #[must_use]

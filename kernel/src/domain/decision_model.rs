@@ -1,6 +1,6 @@
 //! Decision models: decisions that depend on more than one stream.
 
-use super::{Command, Context, Event, Rejection};
+use super::{Command, Context, Event, Rejection, Unknown};
 use crate::values::{InvalidName, Query, StreamId};
 use alloc::vec::Vec;
 
@@ -40,6 +40,12 @@ pub trait DecisionModel: Send + Sync + Sized + 'static {
     ///
     /// [`InvalidName`] when the fields make no name; the caller is told that the command is invalid.
     fn query(command: &Self::Command) -> Result<Query, InvalidName>;
+
+    /// What is done about an event that this model does not know.
+    #[must_use]
+    fn on_unknown() -> Unknown {
+        Unknown::Fail
+    }
 
     /// The state before any event.
     fn start(command: &Self::Command) -> Self;

@@ -1,6 +1,7 @@
 //! Events: what an application's facts are, as values and as recorded.
 
 use super::codec::CodecError;
+use super::history::History;
 use super::shape::EventVariant;
 use crate::ports::RawEvent;
 use crate::values::{EventId, EventType, Format, InvalidName, Metadata, NewEvent, Recorded, StreamId, Tag};
@@ -56,10 +57,16 @@ pub trait Event: Sized + Send + Sync + 'static {
     /// The stored type, such as `account.opened`. It never changes once an event of it is stored.
     fn event_type(&self) -> &'static str;
 
-    /// The current version of the type's schema, from 1. Raise it with each incompatible change, and register
-    /// an [`Upcaster`](crate::ports::Upcaster) from the version before.
+    /// The current version of the type's schema, from 1. Raise it with each incompatible change, and say in
+    /// [`history`](Self::history) how events of the version before become those of this.
     fn version(&self) -> u32 {
         1
+    }
+
+    /// How events of older versions become those of now. Whoever registers something of these events has it judged and
+    /// applied. None, unless it is told.
+    fn history() -> History {
+        History::new()
     }
 
     /// What queries and guards find the event by, across streams.

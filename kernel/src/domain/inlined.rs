@@ -1,9 +1,10 @@
 //! Projections that a store runs inside of its appends.
 
 use super::event::RecordedAs;
+use super::history::HistoryError;
 use super::projection::{OnFailure, Projection, query_of};
 use super::row::{Row, collection_of};
-use super::upcasting::{Upcasters, decode_recorded};
+use super::upcasting::Upcasters;
 use crate::ports::{Inline, InlineRows};
 use crate::values::{Cell, Collection, Edition, InvalidName, Name, Query, Recorded, RowKey};
 use alloc::string::{String, ToString};
@@ -23,7 +24,8 @@ use core::marker::PhantomData;
 /// A row that the store refuses, being too large or having the values of another in a unique index, refuses the append
 /// whatever the policy: it is judged by what all of the append has left.
 ///
-/// [`inline`] is the short form, for an application without upcasters of these events.
+/// Old events go through the history of the projection's events. [`inline`] is the short form, for an application that adds
+/// no hop to it.
 pub struct Inlined<P> {
     collection: Collection,
     wants: Query,
@@ -31,7 +33,7 @@ pub struct Inlined<P> {
     projection: PhantomData<fn() -> P>,
 }
 
-/// The projection, for a store to run inside of its appends. With upcasters: [`Inlined`].
+/// The projection, for a store to run inside of its appends.
 ///
 /// ```
 /// # use portolan_kernel::{Bytes, domain::*, ports::RawEvent, values::Cell};
@@ -64,31 +66,44 @@ pub struct Inlined<P> {
 /// // Given to the store when it is built: `MemoryStore::builder().inline(balances)`.
 /// let balances = inline::<Balances>()?;
 /// assert_eq!(balances.collection().name, "balances");
-/// # Ok::<(), portolan_kernel::values::InvalidName>(())
+/// # Ok::<(), portolan_kernel::domain::InlineError>(())
 /// ```
 ///
 /// # Errors
 ///
 /// As [`Inlined::new`].
-pub fn inline<P: Projection>() -> Result<Arc<dyn Inline>, InvalidName> {
+pub fn inline<P: Projection>() -> Result<Arc<dyn Inline>, InlineError> {
     Ok(Arc::new(Inlined::<P>::new()?))
 }
 
+/// Why a projection cannot be given to a store. It is a mistake of the application.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InlineError {
+    /// The projection's name, a column, an index or a category is no usable name.
+    #[error(transparent)]
+    Name(#[from] InvalidName),
+    /// Stored events of an old version do not become those of the current one.
+    #[error(transparent)]
+    History(#[from] HistoryError),
+}
+
 impl<P: Projection> Inlined<P> {
-    /// Without upcasters.
+    /// The projection, with the history of its events.
     ///
     /// # Errors
     ///
-    /// [`InvalidName`] when the projection's name, a column, an index or a category is no usable name.
-    pub fn new() -> Result<Self, InvalidName> {
+    /// [`InlineError`], which is a mistake of the application.
+    pub fn new() -> Result<Self, InlineError> {
         let (name, edition) = (Name::new(P::NAME)?, Edition::first(P::VERSION));
         edition.checkpoint(&name)?;
         let collection = collection_of::<P::Row>(name, edition.to_stored())?;
         let wants = query_of::<P::Event>()?;
-        Ok(Self { collection, wants, upcasters: Upcasters::new(), projection: PhantomData })
+        Ok(Self { collection, wants, upcasters: Upcasters::of::<P::Event>()?, projection: PhantomData })
     }
 
-    /// The same, with the upcasters that the application is built with.
+    /// The same, with these in place of the history of its events: where the application adds hops by
+    /// [`ApplicationBuilder::upcaster`](crate::application::ApplicationBuilder::upcaster), the store needs them too.
     #[must_use]
     pub fn upcasters(self, upcasters: Upcasters) -> Self {
         Self { upcasters, ..self }
@@ -96,7 +111,7 @@ impl<P: Projection> Inlined<P> {
 
     /// What the event changes; nothing of it, if one of the events that it has become cannot be applied.
     fn changes(&self, recorded: &Arc<Recorded>, rows: &mut dyn InlineRows) -> Result<Changes, Failure> {
-        let events = decode_recorded::<P::Event>(&self.upcasters, recorded).map_err(Failure::of)?;
+        let events = self.upcasters.decode::<P::Event>(recorded, P::on_unknown()).map_err(Failure::of)?.events;
         let mut changes = Changes::new();
         for event in events {
             let event = RecordedAs::new(event, recorded.clone());

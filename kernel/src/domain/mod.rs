@@ -8,6 +8,8 @@
 //!
 //! Read models are folded by a [`Projection`] into [`Row`]s. Both have derives too, and so has an [`EventSet`], for what
 //! follows several categories; a derived projection takes columns from fields of the same name ([`mapping`]).
+//!
+//! Stored events live longer than the code that wrote them: [`history`] says how old ones become those of now.
 
 mod aggregate;
 mod codec;
@@ -16,8 +18,10 @@ mod context;
 mod decision_model;
 mod digest;
 mod event;
+pub mod history;
 mod inlined;
 pub mod mapping;
+mod or_raw;
 mod projection;
 mod rejection;
 mod row;
@@ -36,12 +40,13 @@ pub use context::{Context, IdSeed};
 pub use decision_model::DecisionModel;
 pub use digest::digest;
 pub use event::{EncodeError, Event, EventError, RecordedAs, new_event};
-pub use inlined::{Inlined, inline};
+pub use inlined::{InlineError, Inlined, inline};
+pub use or_raw::OrRaw;
 pub use projection::{EventSet, FailurePolicy, OnFailure, Projection, ReadModel, query_of};
 pub use rejection::Rejection;
 pub use row::{CellValue, Row, RowColumn, RowIndex, RowValueError, collection_of, json_cell, json_value, row_cells};
 pub use shape::{EventField, EventFields, EventShape, EventVariant, FieldType, Includes};
-pub use upcasting::{DecodeError, DecodeReason, MAX_HOPS, Upcasters, decode_recorded};
+pub use upcasting::{DecodeError, DecodeReason, Decoded, Unknown, Upcasters, decode_recorded};
 
 #[cfg(feature = "macros")]
 pub use portolan_macros::{Command, Event, EventFields, EventSet, JsonSchema, Projection, Rejection, Row};

@@ -1,9 +1,11 @@
 //! Projections: rows of a read model, folded from events.
 
 use super::event::{Event, EventError, RecordedAs};
+use super::history::Histories;
 use super::mapping::MappingError;
 use super::row::Row;
 use super::shape::EventShape;
+use super::upcasting::Unknown;
 use crate::ports::{Lifecycle, RawEvent};
 use crate::values::{InvalidName, Item, Name, Query};
 use alloc::string::String;
@@ -15,6 +17,7 @@ use core::time::Duration;
 /// With the feature `macros` there is a derive of the same name. By hand:
 ///
 /// ```
+/// use portolan_kernel::domain::history::Histories;
 /// use portolan_kernel::domain::{Event, EventError, EventSet};
 /// use portolan_kernel::ports::RawEvent;
 /// # use portolan_kernel::{Bytes, domain::{CodecError, variant}};
@@ -32,6 +35,10 @@ use core::time::Duration;
 ///
 /// impl EventSet for BankEvent {
 ///     const CATEGORIES: &'static [&'static str] = &[AccountEvent::CATEGORY, OwnerEvent::CATEGORY];
+///     fn histories(histories: &mut Histories) {
+///         histories.event::<AccountEvent>();
+///         histories.event::<OwnerEvent>();
+///     }
 ///     fn decode_in(category: &str, raw: &RawEvent) -> Result<Self, EventError> {
 ///         match category {
 ///             AccountEvent::CATEGORY => AccountEvent::decode(raw).map(Self::Account),
@@ -59,12 +66,22 @@ pub trait EventSet: Sized + Send + Sync + 'static {
     /// projections by hand follow the set. The derive tells them.
     const SHAPES: &'static [EventShape] = &[];
 
+    /// Adds the history of each event type: `histories.event::<AccountEvent>()`.
+    fn histories(histories: &mut Histories);
+
     /// The event in a stored one of the current version, of a stream of this category.
     ///
     /// # Errors
     ///
     /// What [`Event::decode`] says.
     fn decode_in(category: &str, raw: &RawEvent) -> Result<Self, EventError>;
+
+    /// The set's value for a stored event that is unknown to it: of an unknown type, or of a version from the future. None,
+    /// unless it has one, as [`OrRaw`](super::OrRaw) does; then the reader decides ([`Unknown`](super::Unknown)).
+    fn of_unknown(raw: &RawEvent) -> Option<Self> {
+        let _ = raw;
+        None
+    }
 
     /// What [`Event::version`] says.
     fn current_version(&self) -> u32;
@@ -79,6 +96,10 @@ pub trait EventSet: Sized + Send + Sync + 'static {
 impl<E: Event> EventSet for E {
     const CATEGORIES: &'static [&'static str] = &[E::CATEGORY];
     const SHAPES: &'static [EventShape] = &[EventShape::of::<E>()];
+
+    fn histories(histories: &mut Histories) {
+        histories.event::<E>();
+    }
 
     fn decode_in(_: &str, raw: &RawEvent) -> Result<Self, EventError> {
         E::decode(raw)
@@ -261,6 +282,13 @@ pub trait Projection: Send + Sync + 'static {
     #[must_use]
     fn on_failure() -> FailurePolicy {
         FailurePolicy::default()
+    }
+
+    /// What is done about an event that this projection does not know. Rows that one was passed over for are without it for
+    /// good: raise [`VERSION`](Self::VERSION) when it is known.
+    #[must_use]
+    fn on_unknown() -> Unknown {
+        Unknown::Fail
     }
 
     /// Whether it can work at all, as far as that is known before the first event. An application asks when it is put

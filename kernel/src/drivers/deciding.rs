@@ -96,9 +96,9 @@ impl Execution {
                 }
             };
             for recorded in &page.events {
-                for event in self.loader().decode::<M::Event>(recorded)? {
-                    folded.state.evolve(&event);
-                }
+                let decoded = self.loader().upcasters().decode::<M::Event>(recorded, M::on_unknown());
+                let decoded = decoded.map_err(LoadError::Decode)?;
+                decoded.events.iter().for_each(|event| folded.state.evolve(event));
                 folded.last = Some((recorded.stream.clone(), recorded.revision));
             }
             match page.next {

@@ -1,8 +1,7 @@
 //! Loading: the state of one stream, from its latest usable snapshot and the events since.
 
-use crate::domain::{
-    Aggregate, Codec, DecodeError, EventSet, Json, RecordedAs, SnapshotPolicy, Upcasters, decode_recorded,
-};
+use crate::domain::history::HistoryError;
+use crate::domain::{Aggregate, Codec, DecodeError, EventSet, Json, RecordedAs, SnapshotPolicy, Unknown, Upcasters};
 use crate::ports::{CommandError, EventStore, QueryError, ReadError, Snapshot, SnapshotStore, Source};
 use crate::values::{Format, Name, Read, Recorded, Revision, StreamId, Timestamp};
 use alloc::format;
@@ -20,6 +19,8 @@ pub struct Loaded<A> {
     pub state: A,
     /// The revision of the last event folded; `None` for a missing stream.
     pub revision: Option<Revision>,
+    /// How many recorded events the state is without, because [`Aggregate::on_unknown`] passes them over.
+    pub skipped: u64,
     /// When the first event was recorded that is not in a snapshot; `None` when there is no such one.
     pub(super) unkept_since: Option<Timestamp>,
 }
@@ -27,7 +28,7 @@ pub struct Loaded<A> {
 impl<A> Loaded<A> {
     /// A state as a snapshot has it.
     fn at(stream: StreamId, state: A, revision: Option<Revision>) -> Self {
-        Self { stream, state, revision, unkept_since: None }
+        Self { stream, state, revision, skipped: 0, unkept_since: None }
     }
 
     /// Whether the stream has any event.
@@ -47,6 +48,10 @@ pub enum LoadError {
     /// An event in it could not be decoded.
     #[error(transparent)]
     Decode(#[from] DecodeError),
+    /// Stored events of an old version do not become those of the current one. It is a mistake of the application, which shows
+    /// at start-up where the events are registered.
+    #[error(transparent)]
+    History(#[from] HistoryError),
     /// The store left out an event, against its laws.
     #[error("the store gave event {found} of {stream} where {expected} should come")]
     Gap {
@@ -107,14 +112,24 @@ impl Loader {
         &self.events
     }
 
+    /// What it decodes with.
+    #[must_use]
+    pub fn upcasters(&self) -> &Arc<Upcasters> {
+        &self.upcasters
+    }
+
     /// The typed events in a recorded one, upcast like every other.
     ///
     /// # Errors
     ///
-    /// [`LoadError::Decode`].
-    pub fn decode<E: EventSet>(&self, recorded: &Arc<Recorded>) -> Result<Vec<RecordedAs<E>>, LoadError> {
-        let events = decode_recorded::<E>(&self.upcasters, recorded)?;
-        Ok(events.into_iter().map(|event| RecordedAs::new(event, recorded.clone())).collect())
+    /// [`LoadError::Decode`], [`LoadError::History`].
+    pub fn decode<E: EventSet>(
+        &self,
+        recorded: &Arc<Recorded>,
+        unknown: Unknown,
+    ) -> Result<Vec<RecordedAs<E>>, LoadError> {
+        let decoded = self.upcasters.covering::<E>()?.decode::<E>(recorded, unknown)?;
+        Ok(decoded.events.into_iter().map(|event| RecordedAs::new(event, recorded.clone())).collect())
     }
 
     /// The state of the stream now.
@@ -138,6 +153,7 @@ impl Loader {
     ///
     /// [`LoadError`]; the state is then folded up to its revision, and catching up can go on.
     pub async fn catch_up<A: Aggregate>(&self, loaded: &mut Loaded<A>) -> Result<(), LoadError> {
+        let upcasters = self.upcasters.covering::<A::Event>()?;
         let mut next = Some(Read::stream_after(loaded.stream.clone(), loaded.revision).limit(PAGE));
         while let Some(read) = next {
             let page = self.events.read(read).await?;
@@ -145,7 +161,7 @@ impl Loader {
                 // The stream was restored to before the snapshot. Once it has grown past it, nothing would tell.
                 let kind = self.kind(&A::snapshots());
                 let _ = self.snapshots.delete(loaded.stream.clone(), kind, None).await;
-                (loaded.state, loaded.revision, loaded.unkept_since) = (A::default(), None, None);
+                *loaded = Loaded::at(loaded.stream.clone(), A::default(), None);
                 next = Some(Read::stream(loaded.stream.clone()).limit(PAGE));
                 continue;
             }
@@ -155,9 +171,9 @@ impl Loader {
                     let (stream, found) = (loaded.stream.clone(), recorded.revision);
                     return Err(LoadError::Gap { stream, expected, found });
                 }
-                for event in decode_recorded::<A::Event>(&self.upcasters, &recorded)? {
-                    loaded.state.evolve(&event);
-                }
+                let decoded = upcasters.decode::<A::Event>(&recorded, A::on_unknown())?;
+                decoded.events.iter().for_each(|event| loaded.state.evolve(event));
+                loaded.skipped += u64::from(decoded.skipped > 0);
                 loaded.revision = Some(recorded.revision);
                 loaded.unkept_since.get_or_insert(recorded.recorded_at);
             }
@@ -179,8 +195,12 @@ impl Loader {
         Some(Loaded::at(stream.clone(), state, Some(snapshot.revision)))
     }
 
-    /// The state as a snapshot; `None` when it cannot be one.
+    /// The state as a snapshot; `None` when it cannot be one: who knows the events that it is without is not to take it for
+    /// whole.
     pub(super) fn snapshot<A: Aggregate>(&self, loaded: &Loaded<A>, now: Timestamp) -> Option<Snapshot> {
+        if loaded.skipped > 0 {
+            return None;
+        }
         let policy = A::snapshots();
         let state = Json::encode(&loaded.state).ok()?;
         let revision = loaded.revision?;

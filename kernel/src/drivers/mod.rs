@@ -30,6 +30,7 @@ mod reading;
 mod send;
 mod subscription;
 mod turns;
+mod typed;
 
 pub use access::{
     Access, AccessPolicy, Anybody, GuardedPorts, Role, Roles, StaticKey, StaticKeyError, StaticKeys, Unrestricted,
@@ -55,6 +56,7 @@ pub use read_rows::{
 pub use reading::EventStoreExt;
 pub use send::{CommandBusExt, Sending};
 pub use subscription::{Delivery, From, SubscribeError, Subscription, Subscriptions};
+pub use typed::{TypedDelivery, TypedEvents, TypedSubscription};
 
 #[cfg(feature = "macros")]
 pub use portolan_macros::Query;

@@ -1,15 +1,15 @@
 //! Questions: what can be asked of an application, and what a handler answers from.
 
 use super::loading::{LoadError, Loaded, Loader};
-use super::reading::EventStoreExt;
-use crate::domain::{Aggregate, Event, RecordedAs};
+use super::typed::typed;
+use crate::domain::{Aggregate, EventSet, RecordedAs, Unknown};
 use crate::ports::{EventStore, QueryError};
 use crate::values::{Metadata, Query, Read, Recorded, Revision, StreamId};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use futures::future::{BoxFuture, ready};
-use futures::stream::{BoxStream, StreamExt, TryStreamExt, iter};
+use futures::future::BoxFuture;
+use futures::stream::BoxStream;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -90,6 +90,7 @@ impl<T> Reply<T> {
 pub struct QueryContext {
     loader: Loader,
     metadata: Metadata,
+    unknown: Unknown,
 }
 
 /// How many events a page of the log asks for.
@@ -97,7 +98,7 @@ const PAGE: u32 = 1_000;
 
 impl QueryContext {
     pub(super) fn new(loader: Loader, metadata: Metadata) -> Self {
-        Self { loader, metadata }
+        Self { loader, metadata, unknown: Unknown::Fail }
     }
 
     /// The state of the stream now, folded from its events.
@@ -109,8 +110,15 @@ impl QueryContext {
         self.loader.load(stream).await
     }
 
+    /// The same, with this done about events that a type does not know. Of events of [`OrRaw`](crate::domain::OrRaw) all are
+    /// known; an aggregate says itself what is done.
+    #[must_use]
+    pub fn on_unknown(self, unknown: Unknown) -> Self {
+        Self { unknown, ..self }
+    }
+
     /// The typed events of the log that a query chooses, in order, upcast like every other. All of them have to be of
-    /// this type's. It ends at the frontier as it was at the first page, or after the first error.
+    /// this type's or set's. It ends at the frontier as it was at the first page, or after the first error.
     ///
     /// ```
     /// # use futures::TryStreamExt;
@@ -120,11 +128,8 @@ impl QueryContext {
     /// events.try_fold(0, async |count, _| Ok(count + 1)).await
     /// # }
     /// ```
-    pub fn events_of<E: Event>(&self, query: Query) -> BoxStream<'_, Result<RecordedAs<E>, LoadError>> {
-        let recorded = self.events().read_all(Read::log(query).limit(PAGE)).map_err(LoadError::Read);
-        let typed =
-            move |recorded: Arc<Recorded>| ready(self.loader.decode::<E>(&recorded).map(|events| iter(events).map(Ok)));
-        recorded.and_then(typed).try_flatten().boxed()
+    pub fn events_of<E: EventSet>(&self, query: Query) -> BoxStream<'_, Result<RecordedAs<E>, LoadError>> {
+        typed(self.events(), self.loader.upcasters(), Read::log(query).limit(PAGE), self.unknown)
     }
 
     /// The typed events in a recorded one of the log, upcast like every other.
@@ -132,8 +137,8 @@ impl QueryContext {
     /// # Errors
     ///
     /// [`LoadError`], which `?` turns into a [`QueryError`].
-    pub fn decode<E: Event>(&self, recorded: &Arc<Recorded>) -> Result<Vec<RecordedAs<E>>, LoadError> {
-        self.loader.decode(recorded)
+    pub fn decode<E: EventSet>(&self, recorded: &Arc<Recorded>) -> Result<Vec<RecordedAs<E>>, LoadError> {
+        self.loader.decode(recorded, self.unknown)
     }
 
     /// The log. [`EventStoreExt`](super::EventStoreExt) reads it page after page.

@@ -49,13 +49,31 @@ impl UpcastError {
     }
 }
 
-/// One hop from an old raw event to the next: to no event (retired), to one, or to several.
+/// One hop from an old raw event to the next version: to no event (retired), to one, or to several.
 ///
-/// Every decoding path goes through the registered hops; stored bytes never change, and the port
-/// `EventStore` itself carries stored events. Events of the current version pass untouched.
+/// Most hops need no type of their own: [`Hop`](crate::domain::history::Hop) adds and renames fields, renames and retires
+/// types, and takes functions; the derive `Event` writes such hops from attributes. Implement this trait for what those
+/// cannot do, such as a payload of another format.
+///
+/// Every decoding path goes through the hops of an event type and those that are registered; stored bytes never change, and
+/// the port `EventStore` itself carries stored events. Events of the current version pass untouched.
+///
+/// # Laws
+///
+/// - **UP-01** One hop a version, chained; to none (retired), to one, or to several. Results share their event's position,
+///   are delivered together, and only the last carries a place to resume from.
+/// - **UP-02** Gaps, cycles, duplicates and chains that do not end at the current version are refused at start-up.
+/// - **UP-03** Stored bytes are never changed. Every decoding path upcasts alike; the port's own reads carry stored events.
+/// - **UP-04** An unknown type, or a version from the future, fails, is skipped, or is passed raw, as its reader says.
+/// - **UP-05** What was stored in any version reads as what is written now: a hop is pure, and the same event becomes the
+///   same events each time.
 pub trait Upcaster: Send + Sync {
     /// The type and version this hop is from.
     fn from(&self) -> (EventType, u32);
+
+    /// The types and versions that its results may have; none when it retires the event. Chains are judged by it before any
+    /// event is read, and a result that is not among them is an error.
+    fn to(&self) -> Vec<(EventType, u32)>;
 
     /// The events this one has become.
     ///

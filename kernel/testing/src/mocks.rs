@@ -155,6 +155,7 @@ mock! {
 
     impl Upcaster for Upcaster {
         fn from(&self) -> (EventType, u32);
+        fn to(&self) -> Vec<(EventType, u32)>;
         fn upcast(&self, event: RawEvent) -> Result<Vec<RawEvent>, UpcastError>;
     }
 }

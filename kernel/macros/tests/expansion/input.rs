@@ -8,12 +8,15 @@ struct Deposit {
 }
 
 #[derive(Event, Serialize, Deserialize)]
-#[event(category = "account")]
+#[event(category = "account", version = 2)]
 enum AccountEvent {
     Opened {
         #[tag]
         owner: String,
+        #[event(added = 2, default = "EUR")]
+        currency: String,
     },
+    #[event(renamed_from = "PaidIn", since = 2)]
     Deposited {
         amount: u64,
     },

@@ -42,7 +42,10 @@ impl crate::domain::Event for AccountEvent {
     const VARIANTS: &'static [crate::domain::EventVariant] = &[
         crate::domain::EventVariant::new(
             "Opened",
-            &[crate::domain::EventField::of::<String>("owner")],
+            &[
+                crate::domain::EventField::of::<String>("owner"),
+                crate::domain::EventField::of::<String>("currency"),
+            ],
         ),
         crate::domain::EventVariant::new(
             "Deposited",
@@ -57,6 +60,28 @@ impl crate::domain::Event for AccountEvent {
             Self::Closed { .. } => "account.closed",
         }
     }
+    fn version(&self) -> u32 {
+        2
+    }
+    fn history() -> crate::domain::history::History {
+        crate::domain::history::History::new()
+            .current("account.opened", 2)
+            .current("account.deposited", 2)
+            .current("account.closed", 2)
+            .hop(
+                crate::domain::history::Hop::from("account.opened", 1)
+                    .add_as::<String>("currency", "EUR")
+                    .to("account.opened", 2),
+            )
+            .hop(
+                crate::domain::history::Hop::from("account.paid-in", 1)
+                    .to("account.deposited", 2),
+            )
+            .hop(
+                crate::domain::history::Hop::from("account.closed", 1)
+                    .to("account.closed", 2),
+            )
+    }
     fn tags(
         &self,
     ) -> ::core::result::Result<
@@ -65,7 +90,7 @@ impl crate::domain::Event for AccountEvent {
     > {
         ::core::result::Result::Ok(
             match self {
-                Self::Opened { owner } => {
+                Self::Opened { owner, .. } => {
                     crate::__private::vec![
                         crate ::values::Tag::new(crate ::__private::format!("owner:{}",
                         owner)) ?
@@ -78,6 +103,9 @@ impl crate::domain::Event for AccountEvent {
     fn field(&self, name: &str) -> ::core::option::Option<&dyn ::core::any::Any> {
         match (self, name) {
             (Self::Opened { owner, .. }, "owner") => ::core::option::Option::Some(owner),
+            (Self::Opened { currency, .. }, "currency") => {
+                ::core::option::Option::Some(currency)
+            }
             (Self::Deposited { amount, .. }, "amount") => {
                 ::core::option::Option::Some(amount)
             }
@@ -150,6 +178,10 @@ impl crate::domain::EventSet for BankEvent {
         crate::domain::EventShape::of::<AccountEvent>(),
         crate::domain::EventShape::of::<OwnerEvent>(),
     ];
+    fn histories(histories: &mut crate::domain::history::Histories) {
+        histories.event::<AccountEvent>();
+        histories.event::<OwnerEvent>();
+    }
     fn decode_in(
         category: &str,
         raw: &crate::ports::RawEvent,

@@ -1,6 +1,7 @@
 //! The same read models by hand.
 
 use super::events::{Buyer, OrderEvent, SaleEvent, StockEvent};
+use portolan_kernel::domain::history::Histories;
 use portolan_kernel::domain::{
     CellValue, Event, EventError, EventSet, FailurePolicy, OnFailure, Projection, RecordedAs, Row, RowColumn, RowIndex,
     RowValueError, json_cell, json_value, row_cells,
@@ -122,6 +123,11 @@ pub(crate) enum ShopEvent {
 
 impl EventSet for ShopEvent {
     const CATEGORIES: &'static [&'static str] = &[StockEvent::CATEGORY, SaleEvent::CATEGORY];
+
+    fn histories(histories: &mut Histories) {
+        histories.event::<StockEvent>();
+        histories.event::<SaleEvent>();
+    }
 
     fn decode_in(category: &str, raw: &RawEvent) -> Result<Self, EventError> {
         match category {

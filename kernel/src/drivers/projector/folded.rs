@@ -6,7 +6,7 @@ use super::env::Model;
 use super::model::{ModelError, model_of};
 use super::parking::Sequence;
 use super::uniques::{Changing, Question, Uniques};
-use crate::domain::{Projection, RecordedAs, Row, Upcasters, decode_recorded};
+use crate::domain::{Projection, RecordedAs, Row, Upcasters};
 use crate::ports::{RowError, Source};
 use crate::values::{Cell, Recorded, RowKey};
 use alloc::boxed::Box;
@@ -74,9 +74,9 @@ pub(super) type Part<P> = (RowKey, RecordedAs<<P as Projection>::Event>);
 
 /// What the recorded event is made of, each with the key of its row. Those that change no row are left out.
 pub(super) fn parts<P: Projection>(upcasters: &Upcasters, recorded: &Arc<Recorded>) -> Result<Vec<Part<P>>, String> {
-    let events = decode_recorded::<P::Event>(upcasters, recorded).map_err(|error| error.to_string())?;
-    let mut parts = Vec::with_capacity(events.len());
-    for event in events {
+    let decoded = upcasters.decode::<P::Event>(recorded, P::on_unknown()).map_err(|error| error.to_string())?;
+    let mut parts = Vec::with_capacity(decoded.events.len());
+    for event in decoded.events {
         let event = RecordedAs::new(event, recorded.clone());
         if let Some(key) = P::key(&event) {
             parts.push((RowKey::new(key).map_err(|error| error.to_string())?, event));

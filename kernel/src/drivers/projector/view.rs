@@ -2,7 +2,7 @@
 
 use super::engine::{Halt, Place};
 use super::uniques::{Changing, Uniques};
-use crate::domain::{EventSet, FailurePolicy, ReadModel, RecordedAs, Row, RowValueError};
+use crate::domain::{EventSet, FailurePolicy, ReadModel, RecordedAs, Row, RowValueError, Unknown};
 use crate::ports::RowError;
 use crate::values::{Beside, By, Cell, Collection, Cursor, Direction, Edition, Find, KeyedRow, RowKey};
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -100,6 +100,13 @@ pub trait ViewProjection: Send + Sync + 'static {
     fn sequence(event: &RecordedAs<Self::Event>) -> Option<String> {
         let _ = event;
         None
+    }
+
+    /// What is done about an event that this projection does not know, as for a
+    /// [`Projection`](crate::domain::Projection::on_unknown).
+    #[must_use]
+    fn on_unknown() -> Unknown {
+        Unknown::Fail
     }
 
     /// What is done about an event that cannot be applied.

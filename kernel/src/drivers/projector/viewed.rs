@@ -6,7 +6,7 @@ use super::env::Model;
 use super::model::{ModelError, model_of};
 use super::parking::Sequence;
 use super::view::{View, ViewProjection, ViewRows, Viewed};
-use crate::domain::{RecordedAs, Upcasters, decode_recorded};
+use crate::domain::{RecordedAs, Upcasters};
 use crate::ports::Lifecycle;
 use crate::values::{Beside, Recorded, RowKey};
 use alloc::boxed::Box;
@@ -60,8 +60,8 @@ fn events<P: ViewProjection>(
     upcasters: &Upcasters,
     recorded: &Arc<Recorded>,
 ) -> Result<Vec<RecordedAs<P::Event>>, String> {
-    let events = decode_recorded::<P::Event>(upcasters, recorded).map_err(|error| error.to_string())?;
-    Ok(events.into_iter().map(|event| RecordedAs::new(event, recorded.clone())).collect())
+    let decoded = upcasters.decode::<P::Event>(recorded, P::on_unknown()).map_err(|error| error.to_string())?;
+    Ok(decoded.events.into_iter().map(|event| RecordedAs::new(event, recorded.clone())).collect())
 }
 
 fn sequences<P: ViewProjection>(events: &[RecordedAs<P::Event>], recorded: &Recorded) -> Vec<Sequence> {

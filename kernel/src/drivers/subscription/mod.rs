@@ -5,6 +5,8 @@ mod tail;
 
 use self::follower::Follower;
 use self::tail::Hub;
+use crate::domain::DecodeError;
+use crate::domain::history::HistoryError;
 use crate::ports::{EventStore, ReadError, Source, Spawn, StoreId};
 use crate::values::{Page, Position, Query, Read, Recorded, Start};
 use alloc::boxed::Box;
@@ -54,6 +56,13 @@ pub enum SubscribeError {
         /// The store.
         store: StoreId,
     },
+    /// An event could not be decoded, in a typed subscription ([`TypedEvents`](super::TypedEvents)). Subscribing again after
+    /// the last position seen meets it again.
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+    /// Stored events of an old version do not become those of the current one. It is a mistake of the application.
+    #[error(transparent)]
+    History(#[from] HistoryError),
     /// The store could not be read. Subscribe again after the last position seen; after
     /// [`ReadError::Busy`], with a pause.
     #[error(transparent)]

@@ -1,0 +1,12 @@
+use portolan_kernel::domain::Event;
+use serde::{Deserialize, Serialize};
+
+#[derive(Event, Serialize, Deserialize)]
+#[event(category = "user", version = 2)]
+enum UserEvent {
+    #[event(renamed_from = "MailChanged", since = 2)]
+    EmailUpdated { email: String },
+    MailChanged { letter: String },
+}
+
+fn main() {}

@@ -1,0 +1,19 @@
+use portolan_kernel::domain::Event;
+use serde::{Deserialize, Serialize};
+
+use portolan_kernel::domain::history::Pieces;
+
+#[derive(Deserialize)]
+struct Moved {}
+
+fn split(_: Moved) -> Pieces {
+    Pieces::new()
+}
+
+#[derive(Event, Serialize, Deserialize)]
+#[event(category = "user", retired(Moved, until = 1, split = split, into(CityChosen)))]
+enum UserEvent {
+    CityChosen { city: String },
+}
+
+fn main() {}

@@ -37,7 +37,6 @@
 //! | `idempotency-key` | `Dispatch` | the id of the command, where the message has none |
 //! | `x-correlation-id` | `Dispatch`, `Ask` | what belongs together, where the message does not say |
 //! | `traceparent` | `Dispatch`, `Ask` | the trace (W3C Trace Context), where the message does not say. One of another form counts for nothing |
-//!
 //! | `authorization` | every call | who calls: `Bearer …`. Given at most once, in visible ASCII |
 //!
 //! # Who calls

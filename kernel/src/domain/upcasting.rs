@@ -95,6 +95,14 @@ impl Upcasters {
         }
     }
 
+    /// The types and versions that are told of, in order, and whether each is written now.
+    pub fn known(&self) -> impl Iterator<Item = (&EventType, u32, bool)> {
+        self.types.iter().flat_map(|(event_type, known)| {
+            let old = known.ways.keys().map(move |version| (event_type, *version, false));
+            old.chain(known.current.map(|current| (event_type, current, true)))
+        })
+    }
+
     fn way(&self, event: &RawEvent) -> Option<&Way> {
         self.types.get(&event.event_type)?.ways.get(&event.version)
     }

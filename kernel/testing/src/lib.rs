@@ -8,6 +8,7 @@
 //! | what reaches a port | [`Tracking`] around it |
 //! | what happens when a port fails | [`Faulty`] around it |
 //! | time, ids, pauses and tasks | [`TestRuntime`] |
+//! | that old stored events can still be read | [`golden`] |
 //!
 //! ```
 //! # use portolan_kernel::{Bytes, domain::*, ports::RawEvent, values::*};
@@ -61,6 +62,7 @@ mod difference;
 mod faulty;
 mod given;
 mod given_log;
+mod golden;
 mod mocks;
 mod outcome;
 mod runtime;
@@ -69,6 +71,7 @@ mod tracking;
 pub use faulty::{Fault, Faulty, ReadFault};
 pub use given::{Given, given};
 pub use given_log::{GivenLog, given_log};
+pub use golden::{GOLDEN, Golden, golden};
 pub use mocks::{
     MockClock, MockCommandBus, MockEventStore, MockHooks, MockIdSource, MockLeaseStore, MockMiddleware, MockPolicy,
     MockProjectionRegistry, MockQueryBus, MockReadModelStore, MockSleep, MockSnapshotStore, MockSpawn, MockUpcaster,

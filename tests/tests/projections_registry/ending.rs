@@ -168,6 +168,19 @@ async fn an_edition_that_is_activated_while_it_is_removed_stays_whole() {
 }
 
 #[tokio::test]
+async fn one_that_is_resumed_with_nothing_to_do_has_caught_up() {
+    let world = World::new();
+    let process = world.process().projection::<Balances>().build().await.unwrap();
+    let registry = process.ports().projections;
+    let last = world.deposit("ann", 1).await;
+    registry.wait_for(balances(), last).await.unwrap();
+    registry.act(balances(), Pause).await.unwrap();
+    status_when(&*registry, |status| status.editions[0].state == ProjectionState::Paused).await;
+    registry.act(balances(), Resume).await.unwrap();
+    status_when(&*registry, |status| status.editions[0].state == ProjectionState::CaughtUp).await;
+}
+
+#[tokio::test]
 async fn requests_do_not_pile_up_while_nobody_carries_them_out() {
     let world = World::new();
     let process = world.process().projection::<Balances<1, false, true>>().build().await.unwrap();

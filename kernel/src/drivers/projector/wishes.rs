@@ -96,6 +96,8 @@ impl Shift<'_> {
             Some(_) => self.set_state(ProjectionState::Stopped { reason }),
             None => self.set_state(ProjectionState::CatchingUp),
         }
+        // A look at the log tells whether it has.
+        self.is_caught_up = false;
     }
 
     /// The first request that has not been carried out.

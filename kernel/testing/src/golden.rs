@@ -48,7 +48,6 @@ pub const GOLDEN: &str = "PORTOLAN_GOLDEN";
 ///
 /// The first time, and after a version was raised, `PORTOLAN_GOLDEN=write cargo test` writes what is missing. Files of old
 /// versions stay for ever: they are the proof that old events can be read.
-#[must_use]
 pub fn golden<E: Event>(folder: impl Into<PathBuf>) -> Golden<E> {
     Golden { folder: folder.into(), samples: Vec::new(), event: PhantomData }
 }

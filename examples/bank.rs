@@ -308,7 +308,11 @@ struct AuthKeys {
 }
 
 fn admission(file: &Path) -> Result<Admission, Box<dyn Error>> {
-    let AuthKeys { keys, roles } = serde_json::from_slice(&std::fs::read(file)?)?;
+    // The error itself would quote the text that is wrong, and that may be a key.
+    let malformed = |error: serde_json::Error| {
+        format!("line {}, column {} is not as a file of keys and roles has it", error.line(), error.column())
+    };
+    let AuthKeys { keys, roles } = serde_json::from_slice(&std::fs::read(file)?).map_err(malformed)?;
     Ok(Admission::by(StaticKeys::new(keys)?).with_policy(roles))
 }
 

@@ -46,14 +46,16 @@ impl Issued {
     /// The same; this `Authorization` is good, and this caller's. Two callers are needed.
     ///
     /// Where the caller has an [`until`](Caller::until), the authenticator takes its time from
-    /// [`Place::clock`](crate::Place::clock), which the suite moves on.
+    /// [`Place::clock`](crate::Place::clock), which the suite moves on. Where none has, that is declared as a lack of
+    /// [`Expiry`](Passing::Expiry).
     #[must_use]
     pub fn good(mut self, authorization: impl Into<String>, caller: Caller) -> Self {
         self.good.push((authorization.into(), caller));
         self
     }
 
-    /// The same; this `Authorization` was good once, and is expired or revoked.
+    /// The same; this `Authorization` was good once, and is expired or revoked. Where there is none, that is declared as a
+    /// lack of [`Revocation`](Passing::Revocation).
     #[must_use]
     pub fn spent(mut self, authorization: impl Into<String>) -> Self {
         self.spent.push(authorization.into());
@@ -134,6 +136,17 @@ impl Trial<Issued> {
         let first = issued.good.first().map(|(_, caller)| caller);
         let callers = issued.good.iter().any(|(_, caller)| Some(caller) != first);
         expect!(callers, "good credentials of two callers who can be told apart, to try");
+        for (lack, shown) in [
+            (Passing::Expiry, issued.good.iter().any(|(_, caller)| caller.until.is_some())),
+            (Passing::Revocation, !issued.spent.is_empty()),
+        ] {
+            let why = self.fixture.lacked().get(&lack);
+            expect!(why.is_none_or(|why| !why.trim().is_empty()), "a reason for lacking {lack}");
+            match why {
+                Some(_) => expect!(!shown, "no declared lack of {lack}, which the fixture shows"),
+                None => expect!(shown, "credentials to try {lack} on, or its declared lack"),
+            }
+        }
         Ok(issued)
     }
 }
@@ -143,20 +156,29 @@ pub(crate) fn secret(text: &str) -> &str {
     text.split_once(' ').map_or(text, |(_, secret)| secret.trim_matches(' '))
 }
 
-/// There is nothing that an authenticator may lack.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Nothing {}
+/// What an authenticator may lack. Everything else is its core.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Passing {
+    /// An end of good credentials. An authenticator that lacks it issues none with an [`until`](Caller::until).
+    Expiry,
+    /// Credentials that were good once. An authenticator that lacks them has none that are [`spent`](Issued::spent).
+    Revocation,
+}
 
-impl fmt::Display for Nothing {
-    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {}
+impl fmt::Display for Passing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 
-impl Lack for Nothing {
-    const ALL: &'static [Self] = &[];
+impl Lack for Passing {
+    const ALL: &'static [Self] = &[Self::Expiry, Self::Revocation];
 
     fn as_str(self) -> &'static str {
-        match self {}
+        match self {
+            Self::Expiry => "expiry",
+            Self::Revocation => "revocation",
+        }
     }
 }

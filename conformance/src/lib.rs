@@ -90,7 +90,7 @@ mod trial;
 pub use bus::{Composition, Crossing, Served};
 pub use fixture::{Damage, Fixture};
 pub use inline::Inlining;
-pub use issued::{Issued, Nothing};
+pub use issued::{Issued, Passing};
 pub use law::{Broken, Check, Law, RunCheck, Verdict};
 pub use laws::least_limits;
 pub use laws::model::{CASES, SEED};

@@ -103,7 +103,8 @@ macro_rules! lease_store_laws {
 ///
 /// `open` gives the authenticator with what it has [`Issued`](crate::Issued): good credentials and their callers, those that
 /// are expired or revoked, and what a request without credentials gets. Credentials that expire do so by
-/// [`Place::clock`](crate::Place::clock). The suite alters the good ones in many ways.
+/// [`Place::clock`](crate::Place::clock). The suite alters the good ones in many ways. `lacks` names each
+/// [`Passing`](crate::Passing) that the authenticator is without, and why; what it shows nevertheless is refused.
 ///
 /// ```
 /// use portolan_conformance::{Issued, Place, authenticator_laws};
@@ -119,15 +120,21 @@ macro_rules! lease_store_laws {
 ///     open: async |_: &Place| Ok::<_, StaticKeyError>(
 ///         Issued::by(StaticKeys::from_json(KEYS)?)
 ///             .good("Bearer 0n1y-f0r-tr7ing-0ut", Caller::new("ann"))
-///             .good("Bearer an0ther-0ne-t0-try", Caller::new("bob"))
-///             .spent("Bearer what-eve-had-0nce"),
+///             .good("Bearer an0ther-0ne-t0-try", Caller::new("bob")),
 ///     ),
+///     lacks: {
+///         Expiry: "a key is good until it is taken out",
+///         Revocation: "a key that was taken out is as one that never was",
+///     },
 /// }
 /// # fn main() {}
 /// ```
 #[macro_export]
 macro_rules! authenticator_laws {
-    (open: $open:expr $(,)?) => {
+    (
+        open: $open:expr
+        $(, lacks: { $($lack:ident: $why:expr),* $(,)? })? $(,)?
+    ) => {
         #[cfg(test)]
         mod authenticator {
             #[allow(unused_imports)]
@@ -135,6 +142,7 @@ macro_rules! authenticator_laws {
 
             fn fixture() -> $crate::Fixture<$crate::Issued> {
                 $crate::Fixture::authenticator($open)
+                    $($(.lacks($crate::Passing::$lack, $why))*)?
             }
 
             $crate::__authenticator_list! { $crate::__laws_as_tests }

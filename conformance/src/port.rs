@@ -2,7 +2,7 @@
 
 use crate::bus::{Crossing, Served};
 use crate::inline::Inlining;
-use crate::issued::{Issued, Nothing};
+use crate::issued::{Issued, Passing};
 use crate::laws::lacks;
 use crate::projections::Projected;
 use crate::{Place, Trial, Verdict};
@@ -113,10 +113,10 @@ impl Port for Issued {
     const NAME: &'static str = "authenticator";
 
     type Site = Place;
-    type Lack = Nothing;
+    type Lack = Passing;
 
-    fn without(_: &Trial<Self>, lacked: Nothing) -> LocalBoxFuture<'_, Verdict> {
-        match lacked {}
+    fn without(trial: &Trial<Self>, lacked: Passing) -> LocalBoxFuture<'_, Verdict> {
+        Box::pin(lacks::authenticator_without(trial, lacked))
     }
 }
 

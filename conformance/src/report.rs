@@ -1,6 +1,6 @@
 //! Results for machines, and the capability matrix made of them.
 
-use crate::{Crossing, Damage, Lack, Nothing, Outcome};
+use crate::{Crossing, Damage, Lack, Outcome, Passing};
 use portolan_kernel::ports::Capability;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -121,7 +121,7 @@ fn table(stores: &BTreeMap<String, Store>) -> String {
     let stored = ["event_store", "snapshot_store", "read_model_store", "lease_store", "projection_registry", "inline"];
     let mut text = rows::<Capability>(of_ports(&stored));
     text += &rows::<Crossing>(of_ports(&["command_bus"]));
-    text += &rows::<Nothing>(of_ports(&["authenticator"]));
+    text += &rows::<Passing>(of_ports(&["authenticator"]));
     for (store, of) in stores {
         for (lack, why) in &of.lacks {
             text += &format!("- {store} lacks {lack}: {why}\n");

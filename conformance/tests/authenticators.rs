@@ -9,13 +9,15 @@ mod judging;
 #[path = "authenticators/keys.rs"]
 mod keys;
 
+use async_trait::async_trait;
 use judging::{broken_by, complaint, complaints};
 use keys::{ANN, BOB, Mutant, RIGHT};
-use portolan_conformance::{Fixture, Issued, Outcome, Place, Runner, authenticator_laws, laws};
+use portolan_conformance::{Fixture, Issued, Outcome, Passing, Place, Runner, authenticator_laws, laws};
 use portolan_kernel::drivers::StaticKeys;
-use portolan_kernel::ports::{AuthenticationError, Caller, Credentials, Source};
+use portolan_kernel::ports::{AuthenticationError, Authenticator, Caller, Clock, Credentials, Source};
 use portolan_kernel::values::Timestamp;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// What stands after the first space, whatever stands before it.
 fn any_scheme(shown: &Credentials) -> Option<String> {
@@ -334,12 +336,89 @@ fn a_fixture_that_has_nothing_to_try_is_told() {
             let keys = StaticKeys::from_json(br#"[{"key": "0n1y-f0r-tr7ing-0ut", "actor": "ann"}]"#);
             keys.map(|keys| Issued::by(keys).good("Bearer 0n1y-f0r-tr7ing-0ut", Caller::new("ann")))
         })
+        .lacks(Passing::Expiry, "a key is good until it is taken out")
+        .lacks(Passing::Revocation, "there was no other key")
     };
     for law in laws::authenticator() {
         match Runner::new(one).judge(&law) {
             Outcome::Broken { broken, .. } => assert!(broken.expected.contains("two callers"), "{broken}"),
             other => panic!("{} proves nothing with one caller: {other:?}", law.id),
         }
+    }
+}
+
+/// Good until a year has passed, whatever its callers say.
+struct Ending {
+    keys: StaticKeys,
+    clock: Arc<dyn Clock>,
+    end: u64,
+}
+
+#[async_trait]
+impl Authenticator for Ending {
+    async fn authenticate(&self, credentials: &Credentials) -> Result<Caller, AuthenticationError> {
+        let found = self.keys.authenticate(credentials).await;
+        if found.is_ok() && self.clock.now().as_micros() > self.end {
+            return Err(refused("a year is enough".into()));
+        }
+        found
+    }
+}
+
+const FOR_EVER: (Passing, &str) = (Passing::Expiry, "a key is good until it is taken out");
+const NONE_OUT: (Passing, &str) = (Passing::Revocation, "no key was taken out");
+
+/// What nothing can be tried on is declared, with a reason, and is true.
+#[test]
+fn lacks_are_declared_and_true() {
+    const KEYS: &[u8] =
+        br#"[{"key": "0n1y-f0r-tr7ing-0ut", "actor": "ann"}, {"key": "an0ther-0ne-t0-try", "actor": "bob"}]"#;
+    const YEAR: u64 = 365 * 86_400_000_000;
+    fn keys(years: u64) -> Fixture<Issued> {
+        Fixture::authenticator(async move |place: &Place| {
+            let clock = place.clock();
+            let end = clock.now().as_micros() + years * YEAR;
+            let ending = StaticKeys::from_json(KEYS).map(|keys| Ending { keys, clock, end });
+            ending.map(|ending| {
+                Issued::by(ending)
+                    .good("Bearer 0n1y-f0r-tr7ing-0ut", Caller::new("ann"))
+                    .good("Bearer an0ther-0ne-t0-try", Caller::new("bob"))
+            })
+        })
+    }
+    let judged = |fixture: fn(u64) -> Fixture<Issued>, years: u64, lacks: &[(Passing, &'static str)]| {
+        let lacks = lacks.to_vec();
+        let open = move || lacks.iter().fold(fixture(years), |fixture, (lack, why)| fixture.lacks(*lack, why));
+        let runner = Runner::new(open);
+        laws::authenticator().iter().map(|law| (law.id, runner.judge(law))).collect::<Vec<_>>()
+    };
+    let told = |judged: Vec<(&'static str, Outcome)>, words: &str| {
+        for (law, outcome) in judged {
+            match outcome {
+                Outcome::Broken { broken, .. } => assert!(broken.expected.contains(words), "{law}: {broken}"),
+                other => panic!("{law} is not refused: {other:?}"),
+            }
+        }
+    };
+    for (law, outcome) in judged(keys, 1_000, &[FOR_EVER, NONE_OUT]) {
+        let Outcome::Kept { lacked, .. } = outcome else { panic!("{law}: {outcome:?}") };
+        let lacked: Vec<_> = lacked.into_keys().collect();
+        let expected: &[&str] = match law {
+            "AU-01" => &["expiry"],
+            "AU-02" => &["expiry", "revocation"],
+            _ => &[],
+        };
+        assert_eq!(lacked, expected, "{law}");
+    }
+    told(judged(keys, 1_000, &[]), "credentials to try expiry on, or its declared lack");
+    told(judged(keys, 1_000, &[FOR_EVER]), "credentials to try revocation on, or its declared lack");
+    told(judged(keys, 1_000, &[(Passing::Expiry, " "), NONE_OUT]), "a reason for lacking expiry");
+    told(judged(|_| RIGHT.fixture(), 0, &[FOR_EVER]), "no declared lack of expiry, which the fixture shows");
+    told(judged(|_| RIGHT.fixture(), 0, &[NONE_OUT]), "no declared lack of revocation, which the fixture shows");
+    // What ends without a word lacks no end.
+    for (law, outcome) in judged(keys, 1, &[FOR_EVER, NONE_OUT]) {
+        let is_broken = matches!(outcome, Outcome::Broken { .. });
+        assert_eq!(is_broken, ["AU-01", "AU-02"].contains(&law), "{law}: {outcome:?}");
     }
 }
 
@@ -362,8 +441,20 @@ mod static_keys {
                     Caller::new("ann").in_tenant("north").with_role("teller").with_role("clerk"),
                 )
                 .good("Bearer 0n1y-f0r-tr7ing-two", Caller::new("bob").with_role("auditor"))
-                .good("Bearer c3VjaCBhcyBvcGVuc3NsIG1ha2Vz+/==", Caller::nobody().speaking_for_others())
-                .spent("Bearer 9a2a3a31b3cc6e3d0a8a4ea4fbd8f5dd4a2ad64ae3a5d6b5b9c3f0cc5c0fbd3e"),
+                .good("Bearer c3VjaCBhcyBvcGVuc3NsIG1ha2Vz+/==", Caller::nobody().speaking_for_others()),
         ),
+        lacks: {
+            Expiry: "a key is good until it is taken out",
+            Revocation: "a key that was taken out is as one that never was",
+        },
+    }
+
+    /// Who has read the file of keys has no key by that.
+    #[tokio::test]
+    async fn a_hash_is_no_key() {
+        let keys = StaticKeys::from_json(KEYS).unwrap();
+        let hash = "9a2a3a31b3cc6e3d0a8a4ea4fbd8f5dd4a2ad64ae3a5d6b5b9c3f0cc5c0fbd3e";
+        let shown = keys.authenticate(&Credentials::new(format!("Bearer {hash}"))).await;
+        assert!(matches!(shown, Err(AuthenticationError::Refused(_))), "{shown:?}");
     }
 }

@@ -150,7 +150,10 @@ impl JwtAuthenticator {
     }
 
     /// The same; this client, which tokens name as `client_id` (RFC 9068) or `azp` (OpenID Connect),
-    /// [speaks for others](Caller::speaks_for_others).
+    /// [speaks for others](Caller::speaks_for_others) with tokens of its own: those whose `sub` is the client itself, as after
+    /// the grant by client credentials (RFC 9068, section 2.2). A token that it was given for a user names the client too, and
+    /// speaks for that user alone. Where an issuer writes another `sub` into such tokens, take a
+    /// [role](Self::role_speaks_for_others).
     #[must_use]
     pub fn client_speaks_for_others(mut self, client: impl Into<String>) -> Self {
         self.clients_for_others.insert(client.into());
@@ -173,7 +176,9 @@ impl JwtAuthenticator {
             let split = |role| if value.is_string() { split_at_spaces(role) } else { vec![role] };
             caller.roles.extend(roles.into_iter().flat_map(split).map(str::to_owned));
         }
-        let of_client = |claim| claims::text(claims, claim).is_some_and(|it| self.clients_for_others.contains(it));
+        // Users' tokens name their client as well.
+        let subject = claims::text(claims, "sub").filter(|subject| self.clients_for_others.contains(*subject));
+        let of_client = |claim| subject.is_some() && claims::text(claims, claim) == subject;
         caller.speaks_for_others =
             !caller.roles.is_disjoint(&self.roles_for_others) || of_client("client_id") || of_client("azp");
         caller.until = until;

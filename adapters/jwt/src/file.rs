@@ -19,7 +19,8 @@ const LARGEST: u64 = 1 << 20;
 ///
 /// Requests look at it, one a second at most by the authenticator's clock, so that it has to lie where reading is quick. It
 /// can be replaced by a rename, which is best, or be written in place. What is found broken, or not found, leaves the keys
-/// as they were; [`status`](Self::status) says so, and so does [`on_change`](Self::on_change).
+/// as they were; [`status`](Self::status) says so, and so does [`on_change`](Self::on_change). A set without any key that
+/// can be used counts as broken too: to shut everybody out, put in a key that nobody signs with.
 ///
 /// Keys with a `kid` are for tokens that name it, and for those that name none; keys without one are tried for every token
 /// of their algorithm. Each is for one algorithm: its `alg`, or the only one of those allowed that takes such a key. Keys
@@ -121,7 +122,7 @@ impl JwksFile {
 
     /// Has this told how the file stands: at once, and whenever that changes. It takes the place of one before.
     ///
-    /// It is called by a request that waits for it.
+    /// It is called by a request that waits for it, and may ask for anything here, [`reload`](Self::reload) included.
     pub fn on_change(&self, hook: impl Fn(&JwksStatus) + Send + Sync + 'static) -> &Self {
         let hook: Hook = Arc::new(hook);
         lock(&self.inner.standing).hook = Some(hook.clone());
@@ -139,7 +140,8 @@ impl JwksFile {
 
     /// Looks at the file now, and says how it stands: as a handler of SIGHUP does.
     pub fn reload(&self) -> JwksStatus {
-        self.look(&mut lock(&self.inner.looking));
+        let changed = self.look(&mut lock(&self.inner.looking));
+        self.tell(changed);
         self.status()
     }
 
@@ -155,13 +157,16 @@ impl JwksFile {
             let waited = looking.last.and_then(|last| now.as_micros().checked_sub(last.as_micros()));
             if waited.is_none_or(|waited| u128::from(waited) >= looking.every.as_micros()) {
                 looking.last = Some(now);
-                self.look(&mut looking);
+                let changed = self.look(&mut looking);
+                drop(looking);
+                self.tell(changed);
             }
         }
         lock(&self.inner.standing).keys.clone()
     }
 
-    fn look(&self, looking: &mut Looking) {
+    /// Whether there is something to tell.
+    fn look(&self, looking: &mut Looking) -> bool {
         let read = read(&self.inner.path).and_then(|bytes| {
             let anew = bytes != looking.bytes;
             let keys = if anew { Some(KeySet::from_json(&bytes, &self.inner.allowed)?) } else { None };
@@ -169,7 +174,7 @@ impl JwksFile {
             Ok(keys)
         });
         let mut standing = lock(&self.inner.standing);
-        let changed = match read {
+        match read {
             Ok(keys) => {
                 let changed = keys.is_some() || standing.failure.is_some();
                 standing.failure = None;
@@ -184,9 +189,12 @@ impl JwksFile {
                 standing.failure = Some(Arc::new(failure));
                 changed
             }
-        };
-        let hook = standing.hook.clone().filter(|_| changed);
-        drop(standing);
+        }
+    }
+
+    /// Calls the hook, which may look itself: nothing is locked meanwhile.
+    fn tell(&self, changed: bool) {
+        let hook = lock(&self.inner.standing).hook.clone().filter(|_| changed);
         if let Some(hook) = hook {
             hook(&self.status());
         }

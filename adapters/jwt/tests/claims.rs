@@ -83,12 +83,17 @@ async fn nobody_speaks_for_others_unless_that_is_configured() {
         assert!(!says(&by_role, claims.clone()).await.unwrap().speaks_for_others, "{claims}");
     }
     let by_client = plain().client_speaks_for_others("node-2");
-    for claims in [json!({"client_id": "node-2"}), json!({"azp": "node-2"})] {
+    for claims in [json!({"sub": "node-2", "client_id": "node-2"}), json!({"sub": "node-2", "azp": "node-2"})] {
         assert!(says(&by_client, claims.clone()).await.unwrap().speaks_for_others, "{claims}");
     }
-    for claims in
-        [json!({"client_id": "node-1", "azp": ["node-2"]}), json!({"roles": ["node-2"]}), json!({"sub": "node-2"})]
-    {
+    for claims in [
+        json!({"sub": "node-2", "client_id": "node-1", "azp": ["node-2"]}),
+        json!({"roles": ["node-2"]}),
+        json!({"sub": "node-2"}),
+        // A user of the client.
+        json!({"sub": "ann", "client_id": "node-2", "azp": "node-2"}),
+        json!({"sub": "node-1", "client_id": "node-2"}),
+    ] {
         assert!(!says(&by_client, claims.clone()).await.unwrap().speaks_for_others, "{claims}");
     }
 }

@@ -9,7 +9,7 @@ use portolan_jwt::{JwksError, JwksFile, JwtAlgorithm, JwtAuthenticator, JwtKeys}
 use serde_json::{Value, json};
 use std::fs;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 use support::{Issuer, NOT_OURS, NOW, Standing, shown, words};
 use tempfile::TempDir;
@@ -271,5 +271,36 @@ fn errors_repeat_no_secret() {
     for text in texts {
         let error = JwtKeys::from_jwks(text.as_bytes(), ALLOWED).unwrap_err();
         assert!(!format!("{error} {error:?}").contains(&secret[..8]), "{error:?}");
+    }
+}
+
+/// The hook may ask for whatever there is, a look included; and what is told by then is what stands.
+#[tokio::test]
+async fn a_hook_may_reload() {
+    let (old, new) = pair();
+    let rotating = Rotating::of(&[old.jwk(json!({"kid": "k"}))]);
+    let (file, (tell, told)) = (rotating.file.clone(), mpsc::channel());
+    rotating.file.on_change(move |_| tell.send(file.reload().keys.len()).unwrap());
+    assert_eq!(told.recv().unwrap(), 1);
+    for by_a_request in [false, true] {
+        let keys = if by_a_request {
+            vec![new.jwk(json!({"kid": "k"}))]
+        } else {
+            vec![old.jwk(json!({"kid": "k"})), new.jwk(json!({"kid": "l"}))]
+        };
+        rotating.renamed(&jwks(&keys));
+        rotating.later(2_000_000);
+        let (file, authenticator, token) =
+            (rotating.file.clone(), rotating.authenticator.clone(), new.token(json!({})));
+        // On a thread of its own, so that one that hangs is told.
+        std::thread::spawn(move || {
+            if by_a_request {
+                let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+                let _ = runtime.block_on(shown(&authenticator, &token));
+            } else {
+                file.reload();
+            }
+        });
+        assert_eq!(told.recv_timeout(Duration::from_secs(20)), Ok(keys.len()), "by a request: {by_a_request}");
     }
 }

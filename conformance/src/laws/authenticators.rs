@@ -19,7 +19,7 @@ law! {
         many_at_once_give_theirs,
         a_scheme_is_read_in_any_case,
         refusals_change_nothing,
-        good_until_the_end,
+        good_until_the_end if [Expiry],
     ],
 }
 
@@ -32,8 +32,8 @@ law! {
         what_is_changed_as_a_whole_is_refused,
         parts_of_two_are_none,
         what_was_nobodys_is_refused,
-        what_was_good_is_refused,
-        nothing_is_good_past_its_end,
+        what_was_good_is_refused if [Revocation],
+        nothing_is_good_past_its_end if [Expiry],
     ],
 }
 

@@ -3,9 +3,11 @@
 use crate::ask::{Ask, Store, event, key, name, one};
 use crate::bus::{Crossing, World, add, sent};
 use crate::inline::{TALLY, count};
+use crate::issued::{Issued, Passing};
 use crate::projections::{Projected, Sums, World as Projections, fold, sums};
 use crate::rows::{AskRows, account, accounts, named};
 use crate::{Broken, Trial, Verdict, expect, expect_eq, expect_is};
+use core::time::Duration;
 use portolan_kernel::application::Storage;
 use portolan_kernel::ports::{
     AppendError, Capability, CommandBus, CommandError, EventStore, LeaseStore, ReadModelStore, Snapshot, SnapshotError,
@@ -101,6 +103,19 @@ pub(crate) async fn command_bus_without(trial: &Trial<dyn CommandBus>, lacked: C
     Ok(())
 }
 
+/// What does not pass is good at any time; whether there is something that passes is looked at wherever it is opened.
+pub(crate) async fn authenticator_without(trial: &Trial<Issued>, lacked: Passing) -> Verdict {
+    const CENTURY: Duration = Duration::from_secs(100 * 365 * 86_400);
+    let issued = trial.issued().await?;
+    if lacked == Passing::Expiry {
+        trial.clock().advance(CENTURY);
+    }
+    for (text, caller) in issued.known() {
+        issued.knows(text, caller, &format!("good credentials, without {lacked}")).await?;
+    }
+    Ok(())
+}
+
 /// A store that may forget, or that nobody shares, forgets its rows and their checkpoint together.
 pub(crate) async fn read_model_store_without(trial: &Trial<dyn ReadModelStore>, lacked: Capability) -> Verdict {
     let store = accounts(trial).await?;
@@ -139,7 +154,7 @@ pub(crate) async fn inline_without(trial: &Trial<Storage>, lacked: Capability) -
 
 /// A store that may forget, or that nobody shares, grants anew what it has forgotten.
 pub(crate) async fn lease_store_without(trial: &Trial<dyn LeaseStore>, lacked: Capability) -> Verdict {
-    let (name, ttl) = (|text| name::<Name>(text), core::time::Duration::from_secs(1));
+    let (name, ttl) = (|text| name::<Name>(text), Duration::from_secs(1));
     let store = trial.open().await?;
     let granted = store.grant(name("p"), name("one"), ttl).await;
     expect!(granted.is_ok(), "a first grant, and not {granted:?}");

@@ -133,6 +133,21 @@ fn a_file_of_keys_that_cannot_be_used_stops_the_bank() {
     let path = file.to_str().expect("a path in UTF-8");
     let said = Bank::refused(&["--store", "memory", "--auth-keys", path]);
     assert!(said.contains("keys.json: key 1 is shorter than 16 characters"), "{said}");
+    // Whatever is wrong with it, no key is told.
+    for text in [
+        r#"{"keys": "ann-has-this-key", "roles": {}}"#,
+        r#"{"keys": ["ann-has-this-key"], "roles": {}}"#,
+        r#"{"keys": [{"ann-has-this-key": "ann"}], "roles": {}}"#,
+        r#"{"keys": [{"key": "ann-has-this-key", "actor": 7}], "roles": {}}"#,
+        r#"{"keys": [{"key": "ann-has-this-key"}], "roles": "ann-has-this-key"}"#,
+        r#"{"ann-has-this-key": []}"#,
+        r#""ann-has-this-key""#,
+        r#"{"keys": [{"key": "ann-has-this-key"}], "roles": {}"#,
+    ] {
+        std::fs::write(&file, text).expect("it can be written");
+        let said = Bank::refused(&["--store", "memory", "--auth-keys", path]);
+        assert!(said.contains("keys.json: line 1, column ") && !said.contains("has-this"), "{text}: {said}");
+    }
     std::fs::remove_file(&file).expect("it can be removed");
     let said = Bank::refused(&["--store", "memory", "--auth-keys", path]);
     assert!(said.contains("keys.json: "), "{said}");

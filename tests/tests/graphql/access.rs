@@ -142,13 +142,19 @@ async fn a_body_is_not_waited_for() {
 async fn what_an_authenticator_says_is_told_as_http_has_it() {
     for (said, status, code, members) in [
         (AuthenticationError::Denied("é is locked".into()), 403, "denied", json!({ "reason": "é is locked" })),
-        (AuthenticationError::Busy(Source::new("no keys")), 503, "busy", json!({ "reason": "no keys" })),
+        (
+            AuthenticationError::Busy(Source::new("ldap://10.0.0.7 is gone")),
+            503,
+            "busy",
+            json!({ "reason": "who sends this cannot be found out now; try again" }),
+        ),
     ] {
         let house = house_with(|server| server.with_admission(Admission::by(Says::new(Err(said))))).await;
         let asked = house.shelf.asked.load(Ordering::SeqCst);
         for body in EVERYTHING {
             let got = house.post(body.as_bytes(), "content-type: application/json\r\n").await;
             assert_eq!((got.status, got.code().as_str()), (status, code));
+            assert!(!String::from_utf8_lossy(&got.body).contains("ldap"), "{}", got.json());
             let mut extensions = got.json()["errors"][0]["extensions"].take();
             extensions.as_object_mut().unwrap().remove("code");
             assert_eq!(extensions, members);

@@ -6,7 +6,7 @@ use crate::wire::problem::Problem;
 use core::fmt;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use portolan_kernel::application::Admitted;
-use portolan_kernel::ports::{AuthenticationError, Credentials};
+use portolan_kernel::ports::{AuthenticationError, Credentials, Source};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 use std::borrow::Cow;
@@ -43,19 +43,32 @@ fn refusal(error: &AuthenticationError, challenge: &str) -> Refusal {
             Refusal { challenge: Some(challenge.to_owned()), ..refusal }
         }
         AuthenticationError::Refused(_) => {
-            // RFC 6750, section 3. Parameters are divided by commas.
-            let comma = if challenge.contains(' ') { "," } else { "" };
             let refusal = Refusal::of(StatusCode::UNAUTHORIZED, refused(UNAUTHENTICATED));
-            Refusal { challenge: Some(format!("{challenge}{comma} error=\"invalid_token\"")), ..refusal }
+            Refusal { challenge: Some(of_refused(challenge)), ..refusal }
         }
         AuthenticationError::Denied(reason) => {
             Refusal::of(StatusCode::FORBIDDEN, refused("denied").with("reason", reason.as_str()))
         }
-        AuthenticationError::Busy(source) => {
-            Refusal::of(StatusCode::SERVICE_UNAVAILABLE, refused("busy").with("reason", source.to_string()))
-        }
+        AuthenticationError::Busy(source) => Refusal::of(StatusCode::SERVICE_UNAVAILABLE, busy(error, source)),
         _ => Refusal::of(StatusCode::FORBIDDEN, refused("denied").with("reason", error.to_string())),
     }
+}
+
+/// To credentials that are no good, Bearer says so (RFC 6750, section 3). Parameters are divided by commas.
+fn of_refused(challenge: &str) -> String {
+    let (scheme, parameters) = challenge.split_once(' ').unwrap_or((challenge, ""));
+    match (scheme.eq_ignore_ascii_case("bearer"), parameters) {
+        (false, _) => challenge.to_owned(),
+        (true, "") => format!("{scheme} error=\"invalid_token\""),
+        (true, parameters) => format!("{scheme} {parameters}, error=\"invalid_token\""),
+    }
+}
+
+/// What the authenticator stands on is no stranger's business.
+fn busy(error: &AuthenticationError, source: &Source) -> Problem {
+    let says = error.to_string();
+    let for_operator = Some(format!("{says}: {source}"));
+    Problem { for_operator, ..Problem::new("busy", says.as_str()).with("reason", says) }
 }
 
 /// The code of a request that does not show who sends it.
@@ -71,7 +84,11 @@ pub(super) fn expired() -> Problem {
 pub(super) fn closing(error: &AuthenticationError) -> (u16, String) {
     match error {
         AuthenticationError::Missing => (4401, format!("Unauthorized: {error}")),
-        AuthenticationError::Busy(_) => (1013, error.to_string()),
+        AuthenticationError::Busy(source) => {
+            let problem = busy(error, source);
+            problem.report();
+            (1013, problem.message)
+        }
         _ => (4403, format!("Forbidden: {error}")),
     }
 }
@@ -159,10 +176,24 @@ mod tests {
         let refused = AuthenticationError::Refused(Cow::Borrowed("no"));
         for (challenge, expected) in [
             ("Bearer", "Bearer error=\"invalid_token\""),
-            ("Bearer realm=\"bank\"", "Bearer realm=\"bank\", error=\"invalid_token\""),
+            ("bearer realm=\"bank\"", "bearer realm=\"bank\", error=\"invalid_token\""),
+            ("Basic realm=\"bank\"", "Basic realm=\"bank\""),
+            ("Bearers", "Bearers"),
         ] {
             assert_eq!(refusal(&refused, challenge).challenge.as_deref(), Some(expected));
             assert_eq!(refusal(&AuthenticationError::Missing, challenge).challenge.as_deref(), Some(challenge));
         }
+    }
+
+    #[test]
+    fn why_it_is_not_known_now_is_for_the_operator() {
+        let error = AuthenticationError::Busy(Source::new("ldap://10.0.0.7 is gone"));
+        let Refusal { status, problem, .. } = refusal(&error, "Bearer");
+        let told = format!("{} {}", problem.message, problem.extensions());
+        assert!(status == StatusCode::SERVICE_UNAVAILABLE && !told.contains("ldap"), "{told}");
+        assert_eq!(problem.members["reason"], problem.message);
+        let line = "who sends this cannot be found out now; try again: ldap://10.0.0.7 is gone";
+        assert_eq!(problem.for_operator.as_deref(), Some(line));
+        assert!(!closing(&error).1.contains("ldap"));
     }
 }

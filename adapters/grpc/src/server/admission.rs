@@ -14,6 +14,7 @@ use http::{HeaderMap, Request, Response};
 use portolan_kernel::application::{Admission, Admitted, Ports};
 use portolan_kernel::ports::{AuthenticationError, Credentials};
 use portolan_kernel::values::Timestamp;
+use std::io::{self, Write as _};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 use tonic::body::Body;
@@ -101,7 +102,19 @@ fn credentials(headers: &HeaderMap) -> Result<Credentials, AuthenticationError> 
     }
 }
 
+/// What the authenticator stands on is no stranger's business, and the operator's.
+fn for_operator(error: &AuthenticationError) -> Option<String> {
+    match error {
+        AuthenticationError::Busy(source) => Some(format!("{error}: {source}")),
+        _ => None,
+    }
+}
+
 fn refused(error: AuthenticationError) -> Status {
+    if let Some(line) = for_operator(&error) {
+        // There is nobody to tell if that fails.
+        let _ = writeln!(io::stderr(), "portolan-grpc: {line}");
+    }
     let message = error.to_string();
     match error {
         AuthenticationError::Denied(why) => Told::new(Code::PermissionDenied, reason::DENIED, why).into_status(),
@@ -129,4 +142,21 @@ pub(super) async fn reached(moment: Option<Timestamp>) {
 /// The end of a stream whose caller's credentials are no longer good.
 pub(super) fn expired() -> Status {
     unauthenticated("the credentials have expired; subscribe again with new ones, after the last position seen")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use portolan_kernel::ports::Source;
+
+    #[test]
+    fn why_it_is_not_known_now_is_for_the_operator() {
+        let error = AuthenticationError::Busy(Source::new("ldap://10.0.0.7 is gone"));
+        let line = "who sends this cannot be found out now; try again: ldap://10.0.0.7 is gone";
+        assert_eq!(for_operator(&error).as_deref(), Some(line));
+        let status = refused(error);
+        let told = [status.message().as_bytes(), status.details()].concat();
+        assert!(status.code() == Code::Unavailable && !String::from_utf8_lossy(&told).contains("ldap"), "{status:?}");
+        assert_eq!(for_operator(&AuthenticationError::Refused("no".into())), None);
+    }
 }

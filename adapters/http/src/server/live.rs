@@ -117,7 +117,7 @@ async fn serve(app: Arc<App>, guest: &Admitted, query: Query, from: From) -> Res
             return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "shutting-down", "the server is shutting down"));
         }
     };
-    let expires = guest.caller.until.and_then(moment);
+    let expires = guest.caller.until;
     let live = Live { app, subscription, first, passed: None, progress_due: Instant::now(), expires, ended: false };
     let mut response = Sse::new(stream::unfold(live, Live::frame)).into_response();
     // Proxies that buffer would hold back what is live.
@@ -125,17 +125,22 @@ async fn serve(app: Arc<App>, guest: &Admitted, query: Query, from: From) -> Res
     Ok(response)
 }
 
-/// When it will be that time by the clock; `None` for a time too far away to be waited for.
-fn moment(until: Timestamp) -> Option<Instant> {
-    let until = Duration::from_micros(until.as_micros());
+/// How long the system's clock is not looked at: it can be set forward, and a host can sleep.
+const LOOKS_EVERY: Duration = Duration::from_secs(60);
+
+fn now() -> Timestamp {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Instant::now().checked_add(until.saturating_sub(now))
+    Timestamp::from_micros(u64::try_from(now.as_micros()).unwrap_or(u64::MAX))
 }
 
-async fn come(moment: Option<Instant>) {
-    match moment {
-        Some(moment) => tokio::time::sleep_until(moment).await,
-        None => core::future::pending().await,
+/// Ready at this moment of a clock that is looked at anew, so often at least; never without one.
+async fn come(moment: Option<Timestamp>, every: Duration, now: impl Fn() -> Timestamp) {
+    let Some(moment) = moment else { return core::future::pending().await };
+    loop {
+        match moment.as_micros().saturating_sub(now().as_micros()) {
+            0 => return,
+            left => tokio::time::sleep(Duration::from_micros(left).min(every)).await,
+        }
     }
 }
 
@@ -148,7 +153,7 @@ struct Live {
     /// When it may be told next.
     progress_due: Instant,
     /// When the caller's credentials do.
-    expires: Option<Instant>,
+    expires: Option<Timestamp>,
     ended: bool,
 }
 
@@ -159,7 +164,7 @@ impl Live {
         if self.ended {
             return None;
         }
-        if self.expires.is_some_and(|expires| expires <= Instant::now()) {
+        if self.expires.is_some_and(|expires| expires <= now()) {
             return Some((Ok(self.last(&expired())), self));
         }
         let keep_alive = Instant::now() + self.app.config.live_keep_alive;
@@ -171,7 +176,7 @@ impl Live {
                 tokio::select! {
                     biased;
                     () = self.app.stopping() => return None,
-                    () = come(self.expires) => return Some((Ok(self.last(&expired())), self)),
+                    () = come(self.expires, LOOKS_EVERY, now) => return Some((Ok(self.last(&expired())), self)),
                     () = tokio::time::sleep_until(self.progress_due), if self.passed.is_some() => {
                         self.progress_due = Instant::now() + self.app.config.live_progress;
                         if let Some(position) = self.passed.take() {
@@ -232,4 +237,31 @@ fn frame_of(delivery: &Delivery) -> Result<Event, Problem> {
         Delivery::FellBehind => event.event("fell-behind").data("{}"),
         _ => event.comment("a delivery of a kind that has no form on this wire"),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::sync::atomic::{AtomicU64, Ordering};
+
+    const HOUR: u64 = 3_600_000_000;
+
+    /// Over in a while; a moment that does not come is told by the end of the test's patience.
+    async fn comes(moment: Option<Timestamp>, looks: &AtomicU64, clock: impl Fn(u64) -> u64) -> bool {
+        let now = || Timestamp::from_micros(clock(looks.fetch_add(1, Ordering::Relaxed)));
+        tokio::time::timeout(Duration::from_secs(2), come(moment, Duration::from_millis(1), now)).await.is_ok()
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_is_set_is_looked_at_again() {
+        let noon = Some(Timestamp::from_micros(12 * HOUR));
+        let set_forward = |looks| if looks < 3 { 11 * HOUR } else { 13 * HOUR };
+        assert!(comes(noon, &AtomicU64::new(0), set_forward).await);
+        assert!(comes(noon, &AtomicU64::new(0), |_| 12 * HOUR).await);
+        for (moment, looked) in [(noon, true), (Some(Timestamp::from_micros(u64::MAX)), true), (None, false)] {
+            let looks = AtomicU64::new(0);
+            assert!(!comes(moment, &looks, |_| 12 * HOUR - 1_000_000_000).await, "{moment:?}");
+            assert_eq!(looks.into_inner() > 2, looked, "{moment:?}");
+        }
+    }
 }

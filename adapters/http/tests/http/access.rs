@@ -1,7 +1,7 @@
 //! Who is let in, over raw sockets: nothing that is refused reaches anything.
 
 use crate::live::{Live, field};
-use crate::support::access::{ANN, BOB, Guarded, NODE};
+use crate::support::access::{ANN, BOB, CID, Guarded, NODE, SOUTHERN_ANN};
 use crate::support::{Reply, Running};
 use core::convert::Infallible;
 use core::time::Duration;
@@ -222,6 +222,33 @@ async fn events_carry_the_caller(#[case] who: &str, #[case] actor: Option<&str>,
     server.send("GET", "/queries/echo", &[who, claims], "").await.is_ok();
     let asked = server.queries.0.lock().unwrap().pop().unwrap();
     assert_eq!((asked.metadata.actor.as_deref(), asked.metadata.tenant.as_deref()), (actor, tenant));
+}
+
+/// An append's key is its tenant's, and what it was used for is its sender's.
+#[tokio::test]
+async fn keys_of_appends_are_a_tenants_own() {
+    let guarded = Guarded::start().await;
+    let server = &guarded.server;
+    let append = async |who: &str, key: &str, data: u8| {
+        let body = format!(r#"{{"events":[{{"type":"t","data":{data}}}]}}"#);
+        server.post("/streams/mine-1", &[who, &format!("Idempotency-Key: {key}")], &body).await
+    };
+    let events = async || server.store.read(Read::log(Query::all())).await.unwrap().events.len();
+    let north = append(ANN, "other", 1).await.is_ok();
+    assert_eq!(append(ANN, "other", 1).await.is_ok()["events"], north["events"]);
+    append(SOUTHERN_ANN, "other", 2).await.is_ok();
+    assert_eq!(events().await, 2, "another body of another tenant");
+
+    let north = append(ANN, "same", 3).await.is_ok();
+    let south = append(SOUTHERN_ANN, "same", 3).await.is_ok();
+    assert_eq!(events().await, 4, "the same body of another tenant");
+    assert_ne!(north["events"], south["events"]);
+    let page = server.store.read(Read::log(Query::all())).await.unwrap();
+    let tenants: Vec<_> = page.events.iter().map(|event| Metadata::decode(&event.metadata).tenant.unwrap()).collect();
+    assert_eq!(tenants, ["north", "south", "north", "south"]);
+
+    append(CID, "same", 3).await.is_problem(409, "key-reused");
+    assert_eq!(events().await, 4, "another actor of the tenant");
 }
 
 /// Without a claim of its own, a node is itself.

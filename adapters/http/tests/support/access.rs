@@ -17,10 +17,16 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 pub(crate) const ANN: &str = "Authorization: Bearer ann-has-this-key";
 pub(crate) const BOB: &str = "Authorization: Bearer bob-has-this-key";
+/// Another of Ann's tenant.
+pub(crate) const CID: &str = "Authorization: Bearer cid-has-this-key";
+/// An Ann of another tenant.
+pub(crate) const SOUTHERN_ANN: &str = "Authorization: Bearer ann-of-the-south";
 pub(crate) const NODE: &str = "Authorization: Bearer between-the-nodes";
 
 const KEYS: &[u8] = br#"[
     {"key": "ann-has-this-key", "actor": "ann", "tenant": "north", "roles": ["teller"]},
+    {"key": "cid-has-this-key", "actor": "cid", "tenant": "north", "roles": ["teller"]},
+    {"key": "ann-of-the-south", "actor": "ann", "tenant": "south", "roles": ["teller"]},
     {"key": "bob-has-this-key", "actor": "bob"},
     {"key": "between-the-nodes", "actor": "node", "roles": ["teller", "auditor"], "speaks_for_others": true}
 ]"#;

@@ -313,6 +313,9 @@ fn admission(file: &Path) -> Result<Admission, Box<dyn Error>> {
         format!("line {}, column {} is not as a file of keys and roles has it", error.line(), error.column())
     };
     let AuthKeys { keys, roles } = serde_json::from_slice(&std::fs::read(file)?).map_err(malformed)?;
+    if let Some(role) = keys.iter().flat_map(|key| &key.roles).find(|role| !roles.has(role)) {
+        return Err(format!("a key has the role {role}, and there is no such role").into());
+    }
     Ok(Admission::by(StaticKeys::new(keys)?).with_policy(roles))
 }
 

@@ -148,6 +148,10 @@ fn a_file_of_keys_that_cannot_be_used_stops_the_bank() {
         let said = Bank::refused(&["--store", "memory", "--auth-keys", path]);
         assert!(said.contains("keys.json: line 1, column ") && !said.contains("has-this"), "{text}: {said}");
     }
+    let misspelt = r#"{"keys": [{"key": "ann-has-this-key", "roles": ["tellr"]}], "roles": {"teller": {}}}"#;
+    std::fs::write(&file, misspelt).expect("it can be written");
+    let said = Bank::refused(&["--store", "memory", "--auth-keys", path]);
+    assert!(said.contains("the role tellr, and there is no such role"), "{said}");
     std::fs::remove_file(&file).expect("it can be removed");
     let said = Bank::refused(&["--store", "memory", "--auth-keys", path]);
     assert!(said.contains("keys.json: "), "{said}");

@@ -86,6 +86,12 @@ impl Roles {
         serde_json::from_slice(json)
     }
 
+    /// Whether there is a role of this name. One that there is not allows nothing, so that a misspelt one is a mistake.
+    #[must_use]
+    pub fn has(&self, role: &str) -> bool {
+        self.roles.contains_key(role)
+    }
+
     fn of(&self, caller: &Caller) -> Held<'_> {
         let names = caller.roles.iter().map(String::as_str).chain([ALL]);
         Held(names.filter_map(|name| self.roles.get(name)).collect())
@@ -103,7 +109,7 @@ impl Held<'_> {
         self.0.iter().any(|role| part(role).contains(name))
     }
 
-    fn has(&self, part: Part, name: &str) -> bool {
+    fn names(&self, part: Part, name: &str) -> bool {
         self.lists(part, ALL) || self.lists(part, name)
     }
 
@@ -145,15 +151,15 @@ impl Held<'_> {
     }
 
     fn may(&self, access: &Access<'_>) -> bool {
-        let operates = |name: &Name| self.has(|role| &role.operates, name);
+        let operates = |name: &Name| self.names(|role| &role.operates, name);
         match access {
-            Access::Command(command) => self.has(|role| &role.commands, &command.name),
-            Access::Query(query) => self.has(|role| &role.queries, &query.name),
+            Access::Command(command) => self.names(|role| &role.commands, &command.name),
+            Access::Query(query) => self.names(|role| &role.queries, &query.name),
             Access::Stream(stream) => self.has_category(|role| &role.streams, stream.category()),
             Access::Log(query) => self.may_find(query),
             Access::Append(append) => self.may_append(append),
             Access::Records => self.0.iter().any(|role| role.records),
-            Access::Projection(name) => self.has(|role| &role.projections, name) || operates(name),
+            Access::Projection(name) => self.names(|role| &role.projections, name) || operates(name),
             Access::Operate(name, _) => operates(name),
         }
     }

@@ -49,6 +49,7 @@ fn shutting_down() -> Closing {
 /// Takes a connection over.
 pub(super) async fn accept<B>(inner: &Arc<Inner>, request: &mut Request<B>) -> Result<Answer, Refusal> {
     let app = &inner.app;
+    admission::same_origin(request.headers(), &app.config.allowed_origins)?;
     let protocols = request.headers().get_all(header::SEC_WEBSOCKET_PROTOCOL).iter();
     let mut protocols = protocols.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
     if !protocols.any(|protocol| protocol.trim() == PROTOCOL) {

@@ -242,7 +242,12 @@ impl Session {
 
     async fn incoming(&mut self, incoming: Option<Result<Message, Error>>) -> Result<(), Option<Closing>> {
         let text = match incoming {
-            None | Some(Ok(Message::Close(_))) => return Err(None),
+            None => return Err(None),
+            Some(Ok(Message::Close(_))) => {
+                // The answer (RFC 6455, section 5.5.1) is made by then, and waits to be sent.
+                let _ = timeout(self.app.config.socket_timeout, self.socket.flush()).await;
+                return Err(None);
+            }
             Some(Ok(Message::Text(text))) => text,
             Some(Ok(Message::Binary(_))) => return Err(Some((4400, "messages are text".to_owned()))),
             Some(Ok(_)) => return Ok(()),

@@ -12,6 +12,8 @@ async fn goes_on(house: &House) {
 #[rstest]
 #[case::no_json("{\"query\":", 400, "malformed")]
 #[case::no_object("[]", 400, "malformed")]
+#[case::batch(r#"["{ store { identity } }"]"#, 400, "malformed")]
+#[case::batch_of_objects(r#"[{"query":"{ store { identity } }"}]"#, 400, "malformed")]
 #[case::empty("", 400, "malformed")]
 #[case::no_query("{}", 400, "malformed")]
 #[case::unknown_member(r#"{"query":"{ store { identity } }","colour":1}"#, 400, "malformed")]

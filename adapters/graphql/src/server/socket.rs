@@ -10,6 +10,7 @@ use super::execute::{Asking, Refused, answer, of_problem, panicked, prepare};
 use super::request::{self, Answer, Refusal};
 use super::service::Inner;
 use crate::scalar::Given;
+use crate::wire::object::{Named, Object};
 use crate::wire::problem::Problem;
 use core::panic::AssertUnwindSafe;
 use core::time::Duration;
@@ -102,11 +103,15 @@ enum Incoming {
     Pong {},
     Subscribe {
         id: String,
-        payload: Asking,
+        payload: Object<Asking>,
     },
     Complete {
         id: String,
     },
+}
+
+impl Named for Incoming {
+    const WHAT: &'static str = "a message as a JSON object";
 }
 
 /// What the request for a socket has brought.
@@ -256,7 +261,7 @@ impl Session {
             Some(Err(Error::Protocol(error))) => return Err(Some((1002, error.to_string()))),
             Some(Err(_)) => return Err(None),
         };
-        let message: Incoming =
+        let Object(message): Object<Incoming> =
             serde_json::from_str(&text).map_err(|error| Some((4400, format!("Invalid message: {error}"))))?;
         match message {
             Incoming::ConnectionInit { .. } if self.context.is_some() => {
@@ -274,7 +279,7 @@ impl Session {
                 self.send(&pong).await
             }
             Incoming::Pong {} => Ok(()),
-            Incoming::Subscribe { id, payload } => match self.context.clone() {
+            Incoming::Subscribe { id, payload: Object(payload) } => match self.context.clone() {
                 Some(context) => self.begin(context, id, payload, text.len()).await,
                 None => Err(Some((4401, "Unauthorized".to_owned()))),
             },

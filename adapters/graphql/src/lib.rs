@@ -111,7 +111,7 @@
 //!
 //! Where a store is damaged stays with the server: `corrupt` does not name the place, and the process writes it to its error
 //! output. A request that takes `application/graphql-response+json` gets 400 for a document that is not carried out; others
-//! get 200, as is usual.
+//! get 200, as is usual. A request is one operation, an object; batches are not offered.
 //!
 //! # GraphiQL
 //!

@@ -40,6 +40,9 @@ pub struct ServerConfig {
     pub live_progress: Duration,
     /// How often a watched row is looked at without an event. 10 s.
     pub live_rows: Duration,
+    /// The origins, as browsers write them, whose pages may open a WebSocket: `https://app.example.org`. Those of the
+    /// server's own host may in any case, and so may who is no page. None.
+    pub allowed_origins: Vec<String>,
     /// How long a WebSocket may take to say who it is, and to take a message. 30 s.
     pub socket_timeout: Duration,
     /// How often a WebSocket is told that the server lives. 15 s.
@@ -74,6 +77,7 @@ impl Default for ServerConfig {
             changed_wait: Duration::from_secs(25),
             live_progress: Duration::from_secs(1),
             live_rows: Duration::from_secs(10),
+            allowed_origins: Vec::new(),
             socket_timeout: Duration::from_secs(30),
             socket_keep_alive: Duration::from_secs(15),
             socket_operations: 100,

@@ -72,6 +72,13 @@
 //! when what else was asked has been answered, so that a client connects anew. `/schema` and GraphiQL's page are open: the
 //! page has a header editor, and sends what is written there over WebSockets too.
 //!
+//! A page of anybody's can have a browser send things here. It gets no WebSocket: where a browser says that the page is of
+//! another origin than the server's host, the answer is 403 `denied`, before anything is looked at, unless
+//! [`allowed_origins`](ServerConfig::allowed_origins) has that origin; who is no page sends no `Origin`. A server behind a
+//! proxy that changes `Host` allows its outer origin. `POST` needs no such rule: it takes `application/json` alone, for which
+//! a browser asks first, and is never told yes. Nor does `GET`, which changes nothing, and whose answers no other page gets
+//! to read.
+//!
 //! # Pages
 //!
 //! Connections after the Relay convention: `first` and `after`, or `last` and `before`; entries always in their order. Only
@@ -104,7 +111,7 @@
 //!
 //! Where a store is damaged stays with the server: `corrupt` does not name the place, and the process writes it to its error
 //! output. A request that takes `application/graphql-response+json` gets 400 for a document that is not carried out; others
-//! get 200, as is usual.
+//! get 200, as is usual. A request is one operation, an object; batches are not offered.
 //!
 //! # GraphiQL
 //!

@@ -177,6 +177,37 @@ async fn what_is_no_frame_closes_the_socket(
     panic!("the room of the socket was not given back");
 }
 
+#[rstest]
+#[case::nothing_said(b"")]
+#[case::normal(b"\x03\xE8")]
+#[case::normal_with_a_reason(b"\x03\xE8bye")]
+#[case::going_away(b"\x03\xE9")]
+#[case::of_the_protocol(b"\x11\x94")]
+#[tokio::test]
+async fn a_close_is_answered_before_the_connection_ends(
+    #[case] says: &[u8],
+    #[values(false, true)] is_open: bool,
+    #[values(false, true)] is_subscribed: bool,
+) {
+    let house = house().await;
+    let mut socket = Raw::open(&house).await;
+    if is_open {
+        socket.send(&frame(FIN | TEXT, INIT)).await;
+        assert!(socket.is_acknowledged().await);
+        if is_subscribed {
+            let query = json!({ "query": "subscription { events { kind } }" });
+            let subscribe = json!({ "type": "subscribe", "id": "a", "payload": query });
+            socket.send(&frame(FIN | TEXT, subscribe.to_string().as_bytes())).await;
+        }
+    }
+    socket.send(&frame(FIN | CLOSE, says)).await;
+    let (first, answer) = socket.frame().await.expect("a close is answered");
+    // With the code that it had (RFC 6455, section 5.5.1).
+    assert_eq!((first, answer.get(..2)), (FIN | CLOSE, says.get(..2)));
+    assert_eq!(socket.frame().await, None);
+    goes_on(&house).await;
+}
+
 #[tokio::test]
 async fn who_says_nothing_whole_is_not_waited_for() {
     let house = house_of(|config| config.socket_timeout = Duration::from_millis(300)).await;

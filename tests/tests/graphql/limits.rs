@@ -12,6 +12,8 @@ async fn goes_on(house: &House) {
 #[rstest]
 #[case::no_json("{\"query\":", 400, "malformed")]
 #[case::no_object("[]", 400, "malformed")]
+#[case::batch(r#"["{ store { identity } }"]"#, 400, "malformed")]
+#[case::batch_of_objects(r#"[{"query":"{ store { identity } }"}]"#, 400, "malformed")]
 #[case::empty("", 400, "malformed")]
 #[case::no_query("{}", 400, "malformed")]
 #[case::unknown_member(r#"{"query":"{ store { identity } }","colour":1}"#, 400, "malformed")]
@@ -42,12 +44,56 @@ async fn what_cannot_be_carried_out_is_refused(#[case] body: &str, #[case] statu
 }
 
 #[tokio::test]
+async fn what_is_wrong_is_told_in_words_of_the_wire() {
+    let house = house().await;
+    for body in ["[]", r#"["{ store { identity } }"]"#, r#"[{"query":"{ store { identity } }"}]"#, "1", "null"] {
+        let got = house.post(body.as_bytes(), "content-type: application/json\r\n").await.json();
+        let message = got["errors"][0]["message"].as_str().unwrap();
+        assert!(message.contains("expected one operation as a JSON object; batches are not offered"), "{message}");
+    }
+    for question in [
+        json!(1),
+        json!([]),
+        json!(["balances", null, { "keys": [] }, null]),
+        json!({ "projection": "balances", "rows": 1 }),
+        json!({ "projection": "balances", "rows": { "page": 1 } }),
+        json!({ "projection": "balances", "rows": { "page": { "by": 1, "backward": false, "limit": 1, "after": null } } }),
+        json!({ "projection": "balances", "rows": { "page": { "by": { "key": 1 }, "backward": false, "limit": 1 } } }),
+        json!({ "projection": "balances", "rows": { "page": { "by": { "key": { "from": 1, "to": "unbounded" } } } } }),
+        json!({ "projection": "balances", "rows": { "page": { "by": { "index": { "name": "a", "equals": [1] } } } } }),
+        json!({ "projection": "balances", "rows": { "page": { "by": { "index": 1 } } } }),
+        json!({ "projection": "balances", "rows": { "page": { "after": 1 } } }),
+        json!({ "projection": "balances", "rows": { "page": { "after": { "values": [1] } } } }),
+    ] {
+        let got = house.operation("query($q: JSON!) { rows(question: $q) }", json!({ "q": question })).await.json();
+        let error = &got["errors"][0];
+        assert_eq!(error["extensions"]["code"], "invalid-request", "{got}");
+        let text = error.to_string();
+        assert!(!["Wire", "struct", "enum ", "tuple"].iter().any(|word| text.contains(word)), "{text}");
+    }
+    for metadata in [json!(1), json!([]), json!(["c"])] {
+        let query = "mutation($m: JSON) { tick(options: { metadata: $m }) { __typename ... on Invalid { message } } }";
+        let tick = house.data(query, json!({ "m": metadata })).await["tick"].take();
+        assert_eq!(tick["__typename"], "Invalid", "{tick}");
+        let message = tick["message"].as_str().unwrap();
+        assert!(message.contains("expected an object of metadata"), "{message}");
+    }
+    assert!(house.commands.arrived.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn only_json_is_taken() {
     let house = house().await;
     let body = br#"{"query":"{ store { identity } }"}"#;
-    for headers in ["", "content-type: text/plain\r\n", "content-type: application/x-www-form-urlencoded\r\n"] {
+    for headers in [
+        "",
+        "content-type: text/plain\r\n",
+        "content-type: text/plain; application/json\r\n",
+        "content-type: application/x-www-form-urlencoded\r\n",
+        "content-type: multipart/form-data; boundary=application/json\r\n",
+    ] {
         let got = house.post(body, headers).await;
-        assert_eq!((got.status, got.code().as_str()), (415, "media-type"));
+        assert_eq!((got.status, got.code().as_str()), (415, "media-type"), "{headers}");
     }
     assert_eq!(house.post(body, "content-type: application/json; charset=utf-8\r\n").await.status, 200);
 }

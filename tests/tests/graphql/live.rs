@@ -253,6 +253,12 @@ async fn what_is_wrong_with_the_protocol_closes_the_socket() {
         (vec![json!({ "type": "connection_init" }), json!({ "type": "connection_init" })], 4429),
         (vec![json!({ "type": "colour" })], 4400),
         (vec![json!("text")], 4400),
+        (vec![json!(["ping"])], 4400),
+        (vec![json!(["connection_init"])], 4400),
+        (
+            vec![json!({ "type": "connection_init" }), json!({ "type": "subscribe", "id": "a", "payload": [EVENTS] })],
+            4400,
+        ),
         (vec![json!({ "type": "connection_init" }), json!({ "type": "subscribe", "id": 1, "payload": {} })], 4400),
         (
             vec![

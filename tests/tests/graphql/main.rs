@@ -12,6 +12,7 @@ mod frames;
 mod limits;
 mod live;
 mod mounted;
+mod origin;
 mod page;
 mod projections;
 mod reading;

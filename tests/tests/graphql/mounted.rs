@@ -30,6 +30,11 @@ async fn http_mounts_it_whole() {
         assert!(got.head.contains(&format!("content-type: {media_type}")), "{}", got.head);
     }
 
+    let own = format!("http://{address}");
+    for (origin, is_let_in) in [(own.as_str(), true), ("http://elsewhere.example", false)] {
+        let opened = Socket::with_headers(address, "/graphql", &[("origin", origin)]).await;
+        assert_eq!(opened.is_ok(), is_let_in, "{origin}");
+    }
     let mut socket = Socket::open(address, "/graphql").await;
     socket.subscribe("a", "subscription { balances(key: \"acc-1\") { balance } }").await;
     assert_eq!(socket.field("a", "balances").await, json!({ "balance": "-100" }));

@@ -20,6 +20,23 @@ pub(super) async fn by_headers(inner: &Inner, headers: &HeaderMap) -> Result<Adm
     admitted.map_err(|error| refusal(&error, &inner.admission.challenge()))
 }
 
+/// Refuses what a page of another origin has a browser send. A browser says where a page is from (Fetch, `Origin`); nobody
+/// else has to. `POST` needs no such rule: without asking first, which nobody grants here, a page can have nothing sent
+/// that is JSON.
+pub(super) fn same_origin(headers: &HeaderMap, allowed: &[String]) -> Result<(), Refusal> {
+    let host = headers.get(header::HOST).map(HeaderValue::as_bytes);
+    let may = |origin: &HeaderValue| {
+        let Ok(origin) = origin.to_str() else { return false };
+        let of_page = origin.split_once("://").map(|(_, of)| of.as_bytes());
+        (of_page.is_some() && of_page == host) || allowed.iter().any(|allowed| allowed == origin)
+    };
+    if headers.get_all(header::ORIGIN).iter().all(may) {
+        return Ok(());
+    }
+    let reason = "a page of another origin sent it; the server has to allow that origin for WebSockets";
+    Err(Refusal::of(StatusCode::FORBIDDEN, Problem::new("denied", reason).with("reason", reason)))
+}
+
 /// What the header shows.
 pub(super) fn of_headers(headers: &HeaderMap) -> Result<Credentials, AuthenticationError> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();

@@ -4,6 +4,7 @@ use super::call::Arguments;
 use super::context::Context;
 use crate::model::camel;
 use crate::wire::errors::PortError as _;
+use crate::wire::object::{Named, Object};
 use crate::wire::problem::Problem;
 use crate::wire::receipt::WireReceipt;
 use crate::wire::text::At;
@@ -92,13 +93,17 @@ fn envelope(context: &Context, name: Name, body: String, mut given: Arguments) -
     Ok(envelope)
 }
 
+impl Named for Metadata {
+    const WHAT: &'static str = "an object of metadata";
+}
+
 /// What the request says of who asks; over it, what the field says.
 pub(super) fn metadata(context: &Context, options: &mut Arguments) -> Result<Metadata, Problem> {
     let asked = &context.metadata;
     let mut metadata = match options.value("metadata") {
         None => asked.clone(),
         Some(whole) => {
-            let mut whole: Metadata = serde_json::from_value(whole)
+            let Object(mut whole): Object<Metadata> = serde_json::from_value(whole)
                 .map_err(|error| Problem::wrong("metadata", "wrong-value", error.to_string()))?;
             whole.correlation = whole.correlation.or_else(|| asked.correlation.clone());
             whole.traceparent = whole.traceparent.or_else(|| asked.traceparent.clone());

@@ -6,6 +6,7 @@ use super::limits::{complexity, operation};
 use super::node::{Node, error_of};
 use crate::model::{Ty, variable};
 use crate::scalar::Given;
+use crate::wire::object::Named;
 use crate::wire::problem::Problem;
 use core::panic::AssertUnwindSafe;
 use core::time::Duration;
@@ -27,6 +28,10 @@ pub(crate) struct Asking {
     pub(crate) variables: Option<Map<String, Value>>,
     #[serde(default)]
     pub(crate) extensions: Option<Map<String, Value>>,
+}
+
+impl Named for Asking {
+    const WHAT: &'static str = "one operation as a JSON object; batches are not offered";
 }
 
 impl Asking {

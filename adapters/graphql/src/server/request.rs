@@ -3,6 +3,7 @@
 use super::call::seconds;
 use super::context::App;
 use super::execute::Asking;
+use crate::wire::object::Object;
 use crate::wire::problem::Problem;
 use core::time::Duration;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
@@ -93,7 +94,8 @@ where
             return Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, "slow-request", message));
         }
     };
-    serde_json::from_slice(&body).map_err(|error| malformed(&error.to_string()))
+    let asking = serde_json::from_slice(&body).map_err(|error| malformed(&error.to_string()));
+    asking.map(|Object(asking)| asking)
 }
 
 fn malformed(reason: &str) -> Refusal {

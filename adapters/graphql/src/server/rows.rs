@@ -6,6 +6,7 @@ use super::context::Context;
 use super::store::json;
 use crate::wire::cells::{RowCursor, WireQuestion, WireRows};
 use crate::wire::errors::PortError as _;
+use crate::wire::object::Object;
 use crate::wire::problem::Problem;
 use crate::wire::text::Base64;
 use core::ops::Bound;
@@ -38,7 +39,7 @@ pub(crate) struct TableIndex {
 /// The port's own form, for clients that are the port.
 pub(super) async fn rows(context: &Context, mut given: Arguments) -> Result<Value, Problem> {
     let question = given.value("question").unwrap_or_default();
-    let question = WireQuestion::deserialize(question)
+    let Object(question) = Object::<WireQuestion>::deserialize(question)
         .map_err(|error| Problem::wrong("question", "wrong-value", error.to_string()))?;
     let answer = context.ports.projections.rows(question.decode()).await;
     answer.map(|answer| json(&WireRows::new(&answer))).map_err(|error| error.to_problem())

@@ -10,6 +10,7 @@ use super::execute::{Asking, Refused, answer, of_problem, panicked, prepare};
 use super::request::{self, Answer, Refusal};
 use super::service::Inner;
 use crate::scalar::Given;
+use crate::wire::object::{Named, Object};
 use crate::wire::problem::Problem;
 use core::panic::AssertUnwindSafe;
 use core::time::Duration;
@@ -49,6 +50,7 @@ fn shutting_down() -> Closing {
 /// Takes a connection over.
 pub(super) async fn accept<B>(inner: &Arc<Inner>, request: &mut Request<B>) -> Result<Answer, Refusal> {
     let app = &inner.app;
+    admission::same_origin(request.headers(), &app.config.allowed_origins)?;
     let protocols = request.headers().get_all(header::SEC_WEBSOCKET_PROTOCOL).iter();
     let mut protocols = protocols.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
     if !protocols.any(|protocol| protocol.trim() == PROTOCOL) {
@@ -101,11 +103,15 @@ enum Incoming {
     Pong {},
     Subscribe {
         id: String,
-        payload: Asking,
+        payload: Object<Asking>,
     },
     Complete {
         id: String,
     },
+}
+
+impl Named for Incoming {
+    const WHAT: &'static str = "a message as a JSON object";
 }
 
 /// What the request for a socket has brought.
@@ -241,7 +247,12 @@ impl Session {
 
     async fn incoming(&mut self, incoming: Option<Result<Message, Error>>) -> Result<(), Option<Closing>> {
         let text = match incoming {
-            None | Some(Ok(Message::Close(_))) => return Err(None),
+            None => return Err(None),
+            Some(Ok(Message::Close(_))) => {
+                // The answer (RFC 6455, section 5.5.1) is made by then, and waits to be sent.
+                let _ = timeout(self.app.config.socket_timeout, self.socket.flush()).await;
+                return Err(None);
+            }
             Some(Ok(Message::Text(text))) => text,
             Some(Ok(Message::Binary(_))) => return Err(Some((4400, "messages are text".to_owned()))),
             Some(Ok(_)) => return Ok(()),
@@ -250,7 +261,7 @@ impl Session {
             Some(Err(Error::Protocol(error))) => return Err(Some((1002, error.to_string()))),
             Some(Err(_)) => return Err(None),
         };
-        let message: Incoming =
+        let Object(message): Object<Incoming> =
             serde_json::from_str(&text).map_err(|error| Some((4400, format!("Invalid message: {error}"))))?;
         match message {
             Incoming::ConnectionInit { .. } if self.context.is_some() => {
@@ -268,7 +279,7 @@ impl Session {
                 self.send(&pong).await
             }
             Incoming::Pong {} => Ok(()),
-            Incoming::Subscribe { id, payload } => match self.context.clone() {
+            Incoming::Subscribe { id, payload: Object(payload) } => match self.context.clone() {
                 Some(context) => self.begin(context, id, payload, text.len()).await,
                 None => Err(Some((4401, "Unauthorized".to_owned()))),
             },

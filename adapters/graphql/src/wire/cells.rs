@@ -1,6 +1,7 @@
 //! Rows of projections, and questions for them, in the form that the port has: for clients that are the port. Cells tell
 //! their kinds, so that every one comes back as it was.
 
+use super::object::Named;
 use super::text::{Base64, MaybeAt, Text, at, position};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -15,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 /// A cell, with its kind.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case", expecting = "`null`, or an object of a kind and a value")]
 pub(crate) enum WireCell {
     Null,
     Bool(bool),
@@ -60,6 +61,7 @@ impl WireCell {
 
 /// Where a page of rows ended.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(expecting = "an object of `version`, `values` and `key`")]
 pub(crate) struct WireCursor {
     version: u32,
     values: Vec<WireCell>,
@@ -97,7 +99,7 @@ impl FromStr for RowCursor {
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case", expecting = "`unbounded`, or an object of `included` or of `excluded`")]
 enum WireBound<T> {
     Included(T),
     Excluded(T),
@@ -123,17 +125,42 @@ impl<T> WireBound<T> {
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-enum WireBy {
-    Key { from: WireBound<Text<RowKey>>, to: WireBound<Text<RowKey>> },
-    Index { name: Text<Name>, equals: Vec<WireCell>, from: WireBound<WireCell>, to: WireBound<WireCell> },
+#[serde(deny_unknown_fields, expecting = "an object of `from` and `to`")]
+struct WireKeys {
+    from: WireBound<Text<RowKey>>,
+    to: WireBound<Text<RowKey>>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object of `name`, `equals`, `from` and `to`")]
+struct WireRange {
+    name: Text<Name>,
+    equals: Vec<WireCell>,
+    from: WireBound<WireCell>,
+    to: WireBound<WireCell>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", expecting = "an object of `key` or of `index`")]
+enum WireBy {
+    Key(WireKeys),
+    Index(WireRange),
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "an object of `by`, `backward`, `limit` and `after`")]
+struct WirePage {
+    by: WireBy,
+    backward: bool,
+    limit: u32,
+    after: Option<WireCursor>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", expecting = "an object of `keys` or of `page`")]
 enum WireWhich {
     Keys(Vec<Text<RowKey>>),
-    Page { by: WireBy, backward: bool, limit: u32, after: Option<WireCursor> },
+    Page(WirePage),
 }
 
 /// A question for rows.
@@ -146,25 +173,31 @@ pub(crate) struct WireQuestion {
     at_least: MaybeAt,
 }
 
+impl Named for WireQuestion {
+    const WHAT: &'static str = "a question for rows as a JSON object";
+}
+
 impl WireQuestion {
     pub(crate) fn new(question: &RowsQuestion) -> Self {
         let key = |key: &RowKey| Text(key.clone());
         let rows = match &question.rows {
             WhichRows::Keys(keys) => WireWhich::Keys(keys.iter().map(key).collect()),
-            WhichRows::Page { by, direction, limit, after } => WireWhich::Page {
+            WhichRows::Page { by, direction, limit, after } => WireWhich::Page(WirePage {
                 by: match by {
-                    By::Key(from, to) => WireBy::Key { from: WireBound::new(from, key), to: WireBound::new(to, key) },
-                    By::Index { name, equals, range } => WireBy::Index {
+                    By::Key(from, to) => {
+                        WireBy::Key(WireKeys { from: WireBound::new(from, key), to: WireBound::new(to, key) })
+                    }
+                    By::Index { name, equals, range } => WireBy::Index(WireRange {
                         name: Text(name.clone()),
                         equals: WireCell::list(equals),
                         from: WireBound::new(&range.0, WireCell::new),
                         to: WireBound::new(&range.1, WireCell::new),
-                    },
+                    }),
                 },
                 backward: *direction == Direction::Backward,
                 limit: *limit,
                 after: after.as_ref().map(WireCursor::new),
-            },
+            }),
         };
         let projection = Text(question.projection.clone());
         Self { projection, prefer: question.prefer, rows, at_least: at(question.at_least) }
@@ -175,10 +208,10 @@ impl WireQuestion {
         let Text(projection) = self.projection;
         let question = match self.rows {
             WireWhich::Keys(keys) => RowsQuestion::keys(projection, keys.into_iter().map(key).collect()),
-            WireWhich::Page { by, backward, limit, after } => {
+            WireWhich::Page(WirePage { by, backward, limit, after }) => {
                 let by = match by {
-                    WireBy::Key { from, to } => By::Key(from.decode(key), to.decode(key)),
-                    WireBy::Index { name, equals, from, to } => By::Index {
+                    WireBy::Key(WireKeys { from, to }) => By::Key(from.decode(key), to.decode(key)),
+                    WireBy::Index(WireRange { name, equals, from, to }) => By::Index {
                         name: name.0,
                         equals: WireCell::cells(equals),
                         range: (from.decode(WireCell::decode), to.decode(WireCell::decode)),

@@ -3,6 +3,7 @@
 pub(crate) mod cells;
 pub(crate) mod errors;
 pub(crate) mod event;
+pub(crate) mod object;
 pub(crate) mod problem;
 pub(crate) mod projection;
 pub(crate) mod receipt;

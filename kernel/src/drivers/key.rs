@@ -20,8 +20,24 @@ use sha2::{Digest, Sha256};
 /// ```
 #[must_use]
 pub fn command_scope(command: &str, tenant: Option<&str>) -> Name {
-    let mut scope = String::from("command");
-    for part in [Some(command), tenant].into_iter().flatten() {
+    key_scope("command", [Some(command), tenant].into_iter().flatten())
+}
+
+/// The scope of keys of this kind, for these parts: the kind and the parts with `:` between them, as [`command_scope`] says.
+/// Different parts have different scopes. A kind is a name, and has no `:` or `#` in it.
+///
+/// ```
+/// # use portolan_kernel::drivers::key_scope;
+/// assert_eq!(&*key_scope("import", ["invoices", "2026"]), "import:invoices:2026");
+/// ```
+///
+/// # Panics
+///
+/// When the kind is longer than a name may be with a hash behind it.
+#[must_use]
+pub fn key_scope<'a>(kind: &str, parts: impl IntoIterator<Item = &'a str>) -> Name {
+    let mut scope = String::from(kind);
+    for part in parts {
         scope.push(':');
         for c in part.chars() {
             if c == ':' || c == '%' || c.is_control() {
@@ -34,11 +50,11 @@ pub fn command_scope(command: &str, tenant: Option<&str>) -> Name {
     // A `#` in this place is in no scope written out.
     Name::new(&*scope).unwrap_or_else(|_| {
         let hash: [u8; 32] = Sha256::digest(&scope).into();
-        let hex = hash.iter().fold(String::from("command#"), |mut hex, byte| {
+        let hex = hash.iter().fold(format!("{kind}#"), |mut hex, byte| {
             let _ = write!(hex, "{byte:02x}");
             hex
         });
-        Name::new(hex).expect("hexadecimal digits are a name")
+        Name::new(hex).expect("a short kind and hexadecimal digits are a name")
     })
 }
 
@@ -107,6 +123,13 @@ mod tests {
     #[case(("a", Some("\n")), ("a", Some("%0A")))]
     fn scopes_are_unambiguous(#[case] one: (&str, Option<&str>), #[case] other: (&str, Option<&str>)) {
         assert_ne!(command_scope(one.0, one.1), command_scope(other.0, other.1));
+    }
+
+    #[test]
+    fn scopes_that_are_too_long_for_a_name_differ() {
+        let long = |end: &str| format!("{}{end}", "t".repeat(2_000));
+        assert_ne!(command_scope(&long("a"), None), command_scope(&long("b"), None));
+        assert_ne!(key_scope("POST /streams", [&*long("a")]), key_scope("POST /streams", [&*long("b")]));
     }
 
     fn key(correlation: Option<&str>) -> CommandKey {

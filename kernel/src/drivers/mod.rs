@@ -39,7 +39,7 @@ pub use ask::{Asking, QueryBusExt};
 pub use command_bus::LocalCommandBus;
 pub use execution::Execution;
 pub use handlers::{CommandHandlers, RegisterError, command_in};
-pub use key::command_scope;
+pub use key::{command_scope, key_scope};
 pub use loading::{LoadError, Loaded, Loader};
 pub use middleware::{Authorization, Deadline, Failure, Hooked, Hooks, Middleware, MiddlewareBus, Next, Policy, Retry};
 pub use options::BusOptions;

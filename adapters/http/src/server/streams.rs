@@ -16,11 +16,11 @@ use axum::Extension;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use core::fmt::Write as _;
 use percent_encoding::utf8_percent_encode;
+use portolan_kernel::drivers::key_scope;
 use portolan_kernel::ports::{AppendError, Caller, Receipt, Source};
 use portolan_kernel::values::{
-    Append, Direction, Expected, IdempotencyKey, Item, Name, NewEvent, Page, Query, Read, Revision, Start, StreamId,
+    Append, Direction, Expected, IdempotencyKey, Item, NewEvent, Page, Query, Read, Revision, Start, StreamId,
 };
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
@@ -203,7 +203,9 @@ pub(super) async fn append(
         append = append.expect(stream, expected);
     }
     if let Some(key) = key {
-        append = append.key(IdempotencyKey::new(scope(guest.caller.tenant.as_deref()), key, digest));
+        // Different tenants have different keys.
+        let scope = key_scope("POST /streams", guest.caller.tenant.as_deref());
+        append = append.key(IdempotencyKey::new(scope, key, digest));
     }
     let appended = guest.ports.events.append(append).await.map_err(|error| match error {
         // The condition came in a header, so that its failure is a failed precondition.
@@ -234,32 +236,6 @@ fn expected(headers: &HeaderMap) -> Result<Option<Expected>, Problem> {
     }
 }
 
-/// The scope of an append's idempotency key: `POST /streams`, or `POST /streams:acme` in the tenant `acme`, written as
-/// [`command_scope`](portolan_kernel::drivers::command_scope) writes one. Different tenants have different scopes.
-fn scope(tenant: Option<&str>) -> Name {
-    const ROUTE: &str = "POST /streams";
-    let mut scope = ROUTE.to_owned();
-    if let Some(tenant) = tenant {
-        scope.push(':');
-        for c in tenant.chars() {
-            if c == ':' || c == '%' || c.is_control() {
-                let _ = write!(scope, "%{:02X}", u32::from(c));
-            } else {
-                scope.push(c);
-            }
-        }
-    }
-    // A `#` in this place is in no scope written out.
-    Name::new(&*scope).unwrap_or_else(|_| {
-        let hash: [u8; 32] = Sha256::digest(&scope).into();
-        let hex = hash.iter().fold(format!("{ROUTE}#"), |mut hex, byte| {
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        });
-        Name::new(hex).expect("hexadecimal digits are a name")
-    })
-}
-
 /// A digest of what is asked: by whom, where he has a name or a tenant; the events, and where they go. The order of an
 /// event's fields and white space between them do not count; within `data` and `metadata`, which are kept byte for byte,
 /// they do.
@@ -280,22 +256,4 @@ fn digest(caller: &Caller, stream: &StreamId, events: &[NewEvent]) -> Result<[u8
         part(serde_json::to_vec(&(tenant, actor)).map_err(malformed)?);
     }
     Ok(hash.finalize().into())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn tenants_have_scopes_of_their_own() {
-        assert_eq!(&*scope(None), "POST /streams");
-        assert_eq!(&*scope(Some("acme")), "POST /streams:acme");
-        assert_eq!(&*scope(Some("a:b")), "POST /streams:a%3Ab");
-        let long = |end: &str| format!("{}{end}", "t".repeat(2_000));
-        let (one, other) = (long("a"), long("b"));
-        let tenants =
-            [None, Some(""), Some(":"), Some("%3A"), Some("%"), Some("\n"), Some("%0A"), Some(&*one), Some(&*other)];
-        let scopes: std::collections::BTreeSet<_> = tenants.into_iter().map(scope).collect();
-        assert_eq!(scopes.len(), tenants.len(), "{scopes:?}");
-    }
 }

@@ -4,7 +4,7 @@
 //! ([`Loader`]); commands to appends ([`Execution`]); what surrounds commands ([`Middleware`], [`Hooks`]); and the two
 //! buses of an application in its own process ([`LocalCommandBus`], [`LocalQueryBus`]) with what makes any bus
 //! pleasant to call ([`CommandBusExt`], [`QueryBusExt`]), as [`ProjectionRegistryExt`] is for projections; and what
-//! stands before the ports of a server ([`GuardedPorts`], [`AccessPolicy`]).
+//! stands before the ports of a server ([`AccessPolicy`], [`Roles`], [`StaticKeys`]).
 
 mod access;
 mod appending;
@@ -32,9 +32,8 @@ mod subscription;
 mod turns;
 mod typed;
 
-pub use access::{
-    Access, AccessPolicy, Anybody, GuardedPorts, Role, Roles, StaticKey, StaticKeyError, StaticKeys, Unrestricted,
-};
+pub(crate) use access::GuardedPorts;
+pub use access::{Access, AccessPolicy, Anybody, Role, Roles, StaticKey, StaticKeyError, StaticKeys, Unrestricted};
 pub use ask::{Asking, QueryBusExt};
 pub use command_bus::LocalCommandBus;
 pub use execution::Execution;

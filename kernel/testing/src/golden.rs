@@ -113,6 +113,7 @@ impl Stored {
             (stored.event_type.clone(), stored.version, json, stored.payload_hex.clone())
         };
         let text = |stored: &Self| stored.payload.as_ref().map(|json| json.get().to_owned());
+        // Values forget digits past those of a double, so that texts are compared, but for one that a person has laid out.
         value(self) == value(other) && (text(self) == text(other) || text(self).is_some_and(|text| text.contains('\n')))
     }
 

@@ -19,4 +19,5 @@ mod queries;
 mod rows;
 mod subscriptions;
 mod table;
+mod tokens;
 mod wires;

@@ -3,10 +3,11 @@
 use async_trait::async_trait;
 use core::future::pending;
 use core::net::SocketAddr;
-use portolan::application::{Application, Ports};
-use portolan::ports::{AppendError, Capabilities, EventStore, ReadError};
+use portolan::application::{Admission, Application, Ports};
+use portolan::ports::{AppendError, Capabilities, Credentials, EventStore, ReadError};
 use portolan::prelude::{GraphqlClient, GraphqlServer, GrpcClient, GrpcServer, HttpClient, HttpServer};
 use portolan::values::{Append, Appended, CheckpointState, Name, Page, Position, Query, Read, Recalled};
+use std::error::Error;
 use std::sync::Arc;
 
 #[derive(Debug, Clone, Copy)]
@@ -23,31 +24,52 @@ impl Wire {
 
     /// The application's ports, through a server and a client. The server serves until the test's runtime ends.
     pub(crate) async fn open(self, application: &Application) -> Ports {
+        self.open_to(application, Admission::default(), None).await.unwrap()
+    }
+
+    /// The same through a server that lets in whom this admits, for one who shows that.
+    pub(crate) async fn open_to(
+        self,
+        application: &Application,
+        admission: Admission,
+        shown: Option<String>,
+    ) -> Result<Ports, Box<dyn Error + Send + Sync>> {
+        macro_rules! config {
+            ($adapter:ident) => {{
+                let mut config = portolan::$adapter::ClientConfig::default();
+                config.authorization = shown;
+                config
+            }};
+        }
         let ports = application.ports();
         let free = SocketAddr::from(([127, 0, 0, 1], 0));
-        match self {
-            Self::InProcess => ports,
+        Ok(match self {
+            Self::InProcess => {
+                let credentials = shown.map_or_else(Credentials::none, Credentials::new);
+                admission.admit(&credentials, &ports).await?.ports
+            }
             Self::Http => {
-                let server = HttpServer::new(ports).with_raw_appends(true).bind(free).await.unwrap();
+                let server = HttpServer::new(ports).with_raw_appends(true).with_admission(admission).bind(free).await?;
                 let url = format!("http://{}", server.local_addr());
                 tokio::spawn(server.serve(pending()));
-                HttpClient::connect(url).await.unwrap().ports()
+                HttpClient::connect_with(url, config!(http)).await?.ports()
             }
             Self::Graphql => {
-                let server = GraphqlServer::new(ports.clone()).with_projection_actions(true).bind(free).await.unwrap();
+                let server = GraphqlServer::new(ports.clone()).with_projection_actions(true).with_admission(admission);
+                let server = server.bind(free).await?;
                 let url = format!("http://{}/graphql", server.local_addr());
                 tokio::spawn(server.serve(pending()));
-                let mut client = GraphqlClient::connect(url).await.unwrap().ports();
+                let mut client = GraphqlClient::connect_with(url, config!(graphql)).await?.ports();
                 client.events = Arc::new(ReadRemotely { appended: ports.events, read: client.events });
                 client
             }
             Self::Grpc => {
-                let server = GrpcServer::new(ports).with_raw_appends(true).bind(free).await.unwrap();
+                let server = GrpcServer::new(ports).with_raw_appends(true).with_admission(admission).bind(free).await?;
                 let uri = format!("http://{}", server.local_addr());
                 tokio::spawn(server.serve(pending()));
-                GrpcClient::connect(uri).await.unwrap().ports()
+                GrpcClient::connect_with(uri, config!(grpc)).await?.ports()
             }
-        }
+        })
     }
 }
 

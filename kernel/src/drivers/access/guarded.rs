@@ -13,26 +13,18 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use async_trait::async_trait;
-use core::fmt;
 
 /// Ports that a policy and a caller stand before: whatever the policy does not allow is `Denied` and reaches no port, and
 /// commands, questions and events carry the caller as actor and tenant.
 ///
 /// It is one value and all four ports; [`Ports::on_behalf_of`](crate::application::Ports::on_behalf_of) makes them.
-#[derive(Clone)]
-pub struct GuardedPorts {
+pub(crate) struct GuardedPorts {
     pub(crate) caller: Caller,
     pub(crate) policy: Arc<dyn AccessPolicy>,
     pub(crate) commands: Arc<dyn CommandBus>,
     pub(crate) queries: Arc<dyn QueryBus>,
     pub(crate) projections: Arc<dyn ProjectionRegistry>,
     pub(crate) events: Arc<dyn EventStore>,
-}
-
-impl fmt::Debug for GuardedPorts {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("GuardedPorts").field("caller", &self.caller).finish_non_exhaustive()
-    }
 }
 
 impl GuardedPorts {

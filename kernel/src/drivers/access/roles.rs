@@ -3,8 +3,7 @@
 use super::{Access, AccessPolicy};
 use crate::ports::Caller;
 use crate::values::{Append, IdempotencyKey, Item, Name, Query};
-use alloc::collections::BTreeMap;
-use alloc::collections::BTreeSet;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
@@ -46,8 +45,8 @@ pub struct Role {
     /// The categories whose streams it may read. `*` is all but the system's, whose categories begin with `$`; `$*` is all
     /// of these. A read of the log has to name categories or streams, unless all may be read.
     pub streams: BTreeSet<String>,
-    /// The categories to whose streams it may append past the domain. One with a guard (which may ask of any
-    /// stream) or a checkpoint, under the key of a command, or with a key and nothing else, takes `*`.
+    /// The categories to whose streams it may append past the domain. An append with a guard (which may ask of
+    /// any stream) or a checkpoint, under the key of a command, or with a key and nothing else, takes `*`.
     pub appends: BTreeSet<String>,
     /// The projections whose rows and state it may see.
     pub projections: BTreeSet<String>,

@@ -40,6 +40,32 @@ impl Credentials {
         Self { authorization: Some(authorization.into()) }
     }
 
+    /// Whatever a request brought under that name: once at most, in visible ASCII, so that nothing on the way can take it for
+    /// another's.
+    ///
+    /// ```
+    /// # use portolan_kernel::ports::Credentials;
+    /// assert_eq!(Credentials::from_headers([b"Bearer a"]).unwrap(), Credentials::new("Bearer a"));
+    /// assert_eq!(Credentials::from_headers([b""; 0]).unwrap(), Credentials::none());
+    /// assert!(Credentials::from_headers([b"Bearer a", b"Bearer b"]).is_err());
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`AuthenticationError::Refused`].
+    pub fn from_headers(values: impl IntoIterator<Item: AsRef<[u8]>>) -> Result<Self, AuthenticationError> {
+        let refused = |why: &'static str| Err(AuthenticationError::Refused(Cow::Borrowed(why)));
+        let mut values = values.into_iter();
+        match (values.next(), values.next()) {
+            (None, _) => Ok(Self::none()),
+            (Some(_), Some(_)) => refused("`authorization` is given more than once"),
+            (Some(value), None) => match core::str::from_utf8(value.as_ref()) {
+                Ok(text) if text.bytes().all(|byte| matches!(byte, b' '..=b'~' | b'\t')) => Ok(Self::new(text)),
+                _ => refused("`authorization` has characters other than visible ASCII"),
+            },
+        }
+    }
+
     /// The token of the scheme `Bearer` (RFC 6750), which is read in any case. `None` for other schemes.
     #[must_use]
     pub fn bearer(&self) -> Option<&str> {
@@ -191,4 +217,24 @@ pub enum AuthenticationError {
     /// It cannot be told now. Try again, with a pause.
     #[error("who sends this cannot be found out now; try again")]
     Busy(#[source] Source),
+}
+
+impl AuthenticationError {
+    /// What this refusal asks for, of what an authenticator [asks for](Authenticator::challenge): to credentials that are no
+    /// good, Bearer says so (RFC 6750, section 3).
+    ///
+    /// ```
+    /// # use portolan_kernel::ports::AuthenticationError;
+    /// assert_eq!(AuthenticationError::Missing.challenge("Bearer"), "Bearer");
+    /// assert_eq!(AuthenticationError::Refused("expired".into()).challenge("Bearer"), "Bearer error=\"invalid_token\"");
+    /// ```
+    #[must_use]
+    pub fn challenge(&self, of: &str) -> String {
+        let (scheme, parameters) = of.split_once(' ').unwrap_or((of, ""));
+        match (matches!(self, Self::Refused(_)) && scheme.eq_ignore_ascii_case("bearer"), parameters) {
+            (false, _) => of.into(),
+            (true, "") => format!("{scheme} error=\"invalid_token\""),
+            (true, parameters) => format!("{scheme} {parameters}, error=\"invalid_token\""),
+        }
+    }
 }

@@ -39,13 +39,7 @@ pub(super) fn same_origin(headers: &HeaderMap, allowed: &[String]) -> Result<(),
 
 /// What the header shows.
 pub(super) fn of_headers(headers: &HeaderMap) -> Result<Credentials, AuthenticationError> {
-    let mut values = headers.get_all(header::AUTHORIZATION).iter();
-    match (values.next().map(HeaderValue::to_str), values.next()) {
-        (None, _) => Ok(Credentials::none()),
-        (Some(Ok(value)), None) => Ok(Credentials::new(value)),
-        (Some(Err(_)), None) => Err(wrong("the header Authorization has characters other than visible ASCII")),
-        (Some(_), Some(_)) => Err(wrong("there is more than one header Authorization")),
-    }
+    Credentials::from_headers(headers.get_all(header::AUTHORIZATION))
 }
 
 pub(super) fn wrong(reason: &'static str) -> AuthenticationError {
@@ -55,29 +49,15 @@ pub(super) fn wrong(reason: &'static str) -> AuthenticationError {
 fn refusal(error: &AuthenticationError, challenge: &str) -> Refusal {
     let refused = |code| Problem::new(code, error.to_string());
     match error {
-        AuthenticationError::Missing => {
+        AuthenticationError::Missing | AuthenticationError::Refused(_) => {
             let refusal = Refusal::of(StatusCode::UNAUTHORIZED, refused(UNAUTHENTICATED));
-            Refusal { challenge: Some(challenge.to_owned()), ..refusal }
-        }
-        AuthenticationError::Refused(_) => {
-            let refusal = Refusal::of(StatusCode::UNAUTHORIZED, refused(UNAUTHENTICATED));
-            Refusal { challenge: Some(of_refused(challenge)), ..refusal }
+            Refusal { challenge: Some(error.challenge(challenge)), ..refusal }
         }
         AuthenticationError::Denied(reason) => {
             Refusal::of(StatusCode::FORBIDDEN, refused("denied").with("reason", reason.as_str()))
         }
         AuthenticationError::Busy(source) => Refusal::of(StatusCode::SERVICE_UNAVAILABLE, busy(error, source)),
         _ => Refusal::of(StatusCode::FORBIDDEN, refused("denied").with("reason", error.to_string())),
-    }
-}
-
-/// To credentials that are no good, Bearer says so (RFC 6750, section 3). Parameters are divided by commas.
-fn of_refused(challenge: &str) -> String {
-    let (scheme, parameters) = challenge.split_once(' ').unwrap_or((challenge, ""));
-    match (scheme.eq_ignore_ascii_case("bearer"), parameters) {
-        (false, _) => challenge.to_owned(),
-        (true, "") => format!("{scheme} error=\"invalid_token\""),
-        (true, parameters) => format!("{scheme} {parameters}, error=\"invalid_token\""),
     }
 }
 
@@ -116,18 +96,12 @@ pub(super) struct Shown(Vec<Value>);
 
 impl Shown {
     pub(super) fn credentials(self) -> Result<Credentials, AuthenticationError> {
-        let mut shown = self.0.into_iter().filter(|value| !value.is_null());
-        match (shown.next(), shown.next()) {
-            (None, _) => Ok(Credentials::none()),
-            // As a header has it, so that no authenticator gets other text by this way.
-            (Some(Value::String(text)), None)
-                if HeaderValue::from_str(&text).is_ok_and(|value| value.to_str().is_ok()) =>
-            {
-                Ok(Credentials::new(text))
-            }
-            (Some(_), None) => Err(wrong("`authorization` is no text of visible ASCII")),
-            (Some(_), Some(_)) => Err(wrong("there is more than one `authorization`")),
-        }
+        let texts = self.0.into_iter().filter(|value| !value.is_null()).map(|value| match value {
+            Value::String(text) => Ok(text),
+            _ => Err(wrong("`authorization` is no text")),
+        });
+        // As a header has it, so that no authenticator gets other text by this way.
+        Credentials::from_headers(texts.collect::<Result<Vec<_>, _>>()?)
     }
 }
 

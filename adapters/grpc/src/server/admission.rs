@@ -38,7 +38,7 @@ impl Gate {
     }
 
     async fn admit(&self, headers: &HeaderMap) -> Result<Admitted, Status> {
-        let credentials = credentials(headers).map_err(refused)?;
+        let credentials = Credentials::from_headers(headers.get_all(AUTHORIZATION)).map_err(refused)?;
         self.admission.admit(&credentials, &self.ports).await.map_err(refused)
     }
 }
@@ -87,19 +87,6 @@ pub(super) fn admitted<M>(call: &tonic::Request<M>) -> Result<&Admitted, Status>
 /// The ports as this call's sender may use them.
 pub(super) fn ports<M>(call: &tonic::Request<M>) -> Result<Ports, Status> {
     admitted(call).map(|admitted| admitted.ports.clone())
-}
-
-fn credentials(headers: &HeaderMap) -> Result<Credentials, AuthenticationError> {
-    let wrong = |why: &'static str| Err(AuthenticationError::Refused(why.into()));
-    let mut shown = headers.get_all(AUTHORIZATION).iter();
-    match (shown.next(), shown.next()) {
-        (None, _) => Ok(Credentials::none()),
-        (Some(_), Some(_)) => wrong("`authorization` is given more than once"),
-        (Some(value), None) => match value.to_str() {
-            Ok(text) => Ok(Credentials::new(text)),
-            Err(_) => wrong("`authorization` has characters that are not visible ASCII"),
-        },
-    }
 }
 
 /// What the authenticator stands on is no stranger's business, and the operator's.

@@ -16,7 +16,6 @@ use core::time::Duration;
 use hyper::body::Body as _;
 use portolan_kernel::application::{Admission, Admitted, Ports};
 use portolan_kernel::ports::{AuthenticationError, Credentials};
-use std::borrow::Cow;
 use std::sync::Arc;
 
 /// What a handler is given of the application: the caller, and the ports as he may use them.
@@ -39,7 +38,7 @@ impl Gate {
     }
 
     async fn admit(&self, headers: &HeaderMap) -> Result<Admitted, AuthenticationError> {
-        self.admission.admit(&credentials(headers)?, &self.ports).await
+        self.admission.admit(&Credentials::from_headers(headers.get_all(header::AUTHORIZATION))?, &self.ports).await
     }
 
     /// Of which scheme credentials are, for the OpenAPI document, and whether nobody gets in without them.
@@ -64,9 +63,8 @@ impl Gate {
                 Problem { for_operator, ..problem }.into_response()
             }
             _ => {
-                let is_refused = !matches!(error, AuthenticationError::Missing);
                 let mut response = unauthenticated(says).into_response();
-                let challenge = challenge(&self.admission.challenge(), is_refused);
+                let challenge = challenge(&self.admission.challenge(), error);
                 response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
                 response
             }
@@ -105,29 +103,9 @@ pub(super) async fn admit(State(app): State<Arc<App>>, mut request: Request, nex
     }
 }
 
-/// The header `Authorization`, as it came. What cannot be one is refused whoever is let in, so that nothing on the way can
-/// take it for another's.
-fn credentials(headers: &HeaderMap) -> Result<Credentials, AuthenticationError> {
-    let refused = |why: &'static str| AuthenticationError::Refused(Cow::Borrowed(why));
-    let mut values = headers.get_all(header::AUTHORIZATION).iter();
-    let Some(value) = values.next() else { return Ok(Credentials::none()) };
-    if values.next().is_some() {
-        return Err(refused("the header Authorization can be given only once"));
-    }
-    let text =
-        value.to_str().map_err(|_| refused("the header Authorization has characters that are no visible ASCII"))?;
-    Ok(Credentials::new(text))
-}
-
-/// The header `WWW-Authenticate`. To credentials that are no good, Bearer says so (RFC 6750, section 3).
-fn challenge(of: &str, is_refused: bool) -> HeaderValue {
-    let (scheme, parameters) = of.split_once(' ').unwrap_or((of, ""));
-    let said = match (is_refused && scheme.eq_ignore_ascii_case("bearer"), parameters) {
-        (false, _) => of.to_owned(),
-        (true, "") => format!("{scheme} error=\"invalid_token\""),
-        (true, parameters) => format!("{scheme} {parameters}, error=\"invalid_token\""),
-    };
-    HeaderValue::try_from(said).unwrap_or(HeaderValue::from_static("Bearer"))
+/// The header `WWW-Authenticate`.
+fn challenge(of: &str, error: &AuthenticationError) -> HeaderValue {
+    HeaderValue::try_from(error.challenge(of)).unwrap_or(HeaderValue::from_static("Bearer"))
 }
 
 #[cfg(test)]
@@ -136,6 +114,7 @@ mod tests {
 
     #[test]
     fn challenges() {
+        let bad = AuthenticationError::Refused("no".into());
         for (of, missing, refused) in [
             ("Bearer", "Bearer", "Bearer error=\"invalid_token\""),
             ("bearer realm=\"a\"", "bearer realm=\"a\"", "bearer realm=\"a\", error=\"invalid_token\""),
@@ -143,7 +122,7 @@ mod tests {
             ("no header\n", "Bearer", "Bearer"),
         ] {
             assert_eq!(
-                (challenge(of, false), challenge(of, true)),
+                (challenge(of, &AuthenticationError::Missing), challenge(of, &bad)),
                 (missing.parse().unwrap(), refused.parse().unwrap())
             );
         }

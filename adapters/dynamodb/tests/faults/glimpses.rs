@@ -1,7 +1,7 @@
 //! What readers see between any two items of a transaction that become visible one by one, slowly.
 
 use super::support::Network;
-use super::support::log::{all, event, fresh_log, log, name, wrote};
+use super::support::log::{all, event, fresh_log, name, wrote};
 use futures::future::join_all;
 use portolan_dynamodb::DynamoStore;
 use portolan_kernel::ports::EventStore;
@@ -14,7 +14,12 @@ use std::time::Duration;
 /// How long an item may stay invisible: many reads long.
 const LONGEST: Duration = Duration::from_millis(500);
 const WRITERS: u64 = 2;
+/// What each of them appends at least.
 const APPENDS: u64 = 3;
+/// How often the reader looks at least while they write; they go on for as long as that takes.
+const LOOKS: usize = 3;
+/// How long a handle may wait for others: far longer than anything here is invisible, also on a machine that is busy.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Three events with one number, in two streams.
 fn append(number: u64) -> Append {
@@ -22,12 +27,15 @@ fn append(number: u64) -> Append {
     Append::new(["left-1", "right-1", "right-1"].map(|stream| event(stream, number).with_tags([name(tag)])))
 }
 
+async fn handle(network: &Network, log: &str) -> DynamoStore {
+    network.builder(log).busy_timeout(PATIENCE).open().await.unwrap()
+}
+
 /// What a reader has seen so far.
 #[derive(Default)]
 struct Observer {
     log: Vec<Arc<Recorded>>,
     frontier: Option<Position>,
-    looks: usize,
 }
 
 impl Observer {
@@ -59,39 +67,43 @@ impl Observer {
             assert_eq!(found, expected, "the index disagrees with the log");
         }
         (self.log, self.frontier) = (now, frontier);
-        self.looks += 1;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_reader_sees_a_transaction_item_by_item() {
-    let looks = join_all((0..8).map(|seed| async move {
+    join_all((0..8).map(|seed| async move {
         let (network, name_of_log) = (Network::new(), fresh_log());
-        let reader = network.store(&name_of_log).await;
+        let reader = handle(&network, &name_of_log).await;
         network.reveal_one_by_one(LONGEST, seed);
         let (acknowledged, writing) = (AtomicU64::new(0), AtomicUsize::new(usize::try_from(WRITERS).unwrap()));
+        let looked = AtomicUsize::new(0);
         let writers = join_all((0..WRITERS).map(|writer| {
             let (network, name_of_log, acknowledged, writing) = (&network, &name_of_log, &acknowledged, &writing);
+            let looked = &looked;
             async move {
-                let store = network.store(name_of_log).await;
-                for n in 0..APPENDS {
-                    let done = wrote(&store, append(writer * APPENDS + n)).await;
+                let store = handle(network, name_of_log).await;
+                let mut appends = 0;
+                while appends < APPENDS || looked.load(Ordering::SeqCst) < LOOKS {
+                    let done = wrote(&store, append(writer + WRITERS * appends)).await;
                     acknowledged.fetch_max(done.last.unwrap().get(), Ordering::SeqCst);
+                    appends += 1;
                 }
                 writing.fetch_sub(1, Ordering::SeqCst);
+                appends
             }
         }));
         let observing = async {
             let mut observer = Observer::default();
             while writing.load(Ordering::SeqCst) > 0 {
                 observer.looks(&reader, &acknowledged).await;
+                looked.fetch_add(1, Ordering::SeqCst);
             }
             observer.looks(&reader, &acknowledged).await;
-            assert_eq!(log(&reader).await.len() as u64, WRITERS * APPENDS * 3);
-            observer.looks
+            observer.log.len() as u64
         };
-        futures::join!(writers, observing).1
+        let (appends, events) = futures::join!(writers, observing);
+        assert_eq!(events, appends.iter().sum::<u64>() * 3);
     }))
     .await;
-    assert!(looks.iter().all(|looks| *looks > 2), "too few looks to have seen anything: {looks:?}");
 }

@@ -81,7 +81,7 @@ impl Ports {
     /// appended events carry the caller as actor and tenant, whatever they claim.
     #[must_use]
     pub fn on_behalf_of(&self, caller: Caller, policy: Arc<dyn AccessPolicy>) -> Self {
-        let Self { commands, queries, projections, events, subscriptions } = self.clone();
+        let Self { commands, queries, projections, events, subscriptions, schemas, upcasters } = self.clone();
         let guarded = Arc::new(GuardedPorts { caller, policy, commands, queries, projections, events });
         let gate = guarded.clone();
         Self {
@@ -90,6 +90,8 @@ impl Ports {
             queries: guarded.clone(),
             projections: guarded.clone(),
             events: guarded,
+            schemas,
+            upcasters,
         }
     }
 }

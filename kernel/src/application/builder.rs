@@ -388,7 +388,7 @@ impl ApplicationBuilder {
         let commands = LocalCommandBus::new(execution, handlers, self.middleware, registry.clone());
         let commands = Arc::new(commands);
         let ports = Ports::new(commands.clone(), Arc::new(queries), storage.events, runtime.spawn);
-        let ports = ports.with_projections(registry);
+        let ports = ports.with_projections(registry).with_upcasters(upcasters.clone());
         Ok(Application { ports, commands, projections: own, upcasters })
     }
 }

@@ -1,9 +1,10 @@
 //! The three bundles of ports: what an application stands on, runs on, and offers.
 
+use crate::domain::Upcasters;
 use crate::drivers::Subscriptions;
 use crate::ports::{
-    Clock, CommandBus, EventStore, IdSource, Inline, LeaseStore, NoProjections, ProjectionRegistry, QueryBus,
-    ReadModelStore, Sleep, SnapshotStore, Spawn,
+    Clock, CommandBus, EventStore, IdSource, Inline, LeaseStore, NoProjections, NoSchemas, ProjectionRegistry,
+    QueryBus, ReadModelStore, SchemaRegistry, Sleep, SnapshotStore, Spawn,
 };
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -88,10 +89,14 @@ pub struct Ports {
     pub events: Arc<dyn EventStore>,
     /// Live events of that log; one tail reader for all subscribers.
     pub subscriptions: Subscriptions,
+    /// What its events and commands look like.
+    pub schemas: Arc<dyn SchemaRegistry>,
+    /// How stored events become those of now; `None` where nobody knows, as at the end of a wire.
+    pub upcasters: Option<Arc<Upcasters>>,
 }
 
 impl Ports {
-    /// Ports made of these parts, without projections. Tasks of subscriptions run on `spawn`.
+    /// Ports made of these parts, without projections and schemas. Tasks of subscriptions run on `spawn`.
     #[must_use]
     pub fn new(
         commands: Arc<dyn CommandBus>,
@@ -100,13 +105,33 @@ impl Ports {
         spawn: Arc<dyn Spawn>,
     ) -> Self {
         let subscriptions = Subscriptions::new(events.clone(), spawn);
-        Self { commands, queries, projections: Arc::new(NoProjections), events, subscriptions }
+        Self {
+            commands,
+            queries,
+            projections: Arc::new(NoProjections),
+            events,
+            subscriptions,
+            schemas: Arc::new(NoSchemas),
+            upcasters: None,
+        }
     }
 
     /// The same ports, with these projections.
     #[must_use]
     pub fn with_projections(self, projections: Arc<dyn ProjectionRegistry>) -> Self {
         Self { projections, ..self }
+    }
+
+    /// The same ports, with this registry of schemas.
+    #[must_use]
+    pub fn with_schemas(self, schemas: Arc<dyn SchemaRegistry>) -> Self {
+        Self { schemas, ..self }
+    }
+
+    /// The same ports, for servers that show events as they are now.
+    #[must_use]
+    pub fn with_upcasters(self, upcasters: Arc<Upcasters>) -> Self {
+        Self { upcasters: Some(upcasters), ..self }
     }
 }
 

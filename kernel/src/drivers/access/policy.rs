@@ -33,7 +33,8 @@ pub enum Access<'a> {
 /// It sees what is asked for, not what is there. Policies that have to look into the application are
 /// [`Policy`](crate::drivers::Policy) of the command bus, and decisions of the domain.
 ///
-/// Open to every caller is what a bus describes (names and schemas of commands and queries), what a store can do, and
+/// Open to every caller is what a bus describes (names and schemas of commands and queries), the registry of
+/// schemas, what a store can do, and
 /// whether there is a projection of a name; and whoever may send a command may wait for a projection with it.
 pub trait AccessPolicy: Send + Sync {
     /// Lets the caller do it, or says why not.

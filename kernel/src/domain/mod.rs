@@ -20,11 +20,13 @@ mod digest;
 mod event;
 pub mod history;
 mod inlined;
+pub(crate) mod key_scope;
 pub mod mapping;
 mod or_raw;
 mod projection;
 mod rejection;
 mod row;
+pub mod saga;
 #[cfg(feature = "macros")]
 pub mod schema;
 mod shape;

@@ -28,6 +28,7 @@ mod question;
 mod read_rows;
 mod reading;
 mod send;
+mod step;
 mod subscription;
 mod turns;
 mod typed;

@@ -1,0 +1,170 @@
+//! Operators: what they may do, when, and why not.
+
+use super::{End, SagaEvent, SagaState, Standing, Way};
+use crate::values::Timestamp;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+use core::str::FromStr;
+use serde::{Deserialize, Serialize};
+
+/// What an operator does to a saga (SG-9).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    /// What holds it up is tried anew, with all its attempts; a pause between attempts ends at once.
+    Retry,
+    /// What holds it up counts as passed over. On the way back: it is left as it is, and the saga ends as
+    /// [`Aborted`](super::End::Aborted) with the step named. Forward, a pivot of which it is unknown whether it has happened
+    /// counts as happened.
+    Skip,
+    /// It turns back, and what was done is undone. At a pivot of which it is unknown whether it has happened, the operator says
+    /// by this that it has not.
+    Compensate,
+    /// It ends as it is. Nothing more is done, what is in flight is not waited for, and what was done is not undone.
+    Abort,
+}
+
+/// Why an operator's action makes no sense now.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ActError {
+    /// There is no such saga.
+    #[error("the saga has not been started")]
+    NotStarted,
+    /// It has ended, and that is final.
+    #[error("the saga has ended: {0}; nothing can be done to it any more")]
+    Ended(End),
+    /// It goes on by itself, and nothing pauses.
+    #[error("the saga goes on by itself, and nothing of it waits to be tried again; let it go on, or abort it")]
+    NothingToRetry,
+    /// It goes on by itself.
+    #[error("nothing holds the saga up, so there is nothing to skip; wait until it needs an operator, or abort it")]
+    NothingToSkip,
+    /// It is on its way back.
+    #[error("the saga is on its way back already; where its compensation sticks, retry or skip it")]
+    TurnedBack,
+    /// It is past its pivot.
+    #[error("the saga is past its pivot {pivot}, which cannot be undone; retry, skip or abort")]
+    PastPivot {
+        /// The pivot.
+        pivot: String,
+    },
+    /// Its pivot is in flight.
+    #[error(
+        "it is not known yet whether the pivot {pivot} has happened; ask again when it has been answered, or abort"
+    )]
+    PivotInFlight {
+        /// The pivot.
+        pivot: String,
+    },
+}
+
+impl Action {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Retry, Self::Skip, Self::Compensate, Self::Abort];
+
+    /// Its name on a wire.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Retry => "retry",
+            Self::Skip => "skip",
+            Self::Compensate => "compensate",
+            Self::Abort => "abort",
+        }
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// This is no action.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no action; there are retry, skip, compensate and abort")]
+pub struct UnknownAction(pub String);
+
+impl FromStr for Action {
+    type Err = UnknownAction;
+
+    fn from_str(text: &str) -> Result<Self, UnknownAction> {
+        Self::ALL.into_iter().find(|action| action.name() == text).ok_or_else(|| UnknownAction(text.into()))
+    }
+}
+
+impl SagaState {
+    /// The steps that this action would be done to now; of [`Compensate`](Action::Compensate) and [`Abort`](Action::Abort),
+    /// which are for the whole, none.
+    ///
+    /// # Errors
+    ///
+    /// [`ActError`]: why it makes no sense now, and what does.
+    pub fn allows(&self, action: Action) -> Result<Vec<String>, ActError> {
+        if self.start.is_none() {
+            return Err(ActError::NotStarted);
+        }
+        if let Some(end) = self.end() {
+            return Err(ActError::Ended(end));
+        }
+        match action {
+            Action::Retry => match &self.hold {
+                Some(_) => Ok(self.stuck()),
+                None => {
+                    let pausing = self.pausing();
+                    if pausing.is_empty() { Err(ActError::NothingToRetry) } else { Ok(pausing) }
+                }
+            },
+            Action::Skip if self.hold.is_none() => Err(ActError::NothingToSkip),
+            Action::Skip => Ok(self.stuck()),
+            Action::Compensate => {
+                if self.is_turned_back() {
+                    return Err(ActError::TurnedBack);
+                }
+                if let Some(pivot) = self.passed_pivot() {
+                    return Err(ActError::PastPivot { pivot: pivot.name.clone() });
+                }
+                // Where the machine has given up finding out, the operator's word counts.
+                let risk = self.zipped().nth(self.pivot_at_risk().unwrap_or(usize::MAX));
+                match risk.filter(|(_, state)| self.hold.is_none() || state.is_running()) {
+                    Some((pivot, _)) => Err(ActError::PivotInFlight { pivot: pivot.name.clone() }),
+                    None => Ok(Vec::new()),
+                }
+            }
+            Action::Abort => Ok(Vec::new()),
+        }
+    }
+
+    /// The fact that an operator acts. Fold it, and ask [`next`](super::next()) what follows; both are one append.
+    ///
+    /// # Errors
+    ///
+    /// As [`allows`](Self::allows).
+    pub fn act(
+        &self,
+        action: Action,
+        actor: Option<String>,
+        note: impl Into<String>,
+        now: Timestamp,
+    ) -> Result<SagaEvent, ActError> {
+        let steps = self.allows(action)?;
+        Ok(SagaEvent::Acted { at: now, action, steps, actor, note: note.into() })
+    }
+
+    fn stuck(&self) -> Vec<String> {
+        let held = self.hold.iter().flat_map(|hold| &hold.steps);
+        let failed = |step: &&String| matches!(self.standing(step), Some(Standing::Failed { .. }));
+        held.filter(failed).cloned().collect()
+    }
+
+    /// The steps that are due to be tried again.
+    fn pausing(&self) -> Vec<String> {
+        let pauses = |standing: &Standing| match standing {
+            Standing::Pausing { way, .. } => *way != Way::Forward || !self.is_turned_back(),
+            _ => false,
+        };
+        self.zipped().filter(|(_, state)| pauses(&state.standing)).map(|(plan, _)| plan.name.clone()).collect()
+    }
+}

@@ -1,0 +1,244 @@
+//! The facts of a saga: what its stream holds.
+
+use super::{Action, FailureClass, Plan, SAGA_CATEGORY};
+use crate::domain::{CodecError, Event, EventError, variant};
+use crate::ports::RawEvent;
+use crate::values::Timestamp;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use bytes::Bytes;
+use core::fmt;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// Which way a step goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Way {
+    /// It is done.
+    Forward,
+    /// It is found out whether it has been done, and seen to that it is not done any more if it has not.
+    Settle,
+    /// It is undone: its compensation runs.
+    Back,
+}
+
+impl fmt::Display for Way {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Forward => "forward",
+            Self::Settle => "settle",
+            Self::Back => "back",
+        })
+    }
+}
+
+/// How a saga ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum End {
+    /// Every step is done, or was passed over.
+    Completed,
+    /// Every step that was done is undone, or there was nothing to undo.
+    Compensated,
+    /// An operator ended it as it was, or did not have everything undone.
+    Aborted,
+}
+
+/// A fact about a saga. Its stream holds nothing else, in order; the state is their fold
+/// ([`SagaState`](super::SagaState)).
+///
+/// Stored types are `$saga.*`, payloads JSON; times are microseconds since the Unix epoch.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum SagaEvent {
+    /// It was started. The first fact, and there is one.
+    #[serde(rename = "$saga.started")]
+    Started {
+        /// When.
+        at: Timestamp,
+        /// The name of its definition.
+        name: String,
+        /// The version of its definition.
+        version: u32,
+        /// What it does.
+        #[serde(with = "shared")]
+        plan: Arc<Plan>,
+        /// What it was started with.
+        #[serde(with = "shared")]
+        input: Arc<Value>,
+        /// When it turns back, if it has not ended.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        deadline: Option<Timestamp>,
+    },
+    /// An attempt at a step begins: the intent, recorded before the effect (SG-1).
+    #[serde(rename = "$saga.begun")]
+    Begun {
+        /// When.
+        at: Timestamp,
+        /// Which step.
+        step: String,
+        /// Which way.
+        way: Way,
+        /// Which attempt this way, from 1.
+        attempt: u32,
+        /// When it counts as unknown, if there is no answer.
+        until: Timestamp,
+    },
+    /// An attempt went well.
+    #[serde(rename = "$saga.succeeded")]
+    Succeeded {
+        /// When.
+        at: Timestamp,
+        /// Which step.
+        step: String,
+        /// Which way. Settled so: the step has happened.
+        way: Way,
+        /// Which attempt.
+        attempt: u32,
+        /// What the step returned; `null` on the way back.
+        #[serde(default, with = "shared")]
+        outcome: Arc<Value>,
+    },
+    /// An attempt failed.
+    #[serde(rename = "$saga.failed")]
+    Failed {
+        /// When.
+        at: Timestamp,
+        /// Which step.
+        step: String,
+        /// Which way. Settled so and refused: the step has not happened, and never will.
+        way: Way,
+        /// Which attempt.
+        attempt: u32,
+        /// What is known of its effect.
+        class: FailureClass,
+        /// The code of a refusal.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        code: Option<String>,
+        /// What happened, for a person.
+        reason: String,
+        /// When the next attempt is due; `None`: there is none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        retry_at: Option<Timestamp>,
+    },
+    /// A step is passed over, because its condition does not hold.
+    #[serde(rename = "$saga.passed")]
+    Passed {
+        /// When.
+        at: Timestamp,
+        /// Which step.
+        step: String,
+    },
+    /// The keys of a step's commands were closed: what had not taken effect by then never will. Written under the
+    /// command's own key; tells nothing that the state needs.
+    #[serde(rename = "$saga.key-closed")]
+    KeyClosed {
+        /// When.
+        at: Timestamp,
+        /// Which step.
+        step: String,
+        /// The scope of the key.
+        scope: String,
+        /// The key.
+        key: String,
+    },
+    /// From here on, nothing is done any more, and what was done is undone.
+    #[serde(rename = "$saga.turned-back")]
+    TurnedBack {
+        /// When.
+        at: Timestamp,
+        /// Why, for a person.
+        reason: String,
+    },
+    /// It cannot go on by itself.
+    #[serde(rename = "$saga.needs-operator")]
+    NeedsOperator {
+        /// When.
+        at: Timestamp,
+        /// The steps that hold it up.
+        steps: Vec<String>,
+        /// Why, for a person.
+        reason: String,
+    },
+    /// An operator acted (SG-9).
+    #[serde(rename = "$saga.acted")]
+    Acted {
+        /// When.
+        at: Timestamp,
+        /// What was done.
+        action: Action,
+        /// The steps it was done to.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        steps: Vec<String>,
+        /// By whom, if known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        actor: Option<String>,
+        /// Why, in the operator's words.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        note: String,
+    },
+    /// It has ended. The last fact.
+    #[serde(rename = "$saga.ended")]
+    Ended {
+        /// When.
+        at: Timestamp,
+        /// How.
+        end: End,
+        /// The steps that are done, or may be, and were not undone, though the way was back or an operator ended it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        left: Vec<String>,
+    },
+}
+
+impl SagaEvent {
+    /// When it happened.
+    #[must_use]
+    pub fn at(&self) -> Timestamp {
+        match self {
+            Self::Started { at, .. }
+            | Self::Begun { at, .. }
+            | Self::Succeeded { at, .. }
+            | Self::Failed { at, .. }
+            | Self::Passed { at, .. }
+            | Self::KeyClosed { at, .. }
+            | Self::TurnedBack { at, .. }
+            | Self::NeedsOperator { at, .. }
+            | Self::Acted { at, .. }
+            | Self::Ended { at, .. } => *at,
+        }
+    }
+}
+
+impl Event for SagaEvent {
+    const CATEGORY: &'static str = SAGA_CATEGORY;
+
+    fn event_type(&self) -> &'static str {
+        variant::name(self)
+    }
+
+    fn encode(&self) -> Result<Bytes, CodecError> {
+        variant::encode(self)
+    }
+
+    fn decode(raw: &RawEvent) -> Result<Self, EventError> {
+        variant::decode(&raw.event_type, &raw.payload)
+    }
+}
+
+/// What is shared in memory, and written as if it were not.
+mod shared {
+    use alloc::sync::Arc;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<T: Serialize, S: Serializer>(shared: &Arc<T>, serializer: S) -> Result<S::Ok, S::Error> {
+        (**shared).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Arc<T>, D::Error> {
+        T::deserialize(deserializer).map(Arc::new)
+    }
+}

@@ -1,0 +1,246 @@
+//! A saga as drivers hold it: its plan, and its functions by name, with the handler and its types taken away.
+
+use super::functions::{Functions, StepFuture};
+use super::id::check_name;
+use super::{Conditions, Outcomes, Plan, PlanError, Saga, Settling, StepContext, StepError, StepPlan, Undo};
+use crate::domain::{Codec, CodecError, Json};
+use crate::ports::Violation;
+use crate::values::Name;
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+use serde_json::Value;
+
+/// A saga's handler, registered. A clone shares it.
+#[derive(Clone)]
+pub struct SagaHandler {
+    name: Name,
+    version: u32,
+    description: &'static str,
+    schema: Option<Value>,
+    plan: Arc<Plan>,
+    handler: Arc<dyn Handler>,
+}
+
+impl SagaHandler {
+    /// This handler, with its definition judged.
+    ///
+    /// # Errors
+    ///
+    /// [`PlanError`] when the definition cannot be followed.
+    pub fn new<S: Saga>(saga: S) -> Result<Self, PlanError> {
+        let name = check_name("saga", S::NAME)?;
+        if S::VERSION == 0 {
+            return Err(PlanError::Version { saga: S::NAME.into() });
+        }
+        let definition = S::definition();
+        let plan = Arc::new(definition.plan()?);
+        let steps = Arc::new(definition.into_functions().collect());
+        let (version, description, schema) = (S::VERSION, S::DESCRIPTION, S::schema());
+        Ok(Self { name, version, description, schema, plan, handler: Arc::new(Typed { saga: Arc::new(saga), steps }) })
+    }
+
+    /// The name of the definition.
+    #[must_use]
+    pub fn name(&self) -> &Name {
+        &self.name
+    }
+
+    /// The version of the definition.
+    #[must_use]
+    pub fn version(&self) -> u32 {
+        self.version
+    }
+
+    /// What it does, for a person; empty when nobody said.
+    #[must_use]
+    pub fn description(&self) -> &'static str {
+        self.description
+    }
+
+    /// The JSON Schema (2020-12) of its input; `None` when nobody said.
+    #[must_use]
+    pub fn schema(&self) -> Option<&Value> {
+        self.schema.as_ref()
+    }
+
+    /// The definition as data.
+    #[must_use]
+    pub fn plan(&self) -> &Arc<Plan> {
+        &self.plan
+    }
+
+    /// The input, from JSON that somebody outside has sent, in the one form in which it is recorded and compared.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with it.
+    pub fn input(&self, json: &[u8]) -> Result<Value, Vec<Violation>> {
+        self.handler.input(json)
+    }
+
+    /// The functions for a saga with this plan and this input, which are those that it recorded.
+    ///
+    /// # Errors
+    ///
+    /// [`Misfit`]: this code cannot go on with it (SG-8).
+    pub fn open(&self, plan: &Arc<Plan>, input: &Value) -> Result<OpenSaga, Misfit> {
+        for step in plan.steps() {
+            let has = self.handler.has(&step.name).ok_or_else(|| Misfit::Step { step: step.name.clone() })?;
+            let needed = [
+                (matches!(step.undo, Undo::Compensation(_)) && !has.compensation, "compensation"),
+                (matches!(step.settle, Some(Settling::Resolve(_))) && !has.resolution, "resolution"),
+                (step.conditional && !has.condition, "condition"),
+            ];
+            if let Some((_, what)) = needed.into_iter().find(|(is_missing, _)| *is_missing) {
+                return Err(Misfit::Function { step: step.name.clone(), what });
+            }
+        }
+        Ok(OpenSaga { plan: plan.clone(), at_work: self.handler.open(input).map_err(Misfit::Input)? })
+    }
+}
+
+impl fmt::Debug for SagaHandler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SagaHandler").field("name", &self.name).field("version", &self.version).finish_non_exhaustive()
+    }
+}
+
+/// The functions for one saga, with its input read. A clone shares them.
+#[derive(Clone)]
+pub struct OpenSaga {
+    plan: Arc<Plan>,
+    at_work: Arc<dyn AtWork>,
+}
+
+impl OpenSaga {
+    /// Runs the step that the context names, the way it names: the step itself, its compensation, or what finds out whether
+    /// it has happened. For a step that is settled by [`Settling::Keys`], that is the step itself, over a bus that closes
+    /// keys.
+    ///
+    /// # Errors
+    ///
+    /// The step's. [`StepError::Retry`] when there is no such function, which [`SagaHandler::open`] has ruled out.
+    pub fn run(&self, step: StepContext) -> StepFuture<'static, Value> {
+        let resolves = matches!(self.plan.step(step.step()), Some(StepPlan { settle: Some(Settling::Resolve(_)), .. }));
+        let missing = || -> StepFuture<'static, Value> {
+            Box::pin(core::future::ready(Err(StepError::retry("this process has no function for the step"))))
+        };
+        self.at_work.run(step, resolves).unwrap_or_else(missing)
+    }
+}
+
+impl Conditions for OpenSaga {
+    fn holds(&self, step: &str, outcomes: &Outcomes) -> Option<bool> {
+        self.at_work.holds(step, outcomes)
+    }
+}
+
+impl fmt::Debug for OpenSaga {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OpenSaga").finish_non_exhaustive()
+    }
+}
+
+/// Why this code cannot go on with a saga that was started by another (SG-8). The saga waits for a process that can.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Misfit {
+    /// The code has no such step.
+    #[error(
+        "the saga has a step {step} that this code has not; register the handler that it was started by beside the new one, \
+         under its version"
+    )]
+    Step {
+        /// The step.
+        step: String,
+    },
+    /// The code's step has no such function.
+    #[error(
+        "the saga's step {step} has a {what} that this code has not; register the handler that it was started by beside the \
+         new one, under its version"
+    )]
+    Function {
+        /// The step.
+        step: String,
+        /// Which function.
+        what: &'static str,
+    },
+    /// The recorded input is none of the code's.
+    #[error(
+        "the saga's input cannot be read by this code: {0}; let the input's type take older forms, or raise the version"
+    )]
+    Input(#[source] CodecError),
+}
+
+/// Which functions a step has.
+struct Has {
+    compensation: bool,
+    resolution: bool,
+    condition: bool,
+}
+
+trait Handler: Send + Sync {
+    fn has(&self, step: &str) -> Option<Has>;
+    fn input(&self, json: &[u8]) -> Result<Value, Vec<Violation>>;
+    fn open(&self, input: &Value) -> Result<Arc<dyn AtWork>, CodecError>;
+}
+
+trait AtWork: Send + Sync {
+    fn run(&self, step: StepContext, resolves: bool) -> Option<StepFuture<'static, Value>>;
+    fn holds(&self, step: &str, outcomes: &Outcomes) -> Option<bool>;
+}
+
+struct Typed<S: Saga> {
+    saga: Arc<S>,
+    steps: Arc<BTreeMap<String, Functions<S>>>,
+}
+
+impl<S: Saga> Handler for Typed<S> {
+    fn has(&self, step: &str) -> Option<Has> {
+        self.steps.get(step).map(|functions| Has {
+            compensation: functions.compensate.is_some(),
+            resolution: functions.resolve.is_some(),
+            condition: functions.condition.is_some(),
+        })
+    }
+
+    fn input(&self, json: &[u8]) -> Result<Value, Vec<Violation>> {
+        let violation = |error: CodecError| {
+            let violation = error.into_violation();
+            alloc::vec![violation.unwrap_or_else(|error| Violation::new("", "malformed", alloc::format!("{error}")))]
+        };
+        let input: S::Input = Json::decode_object(json).map_err(violation)?;
+        let violations = S::validate(&input);
+        if !violations.is_empty() {
+            return Err(violations);
+        }
+        serde_json::to_value(&input).map_err(|error| violation(CodecError::Encode(alloc::format!("{error}"))))
+    }
+
+    fn open(&self, input: &Value) -> Result<Arc<dyn AtWork>, CodecError> {
+        let input = Json::decode(alloc::format!("{input}").as_bytes())?;
+        Ok(Arc::new(Opened { saga: self.saga.clone(), steps: self.steps.clone(), input: Arc::new(input) }))
+    }
+}
+
+struct Opened<S: Saga> {
+    saga: Arc<S>,
+    steps: Arc<BTreeMap<String, Functions<S>>>,
+    input: Arc<S::Input>,
+}
+
+impl<S: Saga> AtWork for Opened<S> {
+    fn run(&self, step: StepContext, resolves: bool) -> Option<StepFuture<'static, Value>> {
+        let function = self.steps.get(step.step().as_str())?.of(step.way(), resolves)?;
+        Some(function(self.saga.clone(), self.input.clone(), step))
+    }
+
+    fn holds(&self, step: &str, outcomes: &Outcomes) -> Option<bool> {
+        let condition = self.steps.get(step)?.condition.as_ref()?;
+        Some(condition(&self.input, outcomes))
+    }
+}

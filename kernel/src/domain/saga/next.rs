@@ -1,0 +1,314 @@
+//! What comes next: the machine.
+
+use super::standing::StepState;
+use super::state::Wish;
+use super::{End, FailureClass, Outcomes, SagaEvent, SagaState, Standing, StepPlan, Way};
+use crate::values::{Name, Timestamp};
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+/// What is to be done about a saga now: first record, then run, then come back.
+#[derive(Debug, Clone, PartialEq, Default)]
+#[non_exhaustive]
+pub struct Next {
+    /// The facts to append now, in this order, in one append; together with the answer that led to them, if there was one.
+    /// What follows from them is in them already.
+    pub record: Vec<SagaEvent>,
+    /// The attempts in flight once that is recorded, the new ones and those from before. Run each that is not running yet:
+    /// after a restart that is all of them, under the same keys.
+    pub run: Vec<Run>,
+    /// When to ask again, if nothing happens before.
+    pub wake: Option<Timestamp>,
+    /// The steps whose conditions this code cannot tell. The saga waits for a process that can (SG-8).
+    pub missing: Vec<String>,
+}
+
+/// An attempt in flight.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Run {
+    /// Which step.
+    pub step: String,
+    /// Which way.
+    pub way: Way,
+    /// Which attempt this way. Step, way and attempt together name the attempt.
+    pub attempt: u32,
+    /// The key of its effect (SG-1).
+    pub key: Name,
+    /// When it counts as unknown, if there is no answer.
+    pub until: Timestamp,
+    /// The outcomes that it sees.
+    pub outcomes: Outcomes,
+}
+
+/// Tells whether conditions hold: what the machine needs of a saga's functions.
+pub trait Conditions {
+    /// Whether the condition of this step holds, with these outcomes; `None`: this code does not know the condition.
+    fn holds(&self, step: &str, outcomes: &Outcomes) -> Option<bool>;
+}
+
+impl<F: Fn(&str, &Outcomes) -> Option<bool>> Conditions for F {
+    fn holds(&self, step: &str, outcomes: &Outcomes) -> Option<bool> {
+        self(step, outcomes)
+    }
+}
+
+/// What comes next. Pure: equal states, times and conditions, equal answers; and asked again after its facts are folded, it
+/// has no more to record.
+#[must_use]
+pub fn next(state: &SagaState, now: Timestamp, conditions: &dyn Conditions) -> Next {
+    let mut state = state.clone();
+    let mut next = Next::default();
+    while let Some(fact) = state.decide(now, conditions, &mut next.missing) {
+        let applied = state.apply(&fact);
+        debug_assert_eq!(applied, Ok(()), "what the machine decides, its fold takes");
+        if applied.is_err() {
+            break;
+        }
+        next.record.push(fact);
+    }
+    if state.end.is_none() {
+        next.run = state.runs();
+        next.wake = state.wake(now);
+    }
+    next
+}
+
+impl SagaState {
+    fn runs(&self) -> Vec<Run> {
+        let run = |(plan, state): (&StepPlan, &StepState)| match state.standing {
+            Standing::Running { way, attempt, until, .. } => Some(Run {
+                step: plan.name.clone(),
+                way,
+                attempt,
+                key: self.id.step_key(&plan.name, way),
+                until,
+                outcomes: self.outcomes_for(&plan.name, way),
+            }),
+            _ => None,
+        };
+        self.zipped().filter_map(run).collect()
+    }
+
+    /// When to ask again: the next time at which something is due. What was due before has been decided, or waits for
+    /// something else than time.
+    fn wake(&self, now: Timestamp) -> Option<Timestamp> {
+        let is_free = !self.needs_operator();
+        let due = self.steps.iter().filter_map(|state| match state.standing {
+            Standing::Running { until, .. } => Some(until),
+            Standing::Pausing { way: Way::Forward, retry_at, .. } => {
+                Some(retry_at).filter(|_| is_free && !self.is_turned_back())
+            }
+            Standing::Pausing { retry_at, .. } => Some(retry_at).filter(|_| is_free),
+            _ => None,
+        });
+        let may_turn = is_free && !self.is_turned_back() && !self.is_past_pivot();
+        due.chain(self.deadline().filter(|_| may_turn)).filter(|due| *due > now).min()
+    }
+
+    /// One fact that follows from the state at this time, if any does.
+    fn decide(&self, now: Timestamp, conditions: &dyn Conditions, missing: &mut Vec<String>) -> Option<SagaEvent> {
+        missing.clear();
+        if self.start.is_none() || self.end.is_some() {
+            return None;
+        }
+        if self.wish == Some(Wish::Abort) {
+            return Some(SagaEvent::Ended { at: now, end: End::Aborted, left: self.left() });
+        }
+        if let Some(late) = self.timed_out(now) {
+            return Some(late);
+        }
+        if self.needs_operator() {
+            None
+        } else if self.is_turned_back() {
+            self.back(now)
+        } else {
+            self.forward(now, conditions, missing)
+        }
+    }
+
+    fn timed_out(&self, now: Timestamp) -> Option<SagaEvent> {
+        self.zipped().find_map(|(plan, state)| match state.standing {
+            Standing::Running { way, attempt, until, .. } if until <= now => {
+                let effort = plan.effort(way)?;
+                let reason = format!("no answer within {:?}", effort.timeout);
+                Some(self.failed(plan, state, (way, attempt), FailureClass::Unknown, None, &reason, now))
+            }
+            _ => None,
+        })
+    }
+
+    /// The steps of these places, each with its plan.
+    fn among(&self, places: core::ops::Range<usize>) -> impl Iterator<Item = (&StepPlan, &StepState)> {
+        let take = places.len();
+        self.zipped().skip(places.start).take(take)
+    }
+}
+
+/// On the way forward.
+impl SagaState {
+    fn forward(&self, now: Timestamp, conditions: &dyn Conditions, missing: &mut Vec<String>) -> Option<SagaEvent> {
+        let is_past = self.is_past_pivot();
+        if let Some(reason) = self.reason_to_turn(now).filter(|_| !is_past) {
+            return match self.pivot_at_risk() {
+                // Whether there is a way back shows when it is known what has become of the pivot.
+                Some(place) => self.await_pivot(place, now),
+                None => Some(SagaEvent::TurnedBack { at: now, reason }),
+            };
+        }
+        let places = self.current();
+        if places.is_empty() {
+            return Some(SagaEvent::Ended { at: now, end: End::Completed, left: Vec::new() });
+        }
+        let mut waits = false;
+        for (plan, state) in self.among(places.clone()) {
+            let begun = match &state.standing {
+                Standing::Waiting if plan.conditional => {
+                    match conditions.holds(&plan.name, &self.outcomes_for(&plan.name, Way::Forward)) {
+                        Some(true) => self.begun(plan, state, Way::Forward, now),
+                        Some(false) => Some(SagaEvent::Passed { at: now, step: plan.name.clone() }),
+                        None => {
+                            missing.push(plan.name.clone());
+                            None
+                        }
+                    }
+                }
+                Standing::Waiting => self.begun(plan, state, Way::Forward, now),
+                Standing::Pausing { way, retry_at, .. } if *retry_at <= now => self.begun(plan, state, *way, now),
+                Standing::Failed { .. } if state.is_open() && plan.settles_on_the_way(is_past) => {
+                    self.begun(plan, state, Way::Settle, now)
+                }
+                _ => None,
+            };
+            if begun.is_some() {
+                return begun;
+            }
+            waits |= !state.is_finished() && !state.has_failed();
+        }
+        if waits { None } else { self.stopped(places, StepState::has_failed, now) }
+    }
+
+    /// Why it is to turn back, if it is and still can.
+    fn reason_to_turn(&self, now: Timestamp) -> Option<String> {
+        if let Some(Wish::Back(note)) = &self.wish {
+            let note = if note.is_empty() { String::new() } else { format!(": {note}") };
+            return Some(format!("an operator had it compensated{note}"));
+        }
+        let failed = self.among(self.current()).find_map(|(plan, state)| match &state.standing {
+            // One that may have happened is found out about first, and a pivot that may have leaves no way back.
+            Standing::Failed { way: Way::Forward, failure, .. }
+                if !state.in_doubt || !(plan.settles() || plan.is_pivot()) =>
+            {
+                Some(format!("{} failed: {}", plan.name, failure.reason))
+            }
+            _ => None,
+        });
+        let overdue = self.deadline().filter(|deadline| *deadline <= now && !self.current().is_empty());
+        failed.or_else(|| overdue.map(|_| String::from("the time for the whole has passed")))
+    }
+
+    fn await_pivot(&self, place: usize, now: Timestamp) -> Option<SagaEvent> {
+        let (plan, state) = self.zipped().nth(place)?;
+        match &state.standing {
+            _ if state.is_open() && plan.settles() => self.begun(plan, state, Way::Settle, now),
+            // It may have happened, and trying again under its key is the only way to find out.
+            Standing::Pausing { way, retry_at, .. } if *retry_at <= now => self.begun(plan, state, *way, now),
+            Standing::Failed { .. } => {
+                let others = self.among(self.current()).any(|(_, state)| state.is_running());
+                if others { None } else { self.stopped(place..place + 1, StepState::has_failed, now) }
+            }
+            _ => None,
+        }
+    }
+}
+
+/// On the way back.
+impl SagaState {
+    fn back(&self, now: Timestamp) -> Option<SagaEvent> {
+        let mut waits = false;
+        for (plan, state) in self.zipped() {
+            let begun = match &state.standing {
+                _ if state.is_open() && plan.settles() && plan.compensation().is_some() => {
+                    self.begun(plan, state, Way::Settle, now)
+                }
+                Standing::Pausing { way: way @ (Way::Settle | Way::Back), retry_at, .. } if *retry_at <= now => {
+                    self.begun(plan, state, *way, now)
+                }
+                _ => None,
+            };
+            if begun.is_some() {
+                return begun;
+            }
+            waits |= match &state.standing {
+                Standing::Running { .. } => true,
+                Standing::Pausing { way, .. } => *way != Way::Forward,
+                _ => false,
+            };
+        }
+        if waits {
+            return None;
+        }
+        let sticks =
+            |state: &StepState| matches!(state.standing, Standing::Failed { way: Way::Settle | Way::Back, .. });
+        if let Some(stopped) = self.stopped(0..self.steps.len(), sticks, now) {
+            return Some(stopped);
+        }
+        let undone = self.zipped().filter(|(plan, state)| {
+            plan.compensation().is_some() && (state.standing == Standing::Done || state.is_open())
+        });
+        match undone.max_by_key(|(_, state)| state.told) {
+            Some((plan, state)) => self.begun(plan, state, Way::Back, now),
+            None => {
+                let left = self.left();
+                let end = if left.is_empty() { End::Compensated } else { End::Aborted };
+                Some(SagaEvent::Ended { at: now, end, left })
+            }
+        }
+    }
+}
+
+/// Facts.
+impl SagaState {
+    fn begun(&self, plan: &StepPlan, state: &StepState, way: Way, now: Timestamp) -> Option<SagaEvent> {
+        let until = now.plus(plan.effort(way)?.timeout);
+        let attempt = state.tried(way).saturating_add(1);
+        Some(SagaEvent::Begun { at: now, step: plan.name.clone(), way, attempt, until })
+    }
+
+    /// That an operator is needed because of those steps among these; `None` when there are none.
+    fn stopped(
+        &self,
+        places: core::ops::Range<usize>,
+        sticks: impl Fn(&StepState) -> bool,
+        now: Timestamp,
+    ) -> Option<SagaEvent> {
+        let stuck: Vec<_> = self.among(places).filter(|(_, state)| sticks(state)).collect();
+        let reasons = stuck.iter().filter_map(|(plan, state)| match &state.standing {
+            Standing::Failed { way, failure, .. } => Some(match way {
+                Way::Forward if state.in_doubt => {
+                    format!("it is unknown whether {} has happened: {}", plan.name, failure.reason)
+                }
+                Way::Forward => format!("{} failed and there is no way back: {}", plan.name, failure.reason),
+                Way::Settle => format!("it cannot be found out whether {} has happened: {}", plan.name, failure.reason),
+                Way::Back => format!("{} cannot be undone: {}", plan.name, failure.reason),
+            }),
+            _ => None,
+        });
+        let reason = reasons.collect::<Vec<_>>().join("; ");
+        let steps: Vec<_> = stuck.iter().map(|(plan, _)| plan.name.clone()).collect();
+        if steps.is_empty() { None } else { Some(SagaEvent::NeedsOperator { at: now, steps, reason }) }
+    }
+}
+
+impl StepPlan {
+    /// Whether it is found out on the way forward whether it has happened, once its attempts have ended. Past the pivot keys
+    /// are not closed, because what is closed can never be done any more.
+    fn settles_on_the_way(&self, is_past: bool) -> bool {
+        match &self.settle {
+            Some(super::Settling::Keys(_)) => !is_past,
+            Some(super::Settling::Resolve(_)) => true,
+            None => false,
+        }
+    }
+}

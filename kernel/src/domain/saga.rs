@@ -4,6 +4,7 @@ mod action;
 mod answer;
 mod context;
 mod definition;
+mod difference;
 mod event;
 mod fold;
 mod functions;

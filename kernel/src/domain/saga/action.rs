@@ -106,7 +106,7 @@ impl SagaState {
         if self.start.is_none() {
             return Err(ActError::NotStarted);
         }
-        if let Some(end) = self.end() {
+        if let Some(end) = self.end().or_else(|| self.is_aborted().then_some(End::Aborted)) {
             return Err(ActError::Ended(end));
         }
         match action {
@@ -120,7 +120,7 @@ impl SagaState {
             Action::Skip if self.hold.is_none() => Err(ActError::NothingToSkip),
             Action::Skip => Ok(self.stuck()),
             Action::Compensate => {
-                if self.is_turned_back() {
+                if self.is_turned_back() || self.wish.is_some() {
                     return Err(ActError::TurnedBack);
                 }
                 if let Some(pivot) = self.passed_pivot() {

@@ -41,7 +41,7 @@ impl SagaState {
         now: Timestamp,
     ) -> Result<SagaEvent, LateAnswer> {
         let late = || LateAnswer { step: step.into(), way, attempt };
-        if self.end.is_some() {
+        if self.end.is_some() || self.is_aborted() {
             return Err(late());
         }
         let (plan, state) = self.zipped().find(|(plan, _)| plan.name == step).ok_or_else(late)?;

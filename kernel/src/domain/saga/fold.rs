@@ -49,6 +49,19 @@ impl SagaState {
     }
 
     fn go_on(&mut self, plan: &Arc<Plan>, fact: &SagaEvent) -> Result<(), Wrong> {
+        // What an operator has asked for comes about before anything else is decided.
+        match (&self.wish, fact) {
+            (Some(Wish::Abort), SagaEvent::Ended { end: End::Aborted, .. }) | (None, _) => {}
+            (Some(Wish::Abort), _) => return Err("an operator has aborted it".into()),
+            (
+                Some(Wish::Back(_)),
+                SagaEvent::Begun { .. }
+                | SagaEvent::Passed { .. }
+                | SagaEvent::NeedsOperator { .. }
+                | SagaEvent::Ended { .. },
+            ) => return Err("an operator has it compensated, and it has not turned back yet".into()),
+            (Some(Wish::Back(_)), _) => {}
+        }
         match fact {
             SagaEvent::Started { .. } => Err("it was started before".into()),
             SagaEvent::Begun { at, step, way, attempt, until } => {
@@ -85,8 +98,9 @@ impl SagaState {
             SagaEvent::Passed { step, .. } => {
                 let place = self.may_begin(plan, step, Way::Forward)?;
                 let state = &mut self.steps[place];
-                if state.standing != Standing::Waiting {
-                    return Err(format!("{step} was begun before"));
+                let is_conditional = plan.step(step).is_some_and(|plan| plan.conditional);
+                if !is_conditional || state.standing != Standing::Waiting {
+                    return Err(format!("{step} has no condition, or was begun before"));
                 }
                 state.standing = Standing::Passed;
                 Ok(())
@@ -204,7 +218,7 @@ impl SagaState {
         let may = match end {
             End::Completed => !self.is_turned_back() && self.current().is_empty(),
             End::Compensated => self.is_turned_back() && left.is_empty() && self.left().is_empty(),
-            End::Aborted => self.is_turned_back() || self.wish == Some(Wish::Abort),
+            End::Aborted => self.is_turned_back() || self.is_aborted(),
         };
         if !may {
             return Err(format!("it has not come to be {end}"));

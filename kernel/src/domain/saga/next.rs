@@ -113,7 +113,7 @@ impl SagaState {
         if self.start.is_none() || self.end.is_some() {
             return None;
         }
-        if self.wish == Some(Wish::Abort) {
+        if self.is_aborted() {
             return Some(SagaEvent::Ended { at: now, end: End::Aborted, left: self.left() });
         }
         if let Some(late) = self.timed_out(now) {

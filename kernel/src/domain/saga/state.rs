@@ -185,10 +185,15 @@ impl SagaState {
         self.plan()?.steps().position(|plan| plan.name == step)
     }
 
+    /// Whether an operator has aborted it, and it has not ended yet.
+    pub(super) fn is_aborted(&self) -> bool {
+        self.wish == Some(Wish::Abort)
+    }
+
     /// The steps, each with its plan.
-    pub(super) fn zipped(&self) -> impl DoubleEndedIterator<Item = (&StepPlan, &StepState)> {
+    pub(super) fn zipped(&self) -> impl Iterator<Item = (&StepPlan, &StepState)> {
         let groups = self.start.as_ref().map(|start| &*start.plan.groups).unwrap_or_default();
-        groups.iter().flatten().collect::<Vec<_>>().into_iter().zip(&self.steps)
+        groups.iter().flatten().zip(&self.steps)
     }
 
     /// The steps of the first group that is not finished; empty when all are.

@@ -1,4 +1,88 @@
-//! Sagas: processes of several steps that end with all of them done, or undone.
+//! Sagas: processes of several steps, each with an effect of its own, that end with all of them done, or undone.
+//!
+//! A user writes a [`Saga`]: an input, and a [`Definition`] of [`Step`]s, which are plain async methods. A saga that is started
+//! records its [`Plan`], and from then on one fact after another ([`SagaEvent`]) in a stream of its own. This module is
+//! pure: it folds facts to a [`SagaState`], and says what comes next. Whatever drives it appends what it is told to, runs
+//! what it is told to, and comes back.
+//!
+//! # The machine
+//!
+//! Three functions make facts of a state, and each fact is folded before the next is made:
+//!
+//! - [`next()`]: what is to be recorded now, which attempts are in flight then, and when to ask again.
+//! - [`SagaState::answer`]: what an attempt has come to.
+//! - [`SagaState::act`]: what an operator wants.
+//!
+//! An answer, or an act, and what follows from it are one append: the outcome of a step with the intent of the next, the
+//! last outcome with the end. So a saga of three steps is four appends. Every intent is recorded before its effect, and every
+//! attempt of a step has the same key (SG-1); a process that comes after a crash folds the facts, runs again what was in
+//! flight, and ends where the first would have (SG-2).
+//!
+//! ```text
+//!              ┌──────────────────── retry, skip ────────────────────┐
+//!              ▼                                                     │
+//! started ─▶ forward ── all steps done or passed over ─▶ completed   │
+//!              │  │                                                  │
+//!              │  └─ past its pivot, or in doubt about it, ─▶ needs operator ── abort ─▶ aborted
+//!              │     and it cannot go on                         ▲   │  │
+//!   a step failed, the time has                                  │   │  │
+//!   passed, or an operator wants it;                             │   │  │
+//!   and no pivot has happened or may have                        │   │  │
+//!              │                                                 │   │  │
+//!              ▼                                                 │   │  │
+//!        turned back ── a compensation, or finding out, fails ───┘   │  │
+//!              ▲  │  └──── all undone ─▶ compensated                 │  │
+//!              │  └─────── all undone but what was skipped ─▶ aborted│  │
+//!              ├──────────────────── retry, skip ────────────────────┘  │
+//!              └──────────────────── compensate ────────────────────────┘
+//! ```
+//!
+//! A step by itself ([`Standing`]):
+//!
+//! ```text
+//! waiting ─▶ running ──────────────────▶ done ─▶ running back ─▶ undone
+//!    │        ▲   │                       ▲        ▲   │
+//!    │        │   ├─▶ pausing ─┐          │        └───┴─▶ failed back: needs operator
+//!    │        └───┼────────────┘          │
+//!    ▼            └─▶ failed ─ in doubt ─▶ settling ─▶ failed: it has not happened
+//!  passed
+//! ```
+//!
+//! # Doubt
+//!
+//! An attempt that ends without an answer may have had its effect, and so may one before it whose sender was told that *its*
+//! sending had none. So a step is in doubt from its first unknown attempt until it succeeds or is settled; a refusal after an
+//! unknown attempt proves nothing. Further attempts under the same key are the first way to find out. When they have ended:
+//!
+//! - A step whose effect are commands is settled by closing their keys ([`Settling::Keys`]), which is exact: a key that is
+//!   closed can never take effect, and one that has taken effect cannot be closed. Past a pivot keys are not closed, because the
+//!   only way is on; an operator has it tried again.
+//! - A step with a resolution is settled by it.
+//! - Any other with a compensation is compensated, which has to be harmless where nothing has happened.
+//! - Any other needs an operator (SG-4).
+//!
+//! Settling that fails needs an operator too: a compensation never runs on a guess.
+//!
+//! # Turning back
+//!
+//! A saga turns back when a step has failed for good, when the time for the whole has passed, or when an operator says so,
+//! as long as no pivot has happened. If a pivot is in flight or in doubt, what has become of it is awaited first. On the way
+//! back nothing is done any more; attempts in flight are answered or time out, what is in doubt is settled, and then
+//! compensations run one at a time, in the reverse of the order in which the steps have happened, also within a group. A
+//! compensation that fails in all its attempts, or remains unknown, needs an operator, and a saga with anything not undone
+//! never ends as compensated (SG-5).
+//!
+//! # Time
+//!
+//! Times are those of the clock that whoever asks has looked at, and they are recorded. Nothing is due early by that clock;
+//! what was due while nobody looked is due once. A clock that goes back makes things late, never twice.
+//!
+//! # Credits
+//!
+//! Sagas are Hector Garcia-Molina's and Kenneth Salem's ("Sagas", SIGMOD 1987), and the pivot is of the literature on
+//! flexible transactions (Mehrotra, Rastogi, Silberschatz, Korth, 1992). Recording each step before and after it runs, so that a
+//! process goes on where another ended, is the idea of durable execution, as in Temporal and its forebears; here a plan is
+//! followed and no code is replayed.
 
 mod action;
 mod answer;

@@ -102,11 +102,7 @@ fn an_id_has_the_room_that_its_name_leaves() {
         panic!("there is no room")
     };
     assert!(SagaId::new(&name, &"x".repeat(room)).is_ok() && SagaId::new(&name, &"x".repeat(room + 1)).is_err());
-    assert!(matches!(step_named(&name).plan(), Ok(_)));
-}
-
-fn step_named(name: &str) -> Definition<Demo> {
-    one(step(name))
+    assert!(one(step(&name)).plan().is_ok());
 }
 
 /// Ids with what separates parts in them, and long ones.

@@ -2,7 +2,7 @@
 
 use crate::world::Answer::{Later, Refused, Retry, Silence, Unknown};
 use crate::world::{Answer, Back, Forward, Settle, World, plan, script, step, undoable, word};
-use portolan_kernel::domain::saga::{Definition, Plan, Retry as Policy, SagaEvent, Way};
+use portolan_kernel::domain::saga::{Action, Definition, Plan, Retry as Policy, SagaEvent, Way};
 use rstest::rstest;
 
 const NO: Answer = Refused("no");
@@ -65,7 +65,7 @@ type Answers<'a> = &'a [(&'static str, Way, Answer)];
     "book>1 book>+ pack>1 pack>+ pay>1 pay>-unknown pay>2 pay>-unknown! pay?1 pay?-refused! BACK pack<1 pack<+ book<1 book<+ \
      COMPENSATED"
 )]
-#[case::unknown_past_the_pivot_closes_no_key(
+#[case::unknown_past_the_pivot(
     &[("mail", Forward, LOST), ("mail", Forward, LOST)],
     "book>1 book>+ pack>1 pack>+ pay>1 pay>+ mail>1 mail>-unknown mail>2 mail>-unknown! STOP(mail)"
 )]
@@ -199,6 +199,19 @@ fn a_pivot_in_a_group(#[case] answers: Answers<'_>, #[case] trace: &str) {
 fn effects_elsewhere(#[case] answers: Answers<'_>, #[case] trace: &str) {
     let once = |step: portolan_kernel::domain::saga::Step<_>| step.retry(Policy::never()).outside();
     check(&plan(Definition::new().step(once(undoable("call"))).step(once(step("post")))), answers, trace);
+}
+
+/// Past a pivot the only way is on, and a closed key could never be used again.
+#[rstest]
+#[case::had_happened(DONE)]
+#[case::had_not(LOST)]
+fn past_the_pivot_no_key_is_closed(#[case] lost: Answer) {
+    let plan = plan(Definition::new().step(step("pay")).step(step("ship").retry(Policy::never())));
+    let answers = [("ship", Forward, lost)];
+    check(&plan, &answers, "pay>1 pay>+ ship>1 ship>-unknown! STOP(ship)");
+    let mut world = World::new(plan, script(&answers));
+    world.run().act(Action::Retry).run();
+    assert!(world.trace().ends_with("STOP(ship) retry(ship) ship>2 ship>+ COMPLETED"), "{}", world.trace());
 }
 
 /// A resolution closes nothing, and is asked past the pivot too.

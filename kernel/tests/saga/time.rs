@@ -1,7 +1,7 @@
 //! Time: pauses, time-outs, and clocks that jump.
 
 use crate::world::Answer::{Refused, Silence};
-use crate::world::{Answer, Back, Forward, World, at, plan, script, step, undoable};
+use crate::world::{Answer, Forward, World, at, plan, script, step, undoable};
 use portolan_kernel::domain::saga::{Definition, Effort, Phase, Plan, Retry, SagaEvent, Way};
 use proptest::prelude::*;
 use rstest::rstest;

@@ -1,7 +1,7 @@
 //! Answers: what an attempt has come to.
 
 use super::standing::StepState;
-use super::{FailureClass, SagaEvent, SagaState, Standing, StepError, StepPlan, Way};
+use super::{SagaEvent, SagaState, Standing, StepError, StepPlan, Way};
 use crate::values::Timestamp;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
@@ -53,34 +53,28 @@ impl SagaState {
             Ok(outcome) => {
                 SagaEvent::Succeeded { at: now, step: step.into(), way, attempt, outcome: Arc::new(outcome) }
             }
-            Err(error) => {
-                let (class, code, reason) = (error.class(), error.code(), error.to_string());
-                self.failed(plan, state, (way, attempt), class, code, &reason, now)
-            }
+            Err(error) => self.failed(plan, state, (way, attempt), &error, now),
         })
     }
 
     /// The fact that an attempt has failed, with the time of the next, if there is to be one.
-    #[allow(clippy::too_many_arguments)]
     pub(super) fn failed(
         &self,
         plan: &StepPlan,
         state: &StepState,
         (way, attempt): (Way, u32),
-        class: FailureClass,
-        code: Option<&str>,
-        reason: &str,
+        error: &StepError,
         now: Timestamp,
     ) -> SagaEvent {
+        let (class, code) = (error.class(), error.code());
         let goes_on = way != Way::Forward || !self.is_turned_back();
         let retry = plan
             .effort(way)
             .map(|effort| &effort.retry)
             .filter(|retry| goes_on && retry.tries_again(way, class, code) && state.counted(way) < retry.attempts);
         let retry_at = retry.map(|retry| {
-            let seed = [self.id.stream().as_bytes(), plan.name.as_bytes(), &[way as u8], &attempt.to_be_bytes()]
-                .map(alloc::borrow::ToOwned::to_owned);
-            let seed: [&[u8]; 4] = core::array::from_fn(|n| &*seed[n]);
+            let stream = self.id.stream();
+            let seed = [stream.as_bytes(), plan.name.as_bytes(), &[way as u8], &attempt.to_be_bytes()];
             now.plus(retry.pause_with_jitter(state.counted(way), &seed))
         });
         SagaEvent::Failed {
@@ -90,7 +84,7 @@ impl SagaState {
             attempt,
             class,
             code: code.map(|code| cut(code).into()),
-            reason: cut(reason).into(),
+            reason: cut(&error.to_string()).into(),
             retry_at,
         }
     }

@@ -2,7 +2,7 @@
 
 use super::standing::StepState;
 use super::state::Wish;
-use super::{End, FailureClass, Outcomes, SagaEvent, SagaState, Standing, StepPlan, Way};
+use super::{End, Outcomes, SagaEvent, SagaState, Standing, StepError, StepPlan, Way};
 use crate::values::{Name, Timestamp};
 use alloc::format;
 use alloc::string::String;
@@ -132,8 +132,8 @@ impl SagaState {
         self.zipped().find_map(|(plan, state)| match state.standing {
             Standing::Running { way, attempt, until, .. } if until <= now => {
                 let effort = plan.effort(way)?;
-                let reason = format!("no answer within {:?}", effort.timeout);
-                Some(self.failed(plan, state, (way, attempt), FailureClass::Unknown, None, &reason, now))
+                let error = StepError::unknown(format_args!("no answer within {:?}", effort.timeout));
+                Some(self.failed(plan, state, (way, attempt), &error, now))
             }
             _ => None,
         })

@@ -8,5 +8,6 @@ mod facts;
 mod plans;
 mod random;
 mod runs;
+mod status;
 mod time;
 mod world;

@@ -56,7 +56,7 @@
 //!
 //! - A step whose effect are commands is settled by closing their keys ([`Settling::Keys`]), which is exact: a key that is
 //!   closed can never take effect, and one that has taken effect cannot be closed. Past a pivot keys are not closed, because the
-//!   only way is on; an operator has it tried again.
+//!   only way is on; an operator has it tried again. Nor are they while a pivot of the same group may happen yet.
 //! - A step with a resolution is settled by it.
 //! - Any other with a compensation is compensated, which has to be harmless where nothing has happened.
 //! - Any other needs an operator (SG-4).

@@ -2,7 +2,8 @@
 
 use crate::world::{Answer, Back, Demo, Forward, Script, Settle, World, step};
 use portolan_kernel::domain::saga::{
-    Action, Definition, End, Plan, Retry as Policy, SagaEvent, SagaState, Settling, Standing, Step, StepPlan, Undo, Way,
+    Action, Definition, End, FailureClass, Plan, Retry as Policy, SagaEvent, SagaState, Settling, Standing, Step,
+    StepPlan, Undo, Way,
 };
 use portolan_kernel::values::Timestamp;
 use proptest::prelude::*;
@@ -211,6 +212,7 @@ fn check_laws(world: &World) {
     let mut finished: BTreeSet<&str> = BTreeSet::new();
     let mut tried: BTreeMap<(&str, Way), u32> = BTreeMap::new();
     let mut due: BTreeMap<(&str, Way), Timestamp> = BTreeMap::new();
+    let mut closed: BTreeSet<&str> = BTreeSet::new();
     let (mut is_back, mut interfered) = (false, false);
     for fact in log {
         match fact {
@@ -247,11 +249,17 @@ fn check_laws(world: &World) {
                 if *way == Back {
                     happened.retain(|of| of != step);
                 } else {
+                    let is_pivot = of(step).undo == Undo::Pivot;
+                    assert!(!is_pivot || closed.is_empty(), "{step} happened, and {closed:?} never can");
                     happened.push(step);
                     finished.insert(step);
                 }
             }
-            SagaEvent::Failed { step, way, attempt, retry_at, .. } => {
+            SagaEvent::Failed { step, way, attempt, retry_at, class, .. } => {
+                let by_keys = matches!(of(step).settle, Some(Settling::Keys(_)));
+                if by_keys && (*way, *class) == (Settle, FailureClass::Refused) {
+                    closed.insert(step);
+                }
                 assert_eq!(flying.remove(&(step, *way)), Some(*attempt), "intent before outcome");
                 if let Some(retry_at) = retry_at {
                     due.insert((step, *way), *retry_at);

@@ -182,6 +182,14 @@ fn begun_together(#[case] answers: Answers<'_>, #[case] trace: &str) {
     &[("a", Forward, DONE), ("pay", Forward, NO)],
     "a>1 pay>1 a>-unknown pay>-refused! BACK a?1 a?+ a<1 a<+ COMPENSATED"
 )]
+#[case::in_doubt_it_waits_for_the_pivot_and_closes_no_key(
+    &[("a", Forward, LOST), ("a", Forward, LOST)],
+    "a>1 pay>1 a>-unknown pay>+ a>2 a>-unknown! STOP(a)"
+)]
+#[case::in_doubt_it_waits_for_the_pivot_and_is_settled_on_the_way_back(
+    &[("a", Forward, Unknown { happened: true }), ("a", Forward, LOST), ("pay", Forward, Silence { happened: false }), ("pay", Forward, NO)],
+    "a>1 pay>1 a>-unknown a>2 a>-unknown! pay>-unknown pay>2 pay>-refused! pay?1 pay?-refused! BACK a?1 a?+ a<1 a<+ COMPENSATED"
+)]
 fn a_pivot_in_a_group(#[case] answers: Answers<'_>, #[case] trace: &str) {
     let steps = [undoable("a").retry(Policy::attempts(2)), step("pay").retry(Policy::attempts(2))];
     check(&plan(Definition::new().parallel(steps)), answers, trace);

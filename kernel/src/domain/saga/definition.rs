@@ -259,8 +259,9 @@ impl<S: Saga> Step<S> {
         Self { is_outside: true, ..self }
     }
 
-    /// Finds out whether the step has happened, under its key: `Some` of its outcome, or `None` when it has not and never
-    /// will. It changes nothing, or sees to it that the step never happens.
+    /// Finds out whether the step has happened, under its key: `Some` of its outcome, or `None` when it has not and, unless it
+    /// is tried again, never will. It is best to change nothing; where it sees to it that the step can never happen, an operator
+    /// who has a step past the pivot tried again finds it impossible.
     pub fn resolve<T, F>(mut self, resolve: F) -> Self
     where
         T: Serialize + 'static,

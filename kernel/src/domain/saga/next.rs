@@ -161,8 +161,11 @@ impl SagaState {
         if places.is_empty() {
             return Some(SagaEvent::Ended { at: now, end: End::Completed, left: Vec::new() });
         }
+        // What becomes of a pivot that is begun together with others decides for all of them.
+        let pivot_is_open = self.among(places.clone()).any(|(plan, state)| plan.is_pivot() && !state.is_finished());
         let mut waits = false;
         for (plan, state) in self.among(places.clone()) {
+            let may_close = !is_past && (plan.is_pivot() || !pivot_is_open);
             let begun = match &state.standing {
                 Standing::Waiting if plan.conditional => {
                     match conditions.holds(&plan.name, &self.outcomes_for(&plan.name, Way::Forward)) {
@@ -176,7 +179,7 @@ impl SagaState {
                 }
                 Standing::Waiting => self.begun(plan, state, Way::Forward, now),
                 Standing::Pausing { way, retry_at, .. } if *retry_at <= now => self.begun(plan, state, *way, now),
-                Standing::Failed { .. } if state.is_open() && plan.settles_on_the_way(is_past) => {
+                Standing::Failed { .. } if state.is_open() && plan.settles_on_the_way(may_close) => {
                     self.begun(plan, state, Way::Settle, now)
                 }
                 _ => None,
@@ -302,11 +305,11 @@ impl SagaState {
 }
 
 impl StepPlan {
-    /// Whether it is found out on the way forward whether it has happened, once its attempts have ended. Past the pivot keys
-    /// are not closed, because what is closed can never be done any more.
-    fn settles_on_the_way(&self, is_past: bool) -> bool {
+    /// Whether it is found out on the way forward whether it has happened, once its attempts have ended. A key that is
+    /// closed can never be used again; so none is closed as long as there may be no way but on.
+    fn settles_on_the_way(&self, may_close: bool) -> bool {
         match &self.settle {
-            Some(super::Settling::Keys(_)) => !is_past,
+            Some(super::Settling::Keys(_)) => may_close,
             Some(super::Settling::Resolve(_)) => true,
             None => false,
         }

@@ -232,6 +232,38 @@ fn what_cannot_be_says_why() {
     assert_eq!((after.fact, &*after.why), ("$saga.passed", "it has ended"));
 }
 
+/// Facts that the machine never makes, after this many that it did: `a>1 a>+ b>1 b>-retry BACK a<1 a<+ COMPENSATED`.
+#[rstest]
+#[case::attempt_left_out(1, begun("a", Forward, 2), "cannot follow attempt 0")]
+#[case::group_left_out(1, begun("b", Forward, 1), "cannot go forward")]
+#[case::back_before_the_turn(3, begun("a", Back, 1), "cannot go back")]
+#[case::settled_without_doubt(5, begun("b", Way::Settle, 1), "cannot go settle")]
+#[case::twice(2, begun("a", Forward, 2), "cannot go forward")]
+#[case::forward_after_the_turn(6, begun("b", Forward, 2), "cannot go forward")]
+#[case::undone_and_done_again(8, begun("a", Back, 2), "cannot go back")]
+#[case::turned_twice(6, SagaEvent::TurnedBack { at: at(1), reason: "r".into() }, "has turned back before")]
+#[case::ended_too_early(3, ended(End::Completed), "has not come to be completed")]
+#[case::compensated_too_early(6, ended(End::Compensated), "has not come to be compensated")]
+#[case::aborted_by_nobody(3, ended(End::Aborted), "has not come to be aborted")]
+#[case::no_step(3, SagaEvent::NeedsOperator { at: at(1), steps: vec!["x".into()], reason: "r".into() }, "there is no step x")]
+fn what_cannot_follow(#[case] after: usize, #[case] fact: SagaEvent, #[case] why: &str) {
+    let slow = portolan_kernel::domain::saga::Retry::attempts(2).first(Duration::from_secs(9));
+    let steps = Definition::new().step(undoable("a")).step(undoable("b").retry(slow));
+    let mut world = World::new(plan(steps.timeout(Duration::from_secs(1))), script(&[("b", Forward, Answer::Retry)]));
+    assert_eq!(world.run().trace(), "a>1 a>+ b>1 b>-retry BACK a<1 a<+ COMPENSATED");
+    let mut state = SagaState::fold(world.state.id().clone(), &world.log[..after]).unwrap();
+    let error = state.apply(&fact).unwrap_err();
+    assert!(error.why.contains(why), "{error}");
+}
+
+fn begun(step: &str, way: Way, attempt: u32) -> SagaEvent {
+    SagaEvent::Begun { at: at(1), step: step.into(), way, attempt, until: at(2) }
+}
+
+fn ended(end: End) -> SagaEvent {
+    SagaEvent::Ended { at: at(1), end, left: vec![] }
+}
+
 /// The first answer that is recorded counts (SG-3).
 #[test]
 fn late_and_repeated_answers_are_dropped() {

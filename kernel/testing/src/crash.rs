@@ -101,7 +101,7 @@ impl fmt::Debug for Trial {
 /// let report = payment.check();
 /// assert_eq!((report.boundaries.len(), report.tried.len()), (3, 6));
 /// // The receiver has been told twice where the process died between effect and append, and honoured the key.
-/// assert_eq!(report.effects["p-1: pay 5 to ann"], 2);
+/// assert_eq!(report.effects["pay 5 to ann"], 2);
 /// ```
 ///
 /// An application is built within the scenario, over `process.storage()` and `process.runtime()`. On SQLite the storage is

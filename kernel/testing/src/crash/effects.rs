@@ -18,13 +18,14 @@ impl Effects {
         Self { receiver, life }
     }
 
-    /// Tells a receiver that honours keys: what comes again under its key counts once.
+    /// Tells a receiver that honours keys: what comes again under its key counts once. Effects are compared without their
+    /// keys, which may be random.
     ///
     /// # Cancellation
     ///
     /// It takes effect when it is first polled.
-    pub async fn perform(&self, key: impl AsRef<str>, effect: impl AsRef<str>) {
-        self.tell("perform", true, format!("{}: {}", key.as_ref(), effect.as_ref())).await;
+    pub async fn perform(&self, key: impl Into<String>, effect: impl Into<String>) {
+        self.tell("perform", Some(key.into()), effect.into()).await;
     }
 
     /// Tells a receiver that knows no keys: what comes twice counts twice.
@@ -33,40 +34,40 @@ impl Effects {
     ///
     /// As with [`perform`](Self::perform).
     pub async fn perform_without_key(&self, effect: impl Into<String>) {
-        self.tell("perform_without_key", false, effect.into()).await;
+        self.tell("perform_without_key", None, effect.into()).await;
     }
 
-    async fn tell(&self, method: &'static str, is_keyed: bool, effect: String) {
-        let boundary = Boundary::new("effects", method, effect.clone());
-        self.life.call(boundary, async { self.receiver.receive(is_keyed, effect) }).await;
+    async fn tell(&self, method: &'static str, key: Option<String>, effect: String) {
+        let about = key.iter().map(|key| format!("{key}: {effect}")).next().unwrap_or_else(|| effect.clone());
+        self.life.call(Boundary::new("effects", method, about), async { self.receiver.receive(key, effect) }).await;
     }
 }
 
-/// How often each effect came, and whether it had a key.
+/// How often each effect came under each key.
 #[derive(Debug, Default)]
-pub(super) struct Receiver(Mutex<BTreeMap<(bool, String), u64>>);
+pub(super) struct Receiver(Mutex<BTreeMap<(String, Option<String>), u64>>);
 
 impl Receiver {
-    fn receive(&self, is_keyed: bool, effect: String) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner).entry((is_keyed, effect)).or_insert(0) += 1;
+    fn receive(&self, key: Option<String>, effect: String) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner).entry((effect, key)).or_insert(0) += 1;
     }
 
-    /// How often each effect counts.
+    /// How often each effect counts: once a key.
     pub(super) fn counted(&self) -> BTreeMap<String, u64> {
-        self.read(|is_keyed, times| if is_keyed { 1 } else { times })
+        self.sum(|key, times| if key.is_some() { 1 } else { times })
     }
 
     /// How often each effect came.
     pub(super) fn came(&self) -> BTreeMap<String, u64> {
-        self.read(|_, times| times)
+        self.sum(|_, times| times)
     }
 
-    fn read(&self, times: fn(bool, u64) -> u64) -> BTreeMap<String, u64> {
+    fn sum(&self, times: fn(Option<&String>, u64) -> u64) -> BTreeMap<String, u64> {
         let received = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut read = BTreeMap::new();
-        for ((is_keyed, effect), came) in &*received {
-            *read.entry(effect.clone()).or_insert(0) += times(*is_keyed, *came);
+        let mut sum = BTreeMap::new();
+        for ((effect, key), came) in &*received {
+            *sum.entry(effect.clone()).or_insert(0) += times(key.as_ref(), *came);
         }
-        read
+        sum
     }
 }

@@ -5,7 +5,7 @@ use crate::{event, has};
 use portolan::MemoryStore;
 use portolan::application::Storage;
 use portolan::sqlite::{Durability, SqliteStore};
-use portolan::values::{Cell, Expected, StreamId};
+use portolan::values::{Cell, Expected, Item, Name, Query, Read, StreamId};
 use portolan_testing::crash::{CrashReport, Process, Trial, rows, streams};
 use portolan_testing::crash_points;
 use std::collections::BTreeMap;
@@ -60,17 +60,17 @@ fn two_crashes_are_survived_too() {
     let points = crash_points(async |trial| in_memory(trial)).run(two_deposits).observe(of_the_bank);
     let report = points.twice(150).check();
     assert_eq!(report.tried.len(), 2 * report.boundaries.len() + 150);
-    assert!(report.tried.iter().filter(|crashes| crashes.len() == 2).count() == 150);
+    assert_eq!(report.tried.iter().filter(|crashes| crashes.len() == 2).count(), 150);
 }
 
 /// A payment whose key is random, and recorded before it is used.
-pub(crate) async fn pay_what_was_intended(process: &Process) {
+async fn pay_what_was_intended(process: &Process) {
     let events = process.storage().events;
     let intention = StreamId::new("intention").unwrap();
     let mut intent = event("intention").expect(intention.clone(), Expected::NoStream);
     intent.events[0].id = process.runtime().ids.new_id();
     let _ = events.append(intent).await;
-    let recorded = events.read(portolan::values::Read::stream(intention)).await.unwrap();
+    let recorded = events.read(Read::stream(intention)).await.unwrap();
     process.effects().perform(recorded.events[0].id.to_string(), "pay 5 to ann").await;
     if !has(&process.storage(), "paid").await {
         events.append(event("paid")).await.unwrap();
@@ -82,4 +82,26 @@ fn an_effect_after_its_recorded_intent_counts_once() {
     let points = crash_points(async |trial| in_memory(trial)).run(pay_what_was_intended);
     let report = points.observe(streams).twice(usize::MAX).check();
     assert_eq!(report.effects["pay 5 to ann"], 3, "two processes die, each with the effect and without its record");
+}
+
+#[test]
+fn who_waits_for_the_log_hears_of_an_append() {
+    let points = crash_points(async |trial| in_memory(trial)).run(async |process| {
+        let (storage, effects) = (process.storage(), process.effects());
+        let query = Query::of(Item::new().category(Name::new("work").unwrap()));
+        let listen = async {
+            storage.events.changed(query, None).await.unwrap();
+            effects.perform("p-1", "heard").await;
+        };
+        let work = async {
+            for name in ["rest", "work"] {
+                if !has(&storage, name).await {
+                    storage.events.append(event(name)).await.unwrap();
+                }
+            }
+        };
+        // Nobody sleeps: if the hint did not come, all would wait for ever.
+        futures::join!(listen, work);
+    });
+    assert_eq!(points.observe(streams).check().effects["heard"], 2);
 }

@@ -61,7 +61,7 @@
 //!
 //! | code | reasons |
 //! |---|---|
-//! | `INVALID_ARGUMENT` | `INVALID_REQUEST`: a field holds what it cannot, and did not reach the port; `INVALID`, `MALFORMED`, `INVALID_COMMAND`, `INVALID_QUERY` |
+//! | `INVALID_ARGUMENT` | `INVALID_REQUEST`: a field holds what it cannot, and did not reach the port; `INVALID`, `NONCONFORMING`, `MALFORMED`, `INVALID_COMMAND`, `INVALID_QUERY` |
 //! | `NOT_FOUND` | `UNKNOWN_COMMAND`, `UNKNOWN_QUERY`, `UNKNOWN_PROJECTION`, `NOT_FOUND` |
 //! | `ALREADY_EXISTS` | `KEY_REUSED` |
 //! | `FAILED_PRECONDITION` | `REJECTED` by the domain; `WRONG_STORE`, `INLINE_REFUSED`, `AHEAD_OF_LOG`, `PROJECTION_STOPPED`, `PROJECTION_STALLED`, `EVENT_PARKED` |

@@ -6,8 +6,8 @@ use core::fmt::Debug;
 use core::time::Duration;
 use portolan_kernel::drivers::{LoadError, SubscribeError};
 use portolan_kernel::ports::{
-    AppendError, Capability, CommandError, ProjectionError, QueryError, ReadError, RowError, Source, StoreId,
-    Violation, WaitError,
+    AppendError, Capability, CommandError, PayloadViolation, ProjectionError, QueryError, ReadError, RowError, Source,
+    StoreId, Violation, WaitError,
 };
 use portolan_kernel::values::{Edition, Expected, Name, Position, Revision, StreamId, Token};
 use prost::Message as _;
@@ -70,6 +70,11 @@ fn every_error_of_an_append_comes_back_the_same() {
         AppendError::TooLarge { what: "bytes of an event".into(), size: u64::MAX, limit: 1 },
         AppendError::Invalid("no".into()),
         AppendError::Invalid(String::new()),
+        AppendError::Nonconforming(vec![
+            PayloadViolation::new(0, "/a~1b/0", "\"x\" is no \u{1F980}"),
+            PayloadViolation::new(u32::MAX, "", ""),
+        ]),
+        AppendError::Nonconforming(vec![]),
         AppendError::Denied("ann may not".into()),
         AppendError::Busy(backend()),
         AppendError::Unknown(backend()),

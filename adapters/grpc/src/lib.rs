@@ -14,6 +14,8 @@
 //! | `Queries` | `Ask`, `Describe` |
 //! | `Projections` | `List`, `Status`, `Act`, `Parked`, `Rows`, `WaitFor`: the port `ProjectionRegistry`, whole |
 //!
+//! The schemas of events and commands (the port `SchemaRegistry`) travel over HTTP alone.
+//!
 //! Beside them stand `grpc.health.v1.Health`, which asks the store how it is, and `grpc.reflection` in the versions `v1` and
 //! `v1alpha`, so that a client needs no files:
 //!

@@ -136,7 +136,9 @@
 //! where there is no such event in any version. `unknown-schema` is a version that nobody told of, and `no-schema` one that
 //! is known without a schema.
 //!
-//! Where the server's ports judge raw appends by these schemas, what is not as they say is `nonconforming-append` with
+//! Like the lists of commands and questions, they are for everybody who is let in.
+//!
+//! Where the server's ports judge raw appends by these schemas (crate `portolan-schema`), what is not as they say is `nonconforming-append` with
 //! `violations` of `{event, pointer, message}`: which event of the append, from 0, where in its `data` (a JSON Pointer, RFC
 //! 6901), and why.
 //!

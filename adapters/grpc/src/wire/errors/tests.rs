@@ -216,6 +216,13 @@ fn those_who_know_google_alone_are_told_too() {
     assert_eq!(request.field_violations[0].field, "lines[2].amount");
     assert_eq!(request.field_violations[0].description, "a number, please");
 
+    let wrong = vec![PayloadViolation::new(2, "/a~1b/0", "a number, please"), PayloadViolation::new(3, "", "no JSON")];
+    let status = travelled(&AppendError::Nonconforming(wrong).into_status());
+    let fields = status.get_details_bad_request().unwrap().field_violations;
+    assert_eq!((&*fields[0].field, &*fields[0].description), ("events[2].payload/a~1b/0", "a number, please"));
+    assert_eq!(fields[1].field, "events[3].payload");
+    assert_eq!(status.get_details_error_info().unwrap().reason, "NONCONFORMING");
+
     let status = travelled(&CommandError::Busy(backend()).into_status());
     assert_eq!(status.get_details_retry_info().unwrap().retry_delay, Some(Duration::from_secs(1)));
 

@@ -47,6 +47,8 @@ pub mod prelude {
     pub use portolan_kernel::{domain::JsonSchema, drivers::Query};
     #[cfg(feature = "memory")]
     pub use portolan_memory::MemoryStore;
+    #[cfg(feature = "schema")]
+    pub use portolan_schema::{ValidatedStore, Validation};
     #[cfg(feature = "sqlite")]
     pub use portolan_sqlite::SqliteStore;
     #[cfg(feature = "tokio")]
@@ -67,6 +69,8 @@ pub use portolan_http as http;
 pub use portolan_jwt as jwt;
 #[cfg(feature = "memory")]
 pub use portolan_memory as memory;
+#[cfg(feature = "schema")]
+pub use portolan_schema as schema;
 #[cfg(feature = "sqlite")]
 pub use portolan_sqlite as sqlite;
 #[cfg(feature = "tokio")]

@@ -16,6 +16,8 @@
 //! | these two with `Accept: text/event-stream` | live, see [below](#live) |
 //! | `POST /streams/{id}` | appends `{"events":[{"type","data"}]}`; `If-Match: "n"`, `If-Match: *`, `If-None-Match: *`, or no condition |
 //! | `POST /append`, `POST /read`, `GET /changed`, `GET /appends/{scope}/{id}`, `GET /checkpoints/{name}`, `GET /capabilities` | the port `EventStore`, whole |
+//! | `GET /schemas` | the types of events and commands that are known, see [below](#schemas) |
+//! | `GET /schemas/{type}/{version}` | the JSON Schema of a version, as `application/schema+json` |
 //! | `GET /projections`, `GET /projections/{name}` | how projections stand: state, position, frontier, lag, last error, editions |
 //! | `POST /projections/{name}/{action}` | what operators do, see [below](#projections). 204 once it is recorded |
 //! | `GET /projections/{name}/parked` | a page of the events it has parked: `after` (a position), `limit` |
@@ -126,6 +128,20 @@
 //!
 //! [`HttpServer::with_projection_actions`] turns them off: then they answer 405.
 //!
+//! # Schemas
+//!
+//! `GET /schemas` lists every type with its `kind` (`event` or `command`), `name`, `category`, the version that is `current`
+//! (each of these two may be `null`), and `versions`, each with the path of its `schema`. An event and a command may share a
+//! name: `?kind=event` and `?kind=command` say which is meant, and without it that is the event of the name, or the command
+//! where there is no such event in any version. `unknown-schema` is a version that nobody told of, and `no-schema` one that
+//! is known without a schema.
+//!
+//! Like the lists of commands and questions, they are for everybody who is let in.
+//!
+//! Where the server's ports judge raw appends by these schemas (crate `portolan-schema`), what is not as they say is `nonconforming-append` with
+//! `violations` of `{event, pointer, message}`: which event of the append, from 0, where in its `data` (a JSON Pointer, RFC
+//! 6901), and why.
+//!
 //! # Deadlines
 //!
 //! A client tells the server a tenth less than it has itself, at most 100 ms less, so that the answer that time is up comes
@@ -149,13 +165,13 @@
 //! | 400 | `malformed`: no JSON, no UTF-8, no HTTP; `invalid-request` for a `Last-Event-ID` that is no position |
 //! | 401 | `unauthenticated`: show credentials, or other ones; with `WWW-Authenticate` |
 //! | 403 | `denied` by a policy; by who lets in; to a page of another origin that would act upon projections |
-//! | 404 | `no-such-route`, `no-such-stream`, `unknown-command`, `unknown-query`, `not-found`, `not-recorded`, `unknown-projection`, `no-such-row`; `projection-lacks` an edition or a parked event |
+//! | 404 | `no-such-route`, `no-such-stream`, `unknown-command`, `unknown-query`, `not-found`, `not-recorded`, `unknown-projection`, `no-such-row`; `unknown-schema`, `no-schema`; `projection-lacks` an edition or a parked event |
 //! | 405, 408, 415, 431 | `method-not-allowed`, `raw-appends-off`, `projection-actions-off`; `slow-request`; `media-type`; `head-too-long` (also 414, and for more than 100 headers) |
 //! | 409 | `command-conflict`, `stream-conflict`, `guard-failed`, `checkpoint-moved`, `wrong-store`, `key-reused`, `inline-refused`, `ahead-of-log`; `projection-stopped`, `projection-stalled`, `event-parked`: waiting is of no use, an operator has to look |
 //! | 410 | `rows-gone`: begin again without a cursor |
 //! | 412 | `stream-conflict`, where the condition stood in a header |
 //! | 413 | `body-too-large` for the server, `too-large` for the store |
-//! | 422 | `invalid-request`, `invalid-command`, `invalid-query` with `violations` of `{path, code, message}`; `rejected` with `code` and `fields`; `invalid-append`, `invalid-read`, `invalid-projection-request` |
+//! | 422 | `invalid-request`, `invalid-command`, `invalid-query` with `violations` of `{path, code, message}`; `rejected` with `code` and `fields`; `invalid-append`, `nonconforming-append`, `invalid-read`, `invalid-projection-request` |
 //! | 500 | `outcome-unknown` (repeat it under the same key), `corrupt`, `failed`, `panicked` |
 //! | 501 | `unsupported` |
 //! | 503 | `busy`, `shutting-down`, `not-ready`, `projection-behind`, `projection-not-ready`, with `Retry-After` |

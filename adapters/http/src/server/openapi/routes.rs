@@ -2,10 +2,12 @@
 
 use super::{Operation, body, in_path, is_json, problems, projections, query, reference, schema};
 use crate::server::Switches;
+use crate::server::schemas::MEDIA_TYPE;
 use serde_json::{Map, Value, json};
 
 const OF_READS: [&str; 6] = ["busy", "corrupt", "failed", "invalid-read", "too-large", "unsupported"];
-const OF_APPENDS: [&str; 13] = [
+const OF_SCHEMAS: [&str; 3] = ["busy", "corrupt", "failed"];
+const OF_APPENDS: [&str; 14] = [
     "busy",
     "checkpoint-moved",
     "corrupt",
@@ -14,6 +16,7 @@ const OF_APPENDS: [&str; 13] = [
     "inline-refused",
     "invalid-append",
     "key-reused",
+    "nonconforming-append",
     "outcome-unknown",
     "stream-conflict",
     "too-large",
@@ -38,6 +41,9 @@ pub(super) fn paths(switches: Switches) -> Map<String, Value> {
     for (path, method, operation) in projections::operations(switches) {
         insert(path, method, operation);
     }
+    let schemas = get("schemas", "server", "The types of events and commands that are known.", schema("Schemas"));
+    insert("/schemas", "get", Operation { problems: OF_SCHEMAS.into(), ..schemas });
+    insert("/schemas/{type}/{version}", "get", one_schema());
     insert("/streams/{id}", "get", stream());
     insert("/events", "get", events());
     insert("/read", "post", read());
@@ -135,6 +141,25 @@ fn events() -> Operation<'static> {
         answers: vec![(200, "A page of the log, or its events live.", Some(page_or_live()), &[])],
         problems: [&OF_READS[..], &["ahead-of-log", "shutting-down"]].concat(),
         ..get("events", "events", "The events of the log.", Value::Null)
+    }
+}
+
+fn one_schema() -> Operation<'static> {
+    const OTHERWISE: &str =
+        "What it is of. Without it: the event of this name; the command, where there is no such event.";
+    let version = json!({
+        "in": "path", "name": "version", "required": true, "description": "Which version.", "schema": schema("Version"),
+    });
+    let document = json!({ MEDIA_TYPE: { "schema": { "type": ["object", "boolean"] } } });
+    Operation {
+        parameters: vec![
+            in_path("type", "The stored name of an event, or the name of a command."),
+            version,
+            query("kind", OTHERWISE, schema("SchemaKind")),
+        ],
+        answers: vec![(200, "The JSON Schema of an event's payload or a command's body.", Some(document), &[])],
+        problems: [&OF_SCHEMAS[..], &["no-schema", "unknown-schema"]].concat(),
+        ..get("schema", "server", "What a version of a type looks like.", Value::Null)
     }
 }
 

@@ -56,6 +56,15 @@ fn values() -> Value {
             "pattern": "^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?$",
         },
         "Direction": { "enum": ["forward", "backward"] },
+        "Version": {
+            "type": "integer", "minimum": 0, "maximum": u32::MAX, "description": "A version of a type, from 1.",
+        },
+        "SchemaKind": { "enum": ["event", "command"] },
+        "PayloadViolation": told(json!({
+            "event": { "type": "integer", "minimum": 0, "description": "Which event of the append, from 0." },
+            "pointer": { "type": "string", "description": "Where in its payload: a JSON Pointer (RFC 6901)." },
+            "message": { "type": "string" },
+        })),
         "Violation": told(json!({
             "path": { "type": "string", "description": "The field, parameter or header; empty for the whole." },
             "code": { "type": "string" },
@@ -231,6 +240,17 @@ fn answers() -> Value {
         "Described": described,
         "Commands": told(json!({ "commands": list("Described") })),
         "Queries": told(json!({ "queries": list("Described") })),
+        "Schemas": told(json!({ "schemas": list("SchemaVersions") })),
+        "SchemaVersions": told(json!({
+            "kind": of("SchemaKind"),
+            "name": of("Name"),
+            "category": maybe("Name"),
+            "current": maybe("Version"),
+            "versions": { "type": "array", "items": told(json!({
+                "version": of("Version"),
+                "schema": { "type": "string", "description": "The path of its JSON Schema." },
+            })) },
+        })),
         "Recalled": told(json!({ "appended": of("Appended"), "digest": text() })),
         "CheckpointState": told(json!({ "store": text(), "position": maybe("Position"), "token": of("Digits") })),
         "Status": told(json!({ "status": { "const": "ok" } })),

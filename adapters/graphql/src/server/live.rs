@@ -75,7 +75,6 @@ async fn events(context: &Context, query: Query, mut given: Arguments) -> Result
         subscription,
         first: Some(first),
         form: formed.form(),
-        is_within: false,
         passed: None,
         progress_due: Instant::now(),
         states: given.flag("states"),
@@ -89,8 +88,6 @@ struct Events {
     subscription: FormedSubscription,
     first: Option<FormedDelivery>,
     form: EventForm,
-    /// Whether more follows of the stored event that was told of last.
-    is_within: bool,
     /// How far the log has come past what does not match, where the client has not been told yet.
     passed: Option<Position>,
     /// When it may be told next.
@@ -107,7 +104,6 @@ impl Events {
         while !self.ended {
             match self.delivery().await? {
                 Ok(delivery) => {
-                    self.is_within = matches!(delivery, FormedDelivery::Event { resume: None, .. });
                     if let Some(told) = self.told(&delivery) {
                         return Some((Ok(told), self));
                     }
@@ -125,10 +121,6 @@ impl Events {
         if let Some(first) = self.first.take() {
             return Some(Ok(first));
         }
-        if self.is_within {
-            // What an event has become is told whole.
-            return self.subscription.next().await;
-        }
         loop {
             // With every commit, each idle subscriber hears how far the log has come; of what came within a while only
             // the last is passed on.
@@ -145,9 +137,7 @@ impl Events {
                     Ok(FormedDelivery::Progress(position)) if self.states => self.passed = Some(position),
                     Ok(FormedDelivery::Progress(_)) => {}
                     other => {
-                        if !matches!(other, Ok(FormedDelivery::Event { resume: None, .. })) {
-                            self.passed = None;
-                        }
+                        self.passed = None;
                         return Some(other);
                     }
                 },

@@ -11,8 +11,8 @@ use futures::{FutureExt, StreamExt};
 use portolan_kernel::application::Ports;
 use portolan_kernel::domain::history::{Histories, History, Hop, Pieces};
 use portolan_kernel::domain::{EventForm, NotCurrent, Upcasters};
-use portolan_kernel::drivers::{FormedDelivery, FormedEvent, FormedEvents, From};
-use portolan_kernel::ports::EventStore;
+use portolan_kernel::drivers::{Access, FormedDelivery, FormedEvent, FormedEvents, From};
+use portolan_kernel::ports::{Caller, EventStore};
 use portolan_kernel::values::{Append, EventType, Format, Item, NewEvent, Position, Query, Read, Recorded};
 use rstest::rstest;
 use serde::Deserialize;
@@ -302,5 +302,23 @@ async fn a_retired_event_that_comes_live_moves_the_place() {
         store.write(Append::new([event]));
         let last = store.events().last().unwrap().position;
         assert_eq!(live.next().await.unwrap().unwrap(), FormedDelivery::Progress(last));
+    }
+}
+
+/// What the store is asked for is what a policy judges, in either form.
+#[tokio::test]
+async fn a_policy_judges_what_is_read() {
+    let policy = |_: &Caller, access: &Access<'_>| match access {
+        Access::Log(query) if query.any_of.iter().all(|item| item.types.len() == 1) => Ok(()),
+        _ => Err("one type at a time".to_owned()),
+    };
+    let ports = ports(&log()).with_upcasters(upcasters()).on_behalf_of(Caller::new("ann"), Arc::new(policy));
+    for (event_type, is_let_in) in [("deleted", true), ("mailed", false)] {
+        let events = ports.in_form(EventForm::Current).unwrap();
+        let page = events.read(Read::log(of_type(event_type))).await;
+        assert_eq!(page.is_ok(), is_let_in, "{page:?}");
+        let first = events.subscribe(of_type(event_type), From::Beginning).next().await.unwrap();
+        assert_eq!(first.is_ok(), is_let_in, "{first:?}");
+        assert!(ports.in_form(EventForm::Stored).unwrap().read(Read::log(of_type(event_type))).await.is_ok());
     }
 }

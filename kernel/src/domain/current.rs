@@ -115,6 +115,17 @@ impl Upcasters {
     }
 
     /// The stored types whose events may be of this type now: itself first, and those that hops lead here from.
+    ///
+    /// ```
+    /// # use portolan_kernel::domain::history::{Histories, History, Hop};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let history = History::new().hop(Hop::from("user.mail-changed", 1).to("user.email-updated", 1));
+    /// # let mut histories = Histories::new();
+    /// # histories.add("the example", history);
+    /// let sources = histories.judge()?.sources_of(&"user.email-updated".parse()?);
+    /// assert_eq!(sources, ["user.email-updated", "user.mail-changed"]);
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn sources_of(&self, event_type: &EventType) -> Vec<EventType> {
         let mut sources = alloc::vec![event_type.clone()];

@@ -23,7 +23,8 @@ use futures::stream::Stream;
 /// An event whose current form is unknown is shown as it is stored, with the reason beside it, wherever it might be one of
 /// those that are asked for: neither is a page lost for one event, nor an event without a word.
 ///
-/// Reads are counted, continued and resumed by stored events.
+/// Reads are counted, continued and resumed by stored events; an
+/// [`AccessPolicy`](super::AccessPolicy) judges what is read of these.
 #[derive(Clone)]
 pub struct FormedEvents {
     events: Arc<dyn EventStore>,

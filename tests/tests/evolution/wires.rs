@@ -188,6 +188,10 @@ impl Sse {
 
     /// The next frame; nothing at the end.
     pub(crate) async fn frame(&mut self) -> Option<Frame> {
+        tokio::time::timeout(PATIENCE, self.next()).await.expect("something has to come, and not only signs of life")
+    }
+
+    async fn next(&mut self) -> Option<Frame> {
         loop {
             let lines = self.lines().await?;
             let field = |name: &str| lines.iter().find_map(|line| line.strip_prefix(name)).map(str::trim);

@@ -28,16 +28,11 @@ impl Part {
     /// Where the read begins: after the cursor, or just before its event, where only a part of that has been seen.
     fn begin(&self) -> Option<u64> {
         let after = self.cursor.after?;
-        match (self.within(), self.direction) {
+        match (self.cursor.part, self.direction) {
             (None, _) => Some(after),
             (Some(_), Direction::Forward) => after.checked_sub(1),
             (Some(_), Direction::Backward) => after.checked_add(1),
         }
-    }
-
-    /// How much has been seen of the event that the cursor is at, where it is not all. What is stored has no parts.
-    fn within(&self) -> Option<u32> {
-        self.cursor.part.filter(|_| self.formed.form() == EventForm::Current)
     }
 }
 
@@ -123,7 +118,7 @@ async fn page(read: Read, part: &Part) -> Result<Value, Problem> {
 /// The page in the order of the log, whichever way it was read.
 fn connection(FormedPage { mut events, stored: page, .. }: FormedPage, part: &Part, is_stream: bool) -> Value {
     let place = |event: &Recorded| if is_stream { event.revision.get() } else { event.position.get() };
-    if let (Some(at), Some(seen)) = (part.cursor.after, part.within()) {
+    if let (Some(at), Some(seen)) = (part.cursor.after, part.cursor.part) {
         let is_unseen = |n: u32| if part.direction == Direction::Forward { n > seen } else { n < seen };
         events.retain(|event| place(&event.recorded) != at || event.part.is_some_and(is_unseen));
     }

@@ -303,3 +303,18 @@ async fn at_the_end_of_a_wire_the_current_form_is_refused_and_nothing_is_upcast(
         assert!(refusals.contains("problem.no-current-form"), "{refusals}");
     }
 }
+
+#[tokio::test]
+async fn the_schema_of_graphql_says_which_form_is_the_usual_one() {
+    let served = served().await;
+    for root in ["Query", "Subscription"] {
+        let asked = format!("{{ __type(name: \"{root}\") {{ fields {{ name args {{ name defaultValue }} }} }} }}");
+        let answer = served.operation(&asked).await;
+        for field in ["events", "stream"] {
+            let fields = answer["data"]["__type"]["fields"].as_array().unwrap();
+            let args = &fields.iter().find(|other| other["name"] == field).unwrap()["args"];
+            let form = args.as_array().unwrap().iter().find(|argument| argument["name"] == "form").unwrap();
+            assert_eq!(form["defaultValue"], "STORED", "{root}.{field}");
+        }
+    }
+}

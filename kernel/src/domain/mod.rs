@@ -15,6 +15,7 @@ mod aggregate;
 mod codec;
 mod command;
 mod context;
+mod current;
 mod decision_model;
 mod digest;
 mod event;
@@ -37,6 +38,7 @@ pub use aggregate::{Aggregate, CommandVisitor, Commands, Decide, Decision, Snaps
 pub use codec::{Codec, CodecError, Json};
 pub use command::{Command, StreamCommand};
 pub use context::{Context, IdSeed};
+pub use current::{EventForm, NotCurrent};
 pub use decision_model::DecisionModel;
 pub use digest::digest;
 pub use event::{EncodeError, Event, EventError, RecordedAs, new_event};

@@ -14,6 +14,7 @@ mod catch_up;
 mod command_bus;
 mod deciding;
 mod execution;
+mod formed;
 mod gate;
 mod handlers;
 mod key;
@@ -37,6 +38,7 @@ pub use access::{Access, AccessPolicy, Anybody, Role, Roles, StaticKey, StaticKe
 pub use ask::{Asking, QueryBusExt};
 pub use command_bus::LocalCommandBus;
 pub use execution::Execution;
+pub use formed::{FormedDelivery, FormedEvent, FormedEvents, FormedPage, FormedSubscription};
 pub use handlers::{CommandHandlers, RegisterError, command_in};
 pub use key::{command_scope, key_scope};
 pub use loading::{LoadError, Loaded, Loader};

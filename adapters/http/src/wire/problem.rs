@@ -133,7 +133,7 @@ const fn kind(name: &'static str, statuses: &'static [u16], title: &'static str)
 }
 
 /// Every kind there is, by status.
-pub(crate) const KINDS: [Kind; 54] = [
+pub(crate) const KINDS: [Kind; 55] = [
     kind("not-caught-up", &[202], "Committed, and not yet applied"),
     kind("malformed", &[400], "Not readable"),
     kind("unauthenticated", &[401], "Credentials are needed"),
@@ -181,6 +181,7 @@ pub(crate) const KINDS: [Kind; 54] = [
     kind("failed", &[500], "Failed"),
     kind("outcome-unknown", &[500], "Outcome unknown"),
     kind("panicked", &[500], "Failed while answering"),
+    kind("no-current-form", &[501], "What events have become is not known here"),
     kind("unsupported", &[501], "Not supported by the store"),
     kind("busy", &[503], "Busy"),
     kind("not-ready", &[503], "Not ready"),

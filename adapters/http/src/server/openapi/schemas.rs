@@ -120,7 +120,26 @@ fn events() -> Value {
         "type": "object",
         "properties": fields.iter().map(|field| ((*field).to_owned(), text())).collect::<Map<_, _>>(),
     });
-    json!({ "Event": event, "NewEvent": new, "Metadata": metadata })
+    let formed = json!({
+        "allOf": [of("Event")],
+        "description": "With `form=current` there is always a `form`, and with `form=stored` none of these.",
+        "properties": {
+            "form": { "enum": ["stored", "current"], "description": "The form that this event is in." },
+            "part": {
+                "type": "integer", "minimum": 1, "maximum": u32::MAX,
+                "description": "Which of the events it is that the stored one has become, where they are several.",
+            },
+            "not_current": of("NotCurrent"),
+        },
+    });
+    let mut not_current = told(json!({
+        "code": { "enum": ["unknown-type", "unknown-version", "upcast-failed"] },
+        "message": { "type": "string" },
+    }));
+    not_current["description"] = "Why an event is as it is stored, where the current form was asked for.".into();
+    json!({
+        "Event": event, "FormedEvent": formed, "NotCurrent": not_current, "NewEvent": new, "Metadata": metadata,
+    })
 }
 
 fn reads() -> Value {
@@ -152,7 +171,7 @@ fn reads() -> Value {
             "revision": maybe("Revision"),
         })),
         "Page": told(json!({
-            "events": list("Event"),
+            "events": list("FormedEvent"),
             "next": { "type": ["string", "null"], "description": "The path of the page that continues this one." },
             "at_frontier": { "type": "boolean" },
         })),

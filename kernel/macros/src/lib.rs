@@ -99,6 +99,7 @@ fn expand(input: TokenStream, derive: Derive) -> TokenStream {
 /// `#[command(…)]` takes, all of it optional:
 ///
 /// - `name = "…"`: the wire name; else the type's in kebab case.
+/// - `version = 2`: the version of its schema; else 1.
 /// - `stream = "account-{account_id}"`: the stream that decides, made of fields that have a `Display`; then it is a
 ///   `StreamCommand` too. A brace is written `{{`. Without it, the command is for a `DecisionModel`.
 /// - `check = path`: a `fn(&Self) -> Vec<Violation>` with rules that no attribute can say. It runs after the others, and

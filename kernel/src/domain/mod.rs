@@ -14,6 +14,7 @@
 mod aggregate;
 mod codec;
 mod command;
+pub mod compatibility;
 mod context;
 mod decision_model;
 mod digest;

@@ -28,24 +28,32 @@ pub(crate) async fn registrations(store: &Arc<dyn EventStore>) -> Vec<Arc<Record
 /// What becomes of calls on the way to a store.
 pub(crate) enum Way {
     /// The first reads wait for each other, so that all have read before any has written.
-    Together(Barrier, AtomicUsize),
+    Together(Arc<Barrier>, AtomicUsize),
     /// Nothing is expected of streams.
     Unconditional,
     /// A conflict is nothing to go on from.
     NoSecondTry,
+    /// An append takes two events.
+    Narrow,
 }
 
 pub(crate) struct Before(pub(crate) Arc<dyn EventStore>, pub(crate) Way);
 
 impl Before {
     pub(crate) fn together(store: Arc<dyn EventStore>, of: usize) -> Arc<dyn EventStore> {
-        Arc::new(Self(store, Way::Together(Barrier::new(of), AtomicUsize::new(of))))
+        Arc::new(Self(store, Way::Together(Arc::new(Barrier::new(of)), AtomicUsize::new(of))))
+    }
+
+    /// One of several, each before a store of its own, whose first reads wait for each other.
+    pub(crate) fn one_of(store: Arc<dyn EventStore>, barrier: &Arc<Barrier>) -> Arc<dyn EventStore> {
+        Arc::new(Self(store, Way::Together(barrier.clone(), AtomicUsize::new(1))))
     }
 }
 
 #[async_trait]
 impl EventStore for Before {
     async fn append(&self, mut append: Append) -> Result<Appended, AppendError> {
+        assert!(append.events.len() <= self.capabilities().limits.append_events as usize);
         if let Way::Unconditional = self.1 {
             append.expect.clear();
         }
@@ -80,6 +88,10 @@ impl EventStore for Before {
     }
 
     fn capabilities(&self) -> Capabilities {
-        self.0.capabilities()
+        let mut capabilities = self.0.capabilities();
+        if let Way::Narrow = self.1 {
+            capabilities.limits.append_events = 2;
+        }
+        capabilities
     }
 }

@@ -224,6 +224,15 @@ pub fn derive_command(input: TokenStream) -> TokenStream {
 /// [`History`]: https://docs.rs/portolan-kernel/latest/portolan_kernel/domain/history/struct.History.html
 /// [`Pieces`]: https://docs.rs/portolan-kernel/latest/portolan_kernel/domain/history/struct.Pieces.html
 ///
+/// # Schemas
+///
+/// With `JsonSchema` among its derives, the enum tells the JSON Schema of each variant's payload, as serde writes it. Where a
+/// schema registry compares what is there with what was ([`register_schemas`]), a payload that changes without a new version
+/// stops the application at its start. The types of fields need a [`JsonSchema`] then. Payloads of a codec that is not JSON
+/// have versions alone, and so has a variant that `#[schemars(rename)]` calls otherwise than serde.
+///
+/// [`register_schemas`]: https://docs.rs/portolan-kernel/latest/portolan_kernel/application/struct.ApplicationBuilder.html#method.register_schemas
+///
 /// # Tags
 ///
 /// `#[tag]` on a field that has a `Display` is a tag of the field's name in Rust, `:`, and its value: `owner:ann`.

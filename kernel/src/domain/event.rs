@@ -74,7 +74,7 @@ pub trait Event: Sized + Send + Sync + 'static {
     /// [`SchemaRegistry`](crate::ports::SchemaRegistry). None, unless it is told; versions are then those of the
     /// [`history`](Self::history) alone.
     ///
-    /// The derive tells every variant, with the JSON Schema of its payload where `JsonSchema` is derived too. By hand, with
+    /// The derive tells every variant, with the JSON Schema of its payload (as it is written) where `JsonSchema` is derived too. By hand, with
     /// the feature `macros`, `domain::schema::of_events` does the same:
     ///
     /// ```

@@ -1,5 +1,7 @@
 //! Schemas are registered in a table as in any store (UP-06).
 
+mod support;
+
 use core::time::Duration;
 use futures::future::{BoxFuture, join_all};
 use portolan_dynamodb::DynamoStore;
@@ -10,6 +12,7 @@ use portolan_kernel::values::{EventId, Name, Read, Revision, StreamId};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use support::Network;
 
 struct Ids(AtomicU64);
 
@@ -31,7 +34,8 @@ impl Sleep for Asleep {
 
 async fn open(table: &str) -> Arc<dyn EventStore> {
     let endpoint = endpoint().expect("a DynamoDB for tests");
-    let store = DynamoStore::connect(table).create_if_missing().endpoint(&endpoint).open().await;
+    let client = Network::to(&endpoint).client();
+    let store = DynamoStore::builder(client, table).create_if_missing().open().await;
     Arc::new(store.expect("a table"))
 }
 

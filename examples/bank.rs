@@ -23,7 +23,7 @@ use validator::{Validate, ValidationError};
 
 // What happens. One enum for all streams `account-…`; a stored type never changes its name again.
 
-#[derive(Event, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[derive(Event, JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[event(category = "account")]
 enum AccountEvent {
     Opened { owner: String, currency: String },
@@ -371,6 +371,8 @@ async fn main() -> ExitCode {
 
 async fn bank(storage: impl Into<Storage>, runtime: Runtime) -> Result<Application, BuildError> {
     let bank = Application::builder(storage, runtime).aggregate::<Account>().query(look_up);
+    // What events and commands look like is kept in the store: a change without a new version does not start.
+    let bank = bank.register_schemas(SchemaOptions::new());
     bank.projection::<Balance>().projection::<DailyTotals>().build().await
 }
 

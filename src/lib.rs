@@ -25,7 +25,7 @@ pub mod prelude {
     pub use portolan_kernel::drivers::{
         ApplyError, Authorization, BusOptions, CommandBusExt, Deadline, Delivery, EventStoreExt, Hooks, Middleware,
         MiddlewareBus, Next, Policy, ProjectionOptions, ProjectionRegistryExt, QueryBusExt, QueryContext, Question,
-        ReadRowsError, Reply, Retry, Subscription, View, ViewProjection, Viewed,
+        ReadRowsError, Reply, Retry, SchemaOptions, Subscription, View, ViewProjection, Viewed,
     };
     pub use portolan_kernel::ports::{
         CommandBus, CommandEnvelope, CommandError, EventStore, Lifecycle, ProjectionError, ProjectionRegistry,

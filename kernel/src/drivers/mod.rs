@@ -3,8 +3,8 @@
 //! From the bottom: pages to streams ([`EventStoreExt`]) and to live [`Subscriptions`]; events to states
 //! ([`Loader`]); commands to appends ([`Execution`]); what surrounds commands ([`Middleware`], [`Hooks`]); and the two
 //! buses of an application in its own process ([`LocalCommandBus`], [`LocalQueryBus`]) with what makes any bus
-//! pleasant to call ([`CommandBusExt`], [`QueryBusExt`]), as [`ProjectionRegistryExt`] is for projections; and what
-//! stands before the ports of a server ([`AccessPolicy`], [`Roles`], [`StaticKeys`]).
+//! pleasant to call ([`CommandBusExt`], [`QueryBusExt`]), as [`ProjectionRegistryExt`] is for projections; what
+//! events and commands look like ([`SchemaCatalogue`], [`register_schemas`]); and what stands before the ports of a server ([`AccessPolicy`], [`Roles`], [`StaticKeys`]).
 
 mod access;
 mod appending;
@@ -28,6 +28,7 @@ mod query_bus;
 mod question;
 mod read_rows;
 mod reading;
+mod schemas;
 mod send;
 mod subscription;
 mod turns;
@@ -55,6 +56,7 @@ pub use read_rows::{
     Rows,
 };
 pub use reading::EventStoreExt;
+pub use schemas::{SchemaCatalogue, SchemaOptions, SchemaRefusal, StoredSchemas, register_schemas};
 pub use send::{CommandBusExt, Sending};
 pub use subscription::{Delivery, From, SubscribeError, Subscription, Subscriptions};
 pub use typed::{TypedDelivery, TypedEvents, TypedSubscription};

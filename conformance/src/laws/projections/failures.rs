@@ -19,7 +19,7 @@ law! {
      is parked.",
     checks: [
         a_stop_holds_everything, a_stop_is_overcome_by_dropping, skipping_leaves_one_out,
-        what_is_unknown_is_counted_in_each_edition, parking_holds_a_stream,
+        what_is_unknown_is_counted, parking_holds_a_stream,
         parking_holds_a_key_until_it_is_retried, a_parked_event_is_dropped, what_is_parked_outlives_its_worker,
     ],
 }
@@ -84,7 +84,7 @@ async fn skipping_leaves_one_out(trial: &Trial<Projected>) -> Verdict {
     Ok(())
 }
 
-async fn what_is_unknown_is_counted_in_each_edition(trial: &Trial<Projected>) -> Verdict {
+async fn what_is_unknown_is_counted(trial: &Trial<Projected>) -> Verdict {
     let world = World::open(trial).await?;
     let app = world.start(|app| app.projection::<Passes>()).await?;
     world.append(sums("a", &[1])).await?;
@@ -96,20 +96,13 @@ async fn what_is_unknown_is_counted_in_each_edition(trial: &Trial<Projected>) ->
     let last = world.append(vec![unknown("b")]).await?;
     app.reaches("passes", last).await?;
     expect_eq!(app.status("passes").await?.skipped, 3, "skipped events, with the rows");
-    // It is of the rows, whoever works on them.
-    app.shut_down().await;
-    world.append([sums("a", &[2]), vec![unknown("a")]].concat()).await?;
-    let app = world.start(|app| app.projection::<Passes>()).await?;
-    let last = world.append(sums("a", &[3])).await?;
-    app.reaches("passes", last).await?;
-    let status = app.status("passes").await?;
-    expect_eq!(status.skipped, 4, "skipped events in the next life, each once");
     let (_, rows) = app.rows("passes", None).await?;
     expect_eq!(rows, fold(&world.log_until(Some(last)).await?, 1), "rows without the events that were skipped");
-    let before = status.edition;
-    app.acts("passes", ProjectionAction::Rebuild).await?;
-    let status = app.until("passes", "rebuilt", |status| status.edition != before).await?;
-    expect_eq!(status.skipped, 4, "skipped events of the rebuild");
+    // It is of the rows, whoever works on them.
+    app.shut_down().await;
+    let app = world.start(|app| app.projection::<Passes>()).await?;
+    app.reaches("passes", last).await?;
+    expect_eq!(app.status("passes").await?.skipped, 3, "skipped events in the next life");
     Ok(())
 }
 

@@ -25,7 +25,7 @@ fn clients(banks: &[&Bank], many: usize) -> Vec<Client> {
 }
 
 /// Waits until it has applied all there is.
-fn catches_up(client: &Client, projection: &str) {
+pub(crate) fn catches_up(client: &Client, projection: &str) {
     let last = client.get("/events?direction=backward&limit=1").expect("an answer").body;
     let position = last["events"][0]["position"].as_str().expect("there are events").to_owned();
     let path = format!("/projections/{projection}/wait?position={position}");

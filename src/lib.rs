@@ -17,15 +17,17 @@ pub use portolan_kernel::__private;
 /// What an application is written with: `use portolan::prelude::*;`.
 pub mod prelude {
     pub use portolan_kernel::application::{Application, BuildError, Ports, Runtime, Storage};
+    pub use portolan_kernel::domain::history::{History, Hop, Pieces};
     pub use portolan_kernel::domain::{
         Aggregate, CodecError, Command, Context, Decide, Decision, DecisionModel, Event, EventError, EventFields,
-        EventSet, FailurePolicy, OnFailure, Projection, RecordedAs, Rejection, Row, SnapshotPolicy, StreamCommand,
-        inline, variant,
+        EventSet, FailurePolicy, OnFailure, OrRaw, Projection, RecordedAs, Rejection, Row, SnapshotPolicy,
+        StreamCommand, Unknown, inline, variant,
     };
     pub use portolan_kernel::drivers::{
         ApplyError, Authorization, BusOptions, CommandBusExt, Deadline, Delivery, EventStoreExt, Hooks, Middleware,
         MiddlewareBus, Next, Policy, ProjectionOptions, ProjectionRegistryExt, QueryBusExt, QueryContext, Question,
-        ReadRowsError, Reply, Retry, SchemaOptions, Subscription, View, ViewProjection, Viewed,
+        ReadRowsError, Reply, Retry, SchemaOptions, Subscription, TypedDelivery, TypedEvents, TypedSubscription, View,
+        ViewProjection, Viewed,
     };
     pub use portolan_kernel::ports::{
         CommandBus, CommandEnvelope, CommandError, EventStore, Lifecycle, ProjectionError, ProjectionRegistry,

@@ -509,6 +509,7 @@ pub fn derive_row(input: TokenStream) -> TokenStream {
 /// - `delete_on(Closed)`: there is no row any more;
 /// - `ignore(Audited)`: the event changes nothing, though it has such fields;
 /// - `on_failure = stop`, `skip` or `park`, or an expression that is a `FailurePolicy`;
+/// - `on_unknown = fail` or `skip`: what is done about events that a newer application has written;
 /// - `lifecycle = asynchronous`, `inline`, `inline_if_possible` or `live`.
 ///
 /// A variant of an [`EventSet`] is named with its own event type: `delete_on(AccountEvent::Closed)`.

@@ -3,6 +3,7 @@
 mod access;
 mod process;
 mod read_models;
+mod rolling;
 mod traffic;
 
 use process::{Bank, Client, Place};

@@ -2707,6 +2707,10 @@ pub struct ProjectionStatus {
     /// All its editions, rising.
     #[prost(message, repeated, tag = "13")]
     pub editions: ::prost::alloc::vec::Vec<projection_status::EditionStatus>,
+    /// How many events the rows that are read are without for good: the projection does not know them, or they failed, and it
+    /// skips such.
+    #[prost(uint64, tag = "14")]
+    pub skipped: u64,
 }
 /// Nested message and enum types in `ProjectionStatus`.
 pub mod projection_status {

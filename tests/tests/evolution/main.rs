@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "what the tests stand on cannot fail")]
 
 mod events;
+mod migration;
 mod mutants;
 mod paths;
 mod readers;

@@ -211,10 +211,10 @@ async fn dry_run(wrong: Wrong) -> Result<(), String> {
 async fn source(wrong: Wrong) -> Result<(), String> {
     let world = World::new(wrong);
     world.write(&[old(0), old(8)]).await;
-    let before = log(&*world.source).await;
+    let before = frontier(&*world.source).await;
     let mut told = Vec::new();
     let progress = world.migration().run(|progress| told.push(*progress)).await.map_err(|error| error.to_string())?;
-    equal("the source", &log(&*world.source).await, &before)?;
+    equal("the source", &frontier(&*world.source).await, &before)?;
     equal("progress", &(progress.read, progress.written), &(2, 2))?;
     equal("its end", &progress.position, &progress.frontier)?;
     equal("what was told last", &told.last(), &Some(&progress))?;
@@ -235,24 +235,20 @@ async fn times(wrong: Wrong) -> Result<(), String> {
     equal("times", &found, &expected)
 }
 
-async fn failing(wrong: Wrong) -> Vec<&'static str> {
+pub(crate) async fn failing(wrong: Wrong) -> Vec<&'static str> {
     let mut failing = Vec::new();
     for (name, check) in CHECKS {
         if let Err(error) = check(wrong).await {
-            println!("{wrong:?}: {name}: {error}");
+            println!("{wrong:?}: {name}: {error:.300}");
             failing.push(name);
         }
     }
     failing
 }
 
-pub(crate) async fn fail_exactly(wrong: Wrong, expected: &[&str]) {
-    assert_eq!(failing(wrong).await, expected, "{wrong:?}");
-}
-
 #[tokio::test]
 async fn the_right_migration_keeps_every_law() {
-    fail_exactly(Wrong::Nothing, &[]).await;
+    assert_eq!(failing(Wrong::Nothing).await, [""; 0]);
 }
 
 /// Two at once, wherever the one is when the other begins: they share the work.

@@ -98,6 +98,8 @@ impl Migration {
             run.batch.add(events_of_now, recorded.position, time);
         }
         run.flush(events.frontier).await?;
+        // Past its last event may stand others that are not copied.
+        run.standing.through = events.frontier;
         run.record().await?;
         Ok(run.standing.progress(events.frontier))
     }

@@ -121,7 +121,11 @@ async fn faults(wrong: Wrong) -> Result<(), String> {
     Ok(())
 }
 
-fn is<T>(what: &str, outcome: &Result<T, MigrationError>, holds: impl Fn(&MigrationError) -> bool) -> Result<(), String> {
+fn is<T>(
+    what: &str,
+    outcome: &Result<T, MigrationError>,
+    holds: impl Fn(&MigrationError) -> bool,
+) -> Result<(), String> {
     match outcome {
         Err(error) if holds(error) => Ok(()),
         Err(error) => Err(format!("{what}: {error}")),
@@ -188,9 +192,11 @@ async fn nothing_left_out(wrong: Wrong) -> Result<(), String> {
     let position = world.source.append(Append::new([bad("bad.unknown", 1, "{}")])).await.unwrap().last.unwrap();
     world.write(&[old(8)]).await;
     let outcome = world.migration().run(|_| {}).await;
-    is("an unknown type", &outcome, |error| {
-        matches!(error, MigrationError::Event { position: at, reason: MigrationReason::UnknownType, .. } if *at == position)
-    })?;
+    is(
+        "an unknown type",
+        &outcome,
+        |error| matches!(error, MigrationError::Event { position: at, reason: MigrationReason::UnknownType, .. } if *at == position),
+    )?;
     equal("what is before it", &log(&*world.target).await.len(), &3)
 }
 
@@ -285,7 +291,8 @@ async fn with_a_chain_that_knows_nothing_it_is_a_move() {
 async fn system_streams_are_copied_as_they_are_and_only_if_asked_for() {
     for with_system in [false, true] {
         let world = World::new(Wrong::Nothing);
-        let system = |stream: &str| NewEvent::new(StreamId::new(stream).unwrap(), EventType::new("$schema").unwrap(), "{}");
+        let system =
+            |stream: &str| NewEvent::new(StreamId::new(stream).unwrap(), EventType::new("$schema").unwrap(), "{}");
         world.source.append(Append::new([system("$schemas"), system("$migration")])).await.unwrap();
         world.write(&[old(0)]).await;
         let migration = || if with_system { world.migration().with_system_streams() } else { world.migration() };

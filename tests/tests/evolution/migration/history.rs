@@ -164,7 +164,8 @@ pub(crate) fn model(source: &[Arc<Recorded>]) -> Vec<(Arc<Recorded>, usize, NewE
 pub(crate) async fn is_as_the_model(source: &dyn EventStore, target: &dyn EventStore) -> Result<(), String> {
     let (source, target) = (log(source).await, log(target).await);
     let model = model(&source);
-    let what = |event: &NewEvent| format!("{} {} {:?} in {}", event.event_type, event.version, event.payload, event.stream);
+    let what =
+        |event: &NewEvent| format!("{} {} {:?} in {}", event.event_type, event.version, event.payload, event.stream);
     let found: Vec<_> = target.iter().map(|event| what(event)).collect();
     let expected: Vec<_> = model.iter().map(|(_, _, event)| what(event)).collect();
     equal("order", &found, &expected)?;

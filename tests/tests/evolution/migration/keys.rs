@@ -4,9 +4,7 @@ use super::between::Wrong;
 use super::history::{World, equal, log};
 use crate::events::UserEvent;
 use portolan::application::{Application, Runtime, Storage};
-use portolan::domain::{
-    Aggregate, Command, Context, Decide, Decision, Rejection, StreamCommand, Upcasters,
-};
+use portolan::domain::{Aggregate, Command, Context, Decide, Decision, Rejection, StreamCommand, Upcasters};
 use portolan::drivers::{CommandBusExt, Migration};
 use portolan::ports::{CommandError, EventStore, Receipt, SnapshotStore};
 use portolan::values::{InvalidName, Metadata, StreamId};
@@ -111,7 +109,8 @@ async fn a_command_that_loses_its_events_is_still_done() {
     let world = World::new(Wrong::Nothing);
     send(&world.source, "k", "a", change("1", 2)).await.unwrap();
     let mut histories = Histories::new();
-    histories.add("retired", (1..=3).fold(History::new(), |all, of| all.hop(Hop::from("user.email-updated", of).retire())));
+    histories
+        .add("retired", (1..=3).fold(History::new(), |all, of| all.hop(Hop::from("user.email-updated", of).retire())));
     let upcasters = Arc::new(histories.judge().unwrap());
     let migration = || {
         Migration::new(world.source.clone(), world.target.clone(), upcasters.clone())

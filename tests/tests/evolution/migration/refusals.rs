@@ -3,8 +3,8 @@
 use super::between::Wrong;
 use super::checks::bad;
 use super::history::{World, is_as_the_model, log, old, small_limits};
-use portolan::drivers::{Migration, MigrationError, MigrationReason};
 use portolan::domain::Upcasters;
+use portolan::drivers::{Migration, MigrationError, MigrationReason};
 use portolan::ports::{Capabilities, Capability};
 use portolan::values::{Append, EventType, NewEvent, StoreId, StreamId};
 use portolan_conformance::ReferenceStore;
@@ -22,7 +22,10 @@ async fn what_cannot_be_copied_is_named(#[case] event: NewEvent, #[case] said: &
     let at = world.source.append(Append::new([event])).await.unwrap().last.unwrap();
     world.write(&[old(8)]).await;
     let told = world.run().await.unwrap_err();
-    assert!(told.contains(&format!("event 2 of user-1 ({}", "")) && told.contains(&format!("at position {at}")), "{told}");
+    assert!(
+        told.contains(&format!("event 2 of user-1 ({}", "")) && told.contains(&format!("at position {at}")),
+        "{told}"
+    );
     assert!(told.contains(said), "{told}");
     assert_eq!(log(&*world.target).await.len(), 1, "everything before it is there");
     let report = world.migration().dry_run().await.unwrap();

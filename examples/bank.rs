@@ -17,6 +17,7 @@ use portolan::application::Admission;
 use portolan::domain::inline;
 use portolan::drivers::{Migration, ReplayClock, Roles, StaticKey, StaticKeys};
 use portolan::prelude::*;
+use portolan::sqlite::Durability;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -428,7 +429,9 @@ async fn migrate(Migrate { data, into, dry_run }: Migrate) -> Result<(), Box<dyn
     let new: Arc<dyn EventStore> = if dry_run && !into.try_exists()? {
         Arc::new(MemoryStore::new())
     } else {
-        Arc::new(SqliteStore::builder(&into).clock(clock.clone()).open().await?)
+        // An append a command would wait for a sync each. What a power cut takes of a copy is copied by the next run.
+        let new = SqliteStore::builder(&into).durability(Durability::SurvivesProcessCrashOnly);
+        Arc::new(new.clock(clock.clone()).open().await?)
     };
     // The bank that is to open there: its events, and its commands.
     let bank = bank(MemoryStore::new(), Runtime::tokio()).await?;
@@ -447,6 +450,8 @@ async fn migrate(Migrate { data, into, dry_run }: Migrate) -> Result<(), Box<dyn
     });
     let copied = copied.await?;
     let verified = migration.verify().await?;
+    // Closing the file syncs it.
+    drop(migration);
     println!("{} events have become {}; {} are missing", copied.read, verified.events, verified.missing);
     Ok(())
 }

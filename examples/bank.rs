@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! cargo run --example bank --features graphql,grpc
+//! cargo run --example bank -- migrate --data bank.db --into new.db --dry-run
 //! ```
 //!
 //! It is all here, in the order one would write it: what happens, what can be asked for, why it is refused, who
@@ -9,16 +10,18 @@
 //! who is let in. Beside it lies `bank-events`: what was stored of each event in each of its versions.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program talks to its user")]
 
-use clap::{Parser, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use core::error::Error;
 use core::net::SocketAddr;
 use portolan::application::Admission;
 use portolan::domain::inline;
-use portolan::drivers::{Roles, StaticKey, StaticKeys};
+use portolan::drivers::{Migration, ReplayClock, Roles, StaticKey, StaticKeys};
 use portolan::prelude::*;
+use portolan::sqlite::Durability;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use validator::{Validate, ValidationError};
 
 // What happens. One enum for all streams `account-…`; a stored type never changes its name again. What has changed since
@@ -340,7 +343,10 @@ fn admission(file: &Path) -> Result<Admission, Box<dyn Error>> {
 
 /// A bank on one file, over HTTP.
 #[derive(Parser)]
+#[command(args_conflicts_with_subcommands = true)]
 struct Flags {
+    #[command(subcommand)]
+    task: Option<Task>,
     /// The file that holds everything; it is made where there is none
     #[arg(long, value_name = "PATH", default_value = "bank.db")]
     data: PathBuf,
@@ -366,6 +372,25 @@ struct Flags {
     /// Let callers append events directly, past all decisions
     #[arg(long)]
     raw_appends: bool,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Copies a bank into another file, in which old events have become those of now
+    Migrate(Migrate),
+}
+
+#[derive(Args)]
+struct Migrate {
+    /// The file of the bank; it is only read
+    #[arg(long, value_name = "PATH", default_value = "bank.db")]
+    data: PathBuf,
+    /// The file of the copy; where a copy was begun, it goes on
+    #[arg(long, value_name = "PATH")]
+    into: PathBuf,
+    /// Say what would change, and write nothing
+    #[arg(long)]
+    dry_run: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -412,7 +437,48 @@ async fn dynamodb(Flags { table, endpoint, .. }: &Flags) -> Result<Storage, Box<
     .into())
 }
 
-async fn run(flags: Flags) -> Result<(), Box<dyn Error>> {
+/// Events keep their times, for daily totals are made of them, and commands their ids. Such a copy may be made while the bank
+/// is open; the last run comes when it is closed.
+async fn migrate(Migrate { data, into, dry_run }: Migrate) -> Result<(), Box<dyn Error>> {
+    if !data.try_exists()? {
+        return Err(format!("{}: there is no such bank", data.display()).into());
+    }
+    let clock = Arc::new(ReplayClock::new());
+    let old = Arc::new(SqliteStore::builder(&data).open().await?);
+    let new: Arc<dyn EventStore> = if dry_run && !into.try_exists()? {
+        Arc::new(MemoryStore::new())
+    } else {
+        // An append a command would wait for a sync each. What a power cut takes of a copy is copied by the next run.
+        let new = SqliteStore::builder(&into).durability(Durability::SurvivesProcessCrashOnly);
+        Arc::new(new.clock(clock.clone()).open().await?)
+    };
+    // The bank that is to open there: its events, and its commands.
+    let bank = bank(MemoryStore::new(), Runtime::tokio()).await?;
+    let commands = bank.ports().commands.commands().into_iter().map(|command| command.name);
+    let migration = Migration::new(old, new, bank.upcasters().clone()).keep_times(clock).keep_keys(commands);
+    if dry_run {
+        print!("{}", migration.dry_run().await?);
+        return Ok(());
+    }
+    let mut said = 0;
+    let copied = migration.run(|progress| {
+        if progress.read >= said + 10_000 {
+            said = progress.read;
+            println!("{} events are read, and {} written", progress.read, progress.written);
+        }
+    });
+    let copied = copied.await?;
+    let verified = migration.verify().await?;
+    // Closing the file syncs it.
+    drop(migration);
+    println!("{} events have become {}; {} are missing", copied.read, verified.events, verified.missing);
+    Ok(())
+}
+
+async fn run(mut flags: Flags) -> Result<(), Box<dyn Error>> {
+    if let Some(Task::Migrate(migration)) = flags.task.take() {
+        return migrate(migration).await;
+    }
     let storage: Storage = match flags.store {
         Store::Memory => MemoryStore::builder().inline(inline::<DailyTotals>()?).build().into(),
         Store::Sqlite => SqliteStore::builder(&flags.data).inline(inline::<DailyTotals>()?).open().await?.into(),

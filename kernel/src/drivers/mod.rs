@@ -3,8 +3,9 @@
 //! From the bottom: pages to streams ([`EventStoreExt`]) and to live [`Subscriptions`]; events to states
 //! ([`Loader`]); commands to appends ([`Execution`]); what surrounds commands ([`Middleware`], [`Hooks`]); and the two
 //! buses of an application in its own process ([`LocalCommandBus`], [`LocalQueryBus`]) with what makes any bus
-//! pleasant to call ([`CommandBusExt`], [`QueryBusExt`]), as [`ProjectionRegistryExt`] is for projections; what
-//! events and commands look like ([`SchemaCatalogue`], [`register_schemas`]); and what stands before the ports of a server ([`AccessPolicy`], [`Roles`], [`StaticKeys`]).
+//! pleasant to call ([`CommandBusExt`], [`QueryBusExt`]), as [`ProjectionRegistryExt`] is for projections; what events and
+//! commands look like ([`SchemaCatalogue`], [`register_schemas`]); and what stands before the ports of a server
+//! ([`AccessPolicy`], [`Roles`], [`StaticKeys`]). A [`Migration`] copies a log into another store.
 
 mod access;
 mod appending;
@@ -20,6 +21,7 @@ mod handlers;
 mod key;
 mod loading;
 mod middleware;
+mod migration;
 mod options;
 mod order;
 mod progress;
@@ -44,6 +46,10 @@ pub use handlers::{CommandHandlers, RegisterError, command_in};
 pub use key::{command_scope, key_scope};
 pub use loading::{LoadError, Loaded, Loader};
 pub use middleware::{Authorization, Deadline, Failure, Hooked, Hooks, Middleware, MiddlewareBus, Next, Policy, Retry};
+pub use migration::{
+    Migration, MigrationError, MigrationFailure, MigrationOutcome, MigrationProgress, MigrationReason, MigrationReport,
+    MigrationVersion, ReplayClock, Verified,
+};
 pub use options::BusOptions;
 #[doc(hidden)]
 pub use projector::{Alone, Said, Work};

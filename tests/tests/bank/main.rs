@@ -1,6 +1,7 @@
 //! The bank, attacked as it runs: real processes, real sockets, real SIGKILL, on one SQLite file and on one DynamoDB table.
 
 mod access;
+mod migrating;
 mod process;
 mod read_models;
 mod rolling;

@@ -94,6 +94,17 @@ impl Place {
     }
 }
 
+/// Starts a copy of one file at this place into another.
+pub(crate) fn migrate_files(place: &Place, data: &str, into: &str, more: &[&str]) -> Child {
+    Command::new(binary())
+        .args(["migrate", "--data", data, "--into", into])
+        .args(more)
+        .current_dir(place.dir())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the bank starts")
+}
+
 /// A running bank; killed when dropped.
 pub(crate) struct Bank {
     child: Child,

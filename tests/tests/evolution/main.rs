@@ -5,6 +5,7 @@
 
 mod events;
 mod forms;
+mod migration;
 mod mutants;
 mod paths;
 mod readers;

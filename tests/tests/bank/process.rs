@@ -96,7 +96,7 @@ impl Place {
 
 /// Starts a copy of one file at this place into another.
 pub(crate) fn migrate_files(place: &Place, data: &str, into: &str, more: &[&str]) -> Child {
-    Command::new(binary())
+    Command::new(binary(Build::Now))
         .args(["migrate", "--data", data, "--into", into])
         .args(more)
         .current_dir(place.dir())

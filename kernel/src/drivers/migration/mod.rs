@@ -152,7 +152,8 @@ impl Migration {
 
     /// The same; events keep the times that the source recorded. The target has to be opened with this very clock, and for
     /// nothing else. Each append then holds events of one time alone, so that there are about as many as there were in the
-    /// source.
+    /// source; a target that syncs each of them is slow, and may be opened with less durability, since what is lost of a copy
+    /// is copied by the next run. Such a target is to be closed before it is relied upon.
     #[must_use]
     pub fn keep_times(self, clock: Arc<ReplayClock>) -> Self {
         Self { times: Some(clock), ..self }

@@ -39,7 +39,7 @@ async fn each_wrong_migration_is_found_by_the_checks_that_are_named() {
     let mut differences = Vec::new();
     for (wrong, expected) in MUTANTS {
         let found = failing(wrong).await;
-        if found != expected {
+        if found.iter().map(|(name, _)| *name).ne(expected.iter().copied()) {
             differences.push(format!("{wrong:?} is found by {found:?}, and not by {expected:?}"));
         }
     }

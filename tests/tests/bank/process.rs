@@ -276,10 +276,15 @@ impl Client {
 
     /// Every event of a stream, page by page.
     pub(crate) fn events(&self, stream: &str) -> Vec<Value> {
+        self.events_in("stored", stream)
+    }
+
+    /// The same, in this form.
+    pub(crate) fn events_in(&self, form: &str, stream: &str) -> Vec<Value> {
         let mut events: Vec<Value> = Vec::new();
         loop {
             let after = events.last().map(|event| format!("&after={}", event["revision"])).unwrap_or_default();
-            let page = self.get(&format!("/streams/{stream}?limit=100{after}")).expect("an answer");
+            let page = self.get(&format!("/streams/{stream}?limit=100&form={form}{after}")).expect("an answer");
             assert_eq!(page.status, 200, "{page:?}");
             let more = page.body["events"].as_array().expect("a page has events");
             if more.is_empty() {

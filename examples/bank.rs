@@ -2,33 +2,47 @@
 //!
 //! ```text
 //! cargo run --example bank --features graphql,grpc
+//! cargo run --example bank -- migrate --data bank.db --into new.db --dry-run
 //! ```
 //!
 //! It is all here, in the order one would write it: what happens, what can be asked for, why it is refused, who
 //! decides, what is kept ready to be read, what can be looked up, and `main`, which picks the storage, the transports, and
-//! who is let in.
+//! who is let in. Beside it lies `bank-events`: what was stored of each event in each of its versions.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program talks to its user")]
 
-use clap::{Parser, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use core::error::Error;
 use core::net::SocketAddr;
 use portolan::application::Admission;
 use portolan::domain::inline;
-use portolan::drivers::{Roles, StaticKey, StaticKeys};
+use portolan::drivers::{Migration, ReplayClock, Roles, StaticKey, StaticKeys};
 use portolan::prelude::*;
+use portolan::sqlite::Durability;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use validator::{Validate, ValidationError};
 
-// What happens. One enum for all streams `account-…`; a stored type never changes its name again.
+// What happens. One enum for all streams `account-…`; a stored type never changes its name again. What has changed since
+// the first event is said where it has: deposits have a reference from their version 2 on, and older ones have none.
 
-#[derive(Event, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[derive(Event, JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[event(category = "account")]
-enum AccountEvent {
-    Opened { owner: String, currency: String },
-    Deposited { amount: u64 },
-    Withdrawn { amount: u64 },
+pub(crate) enum AccountEvent {
+    Opened {
+        owner: String,
+        currency: String,
+    },
+    #[event(version = 2)]
+    Deposited {
+        amount: u64,
+        #[event(added = 2)]
+        reference: Option<String>,
+    },
+    Withdrawn {
+        amount: u64,
+    },
     Closed,
 }
 
@@ -56,6 +70,10 @@ struct Deposit {
     /// In whole cents.
     #[validate(range(min = 1, code = "zero", message = "it must be above zero, in whole cents"))]
     amount: u64,
+    /// What it is for.
+    // Left out, it is the command that it was before there was any: one that is sent again is known again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reference: Option<String>,
 }
 
 /// Pays out what is there.
@@ -139,7 +157,7 @@ impl Aggregate for Account {
                 (self.status, self.owner, self.currency) = (Status::Open, owner.clone(), currency.clone());
             }
             // No decision below makes them saturate; an event that was appended raw could.
-            AccountEvent::Deposited { amount } => self.balance = self.balance.saturating_add(*amount),
+            AccountEvent::Deposited { amount, .. } => self.balance = self.balance.saturating_add(*amount),
             AccountEvent::Withdrawn { amount } => self.balance = self.balance.saturating_sub(*amount),
             AccountEvent::Closed => self.status = Status::Closed,
         }
@@ -177,7 +195,8 @@ impl Decide<Deposit> for Account {
     fn decide(&self, command: &Deposit, _: &Context) -> Decision<Self> {
         self.is_open()?;
         self.balance.checked_add(command.amount).ok_or(Refused::BalanceTooLarge)?;
-        Ok(vec![AccountEvent::Deposited { amount: command.amount }])
+        let Deposit { amount, reference, .. } = command.clone();
+        Ok(vec![AccountEvent::Deposited { amount, reference }])
     }
 }
 
@@ -202,12 +221,13 @@ impl Decide<CloseAccount> for Account {
 }
 
 // What is kept ready to be read: rows, folded from the events. `GET /projections/balances/rows/ann`, those of an owner
-// at `…/rows/by/owner?owner=Ann`, and the largest first at `…/rows/by/balance?direction=backward`.
+// at `…/rows/by/owner?owner=Ann`, and the largest first at `…/rows/by/balance?direction=backward`. Their versions were
+// raised with that of deposits: while a bank from before still runs, which does not know these, it keeps to its own rows.
 
 /// The accounts that are open. An event's fields go into the columns of their names. One that leads to more cents than a
 /// column holds is parked, and with it the account, until an operator has looked; the others go on.
 #[derive(Row, Projection, Clone, Debug, PartialEq)]
-#[projection(name = "balances", version = 1, events = AccountEvent, key = stream_id, on_failure = park)]
+#[projection(name = "balances", version = 2, events = AccountEvent, key = stream_id, on_failure = park)]
 #[projection(on(Deposited { amount } = deposited, Withdrawn { amount } = withdrawn), delete_on(Closed))]
 struct Balance {
     #[row(index)]
@@ -240,7 +260,7 @@ struct DailyTotals;
 
 impl Projection for DailyTotals {
     const NAME: &'static str = "daily-totals";
-    const VERSION: u16 = 1;
+    const VERSION: u16 = 2;
     type Event = AccountEvent;
     type Row = Day;
 
@@ -254,7 +274,7 @@ impl Projection for DailyTotals {
         // Made inside of appends, a total without room in its column would refuse the deposit.
         let add = |total: &mut i64, amount| *total = total.saturating_add_unsigned(amount);
         match event.event {
-            AccountEvent::Deposited { amount } => add(&mut row.get_or_insert_default().deposited, amount),
+            AccountEvent::Deposited { amount, .. } => add(&mut row.get_or_insert_default().deposited, amount),
             AccountEvent::Withdrawn { amount } => add(&mut row.get_or_insert_default().withdrawn, amount),
             AccountEvent::Opened { .. } | AccountEvent::Closed => {}
         }
@@ -323,7 +343,10 @@ fn admission(file: &Path) -> Result<Admission, Box<dyn Error>> {
 
 /// A bank on one file, over HTTP.
 #[derive(Parser)]
+#[command(args_conflicts_with_subcommands = true)]
 struct Flags {
+    #[command(subcommand)]
+    task: Option<Task>,
     /// The file that holds everything; it is made where there is none
     #[arg(long, value_name = "PATH", default_value = "bank.db")]
     data: PathBuf,
@@ -351,6 +374,25 @@ struct Flags {
     raw_appends: bool,
 }
 
+#[derive(Subcommand)]
+enum Task {
+    /// Copies a bank into another file, in which old events have become those of now
+    Migrate(Migrate),
+}
+
+#[derive(Args)]
+struct Migrate {
+    /// The file of the bank; it is only read
+    #[arg(long, value_name = "PATH", default_value = "bank.db")]
+    data: PathBuf,
+    /// The file of the copy; where a copy was begun, it goes on
+    #[arg(long, value_name = "PATH")]
+    into: PathBuf,
+    /// Say what would change, and write nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
 #[derive(Clone, Copy, ValueEnum)]
 enum Store {
     Memory,
@@ -371,6 +413,8 @@ async fn main() -> ExitCode {
 
 async fn bank(storage: impl Into<Storage>, runtime: Runtime) -> Result<Application, BuildError> {
     let bank = Application::builder(storage, runtime).aggregate::<Account>().query(look_up);
+    // What events and commands look like is kept in the store: a change without a new version does not start.
+    let bank = bank.register_schemas(SchemaOptions::new());
     bank.projection::<Balance>().projection::<DailyTotals>().build().await
 }
 
@@ -393,7 +437,48 @@ async fn dynamodb(Flags { table, endpoint, .. }: &Flags) -> Result<Storage, Box<
     .into())
 }
 
-async fn run(flags: Flags) -> Result<(), Box<dyn Error>> {
+/// Events keep their times, for daily totals are made of them, and commands their ids. Such a copy may be made while the bank
+/// is open; the last run comes when it is closed.
+async fn migrate(Migrate { data, into, dry_run }: Migrate) -> Result<(), Box<dyn Error>> {
+    if !data.try_exists()? {
+        return Err(format!("{}: there is no such bank", data.display()).into());
+    }
+    let clock = Arc::new(ReplayClock::new());
+    let old = Arc::new(SqliteStore::builder(&data).open().await?);
+    let new: Arc<dyn EventStore> = if dry_run && !into.try_exists()? {
+        Arc::new(MemoryStore::new())
+    } else {
+        // An append a command would wait for a sync each. What a power cut takes of a copy is copied by the next run.
+        let new = SqliteStore::builder(&into).durability(Durability::SurvivesProcessCrashOnly);
+        Arc::new(new.clock(clock.clone()).open().await?)
+    };
+    // The bank that is to open there: its events, and its commands.
+    let bank = bank(MemoryStore::new(), Runtime::tokio()).await?;
+    let commands = bank.ports().commands.commands().into_iter().map(|command| command.name);
+    let migration = Migration::new(old, new, bank.upcasters().clone()).keep_times(clock).keep_keys(commands);
+    if dry_run {
+        print!("{}", migration.dry_run().await?);
+        return Ok(());
+    }
+    let mut said = 0;
+    let copied = migration.run(|progress| {
+        if progress.read >= said + 10_000 {
+            said = progress.read;
+            println!("{} events are read, and {} written", progress.read, progress.written);
+        }
+    });
+    let copied = copied.await?;
+    let verified = migration.verify().await?;
+    // Closing the file syncs it.
+    drop(migration);
+    println!("{} events have become {}; {} are missing", copied.read, verified.events, verified.missing);
+    Ok(())
+}
+
+async fn run(mut flags: Flags) -> Result<(), Box<dyn Error>> {
+    if let Some(Task::Migrate(migration)) = flags.task.take() {
+        return migrate(migration).await;
+    }
     let storage: Storage = match flags.store {
         Store::Memory => MemoryStore::builder().inline(inline::<DailyTotals>()?).build().into(),
         Store::Sqlite => SqliteStore::builder(&flags.data).inline(inline::<DailyTotals>()?).open().await?.into(),
@@ -460,7 +545,7 @@ and gRPC on http://{address}
 #[cfg(test)]
 mod tests {
     use super::*;
-    use AccountEvent::{Closed, Deposited, Opened, Withdrawn};
+    use AccountEvent::{Closed, Opened, Withdrawn};
     use portolan::drivers::RowPage;
 
     /// What the account of these events decides.
@@ -476,12 +561,16 @@ mod tests {
         Opened { owner: "Ann".into(), currency: "EUR".into() }
     }
 
+    fn deposited(amount: u64) -> AccountEvent {
+        AccountEvent::Deposited { amount, reference: None }
+    }
+
     fn open() -> OpenAccount {
         OpenAccount { account_id: "ann".into(), owner: "Ann".into(), currency: "EUR".into() }
     }
 
     fn deposit(amount: u64) -> Deposit {
-        Deposit { account_id: "ann".into(), amount }
+        Deposit { account_id: "ann".into(), amount, reference: None }
     }
 
     fn withdraw(amount: u64) -> Withdraw {
@@ -501,7 +590,7 @@ mod tests {
 
     #[test]
     fn a_balance_is_never_below_zero() {
-        let past = [opened(), Deposited { amount: 3 }, Withdrawn { amount: 1 }];
+        let past = [opened(), deposited(3), Withdrawn { amount: 1 }];
         assert_eq!(decide(&past, withdraw(2)), Ok(vec![Withdrawn { amount: 2 }]));
         assert_eq!(decide(&past, withdraw(5)), Err(Refused::InsufficientFunds { missing: 3 }));
         assert_eq!(decide(&past, withdraw(u64::MAX)), Err(Refused::InsufficientFunds { missing: u64::MAX - 2 }));
@@ -509,14 +598,14 @@ mod tests {
 
     #[test]
     fn a_balance_does_not_overflow() {
-        let past = [opened(), Deposited { amount: u64::MAX - 1 }];
-        assert_eq!(decide(&past, deposit(1)), Ok(vec![Deposited { amount: 1 }]));
+        let past = [opened(), deposited(u64::MAX - 1)];
+        assert_eq!(decide(&past, deposit(1)), Ok(vec![deposited(1)]));
         assert_eq!(decide(&past, deposit(2)), Err(Refused::BalanceTooLarge));
     }
 
     #[test]
     fn an_account_closes_at_zero_and_for_good() {
-        let past = [opened(), Deposited { amount: 3 }];
+        let past = [opened(), deposited(3)];
         assert_eq!(decide(&past, close()), Err(Refused::NotEmpty { balance: 3 }));
         assert_eq!(decide(&[opened()], close()), Ok(vec![Closed]));
         assert_eq!(decide(&[opened(), Closed], deposit(1)), Err(Refused::Closed));
@@ -543,12 +632,13 @@ mod tests {
 
     #[test]
     fn stored_names_stay_as_they_are() {
-        let events = [opened(), Deposited { amount: 1 }, Withdrawn { amount: 1 }, Closed];
+        let events = [opened(), deposited(1), Withdrawn { amount: 1 }, Closed];
         let types = events.each_ref().map(Event::event_type);
         assert_eq!(types, ["account.opened", "account.deposited", "account.withdrawn", "account.closed"]);
         let payloads = events.each_ref().map(|event| event.encode().expect("events have a JSON form"));
         assert_eq!(payloads[0], r#"{"owner":"Ann","currency":"EUR"}"#);
-        assert_eq!(payloads[1], r#"{"amount":1}"#);
+        assert_eq!(payloads[1], r#"{"amount":1,"reference":null}"#);
+        assert_eq!(events.each_ref().map(Event::version), [1, 2, 1, 1]);
     }
 
     #[test]
@@ -601,7 +691,8 @@ mod tests {
         for (account_id, (owner, amount)) in ["ann", "bob", "cid"].map(str::to_owned).into_iter().zip(accounts) {
             let open = OpenAccount { account_id: account_id.clone(), owner: owner.into(), ..open() };
             bank.commands.send(open).await.expect("it opens");
-            bank.commands.send(Deposit { account_id, amount }).wait_for(Balance::NAME).await.expect("it deposits");
+            let deposit = Deposit { account_id, ..deposit(amount) };
+            bank.commands.send(deposit).wait_for(Balance::NAME).await.expect("it deposits");
         }
         bank
     }

@@ -17,15 +17,17 @@ pub use portolan_kernel::__private;
 /// What an application is written with: `use portolan::prelude::*;`.
 pub mod prelude {
     pub use portolan_kernel::application::{Application, BuildError, Ports, Runtime, Storage};
+    pub use portolan_kernel::domain::history::{History, Hop, Pieces};
     pub use portolan_kernel::domain::{
         Aggregate, CodecError, Command, Context, Decide, Decision, DecisionModel, Event, EventError, EventFields,
-        EventSet, FailurePolicy, OnFailure, Projection, RecordedAs, Rejection, Row, SnapshotPolicy, StreamCommand,
-        inline, variant,
+        EventSet, FailurePolicy, OnFailure, OrRaw, Projection, RecordedAs, Rejection, Row, SnapshotPolicy,
+        StreamCommand, Unknown, inline, variant,
     };
     pub use portolan_kernel::drivers::{
         ApplyError, Authorization, BusOptions, CommandBusExt, Deadline, Delivery, EventStoreExt, Hooks, Middleware,
         MiddlewareBus, Next, Policy, ProjectionOptions, ProjectionRegistryExt, QueryBusExt, QueryContext, Question,
-        ReadRowsError, Reply, Retry, Subscription, View, ViewProjection, Viewed,
+        ReadRowsError, Reply, Retry, SchemaOptions, Subscription, TypedDelivery, TypedEvents, TypedSubscription, View,
+        ViewProjection, Viewed,
     };
     pub use portolan_kernel::ports::{
         CommandBus, CommandEnvelope, CommandError, EventStore, Lifecycle, ProjectionError, ProjectionRegistry,
@@ -47,6 +49,8 @@ pub mod prelude {
     pub use portolan_kernel::{domain::JsonSchema, drivers::Query};
     #[cfg(feature = "memory")]
     pub use portolan_memory::MemoryStore;
+    #[cfg(feature = "schema")]
+    pub use portolan_schema::{ValidatedStore, Validation};
     #[cfg(feature = "sqlite")]
     pub use portolan_sqlite::SqliteStore;
     #[cfg(feature = "tokio")]
@@ -67,6 +71,8 @@ pub use portolan_http as http;
 pub use portolan_jwt as jwt;
 #[cfg(feature = "memory")]
 pub use portolan_memory as memory;
+#[cfg(feature = "schema")]
+pub use portolan_schema as schema;
 #[cfg(feature = "sqlite")]
 pub use portolan_sqlite as sqlite;
 #[cfg(feature = "tokio")]

@@ -38,6 +38,27 @@ pub mod __private {
     pub use schemars;
     pub use serde_json::Value;
 
+    /// Tells the schemas of an event type: with a method of its own where the type has a JSON Schema, by
+    /// [`WithoutSchemas`] where not.
+    #[derive(Debug)]
+    pub struct Schemas<E>(core::marker::PhantomData<E>);
+
+    impl<E: crate::domain::Event + schemars::JsonSchema> Schemas<E> {
+        #[must_use]
+        pub fn of_events(told: &[(&str, &str, u32)]) -> Vec<crate::domain::EventSchema> {
+            crate::domain::schema::of_events::<E>(told)
+        }
+    }
+
+    pub trait WithoutSchemas {
+        #[must_use]
+        fn of_events(told: &[(&str, &str, u32)]) -> Vec<crate::domain::EventSchema> {
+            told.iter().map(|(name, _, version)| crate::domain::EventSchema::new(*name, *version)).collect()
+        }
+    }
+
+    impl<E> WithoutSchemas for Schemas<E> {}
+
     /// Any error. It is here for what the compiler says of a type that is none.
     #[diagnostic::on_unimplemented(
         message = "`{Self}` has no message: a rejection is an error",

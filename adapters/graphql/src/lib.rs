@@ -86,12 +86,18 @@
 //! position 40; so a known one is a cursor, and a walk sees one frontier. A cursor of rows keeps to its edition, or is
 //! `gone`.
 //!
+//! Events are shown as they are stored, or with `form: CURRENT` as what they have become: what is retired is left out, one
+//! that was split is several, which share id and places and are told apart by `part`, and `types` are those of now. Pages
+//! are counted by stored events. Each of several has a cursor of its own, such as `17.1`, which is one in the stored form
+//! too. An event whose current form is unknown is as it is stored, and has `notCurrent` to say why.
+//!
 //! However many fields of a document, or subscriptions, ask for rows by key, the port is asked once for each caller.
 //!
 //! # Subscriptions
 //!
 //! Over a WebSocket at the same path, with the subprotocol `graphql-transport-ws`. `events` and `stream` resume `after` a
-//! position; with `states: true` they tell of progress, catching up and falling behind too. A row comes at once and
+//! position; with `states: true` they tell of progress, catching up and falling behind too. Of the several events that a
+//! stored one has become only the last has a `position`: one resumes with all of them. A row comes at once and
 //! whenever it has changed. A client that takes nothing holds up itself alone, and is cut off in time. What is no frame of
 //! RFC 6455 closes the socket with 1002, text that is no UTF-8 with 1007, and a message that is too large with 1009.
 //!
@@ -106,7 +112,7 @@
 //! | the document | `malformed`, `invalid-document`, `no-such-operation`, `too-deep`, `too-long`, `too-complex`, `not-here` |
 //! | carrying it out | `timed-out` (queries alone), `panicked`, `shutting-down`, `busy` |
 //! | questions | `unknown-query`, `malformed`, `invalid-query`, `not-found`, `denied`, `busy`, `failed` |
-//! | reads | `too-large`, `invalid-read`, `unsupported`, `denied`, `busy`, `ahead-of-log`, `corrupt`, `failed` |
+//! | reads | `too-large`, `invalid-read`, `unsupported`, `denied`, `busy`, `ahead-of-log`, `no-current-form`, `corrupt`, `failed` |
 //! | projections | `unknown-projection`, `not-found`, `not-ready`, `gone`, `invalid-request`, `too-large`, `projection-stopped`, `projection-stalled`, `event-parked`, `denied`, `busy`, `outcome-unknown`, `corrupt`, `failed` |
 //!
 //! Where a store is damaged stays with the server: `corrupt` does not name the place, and the process writes it to its error

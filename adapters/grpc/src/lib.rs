@@ -14,6 +14,8 @@
 //! | `Queries` | `Ask`, `Describe` |
 //! | `Projections` | `List`, `Status`, `Act`, `Parked`, `Rows`, `WaitFor`: the port `ProjectionRegistry`, whole |
 //!
+//! The schemas of events and commands (the port `SchemaRegistry`) travel over HTTP alone.
+//!
 //! Beside them stand `grpc.health.v1.Health`, which asks the store how it is, and `grpc.reflection` in the versions `v1` and
 //! `v1alpha`, so that a client needs no files:
 //!
@@ -61,7 +63,7 @@
 //!
 //! | code | reasons |
 //! |---|---|
-//! | `INVALID_ARGUMENT` | `INVALID_REQUEST`: a field holds what it cannot, and did not reach the port; `INVALID`, `MALFORMED`, `INVALID_COMMAND`, `INVALID_QUERY` |
+//! | `INVALID_ARGUMENT` | `INVALID_REQUEST`: a field holds what it cannot, and did not reach the port; `INVALID`, `NONCONFORMING`, `MALFORMED`, `INVALID_COMMAND`, `INVALID_QUERY` |
 //! | `NOT_FOUND` | `UNKNOWN_COMMAND`, `UNKNOWN_QUERY`, `UNKNOWN_PROJECTION`, `NOT_FOUND` |
 //! | `ALREADY_EXISTS` | `KEY_REUSED` |
 //! | `FAILED_PRECONDITION` | `REJECTED` by the domain; `WRONG_STORE`, `INLINE_REFUSED`, `AHEAD_OF_LOG`, `PROJECTION_STOPPED`, `PROJECTION_STALLED`, `EVENT_PARKED` |

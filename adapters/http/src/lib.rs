@@ -11,11 +11,13 @@
 //! | `POST /commands/{name}` | dispatches a command: a JSON body. The receipt, its first stream's revision as `ETag` |
 //! | `GET /commands`, `GET /queries` | what the buses tell: `{name, description, schema}`, of queries `answer_schema` too |
 //! | `GET /queries/{name}` | asks; see [below](#parameters). With `POST`, a JSON object. `ETag` is the revision, where it was made from one stream |
-//! | `GET /streams/{id}` | a page of a stream: `after` (a revision), `until` (a position), `limit`, `direction`. `ETag` is the revision; 404 for a missing stream |
-//! | `GET /events` | a page of the log: `after` and `until` (positions), `limit`, `direction`; `type`, `category`, `stream`: any of those given, `tag`: all of them |
+//! | `GET /streams/{id}` | a page of a stream: `after` (a revision), `until` (a position), `limit`, `direction`, [`form`](#forms). `ETag` is the revision; 404 for a missing stream |
+//! | `GET /events` | a page of the log: `after` and `until` (positions), `limit`, `direction`, [`form`](#forms); `type`, `category`, `stream`: any of those given, `tag`: all of them |
 //! | these two with `Accept: text/event-stream` | live, see [below](#live) |
 //! | `POST /streams/{id}` | appends `{"events":[{"type","data"}]}`; `If-Match: "n"`, `If-Match: *`, `If-None-Match: *`, or no condition |
 //! | `POST /append`, `POST /read`, `GET /changed`, `GET /appends/{scope}/{id}`, `GET /checkpoints/{name}`, `GET /capabilities` | the port `EventStore`, whole |
+//! | `GET /schemas` | the types of events and commands that are known, see [below](#schemas) |
+//! | `GET /schemas/{type}/{version}` | the JSON Schema of a version, as `application/schema+json` |
 //! | `GET /projections`, `GET /projections/{name}` | how projections stand: state, position, frontier, lag, last error, editions |
 //! | `POST /projections/{name}/{action}` | what operators do, see [below](#projections). 204 once it is recorded |
 //! | `GET /projections/{name}/parked` | a page of the events it has parked: `after` (a position), `limit` |
@@ -97,6 +99,25 @@
 //! A command that took effect and waited for projections in vain is answered with 202 and its receipt, with the names of
 //! the projections as `waiting` beside it. Do not send it anew; sent again under its id, it waits again.
 //!
+//! # Forms
+//!
+//! Events are shown as they are stored (`form=stored`, if nothing is said), or by `form=current`, on pages and live, as what
+//! they have become: with the type, version and payload that the application has now. What is retired is left out. One that
+//! was split is several, one after another, which share `id`, `position` and `revision`; each has its `part`, from 1, and id
+//! and part tell all apart. `type` means the type of now: it finds events that were stored under older names, and none that
+//! has become something else.
+//!
+//! Each event says in `form` which form it is in. One whose current form is unknown is there as it is `stored`, wherever it
+//! might be one of those asked for, and `not_current` says why, as `{code, message}`: `unknown-type` (no history of the
+//! application tells of it), `unknown-version` (a newer application may have written it), `upcast-failed`.
+//!
+//! Pages are counted by stored events, and never end within one: a page may have more entries than `limit`, or none and a
+//! `next`. There is no `ETag`, since a new version of the application may show the same events otherwise. Types that a hop
+//! leads from count against the terms that the store takes in one query. A server that does not know what events have become,
+//! as one that offers the ports of a client, answers 501 (`no-current-form`).
+//!
+//! The port's own routes, and so clients that are ports, carry stored events.
+//!
 //! # Projections
 //!
 //! A row is `{key, row}`, and `row` has a member a column: numbers as numbers, JSON as it is, bytes in base64, an infinite
@@ -126,6 +147,20 @@
 //!
 //! [`HttpServer::with_projection_actions`] turns them off: then they answer 405.
 //!
+//! # Schemas
+//!
+//! `GET /schemas` lists every type with its `kind` (`event` or `command`), `name`, `category`, the version that is `current`
+//! (each of these two may be `null`), and `versions`, each with the path of its `schema`. An event and a command may share a
+//! name: `?kind=event` and `?kind=command` say which is meant, and without it that is the event of the name, or the command
+//! where there is no such event in any version. `unknown-schema` is a version that nobody told of, and `no-schema` one that
+//! is known without a schema.
+//!
+//! Like the lists of commands and questions, they are for everybody who is let in.
+//!
+//! Where the server's ports judge raw appends by these schemas (crate `portolan-schema`), what is not as they say is `nonconforming-append` with
+//! `violations` of `{event, pointer, message}`: which event of the append, from 0, where in its `data` (a JSON Pointer, RFC
+//! 6901), and why.
+//!
 //! # Deadlines
 //!
 //! A client tells the server a tenth less than it has itself, at most 100 ms less, so that the answer that time is up comes
@@ -139,6 +174,11 @@
 //! past what does not match, at most once a second ([`ServerConfig::live_progress`]). A stream that is yet to come can be
 //! listened to.
 //!
+//! With `form=current` the parts of one stored event come one directly after another, and only the last has an `id:`. So a
+//! connection that is cut between them resumes with all of them: keep what comes together with the `id:` that ends it, or
+//! tell parts apart by `id` and `part` of the event. A retired event moves the place to resume from, as what does not match
+//! does.
+//!
 //! # Errors
 //!
 //! Every error is `application/problem+json` (RFC 9457) with a stable `type`, `urn:portolan:problem:` and one of:
@@ -149,15 +189,15 @@
 //! | 400 | `malformed`: no JSON, no UTF-8, no HTTP; `invalid-request` for a `Last-Event-ID` that is no position |
 //! | 401 | `unauthenticated`: show credentials, or other ones; with `WWW-Authenticate` |
 //! | 403 | `denied` by a policy; by who lets in; to a page of another origin that would act upon projections |
-//! | 404 | `no-such-route`, `no-such-stream`, `unknown-command`, `unknown-query`, `not-found`, `not-recorded`, `unknown-projection`, `no-such-row`; `projection-lacks` an edition or a parked event |
+//! | 404 | `no-such-route`, `no-such-stream`, `unknown-command`, `unknown-query`, `not-found`, `not-recorded`, `unknown-projection`, `no-such-row`; `unknown-schema`, `no-schema`; `projection-lacks` an edition or a parked event |
 //! | 405, 408, 415, 431 | `method-not-allowed`, `raw-appends-off`, `projection-actions-off`; `slow-request`; `media-type`; `head-too-long` (also 414, and for more than 100 headers) |
 //! | 409 | `command-conflict`, `stream-conflict`, `guard-failed`, `checkpoint-moved`, `wrong-store`, `key-reused`, `inline-refused`, `ahead-of-log`; `projection-stopped`, `projection-stalled`, `event-parked`: waiting is of no use, an operator has to look |
 //! | 410 | `rows-gone`: begin again without a cursor |
 //! | 412 | `stream-conflict`, where the condition stood in a header |
 //! | 413 | `body-too-large` for the server, `too-large` for the store |
-//! | 422 | `invalid-request`, `invalid-command`, `invalid-query` with `violations` of `{path, code, message}`; `rejected` with `code` and `fields`; `invalid-append`, `invalid-read`, `invalid-projection-request` |
+//! | 422 | `invalid-request`, `invalid-command`, `invalid-query` with `violations` of `{path, code, message}`; `rejected` with `code` and `fields`; `invalid-append`, `nonconforming-append`, `invalid-read`, `invalid-projection-request` |
 //! | 500 | `outcome-unknown` (repeat it under the same key), `corrupt`, `failed`, `panicked` |
-//! | 501 | `unsupported` |
+//! | 501 | `unsupported`; `no-current-form` |
 //! | 503 | `busy`, `shutting-down`, `not-ready`, `projection-behind`, `projection-not-ready`, with `Retry-After` |
 //! | 504 | `deadline-passed`: the command had no effect |
 //!

@@ -4,7 +4,7 @@ use crate::ask::name;
 use portolan_kernel::Bytes;
 use portolan_kernel::domain::{
     CellValue, CodecError, Event, EventError, FailurePolicy, OnFailure, Projection, RecordedAs, Row, RowColumn,
-    RowIndex, RowValueError, row_cells, variant,
+    RowIndex, RowValueError, Unknown, row_cells, variant,
 };
 use portolan_kernel::ports::RawEvent;
 use portolan_kernel::values::{Cell, NewEvent, Recorded};
@@ -72,6 +72,11 @@ pub(crate) fn labelled(account: &str, label: Option<&str>) -> NewEvent {
 /// What nobody can decode.
 pub(crate) fn poison(account: &str) -> NewEvent {
     booking(account, "booking.made", &json!({ "amount": "much" }))
+}
+
+/// What somebody newer has written.
+pub(crate) fn unknown(account: &str) -> NewEvent {
+    booking(account, "booking.archived", &json!({}))
 }
 
 fn booking(account: &str, kind: &str, payload: &Value) -> NewEvent {
@@ -188,6 +193,32 @@ projections! {
             row.label = label.clone();
         }
     };
+}
+
+/// One that passes over what it does not know, and stops at what it cannot apply.
+pub(crate) struct Passes;
+
+impl Projection for Passes {
+    const NAME: &'static str = "passes";
+    const VERSION: u16 = 1;
+    type Event = BookingEvent;
+    type Row = Sum;
+
+    fn key(event: &RecordedAs<BookingEvent>) -> Option<String> {
+        account(event)
+    }
+
+    fn apply(row: &mut Option<Sum>, event: &RecordedAs<BookingEvent>) {
+        add(row, event);
+    }
+
+    fn on_failure() -> FailurePolicy {
+        FailurePolicy::then(OnFailure::Stop)
+    }
+
+    fn on_unknown() -> Unknown {
+        Unknown::Skip
+    }
 }
 
 /// A projection of other events.

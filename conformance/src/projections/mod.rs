@@ -4,7 +4,9 @@ mod domain;
 mod hindered;
 mod world;
 
-pub(crate) use domain::{Labels, Other, Parks, Skips, Stops, Sums, SumsAnew, fold, labelled, poison, sums};
+pub(crate) use domain::{
+    Labels, Other, Parks, Passes, Skips, Stops, Sums, SumsAnew, fold, labelled, poison, sums, unknown,
+};
 pub(crate) use hindered::Hindrance;
 pub(crate) use world::{App, LEASE, World};
 

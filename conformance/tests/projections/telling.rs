@@ -55,6 +55,11 @@ pub const MUTANTS: &[Mutant] = &[
         }
     }),
     Mutant::new("counts no parked events", &["PR-03"]).status(|_, status| status.parked = 0),
+    Mutant::new("counts no skipped events", &["PR-03"]).status(|_, status| status.skipped = 0),
+    Mutant::new("counts skipped events twice", &["PR-03"]).status(|_, status| status.skipped *= 2),
+    Mutant::new("counts no more than two skipped events", &["PR-03"]).status(|_, status| {
+        status.skipped = status.skipped.min(2);
+    }),
     Mutant::new("does not say which edition is read", &["PR-01", "PR-04"]).status(|_, status| status.edition = None),
     Mutant::new("says that the newest edition is read", &["PR-04"])
         .status(|_, status| status.edition = status.editions.last().map(|last| last.edition)),

@@ -1,17 +1,19 @@
 //! `#[derive(Command)]`.
 
 use crate::attributes::{description, named_fields, place, read};
+use crate::history;
 use crate::names::{Named, hint, unraw};
 use crate::schema::inner_twin;
 use crate::serde_view;
 use crate::template::Template;
-use proc_macro2::{Span, TokenStream, TokenTree};
+use proc_macro2::{Literal, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{DeriveInput, Error, FieldsNamed, LitStr, Path, Result};
 
 struct Said {
     name: Option<Named>,
+    version: Option<u32>,
     stream: Option<(LitStr, Template)>,
     check: Option<Path>,
     /// Where it is said that validator has rules for it.
@@ -21,10 +23,11 @@ struct Said {
 fn said(input: &DeriveInput, fields: &FieldsNamed) -> Result<Said> {
     let of_fields = || fields.named.iter().find_map(|field| place(&field.attrs, "validate"));
     let validate = place(&input.attrs, "validate").or_else(of_fields);
-    let mut said = Said { name: None, stream: None, check: None, validate };
-    read(&input.attrs, "command", &["name", "stream", "check", "validate"], |key, meta| {
+    let mut said = Said { name: None, version: None, stream: None, check: None, validate };
+    read(&input.attrs, "command", &["name", "version", "stream", "check", "validate"], |key, meta| {
         match key {
             "name" => said.name = Some(Named::written(&meta.value()?.parse()?)?),
+            "version" => said.version = Some(history::version(meta)?.0),
             "stream" => {
                 let literal = meta.value()?.parse()?;
                 let template = Template::read(&literal)?;
@@ -46,6 +49,10 @@ pub(crate) fn derive(input: &DeriveInput, kernel: &Path) -> Result<TokenStream> 
     let ident = &input.ident;
     let name = said.name.as_ref().map_or_else(|| Named::kebab(ident).text, |name| name.text.clone());
     let description = description_const(input);
+    let version = said.version.filter(|version| *version > 1).map(|version| {
+        let version = Literal::u32_unsuffixed(version);
+        quote!(const VERSION: u32 = #version;)
+    });
     let schema = schema_fn(input, kernel);
     let validate = validate_fn(input, &said, kernel);
     let stream = match &said.stream {
@@ -57,6 +64,7 @@ pub(crate) fn derive(input: &DeriveInput, kernel: &Path) -> Result<TokenStream> 
         impl #kernel::domain::Command for #ident {
             const NAME: &'static str = #name;
             #description
+            #version
             #schema
             #validate
         }

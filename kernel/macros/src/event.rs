@@ -6,7 +6,7 @@ use crate::history::{self, Life, Rename, Retired, Told, Upcast};
 use crate::names::{Named, refuse_duplicates, unraw};
 use crate::serde_view;
 use crate::template::Template;
-use proc_macro2::TokenStream;
+use proc_macro2::{Literal, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Attribute, DeriveInput, Error, Field, Fields, LitStr, Member, Meta, Path, Result, Variant, parse_quote};
@@ -70,6 +70,7 @@ pub(crate) fn derive(input: &DeriveInput, kernel: &Path) -> Result<TokenStream> 
         told.push((variant, has_its_fields));
         tags.extend(tags_of(variant, kernel)?);
     }
+    let schemas = schemas_fn(&lives, &serde_view::written_variants(input), told_by.is_some(), kernel);
     let history = Told { category: &category, lives, retired, told_by, codec: codec.as_ref() }.write(kernel)?;
     let codec = codec.unwrap_or_else(|| parse_quote!(#kernel::domain::Json));
     refuse_duplicates(&names, "are both stored as", "`#[event(name = \"…\")]`")?;
@@ -96,6 +97,7 @@ pub(crate) fn derive(input: &DeriveInput, kernel: &Path) -> Result<TokenStream> 
             }
 
             #history
+            #schemas
             #tags
             #field
 
@@ -111,6 +113,25 @@ pub(crate) fn derive(input: &DeriveInput, kernel: &Path) -> Result<TokenStream> 
             }
         }
     })
+}
+
+/// `fn schemas`. Whether the enum derives `JsonSchema` is told by the compiler: the probe has a method of its own for those
+/// that do, and else that of a trait. What another event type tells is told by that.
+fn schemas_fn(lives: &[Life<'_>], written: &[String], is_told_by_another: bool, kernel: &Path) -> TokenStream {
+    if is_told_by_another {
+        return TokenStream::new();
+    }
+    let each = lives.iter().zip(written).map(|(life, written)| {
+        let (name, version) = (&life.name.text, Literal::u32_unsuffixed(life.version));
+        quote!((#name, #written, #version))
+    });
+    quote! {
+        fn schemas() -> #kernel::__private::Vec<#kernel::domain::EventSchema> {
+            #[allow(unused_imports)]
+            use #kernel::__private::WithoutSchemas as _;
+            #kernel::__private::Schemas::<Self>::of_events(&[#(#each),*])
+        }
+    }
 }
 
 struct SaidOfVariant {

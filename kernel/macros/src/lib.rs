@@ -99,6 +99,7 @@ fn expand(input: TokenStream, derive: Derive) -> TokenStream {
 /// `#[command(…)]` takes, all of it optional:
 ///
 /// - `name = "…"`: the wire name; else the type's in kebab case.
+/// - `version = 2`: the version of its schema; else 1.
 /// - `stream = "account-{account_id}"`: the stream that decides, made of fields that have a `Display`; then it is a
 ///   `StreamCommand` too. A brace is written `{{`. Without it, the command is for a `DecisionModel`.
 /// - `check = path`: a `fn(&Self) -> Vec<Violation>` with rules that no attribute can say. It runs after the others, and
@@ -222,6 +223,15 @@ pub fn derive_command(input: TokenStream) -> TokenStream {
 ///
 /// [`History`]: https://docs.rs/portolan-kernel/latest/portolan_kernel/domain/history/struct.History.html
 /// [`Pieces`]: https://docs.rs/portolan-kernel/latest/portolan_kernel/domain/history/struct.Pieces.html
+///
+/// # Schemas
+///
+/// With `JsonSchema` among its derives, the enum tells the JSON Schema of each variant's payload, as serde writes it. Where a
+/// schema registry compares what is there with what was ([`register_schemas`]), a payload that changes without a new version
+/// stops the application at its start. The types of fields need a [`JsonSchema`] then. Payloads of a codec that is not JSON
+/// have versions alone, and so has a variant that `#[schemars(rename)]` calls otherwise than serde.
+///
+/// [`register_schemas`]: https://docs.rs/portolan-kernel/latest/portolan_kernel/application/struct.ApplicationBuilder.html#method.register_schemas
 ///
 /// # Tags
 ///
@@ -499,6 +509,7 @@ pub fn derive_row(input: TokenStream) -> TokenStream {
 /// - `delete_on(Closed)`: there is no row any more;
 /// - `ignore(Audited)`: the event changes nothing, though it has such fields;
 /// - `on_failure = stop`, `skip` or `park`, or an expression that is a `FailurePolicy`;
+/// - `on_unknown = fail` or `skip`: what is done about events that a newer application has written;
 /// - `lifecycle = asynchronous`, `inline`, `inline_if_possible` or `live`.
 ///
 /// A variant of an [`EventSet`] is named with its own event type: `delete_on(AccountEvent::Closed)`.

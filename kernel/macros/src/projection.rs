@@ -47,6 +47,13 @@ pub(crate) fn derive(input: &DeriveInput, kernel: &Path) -> Result<TokenStream> 
             }
         }
     });
+    let on_unknown = said.on_unknown.as_ref().map(|variant| {
+        quote! {
+            fn on_unknown() -> #domain::Unknown {
+                #domain::Unknown::#variant
+            }
+        }
+    });
     let lifecycle = said.lifecycle.as_ref().map(|variant| {
         quote! {
             fn lifecycle() -> #kernel::ports::Lifecycle {
@@ -77,6 +84,7 @@ pub(crate) fn derive(input: &DeriveInput, kernel: &Path) -> Result<TokenStream> 
             }
 
             #on_failure
+            #on_unknown
             #lifecycle
 
             fn check() -> ::core::result::Result<(), #domain::mapping::MappingError> {

@@ -50,6 +50,12 @@ pub(crate) fn fields_of_variants(input: &DeriveInput) -> Vec<Vec<(String, String
     variants.iter().map(|variant| variant.fields.iter().filter_map(field).collect()).collect()
 }
 
+/// The names of an enum's variants in what serde writes.
+pub(crate) fn written_variants(input: &DeriveInput) -> Vec<String> {
+    let Some(Container { data: Data::Enum(variants), .. }) = view(input) else { return Vec::new() };
+    variants.iter().map(|variant| variant.attrs.name().serialize_name().value.clone()).collect()
+}
+
 /// Refuses fields that let unknown ones through.
 pub(crate) fn refuse_flatten(input: &DeriveInput) -> Result<()> {
     let Some(Container { data: Data::Struct(_, fields), .. }) = view(input) else { return Ok(()) };

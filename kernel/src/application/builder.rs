@@ -8,9 +8,10 @@ use crate::domain::mapping::MappingError;
 use crate::domain::{Aggregate, Command, DecisionModel, EventSet, Projection, Upcasters};
 use crate::drivers::{
     BusOptions, CommandHandlers, Execution, Hooked, Hooks, Loader, LocalCommandBus, LocalProjections, LocalQueryBus,
-    Middleware, ProjectionOptions, QueryHandler, Question, RegisterError, TypedEvents, ViewProjection,
+    Middleware, ProjectionOptions, QueryHandler, Question, RegisterError, SchemaCatalogue, SchemaOptions,
+    SchemaRefusal, TypedEvents, ViewProjection, register_schemas,
 };
-use crate::ports::{Capability, ProjectionRegistry};
+use crate::ports::{Capability, ProjectionRegistry, SchemaRegistry};
 use crate::values::Recorded;
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -46,6 +47,8 @@ pub struct ApplicationBuilder {
     queries: Vec<Box<dyn RegisterQuery>>,
     histories: Histories,
     on_skipped: Option<OnSkipped>,
+    /// Whether schemas are registered in the store.
+    schemas: Option<SchemaOptions>,
     /// Names and types of commands.
     expected: Vec<(&'static str, &'static str)>,
 }
@@ -63,7 +66,7 @@ impl fmt::Debug for ApplicationBuilder {
     }
 }
 
-/// Why an application cannot be built. It is a mistake in its registration.
+/// Why an application cannot be built. It is a mistake in its registration, or does not go with what is registered in the store.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
@@ -125,6 +128,9 @@ pub enum BuildError {
     /// Stored events of an old version do not become those of the current one (UP-02).
     #[error("history: {0}")]
     History(#[from] HistoryError),
+    /// What events and commands look like has changed in a way that is not allowed (UP-06).
+    #[error("schemas: {0}")]
+    Schema(#[from] SchemaRefusal),
     /// A projection's name, version, columns or indexes are none, or more than the storage takes.
     #[error("projections: {reason}")]
     Projection {
@@ -189,6 +195,7 @@ impl Application {
             queries: Vec::new(),
             histories: Histories::new(),
             on_skipped: None,
+            schemas: None,
             expected: Vec::new(),
         }
     }
@@ -338,13 +345,27 @@ impl ApplicationBuilder {
         Self { on_skipped: Some(Box::new(hook)), ..self }
     }
 
+    /// Has [`build`](Self::build) register what events and commands look like in the store, in the stream `$schemas`, and judge
+    /// it by what is registered there (UP-06): a version whose schema has changed is refused, and so is a new one that is not
+    /// as the options ask. [`Ports::schemas`] tells then of all that is registered, also by other processes. How it goes about
+    /// that stands at [`register_schemas`](crate::drivers::register_schemas).
+    ///
+    /// Without it `build` touches no storage, and [`Ports::schemas`] tells of this application alone. Events have schemas when
+    /// they derive `JsonSchema`, or tell them in [`Event::schemas`](crate::domain::Event::schemas); commands that are derived
+    /// always have.
+    pub fn register_schemas(self, options: SchemaOptions) -> Self {
+        Self { schemas: Some(options), ..self }
+    }
+
     /// The application.
     ///
     /// # Errors
     ///
-    /// [`BuildError`] when the registrations contradict each other, or lack what is expected of them.
+    /// [`BuildError`] when the registrations contradict each other, or lack what is expected of them, or their schemas are
+    /// refused.
     pub async fn build(self) -> Result<Application, BuildError> {
-        let upcasters = self.histories.judge()?;
+        let histories = self.histories;
+        let upcasters = histories.judge()?;
         let upcasters = match self.on_skipped {
             Some(hook) => upcasters.on_skipped(hook),
             None => upcasters,
@@ -381,14 +402,24 @@ impl ApplicationBuilder {
         if self.registry.is_some() && !self.projections.is_empty() {
             return Err(BuildError::TwoRegistries);
         }
-        // Last of what can fail: workers begin here.
-        let options = self.projection_options;
-        let own = projections::start(&self.projections, &storage, &runtime, &upcasters, options).map(Arc::new)?;
+        let forms = projections::judge(&self.projections, &storage)?;
+        let catalogue = SchemaCatalogue::of_application(&histories, &upcasters, &handlers)?;
+        // Last of what can fail, since it stays in the store.
+        let schemas: Arc<dyn SchemaRegistry> = match &self.schemas {
+            None => Arc::new(catalogue),
+            Some(options) => {
+                let events = storage.events.clone();
+                Arc::new(register_schemas(catalogue, options, events, &*runtime.ids, &*runtime.sleep).await?)
+            }
+        };
+        // Workers begin here.
+        let own = projections::start(forms, &storage, &runtime, &upcasters, self.projection_options);
+        let own = Arc::new(own);
         let registry = self.registry.unwrap_or_else(|| own.clone());
         let commands = LocalCommandBus::new(execution, handlers, self.middleware, registry.clone());
         let commands = Arc::new(commands);
         let ports = Ports::new(commands.clone(), Arc::new(queries), storage.events, runtime.spawn);
-        let ports = ports.with_projections(registry).with_upcasters(upcasters.clone());
+        let ports = ports.with_projections(registry).with_upcasters(upcasters.clone()).with_schemas(schemas);
         Ok(Application { ports, commands, projections: own, upcasters })
     }
 }

@@ -1,7 +1,7 @@
 //! The three bundles of ports: what an application stands on, runs on, and offers.
 
-use crate::domain::Upcasters;
-use crate::drivers::Subscriptions;
+use crate::domain::{EventForm, Upcasters};
+use crate::drivers::{FormedEvents, Subscriptions};
 use crate::ports::{
     Clock, CommandBus, EventStore, IdSource, Inline, LeaseStore, NoProjections, NoSchemas, ProjectionRegistry,
     QueryBus, ReadModelStore, SchemaRegistry, Sleep, SnapshotStore, Spawn,
@@ -132,6 +132,16 @@ impl Ports {
     #[must_use]
     pub fn with_upcasters(self, upcasters: Arc<Upcasters>) -> Self {
         Self { upcasters: Some(upcasters), ..self }
+    }
+
+    /// The log in this form; `None` for the current form where nobody knows how events become those of now.
+    #[must_use]
+    pub fn in_form(&self, form: EventForm) -> Option<FormedEvents> {
+        let stored = FormedEvents::stored(self.events.clone(), self.subscriptions.clone());
+        match form {
+            EventForm::Stored => Some(stored),
+            EventForm::Current => self.upcasters.clone().map(|upcasters| stored.as_current(upcasters)),
+        }
     }
 }
 

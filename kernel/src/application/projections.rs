@@ -24,15 +24,11 @@ impl ProjectionRegistration {
     }
 }
 
-/// The projections over this storage, with workers on this runtime. Nothing is asked of the storage here: what has to be
-/// defined in it, workers define, and try again for as long as it is busy.
-pub(super) fn start(
+/// Those that are registered, if nothing is wrong with them.
+pub(super) fn judge(
     registrations: &[ProjectionRegistration],
     storage: &Storage,
-    runtime: &Runtime,
-    upcasters: &Arc<Upcasters>,
-    options: ProjectionOptions,
-) -> Result<LocalProjections, BuildError> {
+) -> Result<Vec<ProjectionForm>, BuildError> {
     let mut forms: Vec<ProjectionForm> = Vec::with_capacity(registrations.len());
     for registration in registrations {
         let form = (registration.0)().map_err(refused)?;
@@ -43,12 +39,24 @@ pub(super) fn start(
         check(&form, storage)?;
         forms.push(form);
     }
+    Ok(forms)
+}
+
+/// The projections over this storage, with workers on this runtime. Nothing is asked of the storage here: what has to be
+/// defined in it, workers define, and try again for as long as it is busy.
+pub(super) fn start(
+    forms: Vec<ProjectionForm>,
+    storage: &Storage,
+    runtime: &Runtime,
+    upcasters: &Arc<Upcasters>,
+    options: ProjectionOptions,
+) -> LocalProjections {
     let workers = workers(storage, runtime, upcasters, options).filter(|_| forms.iter().any(ProjectionForm::is_stored));
     let named = forms.into_iter().filter_map(|form| {
         let name = form.name().clone();
         Some((name, form.over(&storage.events, upcasters, &runtime.spawn, workers.as_ref())?))
     });
-    Ok(LocalProjections::start(named.collect::<BTreeMap<_, _>>()))
+    LocalProjections::start(named.collect::<BTreeMap<_, _>>())
 }
 
 fn refused(error: ModelError) -> BuildError {

@@ -45,6 +45,10 @@ pub trait Command: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// What it does, for a person.
     const DESCRIPTION: &'static str = "";
 
+    /// The version of its schema, from 1. Raise it with each change of the fields that callers can see, where a
+    /// [`SchemaRegistry`](crate::ports::SchemaRegistry) keeps schemas. It stands on no wire: a command is sent as it is now.
+    const VERSION: u32 = 1;
+
     /// The JSON Schema (2020-12) of its fields, for whoever sends it from outside; `None`: none is published.
     #[must_use]
     fn schema() -> Option<Value> {

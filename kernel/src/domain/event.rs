@@ -1,6 +1,7 @@
 //! Events: what an application's facts are, as values and as recorded.
 
 use super::codec::CodecError;
+use super::event_schema::EventSchema;
 use super::history::History;
 use super::shape::EventVariant;
 use crate::ports::RawEvent;
@@ -67,6 +68,46 @@ pub trait Event: Sized + Send + Sync + 'static {
     /// applied. None, unless it is told.
     fn history() -> History {
         History::new()
+    }
+
+    /// What the stored types look like in the versions that are written now, for a
+    /// [`SchemaRegistry`](crate::ports::SchemaRegistry). None, unless it is told; versions are then those of the
+    /// [`history`](Self::history) alone.
+    ///
+    /// The derive tells every variant, with the JSON Schema of its payload (as it is written) where `JsonSchema` is derived too. By hand, with
+    /// the feature `macros`, `domain::schema::of_events` does the same:
+    ///
+    /// ```
+    /// # #[cfg(feature = "macros")] {
+    /// # use portolan_kernel::Bytes;
+    /// # use portolan_kernel::domain::{CodecError, Event, EventError, EventSchema, JsonSchema, schema, variant};
+    /// # use portolan_kernel::ports::RawEvent;
+    /// # use serde::{Deserialize, Serialize};
+    /// #[derive(JsonSchema, Serialize, Deserialize)]
+    /// enum AccountEvent {
+    ///     #[serde(rename = "account.opened")]
+    ///     Opened { owner: String },
+    /// }
+    ///
+    /// impl Event for AccountEvent {
+    ///     // ...
+    /// #   const CATEGORY: &'static str = "account";
+    /// #   fn event_type(&self) -> &'static str { variant::name(self) }
+    /// #   fn encode(&self) -> Result<Bytes, CodecError> { variant::encode(self) }
+    /// #   fn decode(raw: &RawEvent) -> Result<Self, EventError> { variant::decode(&raw.event_type, &raw.payload) }
+    ///     fn schemas() -> Vec<EventSchema> {
+    ///         // The stored name, serde's name of the variant, and the version.
+    ///         schema::of_events::<Self>(&[("account.opened", "account.opened", 1)])
+    ///     }
+    /// }
+    ///
+    /// let opened = AccountEvent::schemas()[0].schema.clone().unwrap();
+    /// assert_eq!(opened["properties"]["owner"]["type"], "string");
+    /// # }
+    /// ```
+    #[must_use]
+    fn schemas() -> Vec<EventSchema> {
+        Vec::new()
     }
 
     /// What queries and guards find the event by, across streams.

@@ -36,9 +36,10 @@ pub(super) use hop::{Then, Transcoding};
 pub(super) use object::Object;
 
 use super::event::Event;
+use super::event_schema::EventSchema;
 use super::projection::EventSet;
 use crate::ports::Upcaster;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::any::{TypeId, type_name};
@@ -80,6 +81,16 @@ impl History {
         self
     }
 
+    /// The stored types that it speaks of.
+    fn types(&self) -> Vec<String> {
+        let currents = self.current.iter().map(|(event_type, _)| event_type.clone());
+        let starts = self.hops.iter().map(|hop| match &hop.0 {
+            Kind::Declared(hop) => hop.from.0.clone(),
+            Kind::ByHand(upcaster) => upcaster.from().0.to_string(),
+        });
+        currents.chain(starts).collect()
+    }
+
     fn is_empty(&self) -> bool {
         self.current.is_empty() && self.hops.is_empty()
     }
@@ -116,10 +127,22 @@ impl fmt::Debug for AnyHop {
     }
 }
 
+/// What an event type tells of its stored types. Schemas are made when somebody asks.
+#[derive(Debug, Clone)]
+pub(crate) struct ToldEvents {
+    /// Who tells it.
+    pub(crate) owner: &'static str,
+    pub(crate) category: &'static str,
+    pub(crate) schemas: fn() -> Vec<EventSchema>,
+    /// The stored types that its history speaks of.
+    pub(crate) types: Vec<String>,
+}
+
 /// The histories of several event types, to be judged together. An event type counts once, however often it is added.
 #[derive(Debug, Clone, Default)]
 pub struct Histories {
     known: Vec<TypeId>,
+    told: Vec<ToldEvents>,
     /// Each with the name of who says so.
     parts: Vec<(&'static str, History)>,
 }
@@ -145,8 +168,10 @@ impl Histories {
         if !self.known.contains(&id) {
             self.known.push(id);
             let history = E::history();
+            let (owner, category) = (type_name::<E>(), E::CATEGORY);
+            self.told.push(ToldEvents { owner, category, schemas: E::schemas, types: history.types() });
             history.told_by.iter().for_each(|more| more(self));
-            self.add(type_name::<E>(), history);
+            self.add(owner, history);
         }
     }
 
@@ -157,9 +182,14 @@ impl Histories {
         }
     }
 
+    /// What each event type tells of its stored types.
+    pub(crate) fn told(&self) -> &[ToldEvents] {
+        &self.told
+    }
+
     /// Those event types of the set that are not among these.
     pub(super) fn beyond<E: EventSet>(&self) -> Option<Self> {
-        let mut all = Self { known: self.known.clone(), parts: Vec::new() };
+        let mut all = Self { known: self.known.clone(), told: self.told.clone(), parts: Vec::new() };
         E::histories(&mut all);
         if all.parts.is_empty() {
             return None;

@@ -16,10 +16,13 @@
 mod aggregate;
 mod codec;
 mod command;
+pub mod compatibility;
 mod context;
+mod current;
 mod decision_model;
 mod digest;
 mod event;
+mod event_schema;
 pub mod history;
 mod inlined;
 pub(crate) mod key_scope;
@@ -41,9 +44,11 @@ pub use aggregate::{Aggregate, CommandVisitor, Commands, Decide, Decision, Snaps
 pub use codec::{Codec, CodecError, Json};
 pub use command::{Command, StreamCommand};
 pub use context::{Context, IdSeed};
+pub use current::{EventForm, NotCurrent};
 pub use decision_model::DecisionModel;
 pub use digest::digest;
 pub use event::{EncodeError, Event, EventError, RecordedAs, new_event};
+pub use event_schema::EventSchema;
 pub use inlined::{InlineError, Inlined, inline};
 pub use or_raw::OrRaw;
 pub use projection::{EventSet, FailurePolicy, OnFailure, Projection, ReadModel, query_of};

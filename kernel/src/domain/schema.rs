@@ -20,6 +20,10 @@
 //! assert_eq!(schema["additionalProperties"], false);
 //! ```
 
+mod payloads;
+
+pub use payloads::of_events;
+
 use schemars::generate::SchemaSettings;
 use schemars::transform::{Transform, transform_subschemas};
 use schemars::{JsonSchema, Schema};

@@ -22,7 +22,7 @@ use core::fmt;
 /// fields once, and writes them once.
 #[derive(Clone, Default)]
 pub struct Upcasters {
-    types: BTreeMap<EventType, Known>,
+    pub(super) types: BTreeMap<EventType, Known>,
     histories: Histories,
     on_skipped: Option<OnSkipped>,
 }
@@ -30,10 +30,10 @@ pub struct Upcasters {
 type OnSkipped = Arc<dyn Fn(&Recorded) + Send + Sync>;
 
 #[derive(Clone)]
-struct Known {
+pub(super) struct Known {
     /// The version that is written now, where that is told.
-    current: Option<u32>,
-    ways: BTreeMap<u32, Way>,
+    pub(super) current: Option<u32>,
+    pub(super) ways: BTreeMap<u32, Way>,
 }
 
 /// A hop, and what its results may be.

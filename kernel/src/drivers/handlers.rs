@@ -28,6 +28,8 @@ struct Registered {
     handler: Box<dyn Handler>,
     by: &'static str,
     info: CommandInfo,
+    /// That of its streams; `None` when a model decides.
+    category: Option<&'static str>,
 }
 
 impl fmt::Debug for CommandHandlers {
@@ -113,16 +115,22 @@ impl CommandHandlers {
     ///
     /// [`RegisterError`] when it has a handler already.
     pub fn register_model<M: DecisionModel>(&mut self) -> Result<(), RegisterError> {
-        self.add::<M::Command>(type_name::<M>(), Box::new(ByModel::<M>(PhantomData)))
+        self.add::<M::Command>(type_name::<M>(), None, Box::new(ByModel::<M>(PhantomData)))
     }
 
-    fn add<C: Command>(&mut self, by: &'static str, handler: Box<dyn Handler>) -> Result<(), RegisterError> {
+    fn add<C: Command>(
+        &mut self,
+        by: &'static str,
+        category: Option<&'static str>,
+        handler: Box<dyn Handler>,
+    ) -> Result<(), RegisterError> {
         let name = Name::new(C::NAME).map_err(|source| RegisterError::InvalidName { of: type_name::<C>(), source })?;
         if let Some(first) = self.by_name.get(&name) {
             return Err(RegisterError::taken(name, first.by, by));
         }
-        let info = CommandInfo::new(name.clone()).with_description(C::DESCRIPTION).with_schema(C::schema());
-        self.by_name.insert(name, Registered { handler, by, info });
+        let info = CommandInfo::new(name.clone()).with_description(C::DESCRIPTION);
+        let info = info.with_version(C::VERSION).with_schema(C::schema());
+        self.by_name.insert(name, Registered { handler, by, info, category });
         Ok(())
     }
 
@@ -134,6 +142,11 @@ impl CommandHandlers {
     /// Whether one of them answers to this name.
     pub(crate) fn has(&self, name: &str) -> bool {
         Name::new(name).is_ok_and(|name| self.by_name.contains_key(&name))
+    }
+
+    /// Each command, and the category of its streams.
+    pub(crate) fn told(&self) -> impl Iterator<Item = (&CommandInfo, Option<&'static str>)> {
+        self.by_name.values().map(|registered| (&registered.info, registered.category))
     }
 
     pub(super) fn infos(&self) -> Vec<CommandInfo> {
@@ -152,8 +165,10 @@ impl<A: Aggregate> CommandVisitor<A> for Registration<'_> {
         A: Decide<C>,
     {
         if self.outcome.is_ok() {
-            self.outcome = check_category::<A, C>()
-                .and_then(|()| self.handlers.add::<C>(type_name::<A>(), Box::new(ByAggregate::<A, C>(PhantomData))));
+            self.outcome = check_category::<A, C>().and_then(|()| {
+                let handler = Box::new(ByAggregate::<A, C>(PhantomData));
+                self.handlers.add::<C>(type_name::<A>(), Some(A::CATEGORY), handler)
+            });
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::values::{Appended, EventId, IdempotencyKey, Name};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use bytes::Bytes;
 
 /// The scope of a command's idempotency key: `command:deposit`, or `command:deposit:acme` in the tenant `acme`.
 ///
@@ -72,6 +73,14 @@ impl CommandKey {
 }
 
 const NOTE_VERSION: u8 = 1;
+
+/// The note of a command whose append has become one of this many events: it tells of no more than there are.
+pub(super) fn note_of_at_most(note: &Bytes, events: usize) -> Bytes {
+    let [NOTE_VERSION, rest @ ..] = &**note else { return note.clone() };
+    let Some((count, correlation)) = rest.split_first_chunk() else { return note.clone() };
+    let count = u32::from_be_bytes(*count).min(u32::try_from(events).unwrap_or(u32::MAX));
+    Bytes::from([&[NOTE_VERSION][..], &count.to_be_bytes(), correlation].concat())
+}
 
 #[cfg(test)]
 mod tests {

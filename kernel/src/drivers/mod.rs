@@ -3,8 +3,9 @@
 //! From the bottom: pages to streams ([`EventStoreExt`]) and to live [`Subscriptions`]; events to states
 //! ([`Loader`]); commands to appends ([`Execution`]); what surrounds commands ([`Middleware`], [`Hooks`]); and the two
 //! buses of an application in its own process ([`LocalCommandBus`], [`LocalQueryBus`]) with what makes any bus
-//! pleasant to call ([`CommandBusExt`], [`QueryBusExt`]), as [`ProjectionRegistryExt`] is for projections; and what
-//! stands before the ports of a server ([`AccessPolicy`], [`Roles`], [`StaticKeys`]).
+//! pleasant to call ([`CommandBusExt`], [`QueryBusExt`]), as [`ProjectionRegistryExt`] is for projections; what events and
+//! commands look like ([`SchemaCatalogue`], [`register_schemas`]); and what stands before the ports of a server
+//! ([`AccessPolicy`], [`Roles`], [`StaticKeys`]). A [`Migration`] copies a log into another store.
 
 mod access;
 mod appending;
@@ -14,11 +15,13 @@ mod catch_up;
 mod command_bus;
 mod deciding;
 mod execution;
+mod formed;
 mod gate;
 mod handlers;
 mod key;
 mod loading;
 mod middleware;
+mod migration;
 mod options;
 mod order;
 mod progress;
@@ -27,6 +30,7 @@ mod query_bus;
 mod question;
 mod read_rows;
 mod reading;
+mod schemas;
 mod send;
 mod step;
 mod subscription;
@@ -38,10 +42,15 @@ pub use access::{Access, AccessPolicy, Anybody, Role, Roles, StaticKey, StaticKe
 pub use ask::{Asking, QueryBusExt};
 pub use command_bus::LocalCommandBus;
 pub use execution::Execution;
+pub use formed::{FormedDelivery, FormedEvent, FormedEvents, FormedPage, FormedSubscription};
 pub use handlers::{CommandHandlers, RegisterError, command_in};
 pub use key::{command_scope, key_scope};
 pub use loading::{LoadError, Loaded, Loader};
 pub use middleware::{Authorization, Deadline, Failure, Hooked, Hooks, Middleware, MiddlewareBus, Next, Policy, Retry};
+pub use migration::{
+    Migration, MigrationError, MigrationFailure, MigrationOutcome, MigrationProgress, MigrationReason, MigrationReport,
+    MigrationVersion, ReplayClock, Verified,
+};
 pub use options::BusOptions;
 #[doc(hidden)]
 pub use projector::{Alone, Said, Work};
@@ -54,6 +63,7 @@ pub use read_rows::{
     Rows,
 };
 pub use reading::EventStoreExt;
+pub use schemas::{SchemaCatalogue, SchemaOptions, SchemaRefusal, StoredSchemas, register_schemas};
 pub use send::{CommandBusExt, Sending};
 pub use subscription::{Delivery, From, SubscribeError, Subscription, Subscriptions};
 pub use typed::{TypedDelivery, TypedEvents, TypedSubscription};

@@ -253,6 +253,8 @@ pub struct CommandInfo {
     pub name: Name,
     /// What it does, for a person; empty when nobody said.
     pub description: String,
+    /// The version of its schema, from 1; 1 too from a bus that does not tell, such as one at the end of a wire.
+    pub version: u32,
     /// The JSON Schema (2020-12) of its body; `None` when nobody said.
     pub schema: Option<Value>,
 }
@@ -261,13 +263,19 @@ impl CommandInfo {
     /// A command of this name, of which nothing else is told.
     #[must_use]
     pub fn new(name: Name) -> Self {
-        Self { name, description: String::new(), schema: None }
+        Self { name, description: String::new(), version: 1, schema: None }
     }
 
     /// The same, with what it does.
     #[must_use]
     pub fn with_description(self, description: impl Into<String>) -> Self {
         Self { description: description.into(), ..self }
+    }
+
+    /// The same, with the version of its schema.
+    #[must_use]
+    pub fn with_version(self, version: u32) -> Self {
+        Self { version, ..self }
     }
 
     /// The same, with the JSON Schema of its body.

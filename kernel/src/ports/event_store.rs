@@ -9,8 +9,46 @@ use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use async_trait::async_trait;
+use core::fmt::Write as _;
 use futures::future::BoxFuture;
+
+/// What is wrong with one payload of an append, by the schema that is registered for its type and version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PayloadViolation {
+    /// Which event of the append, from 0.
+    pub event: u32,
+    /// Where in its payload: a JSON Pointer (RFC 6901); empty for the whole.
+    pub pointer: String,
+    /// A sentence for a person.
+    pub message: String,
+}
+
+impl PayloadViolation {
+    /// Something wrong at this place of this event.
+    #[must_use]
+    pub fn new(event: u32, pointer: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { event, pointer: pointer.into(), message: message.into() }
+    }
+}
+
+/// The first few of them, and how many more there are.
+fn listed(violations: &[PayloadViolation]) -> String {
+    const FEW: usize = 3;
+    let mut text = String::new();
+    for PayloadViolation { event, pointer, message } in violations.iter().take(FEW) {
+        let separator = if text.is_empty() { "" } else { "; " };
+        let at = if pointer.is_empty() { "" } else { " at " };
+        // Writing to a string does not fail.
+        let _ = write!(text, "{separator}event {event}{at}{pointer}: {message}");
+    }
+    if let Some(more) = violations.len().checked_sub(FEW).filter(|more| *more > 0) {
+        let _ = write!(text, "; and {more} more");
+    }
+    text
+}
 
 /// Why an append was not acknowledged. Except after [`Unknown`](Self::Unknown), nothing was written.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -80,6 +118,10 @@ pub enum AppendError {
     /// The append contradicts itself or the log. It is a mistake of the caller.
     #[error("the append is invalid: {0}")]
     Invalid(String),
+    /// Payloads are not as the schemas of their types say, finds a judge between the caller and the port; each violation is
+    /// listed, in the order of the events. It is a mistake of the caller. A store itself knows no schemas, and never says so.
+    #[error("events are not as their schemas say: {}", listed(.0))]
+    Nonconforming(Vec<PayloadViolation>),
     /// The store lacks the capability. Use another store.
     #[error("this store does not support {0}")]
     Unsupported(Capability),
@@ -311,5 +353,20 @@ impl<S: EventStore + ?Sized> EventStore for Arc<S> {
     }
     fn capabilities(&self) -> Capabilities {
         (**self).capabilities()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::ToString as _;
+
+    #[test]
+    fn a_long_list_of_violations_is_a_short_sentence() {
+        let wrong = |n| PayloadViolation::new(n, if n == 0 { "" } else { "/a" }, "it is odd");
+        let said = |n| AppendError::Nonconforming((0..n).map(wrong).collect()).to_string();
+        assert_eq!(said(1), "events are not as their schemas say: event 0: it is odd");
+        assert!(said(3).ends_with("event 1 at /a: it is odd; event 2 at /a: it is odd"), "{}", said(3));
+        assert!(said(20).ends_with("event 2 at /a: it is odd; and 17 more"), "{}", said(20));
     }
 }

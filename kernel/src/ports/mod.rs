@@ -26,7 +26,7 @@ pub use crate::values::StoreId;
 pub use authenticator::{AuthenticationError, Authenticator, Caller, Credentials};
 pub use capabilities::{Capabilities, Capability, Limits, streams_of};
 pub use command_bus::{Body, CommandBus, CommandEnvelope, CommandError, CommandInfo, Receipt, TypedCommand, Violation};
-pub use event_store::{AppendError, EventStore, ReadError};
+pub use event_store::{AppendError, EventStore, PayloadViolation, ReadError};
 pub use inline::{INLINE_GAP, Inline, InlineChanges, InlineRows, inline_batch, is_edition_of, runs_at};
 pub use lease_store::{Lease, LeaseError, LeaseStore};
 pub use projection_registry::{

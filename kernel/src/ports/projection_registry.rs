@@ -254,9 +254,10 @@ impl ParkedPage {
 /// - **PR-02** Events are applied in the order of the log, each once: rows equal a fold of the log up to their
 ///   position.
 /// - **PR-03** What cannot be applied is tried again with growing pauses where that can help, and then stops the
-///   projection, is skipped, or is parked, as the projection says. While an event is parked, the later ones of its
-///   sequence wait with it, and others go on. Retried, they are applied in their order; dropped, one is left out.
-///   `wait_for` tells of an event that is parked.
+///   projection, is skipped, or is parked, as the projection says. What is skipped, be it that it failed or that it is
+///   unknown, is counted with the rows, each event once. While an event is parked, the later ones of its sequence wait with
+///   it, and others go on. Retried, they are applied in their order; dropped, one is left out. `wait_for` tells of an event
+///   that is parked.
 /// - **PR-04** A rebuild ends in the same rows whatever the size of its batches, goes on where it was after a crash,
 ///   and can be cancelled. Until it has caught up readers see the edition before, then all of them the new one at
 ///   once; no answer and no listing mixes two.

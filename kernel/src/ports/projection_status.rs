@@ -31,6 +31,15 @@ pub struct ProjectionStatus {
     pub last_error: Option<ProjectionFailure>,
     /// How many events are parked.
     pub parked: u64,
+    /// How many events the rows that are read are without for good, because the projection does not know them and says
+    /// [`Unknown::Skip`](crate::domain::Unknown::Skip), or because they failed and it says
+    /// [`OnFailure::Skip`](crate::domain::OnFailure::Skip). Each is counted once, with the rows, whoever works on them: so
+    /// after a deployment it tells what an older process has left out, until the rows are made anew.
+    ///
+    /// Those that an operator has dropped are not counted, nor is what a store leaves out inside of an append or a live
+    /// projection each time that it is folded: [`on_skipped`](crate::application::ApplicationBuilder::on_skipped) tells of
+    /// the latter.
+    pub skipped: u64,
     /// All its editions, rising.
     pub editions: Vec<EditionStatus>,
 }
@@ -51,6 +60,7 @@ impl ProjectionStatus {
             events_per_second: 0,
             last_error: None,
             parked: 0,
+            skipped: 0,
             editions: Vec::new(),
         }
     }

@@ -7,6 +7,7 @@
 //! | code over a store | a store in memory, which passes the suite, and not a mock |
 //! | what reaches a port | [`Tracking`] around it |
 //! | what happens when a port fails | [`Faulty`] around it |
+//! | what happens when the process dies, wherever it dies | [`crash_points`] |
 //! | time, ids, pauses and tasks | [`TestRuntime`] |
 //! | that old stored events can still be read | [`golden`] |
 //!
@@ -58,6 +59,7 @@
 //!
 //! `examples/testing.rs` of this crate shows it all on one domain.
 
+pub mod crash;
 mod difference;
 mod faulty;
 mod given;
@@ -68,6 +70,7 @@ mod outcome;
 mod runtime;
 mod tracking;
 
+pub use crash::crash_points;
 pub use faulty::{Fault, Faulty, ReadFault};
 pub use given::{Given, given};
 pub use given_log::{GivenLog, given_log};

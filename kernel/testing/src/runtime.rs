@@ -1,5 +1,6 @@
 //! A runtime by hand: a clock that is turned, ids that count, sleep that is recorded, tasks that are kept.
 
+use core::any::Any;
 use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
 use futures::channel::oneshot;
@@ -105,6 +106,14 @@ impl TestSleep {
         locked(&self.state).asleep.iter().filter(|(_, wake)| !wake.is_canceled()).count()
     }
 
+    /// How long until the next one wakes; `None` when nobody is asleep.
+    #[must_use]
+    pub fn next(&self) -> Option<Duration> {
+        let state = locked(&self.state);
+        let asleep = state.asleep.iter().filter(|(_, wake)| !wake.is_canceled());
+        asleep.map(|(until, _)| until.saturating_sub(state.passed)).min()
+    }
+
     /// Lets this much time pass, and wakes those whose time is over.
     pub fn pass(&self, time: Duration) {
         let mut state = locked(&self.state);
@@ -193,11 +202,14 @@ impl Spawn for TestSpawn {
     }
     fn catch(&self, work: &mut dyn FnMut()) -> Result<(), String> {
         let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
-        caught.map_err(|panic| {
-            let said = panic.downcast_ref::<&str>().map(|said| String::from(*said));
-            said.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "nothing in words".into())
-        })
+        caught.map_err(|panic| said(&*panic))
     }
+}
+
+/// What a panic said.
+pub(crate) fn said(panic: &(dyn Any + Send)) -> String {
+    let said = panic.downcast_ref::<&str>().map(|said| String::from(*said));
+    said.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "nothing in words".into())
 }
 
 /// All four, as an application takes them.
@@ -243,6 +255,11 @@ impl TestRuntime {
 
     fn with(sleep: TestSleep) -> Self {
         Self { clock: Arc::default(), ids: Arc::default(), sleep: Arc::new(sleep), spawn: Arc::default() }
+    }
+
+    /// The runtime of a process after this one: the same clock, and ids that go on; nobody sleeps, and no tasks are kept.
+    pub(crate) fn successor(&self) -> Self {
+        Self { clock: self.clock.clone(), ids: self.ids.clone(), ..Self::held() }
     }
 
     /// Turns the clock forward, and wakes those whose time is over.

@@ -10,15 +10,23 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-/// Builds the example, once a test run, and gives its path: never a stale binary. With all stores and
-/// transports, and as part of the
-/// whole workspace, so that it shares the build of `cargo test --workspace`.
-fn binary() -> &'static Path {
-    static PATH: OnceLock<PathBuf> = OnceLock::new();
-    PATH.get_or_init(|| {
+/// Which bank.
+#[derive(Debug, Clone, Copy)]
+enum Build {
+    /// The example.
+    Now,
+    /// What it was, `tests/examples/bank_before.rs`.
+    Before,
+}
+
+/// Builds the banks, once a test run, and gives the path of one: never a stale binary. With all stores and transports,
+/// and as part of the whole workspace, so that it shares the build of `cargo test --workspace`.
+fn binary(build: Build) -> &'static Path {
+    static PATHS: OnceLock<[PathBuf; 2]> = OnceLock::new();
+    let [now, before] = PATHS.get_or_init(|| {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let built = Command::new(env!("CARGO"))
-            .args(["build", "--quiet", "--workspace", "--example", "bank"])
+            .args(["build", "--quiet", "--workspace", "--example", "bank", "--example", "bank_before"])
             .args(["--features", "portolan/dynamodb-plain,portolan/graphql,portolan/grpc"])
             .args(["--message-format", "json"])
             .current_dir(root)
@@ -27,13 +35,17 @@ fn binary() -> &'static Path {
             .expect("cargo runs");
         assert!(built.status.success(), "the bank does not build");
         let messages = String::from_utf8(built.stdout).expect("cargo speaks UTF-8");
-        let executable = messages
-            .lines()
-            .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-            .filter(|message| message["target"]["name"] == "bank")
-            .find_map(|message| message["executable"].as_str().map(PathBuf::from));
-        executable.expect("cargo names the bank's binary")
-    })
+        let messages: Vec<Value> = messages.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        ["bank", "bank_before"].map(|name| {
+            let mut of_name = messages.iter().filter(|message| message["target"]["name"] == name);
+            let executable = of_name.find_map(|message| message["executable"].as_str().map(PathBuf::from));
+            executable.expect("cargo names the bank's binary")
+        })
+    });
+    match build {
+        Build::Now => now,
+        Build::Before => before,
+    }
 }
 
 /// An answer: status, `ETag`, body.
@@ -82,11 +94,22 @@ impl Place {
     }
 }
 
+/// Starts a copy of one file at this place into another.
+pub(crate) fn migrate_files(place: &Place, data: &str, into: &str, more: &[&str]) -> Child {
+    Command::new(binary(Build::Now))
+        .args(["migrate", "--data", data, "--into", into])
+        .args(more)
+        .current_dir(place.dir())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the bank starts")
+}
+
 /// A running bank; killed when dropped.
 pub(crate) struct Bank {
     child: Child,
     pub(crate) address: String,
-    /// Where it speaks gRPC.
+    /// Where it speaks gRPC, if it does.
     pub(crate) grpc_address: String,
     /// What it wrote to its error output.
     pub(crate) complaints: Arc<Mutex<String>>,
@@ -95,9 +118,18 @@ pub(crate) struct Bank {
 impl Bank {
     /// Starts a bank at this place and waits until it listens.
     pub(crate) fn start(place: &Place, more: &[&str]) -> Self {
-        let mut child = Command::new(binary())
+        Self::launch(Build::Now, place, &[&["--grpc-listen", "127.0.0.1:0"], more].concat())
+    }
+
+    /// Starts the bank of before at this place.
+    pub(crate) fn start_before(place: &Place) -> Self {
+        Self::launch(Build::Before, place, &[])
+    }
+
+    fn launch(build: Build, place: &Place, more: &[&str]) -> Self {
+        let mut child = Command::new(binary(build))
             .args(&place.arguments)
-            .args(["--listen", "127.0.0.1:0", "--grpc-listen", "127.0.0.1:0"])
+            .args(["--listen", "127.0.0.1:0"])
             .args(more)
             .current_dir(place.dir())
             .stdout(Stdio::piped())
@@ -122,7 +154,11 @@ impl Bank {
                 break rest[..end].to_owned();
             }
         };
-        let (address, grpc_address) = (next_address("listens on"), next_address("gRPC on"));
+        let address = next_address("listens on");
+        let grpc_address = match build {
+            Build::Now => next_address("gRPC on"),
+            Build::Before => String::new(),
+        };
         // Whatever else it says must not fill the pipe.
         std::thread::spawn(move || lines.for_each(drop));
         Self { child, address, grpc_address, complaints }
@@ -130,7 +166,7 @@ impl Bank {
 
     /// What a bank says that does not start with these arguments.
     pub(crate) fn refused(arguments: &[&str]) -> String {
-        let ended = Command::new(binary()).args(arguments).output().expect("the bank starts");
+        let ended = Command::new(binary(Build::Now)).args(arguments).output().expect("the bank starts");
         assert!(!ended.status.success(), "it ends with an error");
         String::from_utf8(ended.stderr).expect("in UTF-8")
     }
@@ -240,10 +276,15 @@ impl Client {
 
     /// Every event of a stream, page by page.
     pub(crate) fn events(&self, stream: &str) -> Vec<Value> {
+        self.events_in("stored", stream)
+    }
+
+    /// The same, in this form.
+    pub(crate) fn events_in(&self, form: &str, stream: &str) -> Vec<Value> {
         let mut events: Vec<Value> = Vec::new();
         loop {
             let after = events.last().map(|event| format!("&after={}", event["revision"])).unwrap_or_default();
-            let page = self.get(&format!("/streams/{stream}?limit=100{after}")).expect("an answer");
+            let page = self.get(&format!("/streams/{stream}?limit=100&form={form}{after}")).expect("an answer");
             assert_eq!(page.status, 200, "{page:?}");
             let more = page.body["events"].as_array().expect("a page has events");
             if more.is_empty() {

@@ -25,7 +25,7 @@ fn clients(banks: &[&Bank], many: usize) -> Vec<Client> {
 }
 
 /// Waits until it has applied all there is.
-fn catches_up(client: &Client, projection: &str) {
+pub(crate) fn catches_up(client: &Client, projection: &str) {
     let last = client.get("/events?direction=backward&limit=1").expect("an answer").body;
     let position = last["events"][0]["position"].as_str().expect("there are events").to_owned();
     let path = format!("/projections/{projection}/wait?position={position}");
@@ -205,7 +205,7 @@ fn a_rebuild_goes_on_beside_writers_and_readers(#[case] place: Place) {
             }
         });
         client.act("/projections/balances/rebuild");
-        let read = || client.get("/projections/balances").is_some_and(|status| status.body["edition"] == "1.1");
+        let read = || client.get("/projections/balances").is_some_and(|status| status.body["edition"] == "2.1");
         let waits = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| eventually("it is rebuilt", read)));
         std::thread::sleep(Duration::from_millis(200));
         stop.store(true, Ordering::Relaxed);
@@ -216,8 +216,8 @@ fn a_rebuild_goes_on_beside_writers_and_readers(#[case] place: Place) {
         editions
     });
     moving.join().expect("no client fails");
-    assert_eq!(editions, ["1", "1.1"], "readers were switched once");
-    client.act("/projections/balances/remove?edition=1");
+    assert_eq!(editions, ["2", "2.1"], "readers were switched once");
+    client.act("/projections/balances/remove?edition=2");
     catches_up(&client, "balances");
     let own = client.get("/projections/balances/rows/own").expect("an answer").body["row"]["balance"].clone();
     assert_eq!(own, client.account("own")["balance"]);

@@ -4,7 +4,10 @@
 #![allow(clippy::unwrap_used, reason = "what the tests stand on cannot fail")]
 
 mod events;
+mod forms;
+mod migration;
 mod mutants;
 mod paths;
 mod readers;
 mod unknown;
+mod wires;

@@ -4,6 +4,7 @@ use super::events::{OLD, SEEN, UserEvent, stored, write};
 use super::readers::{
     INLINE, LIVE, PATHS, Path, Seen, User, WORKER, builder, lines, raw_or_events, until_caught_up, users,
 };
+use super::wires::{Entry, WIRES, serve};
 use futures::TryStreamExt;
 use portolan::MemoryStore;
 use portolan::drivers::{EventStoreExt, From, ProjectionRegistryExt, TypedDelivery};
@@ -30,6 +31,13 @@ async fn every_path_sees_the_same_events() {
     }
     let ports = builder(&store).build().await.unwrap().ports();
     assert_eq!(raw_or_events(&ports).await, SEEN, "and a reader with upcasters of its own");
+    let served = serve(&store).await;
+    let seen = SEEN.map(|text| text.split_once(' ').unwrap());
+    let seen = seen.map(|(event_type, data)| (event_type.to_owned(), serde_json::from_str(data).unwrap()));
+    for wire in WIRES {
+        let shown: Vec<_> = wire.shown(&served).await.iter().map(Entry::told).collect();
+        assert_eq!(shown, seen, "{wire:?}, for people");
+    }
     // The port's own reads carry what was stored, to the byte.
     assert_eq!(log(&store).await, before);
     for (recorded, old) in before.iter().zip(OLD) {

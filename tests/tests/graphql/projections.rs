@@ -134,7 +134,7 @@ async fn a_projection_that_is_not_ready_gets_its_columns_once_it_is() {
 async fn a_status_is_told_whole() {
     let house = house().await;
     let query = r#"{ projections { name } projection(name: "balances") {
-        version lifecycle state reason edition position frontier lagEvents lagTime eventsPerSecond parked
+        version lifecycle state reason edition position frontier lagEvents lagTime eventsPerSecond parked skipped
         lastError { at position reason } editions { edition state stalledSince isActive isReady position holder }
         parkedEvents(first: 2) { events { position stream key reason } next }
     } }"#;
@@ -145,7 +145,7 @@ async fn a_status_is_told_whole() {
         json!({
             "version": 3, "lifecycle": "INLINE_IF_POSSIBLE", "state": "STOPPED", "reason": "é: no such \"column\"",
             "edition": "3.1", "position": "7", "frontier": "9223372036854775807", "lagEvents": "18446744073709551615",
-            "lagTime": "3.000000007", "eventsPerSecond": "9", "parked": "2",
+            "lagTime": "3.000000007", "eventsPerSecond": "9", "parked": "2", "skipped": "4",
             "lastError": { "at": "2026-07-25T17:20:00.000001Z", "position": "8", "reason": "it is odd" },
             "editions": [{
                 "edition": "2", "state": "STALLED", "stalledSince": "2026-07-25T17:20:00.000001Z", "isActive": true,

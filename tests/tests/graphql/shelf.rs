@@ -144,6 +144,7 @@ impl ProjectionRegistry for Shelf {
         status.lag = Lag::new(u64::MAX, core::time::Duration::new(3, 7));
         status.events_per_second = 9;
         status.parked = 2;
+        status.skipped = 4;
         let at = Timestamp::from_micros(1_785_000_000_000_001);
         status.last_error = Some(ProjectionFailure::new(at, Position::new(8), "it is odd".into()));
         let mut edition = EditionStatus::new(Edition::first(2));

@@ -3,7 +3,8 @@
 use super::support::*;
 use portolan::application::Storage;
 use portolan::domain::{
-    Aggregate, Command, Context, Decide, Decision, Projection, RecordedAs, Rejection, StreamCommand,
+    Aggregate, Command, Context, Decide, Decision, FailurePolicy, OnFailure, Projection, RecordedAs, Rejection,
+    StreamCommand, Unknown,
 };
 use portolan::drivers::{ApplyError, CommandBusExt as _, ProjectionRegistryExt as _, View, ViewProjection, Viewed};
 use portolan::ports::ProjectionAction::*;
@@ -140,6 +141,54 @@ async fn a_poison_event_is_parked_with_its_sequence_and_dropped() {
     registry.act(balances(), Drop(poison)).await.unwrap();
     status_when(&*registry, |status| status.parked == 0).await;
     assert_eq!(read(&*registry).await, [("ann".into(), 11), ("bob".into(), 7)]);
+}
+
+/// Passes over what it does not know, and skips what it cannot apply.
+struct Lenient;
+
+impl Projection for Lenient {
+    const NAME: &'static str = "balances";
+    const VERSION: u16 = 1;
+    type Event = AccountEvent;
+    type Row = Balance;
+
+    fn key(event: &RecordedAs<AccountEvent>) -> Option<String> {
+        Some(event.stream().id().into())
+    }
+
+    fn apply(row: &mut Option<Balance>, event: &RecordedAs<AccountEvent>) {
+        Balances::<1>::apply(row, event);
+    }
+
+    fn on_failure() -> FailurePolicy {
+        FailurePolicy::then(OnFailure::Skip)
+    }
+
+    fn on_unknown() -> Unknown {
+        Unknown::Skip
+    }
+}
+
+#[tokio::test]
+async fn what_is_left_out_of_rows_is_counted_for_each_edition() {
+    let world = World::new();
+    let process = world.process().projection::<Lenient>().build().await.unwrap();
+    let registry = process.ports().projections;
+    let skipped = async || registry.status(balances()).await.unwrap().skipped;
+    world.deposit("ann", 1).await;
+    world.append("account-ann", "account.frozen", "{}").await;
+    world.append("account-bob", "account.deposited", "{}").await;
+    let last = world.deposit("bob", 2).await;
+    registry.wait_for(balances(), last).await.unwrap();
+    assert_eq!(skipped().await, 2, "one that is unknown, and one that failed");
+    // The clock stands still, so that nothing is said because it is time.
+    let last = world.append("account-ann", "account.frozen", "{}").await;
+    registry.wait_for(balances(), last).await.unwrap();
+    assert_eq!(skipped().await, 3);
+    registry.act(balances(), Rebuild).await.unwrap();
+    let rebuilt = Some(Edition { version: 1, rebuild: 1 });
+    let status = status_when(&*registry, |status| status.edition == rebuilt).await;
+    assert_eq!(status.skipped, 3, "the rows are made anew, and so is the count");
 }
 
 #[tokio::test]

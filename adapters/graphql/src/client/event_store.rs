@@ -63,7 +63,7 @@ impl EventStore for GraphqlClient {
             Start::Stream(_, after) => after.map(Revision::get),
             Start::Log(_, after) => after.map(Position::get),
         };
-        let cursor = EventCursor { after, until: read.until };
+        let cursor = EventCursor { after, part: None, until: read.until };
         let cursor = (cursor != EventCursor::default()).then(|| cursor.to_string());
         let count = i32::try_from(read.limit).unwrap_or(i32::MAX);
         let (part, cursor_of) = match read.direction {

@@ -131,7 +131,7 @@ impl GraphqlClient {
     }
 
     /// The client as ports. Subscriptions are made here, of pages and hints; their tasks run on the tokio that the client
-    /// was connected in.
+    /// was connected in. This wire tells of no schemas: there are [`NoSchemas`](portolan_kernel::ports::NoSchemas).
     #[must_use]
     pub fn ports(&self) -> Ports {
         let client = Arc::new(self.clone());

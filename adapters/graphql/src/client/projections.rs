@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 const STATUS: &str = "{
     name version lifecycle state reason stalledSince edition position frontier lagEvents lagTime eventsPerSecond
     lastError { at position reason }
-    parked
+    parked skipped
     editions { edition state reason stalledSince isActive isReady position holder }
 }";
 

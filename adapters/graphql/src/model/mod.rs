@@ -135,6 +135,8 @@ pub(crate) struct Member {
     pub(crate) ty: Ty,
     pub(crate) arguments: Vec<Member>,
     pub(crate) source: Source,
+    /// Of an argument that may be left out, the choice of an enum that stands for it then.
+    pub(crate) default: Option<&'static str>,
 }
 
 /// Where the value of a field comes from; for an argument, where it goes.
@@ -153,7 +155,7 @@ impl Member {
     pub(crate) fn new(name: impl Into<ArcStr>, ty: Ty, description: impl Into<String>) -> Self {
         let name = name.into();
         let source = Source::Member(name.to_string());
-        Self { name, description: description.into(), ty, arguments: Vec::new(), source }
+        Self { name, description: description.into(), ty, arguments: Vec::new(), source, default: None }
     }
 
     pub(crate) fn from(self, source: Source) -> Self {
@@ -162,6 +164,10 @@ impl Member {
 
     pub(crate) fn calls(self, call: Call) -> Self {
         self.from(Source::Call(call))
+    }
+
+    pub(crate) fn or(self, default: &'static str) -> Self {
+        Self { default: Some(default), ..self }
     }
 
     pub(crate) fn taking(self, arguments: impl IntoIterator<Item = Self>) -> Self {

@@ -5,7 +5,7 @@ use super::introspection::{Sizes, USUAL};
 use super::limits::{complexity, operation};
 use super::node::{Info, Node, ROOT};
 use super::rows::{COLUMNS, KEY, Table, TableIndex};
-use super::types::{self, member, optional, part, which_events};
+use super::types::{self, form, member, optional, part, which_events};
 use crate::config::ServerConfig;
 use crate::model::{
     Direction, MUTATION, Member, Model, Names, QUERY, SUBSCRIPTION, Scalar, Schemas, Shape, Source, Ty, camel,
@@ -121,9 +121,9 @@ fn names_of(members: &[Member]) -> Names {
 fn own_queries() -> Vec<Member> {
     let string = || Scalar::String.ty();
     let mut log = which_events();
-    log.extend(part(vec![until()]));
+    log.extend(part(vec![until(), form()]));
     let mut stream = vec![member("id", string(), "Its name.")];
-    stream.extend(part(vec![until()]));
+    stream.extend(part(vec![until(), form()]));
     let named = || member("name", string(), "Its name.");
     vec![
         optional(
@@ -208,6 +208,7 @@ fn own_subscriptions() -> Vec<Member> {
             optional("after", Scalar::Position.ty(), "Resumes after this position; without it, from the first event."),
             optional("fromNow", Scalar::Boolean.ty(), "Leaves out what was."),
             optional("states", Scalar::Boolean.ty(), "Whether to tell of the state too, and not of events alone."),
+            form(),
         ]
     };
     let mut log = which_events();

@@ -6,8 +6,10 @@ use crate::wire::errors::PortError as _;
 use crate::wire::event::WireEvent;
 use crate::wire::problem::Problem;
 use crate::wire::text::{EventCursor, at, number};
+use portolan_kernel::domain::EventForm;
+use portolan_kernel::drivers::{FormedEvent, FormedEvents, FormedPage};
 use portolan_kernel::values::{
-    Direction, EventType, Item, Name, Page, Position, Query, Read, Recorded, Revision, Start, StreamId, Tag,
+    Direction, EventType, Item, Name, Position, Query, Read, Recorded, Revision, Start, StreamId, Tag,
 };
 use serde_json::{Value, json};
 
@@ -19,6 +21,32 @@ struct Part {
     count: u32,
     direction: Direction,
     cursor: EventCursor,
+    formed: FormedEvents,
+}
+
+impl Part {
+    /// Where the read begins: after the cursor, or just before its event, where only a part of that has been seen.
+    fn begin(&self) -> Option<u64> {
+        let after = self.cursor.after?;
+        match (self.cursor.part, self.direction) {
+            (None, _) => Some(after),
+            (Some(_), Direction::Forward) => after.checked_sub(1),
+            (Some(_), Direction::Backward) => after.checked_add(1),
+        }
+    }
+}
+
+/// The log in the form that is asked for.
+pub(super) fn formed(context: &Context, given: &mut Arguments) -> Result<FormedEvents, Problem> {
+    let form = match given.text("form").as_deref() {
+        Some("CURRENT") => EventForm::Current,
+        _ => EventForm::Stored,
+    };
+    context.ports.in_form(form).ok_or_else(|| {
+        let message = "this server does not know what stored events have become, as the application is elsewhere; ask there, \
+                       or for `form: STORED`";
+        Problem::new("no-current-form", message)
+    })
 }
 
 /// `first` and `after`, or `last` and `before`; `until` where the cursor has none of its own.
@@ -37,28 +65,26 @@ fn part(context: &Context, given: &mut Arguments) -> Result<Part, Problem> {
     };
     let mut cursor = cursor.unwrap_or_default();
     cursor.until = cursor.until.or(until);
-    Ok(Part { count: count.unwrap_or(USUAL.min(most)), direction, cursor })
+    let formed = formed(context, given)?;
+    Ok(Part { count: count.unwrap_or(USUAL.min(most)), direction, cursor, formed })
 }
 
 /// One stream.
 pub(super) async fn stream(context: &Context, mut given: Arguments) -> Result<Value, Problem> {
     let id: StreamId = given.required("id")?;
     let part = part(context, &mut given)?;
-    let after = part.cursor.after.map(Revision::new);
-    let read = Read::stream_after(id, after);
-    page(context, read, &part).await
+    let read = Read::stream_after(id, part.begin().map(Revision::new));
+    page(read, &part).await
 }
 
 /// The log, or what matches of it.
 pub(super) async fn events(context: &Context, mut given: Arguments) -> Result<Value, Problem> {
     let query = query(&mut given)?;
     let part = part(context, &mut given)?;
-    let after = match part.cursor.after.map(Position::new) {
-        Some(None) => return Err(Problem::wrong("after", "wrong-value", "no position is as large as that")),
-        Some(Some(position)) => Some(position),
-        None => None,
-    };
-    page(context, Read::log_after(query, after), &part).await
+    if part.cursor.after.is_some_and(|after| Position::new(after).is_none()) {
+        return Err(Problem::wrong("after", "wrong-value", "no position is as large as that"));
+    }
+    page(Read::log_after(query, part.begin().and_then(Position::new)), &part).await
 }
 
 /// The events that are asked for: `any` of the items, and `system` ones too.
@@ -81,37 +107,41 @@ pub(super) fn query(given: &mut Arguments) -> Result<Query, Problem> {
     Ok(query)
 }
 
-async fn page(context: &Context, read: Read, part: &Part) -> Result<Value, Problem> {
+async fn page(read: Read, part: &Part) -> Result<Value, Problem> {
+    let is_stream = matches!(read.from, Start::Stream(..));
     let read = read.limit(part.count).until(part.cursor.until);
     let read = if part.direction == Direction::Backward { read.backward() } else { read };
-    let page = context.ports.events.read(read).await.map_err(|error| error.to_problem())?;
-    Ok(connection(&page, part))
+    let page = part.formed.read(read).await.map_err(|error| error.to_problem())?;
+    Ok(connection(page, part, is_stream))
 }
 
 /// The page in the order of the log, whichever way it was read.
-fn connection(page: &Page, part: &Part) -> Value {
+fn connection(FormedPage { mut events, stored: page, .. }: FormedPage, part: &Part, is_stream: bool) -> Value {
+    let place = |event: &Recorded| if is_stream { event.revision.get() } else { event.position.get() };
+    if let (Some(at), Some(seen)) = (part.cursor.after, part.cursor.part) {
+        let is_unseen = |n: u32| if part.direction == Direction::Forward { n > seen } else { n < seen };
+        events.retain(|event| place(&event.recorded) != at || event.part.is_some_and(is_unseen));
+    }
     // All pages of one walk see one frontier, which its cursors carry.
     let until = page.next.as_ref().and_then(|next| next.until).or(part.cursor.until).or(page.frontier);
-    let is_stream = page.next.as_ref().is_some_and(|next| matches!(next.from, Start::Stream(..)));
-    let is_stream = is_stream || page.revision.is_some();
-    let cursor = |event: &Recorded| {
-        let after = if is_stream { event.revision.get() } else { event.position.get() };
-        EventCursor { after: Some(after), until }.to_string()
+    let cursor =
+        |event: &Recorded, part: Option<u32>| EventCursor { after: Some(place(event)), part, until }.to_string();
+    let edge = |event: &FormedEvent| {
+        let node = serde_json::to_value(WireEvent::formed(event, part.formed.form())).unwrap_or_default();
+        json!({ "cursor": cursor(&event.recorded, event.part), "node": node })
     };
-    let edge = |event: &Recorded| {
-        let node = serde_json::to_value(WireEvent::new(event)).unwrap_or_default();
-        json!({ "cursor": cursor(event), "node": node })
-    };
-    let mut edges: Vec<Value> = page.events.iter().map(|event| edge(event)).collect();
+    let mut edges: Vec<Value> = events.iter().map(edge).collect();
     let far = page.next.as_ref().map(|next| {
         let after = match &next.from {
             Start::Stream(_, after) => after.map(Revision::get),
             Start::Log(_, after) => after.map(Position::get),
         };
-        EventCursor { after, until: next.until }.to_string()
+        EventCursor { after, part: None, until: next.until }.to_string()
     });
-    let near = page.events.first().map(|event| cursor(event));
-    let far_end = far.clone().or_else(|| page.events.last().map(|event| cursor(event)));
+    // An end is past what is stored there, though none of that is shown.
+    let near = events.first().map(|event| cursor(&event.recorded, event.part));
+    let near = near.or_else(|| page.events.first().map(|event| cursor(event, None)));
+    let far_end = far.clone().or_else(|| page.events.last().map(|event| cursor(event, None)));
     let begun = part.cursor.after.is_some();
     let info = match part.direction {
         Direction::Forward => {

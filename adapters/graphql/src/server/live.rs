@@ -3,7 +3,7 @@
 use super::call::{Arguments, Call};
 use super::commands::position;
 use super::context::{App, Context};
-use super::events::query;
+use super::events::{formed, query};
 use super::rows::{self, Table};
 use super::store::json;
 use super::tail::Ends;
@@ -12,7 +12,8 @@ use crate::wire::event::WireEvent;
 use crate::wire::problem::Problem;
 use core::time::Duration;
 use futures::stream::{self, BoxStream, StreamExt as _};
-use portolan_kernel::drivers::{Delivery, From, SubscribeError, Subscription};
+use portolan_kernel::domain::EventForm;
+use portolan_kernel::drivers::{FormedDelivery, FormedSubscription, From, SubscribeError};
 use portolan_kernel::values::{Position, Query, RowKey};
 use serde_json::{Value, json as object};
 use std::sync::Arc;
@@ -58,7 +59,8 @@ async fn events(context: &Context, query: Query, mut given: Arguments) -> Result
             return Err(Problem::wrong("fromNow", "contradiction", "it begins after a position, or now"));
         }
     };
-    let mut subscription = context.ports.subscriptions.subscribe(query, from);
+    let formed = formed(context, &mut given)?;
+    let mut subscription = formed.subscribe(query, from);
     let first = tokio::select! {
         first = subscription.next() => first,
         () = context.app.stopping() => None,
@@ -72,6 +74,7 @@ async fn events(context: &Context, query: Query, mut given: Arguments) -> Result
         app: context.app.clone(),
         subscription,
         first: Some(first),
+        form: formed.form(),
         passed: None,
         progress_due: Instant::now(),
         states: given.flag("states"),
@@ -82,8 +85,9 @@ async fn events(context: &Context, query: Query, mut given: Arguments) -> Result
 
 struct Events {
     app: Arc<App>,
-    subscription: Subscription,
-    first: Option<Delivery>,
+    subscription: FormedSubscription,
+    first: Option<FormedDelivery>,
+    form: EventForm,
     /// How far the log has come past what does not match, where the client has not been told yet.
     passed: Option<Position>,
     /// When it may be told next.
@@ -113,7 +117,7 @@ impl Events {
         None
     }
 
-    async fn delivery(&mut self) -> Option<Result<Delivery, SubscribeError>> {
+    async fn delivery(&mut self) -> Option<Result<FormedDelivery, SubscribeError>> {
         if let Some(first) = self.first.take() {
             return Some(Ok(first));
         }
@@ -126,12 +130,12 @@ impl Events {
                 () = tokio::time::sleep_until(self.progress_due), if self.passed.is_some() => {
                     self.progress_due = Instant::now() + self.app.config.live_progress;
                     if let Some(position) = self.passed.take() {
-                        return Some(Ok(Delivery::Progress(position)));
+                        return Some(Ok(FormedDelivery::Progress(position)));
                     }
                 }
                 delivery = self.subscription.next() => match delivery? {
-                    Ok(Delivery::Progress(position)) if self.states => self.passed = Some(position),
-                    Ok(Delivery::Progress(_)) => {}
+                    Ok(FormedDelivery::Progress(position)) if self.states => self.passed = Some(position),
+                    Ok(FormedDelivery::Progress(_)) => {}
                     other => {
                         self.passed = None;
                         return Some(other);
@@ -141,14 +145,16 @@ impl Events {
         }
     }
 
-    fn told(&self, delivery: &Delivery) -> Option<Value> {
+    fn told(&self, delivery: &FormedDelivery) -> Option<Value> {
         let at = |position: &Position| position.to_string();
         let (kind, position, event) = match delivery {
-            Delivery::Event(event) => ("EVENT", Some(at(&event.position)), json(&WireEvent::new(event))),
+            FormedDelivery::Event { event, resume } => {
+                ("EVENT", resume.as_ref().map(at), json(&WireEvent::formed(event, self.form)))
+            }
             _ if !self.states => return None,
-            Delivery::Progress(position) => ("PROGRESS", Some(at(position)), Value::Null),
-            Delivery::CaughtUp(position) => ("CAUGHT_UP", position.as_ref().map(at), Value::Null),
-            Delivery::FellBehind => ("FELL_BEHIND", None, Value::Null),
+            FormedDelivery::Progress(position) => ("PROGRESS", Some(at(position)), Value::Null),
+            FormedDelivery::CaughtUp(position) => ("CAUGHT_UP", position.as_ref().map(at), Value::Null),
+            FormedDelivery::FellBehind => ("FELL_BEHIND", None, Value::Null),
             _ => return None,
         };
         Some(object!({ "kind": kind, "position": position, "event": event }))

@@ -12,7 +12,7 @@ use futures::stream::StreamExt as _;
 use juniper::meta::{Argument, EnumMeta, EnumValue, Field, InputObjectMeta, MetaType, ScalarMeta};
 use juniper::{
     ArcStr, Arguments, ExecutionResult, Executor, FieldError, GraphQLSubscriptionValue, GraphQLType, GraphQLValue,
-    GraphQLValueAsync, ID, Registry, Selection, Value, ValuesStream,
+    GraphQLValueAsync, ID, InputValue, Registry, Selection, Value, ValuesStream,
 };
 use serde_json::Value as Data;
 use std::sync::Arc;
@@ -110,6 +110,10 @@ fn field(info: &Info, member: &Member, registry: &mut Registry<Given>) -> Field<
 fn argument(info: &Info, member: &Member, registry: &mut Registry<Given>) -> Argument<Given> {
     let ty = registry.get_type::<Node<'_>>(&info.with(member.ty.clone()));
     let argument = Argument::new(member.name.clone(), ty);
+    let argument = match member.default {
+        Some(choice) => argument.default_value(InputValue::enum_value(choice)),
+        None => argument,
+    };
     if member.description.is_empty() { argument } else { argument.description(member.description.as_str()) }
 }
 

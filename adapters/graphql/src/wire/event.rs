@@ -1,6 +1,8 @@
 //! Recorded events.
 
 use super::text::{At, Base64, Moment, Text};
+use portolan_kernel::domain::EventForm;
+use portolan_kernel::drivers::FormedEvent;
 use portolan_kernel::values::{EventId, EventType, Format, NewEvent, Recorded, Revision, StreamId, Tag};
 use serde::{Deserialize, Serialize};
 
@@ -17,9 +19,30 @@ pub(crate) struct WireEvent {
     position: Text<At>,
     recorded_at: Text<Moment>,
     tags: Vec<Text<Tag>>,
+    /// No client reads it, nor what belongs to it.
+    #[serde(skip_deserializing)]
+    form: WireForm,
+    #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
+    part: Option<u32>,
+    #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
+    not_current: Option<WireNotCurrent>,
     format: WireFormat,
     data_base64: Text<Base64>,
     metadata_base64: Text<Base64>,
+}
+
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+enum WireForm {
+    #[default]
+    Stored,
+    Current,
+}
+
+#[derive(Debug, Serialize)]
+struct WireNotCurrent {
+    code: &'static str,
+    message: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,10 +81,24 @@ impl WireEvent {
             position: Text(At(recorded.position)),
             recorded_at: Text(Moment(recorded.recorded_at)),
             tags: recorded.tags.iter().cloned().map(Text).collect(),
+            form: WireForm::Stored,
+            part: None,
+            not_current: None,
             format: recorded.format.into(),
             data_base64: Text(Base64(recorded.payload.clone())),
             metadata_base64: Text(Base64(recorded.metadata.clone())),
         }
+    }
+
+    /// One in the form that was asked for.
+    pub(crate) fn formed(event: &FormedEvent, asked: EventForm) -> Self {
+        let not_current = event.not_current.as_ref();
+        let form = match asked {
+            EventForm::Current if not_current.is_none() => WireForm::Current,
+            _ => WireForm::Stored,
+        };
+        let not_current = not_current.map(|why| WireNotCurrent { code: why.code(), message: why.to_string() });
+        Self { form, part: event.part, not_current, ..Self::new(&event.recorded) }
     }
 
     pub(crate) fn decode(self) -> Recorded {

@@ -25,6 +25,7 @@ pub(crate) struct WireStatus {
     events_per_second: Text<u64>,
     last_error: Option<WireFailure>,
     parked: Text<u64>,
+    skipped: Text<u64>,
     editions: Vec<WireEdition>,
 }
 
@@ -131,6 +132,7 @@ impl WireStatus {
             events_per_second: Text(status.events_per_second),
             last_error: status.last_error.as_ref().map(failure),
             parked: Text(status.parked),
+            skipped: Text(status.skipped),
             editions: status.editions.iter().map(edition).collect(),
         }
     }
@@ -160,6 +162,7 @@ impl WireStatus {
         status.events_per_second = self.events_per_second.0;
         status.last_error = self.last_error.map(failure);
         status.parked = self.parked.0;
+        status.skipped = self.skipped.0;
         status.editions = self.editions.into_iter().map(edition).collect();
         status
     }

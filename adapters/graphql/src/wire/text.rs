@@ -119,10 +119,13 @@ impl FromStr for Moment {
 }
 
 /// Where a page of events begins: after this number, a revision in a stream and a position in the log, and at most up to
-/// a position. `17`, `17~40`, `~40`. So a known revision or position is a cursor too.
+/// a position. `17`, `17~40`, `~40`. So a known revision or position is a cursor too. Where a stored event has become
+/// several, each has a cursor of its own: `17.1`, `17.2~40`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct EventCursor {
     pub(crate) after: Option<u64>,
+    /// Which part of the event it is that the page begins after, from 1; `None` for all of it.
+    pub(crate) part: Option<u32>,
     pub(crate) until: Option<Position>,
 }
 
@@ -130,6 +133,9 @@ impl Display for EventCursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(after) = self.after {
             write!(f, "{after}")?;
+            if let Some(part) = self.part {
+                write!(f, ".{part}")?;
+            }
         }
         match self.until {
             Some(until) => write!(f, "~{until}"),
@@ -146,8 +152,15 @@ impl FromStr for EventCursor {
             Some((after, until)) => (after, Some(digits(until).and_then(Position::new).ok_or(WRONG)?)),
             None => (text, None),
         };
-        let after = if after.is_empty() { None } else { Some(digits(after).ok_or(WRONG)?) };
-        Ok(Self { after, until })
+        let (after, part) = match after.split_once('.') {
+            Some((after, part)) => {
+                let part = digits(part).and_then(|part| u32::try_from(part).ok()).filter(|part| *part > 0);
+                (Some(after), Some(part.ok_or(WRONG)?))
+            }
+            None => (Some(after).filter(|after| !after.is_empty()), None),
+        };
+        let after = after.map(|after| digits(after).ok_or(WRONG)).transpose()?;
+        Ok(Self { after, part, until })
     }
 }
 
@@ -165,16 +178,20 @@ mod tests {
 
     #[test]
     fn cursors_come_back() {
-        for (after, until, text) in [
-            (Some(17), None, "17"),
-            (Some(u64::MAX), Position::new(40), "18446744073709551615~40"),
-            (None, Position::new(0), "~0"),
-            (None, None, ""),
+        for (after, part, until, text) in [
+            (Some(17), None, None, "17"),
+            (Some(u64::MAX), None, Position::new(40), "18446744073709551615~40"),
+            (Some(17), Some(1), None, "17.1"),
+            (Some(0), Some(u32::MAX), Position::new(40), "0.4294967295~40"),
+            (None, None, Position::new(0), "~0"),
+            (None, None, None, ""),
         ] {
-            let cursor = EventCursor { after, until };
+            let cursor = EventCursor { after, part, until };
             assert_eq!((cursor.to_string().as_str(), text.parse()), (text, Ok(cursor)));
         }
-        for wrong in ["x", "1~", "1~x", "+1", "1~+1", "~", "1~2~3", "-1"] {
+        for wrong in
+            ["x", "1~", "1~x", "+1", "1~+1", "~", "1~2~3", "-1", ".1", "1.", "1.0", "1.+1", "1.2.3", "1.x", "1~2.1"]
+        {
             assert!(wrong.parse::<EventCursor>().is_err(), "{wrong}");
         }
     }

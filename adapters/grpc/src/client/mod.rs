@@ -134,7 +134,8 @@ impl GrpcClient {
     }
 
     /// The client as ports. Subscriptions are made here, of pages and hints; their tasks run on the tokio that the client
-    /// was connected in. [`GrpcClient::subscribe`] gives those that the server makes.
+    /// was connected in. [`GrpcClient::subscribe`] gives those that the server makes. This wire tells of no schemas: there are
+    /// [`NoSchemas`](portolan_kernel::ports::NoSchemas).
     #[must_use]
     pub fn ports(&self) -> Ports {
         let client = Arc::new(self.clone());

@@ -592,12 +592,12 @@ pub mod subscribe_response {
     }
 }
 /// Why an append was not acknowledged. Except for `unknown`, nothing was written.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct AppendError {
     /// What happened.
     #[prost(
         oneof = "append_error::Error",
-        tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14"
+        tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15"
     )]
     pub error: ::core::option::Option<append_error::Error>,
 }
@@ -663,8 +663,28 @@ pub mod append_error {
         #[prost(string, tag = "2")]
         pub reason: ::prost::alloc::string::String,
     }
+    /// Payloads that are not as the schemas of their types say.
+    #[derive(Clone, PartialEq, ::prost::Message)]
+    pub struct Nonconforming {
+        /// What is wrong, in the order of the events.
+        #[prost(message, repeated, tag = "1")]
+        pub violations: ::prost::alloc::vec::Vec<PayloadViolation>,
+    }
+    /// What is wrong with one payload.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct PayloadViolation {
+        /// Which event of the append, from 0.
+        #[prost(uint32, tag = "1")]
+        pub event: u32,
+        /// Where in its payload: a JSON Pointer (RFC 6901); empty for the whole.
+        #[prost(string, tag = "2")]
+        pub pointer: ::prost::alloc::string::String,
+        /// A sentence for a person.
+        #[prost(string, tag = "3")]
+        pub message: ::prost::alloc::string::String,
+    }
     /// What happened.
-    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
     pub enum Error {
         /// ABORTED: a stream is not as expected. Read it again and decide anew.
         #[prost(message, tag = "1")]
@@ -708,6 +728,9 @@ pub mod append_error {
         /// PERMISSION_DENIED: a policy does not let this caller write it.
         #[prost(string, tag = "14")]
         Denied(::prost::alloc::string::String),
+        /// INVALID_ARGUMENT: payloads are not as the schemas of their types say. `google.rpc.BadRequest` lists what is wrong too.
+        #[prost(message, tag = "15")]
+        Nonconforming(Nonconforming),
     }
 }
 /// Why a read was not answered.
@@ -2684,6 +2707,10 @@ pub struct ProjectionStatus {
     /// All its editions, rising.
     #[prost(message, repeated, tag = "13")]
     pub editions: ::prost::alloc::vec::Vec<projection_status::EditionStatus>,
+    /// How many events the rows that are read are without for good: the projection does not know them, or they failed, and it
+    /// skips such.
+    #[prost(uint64, tag = "14")]
+    pub skipped: u64,
 }
 /// Nested message and enum types in `ProjectionStatus`.
 pub mod projection_status {

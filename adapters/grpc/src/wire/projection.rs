@@ -94,6 +94,7 @@ impl From<&ProjectionStatus> for proto::ProjectionStatus {
             }),
             parked: status.parked,
             editions: status.editions.iter().map(Into::into).collect(),
+            skipped: status.skipped,
         }
     }
 }
@@ -129,6 +130,7 @@ impl proto::ProjectionStatus {
         };
         status.last_error = self.last_error.map(failure).transpose()?;
         status.parked = self.parked;
+        status.skipped = self.skipped;
         status.editions = decode_list("editions", self.editions, projection_status::EditionStatus::checked)?;
         Ok(status)
     }

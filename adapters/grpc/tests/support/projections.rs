@@ -44,6 +44,7 @@ pub(crate) fn statuses() -> Vec<ProjectionStatus> {
             let when = Timestamp::from_micros(1_785_000_000_000_001);
             status.last_error = Some(ProjectionFailure::new(when, Some(at(3)), "odd".into()));
             status.parked = 5;
+            status.skipped = u64::MAX;
             let mut edition = EditionStatus::new(Edition::first(2));
             edition.state = state;
             (edition.is_active, edition.is_ready) = (true, true);

@@ -3,6 +3,7 @@
 mod buses;
 mod event_store;
 mod projections;
+mod schemas;
 mod transport;
 
 use crate::config::ClientConfig;
@@ -23,8 +24,9 @@ use transport::{Failure, Transport};
 /// connections.
 ///
 /// It *is* the ports: [`EventStore`](portolan_kernel::ports::EventStore),
-/// [`CommandBus`](portolan_kernel::ports::CommandBus), [`QueryBus`](portolan_kernel::ports::QueryBus) and
-/// [`ProjectionRegistry`](portolan_kernel::ports::ProjectionRegistry), with the server's errors as they were. To these
+/// [`CommandBus`](portolan_kernel::ports::CommandBus), [`QueryBus`](portolan_kernel::ports::QueryBus),
+/// [`ProjectionRegistry`](portolan_kernel::ports::ProjectionRegistry) and
+/// [`SchemaRegistry`](portolan_kernel::ports::SchemaRegistry), with the server's errors as they were. To these
 /// come failures on the way: where nothing was sent `Busy`; where a request was sent and no answer came, `Unknown` for
 /// an append, a command or an action upon a projection, and `Busy` for whatever only asks.
 ///
@@ -93,7 +95,9 @@ impl HttpClient {
     pub fn ports(&self) -> Ports {
         let client = Arc::new(self.clone());
         let spawn = Arc::new(Tasks(self.shared.runtime.clone()));
-        Ports::new(client.clone(), client.clone(), client.clone(), spawn).with_projections(client)
+        Ports::new(client.clone(), client.clone(), client.clone(), spawn)
+            .with_projections(client.clone())
+            .with_schemas(client)
     }
 }
 

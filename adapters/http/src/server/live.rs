@@ -2,7 +2,8 @@
 //!
 //! A recorded event is a frame without `event:`, so that a browser's `onmessage` gets it. `event: caught-up` and
 //! `event: fell-behind` tell of the state, `event: problem` of the error that ends the stream; a frame of only an
-//! `id:` moves the place to resume from. `id:` is always a position.
+//! `id:` moves the place to resume from. `id:` is always a position. Of the several events that a stored one has become
+//! only the last has one.
 
 use super::App;
 use super::admission::unauthenticated;
@@ -18,7 +19,8 @@ use core::convert::Infallible;
 use core::time::Duration;
 use futures::stream::{self, StreamExt as _};
 use portolan_kernel::application::Admitted;
-use portolan_kernel::drivers::{Delivery, From, SubscribeError, Subscription};
+use portolan_kernel::domain::EventForm;
+use portolan_kernel::drivers::{FormedDelivery, FormedEvents, FormedSubscription, From, SubscribeError};
 use portolan_kernel::values::{Position, Query, Read, Revision, StreamId, Timestamp};
 use serde_json::json;
 use std::sync::Arc;
@@ -45,6 +47,7 @@ pub(super) fn is_wanted(headers: &HeaderMap) -> bool {
 pub(super) async fn stream(
     app: Arc<App>,
     guest: &Admitted,
+    formed: &FormedEvents,
     id: StreamId,
     after: Option<Revision>,
     parameters: Parameters,
@@ -55,20 +58,21 @@ pub(super) async fn stream(
         (None, None) => From::Beginning,
         (None, Some(after)) => From::After(position_of(guest, &id, after).await?),
     };
-    serve(app, guest, Query::stream(id), from).await
+    serve(app, guest, formed, Query::stream(id), from).await
 }
 
 /// The events that match, after a position (`Last-Event-ID`, or `after`), or from now (`from=now`).
 pub(super) async fn events(
     app: Arc<App>,
     guest: &Admitted,
+    formed: &FormedEvents,
     query: Query,
     after: Option<Position>,
     parameters: Parameters,
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
     let from = start(parameters, headers)?.unwrap_or(after.map_or(From::Beginning, From::After));
-    serve(app, guest, query, from).await
+    serve(app, guest, formed, query, from).await
 }
 
 /// `Last-Event-ID` comes first: it is what a client sends when it resumes with the URL it began with.
@@ -103,8 +107,14 @@ async fn position_of(guest: &Admitted, id: &StreamId, revision: Revision) -> Res
     })
 }
 
-async fn serve(app: Arc<App>, guest: &Admitted, query: Query, from: From) -> Result<Response, Problem> {
-    let mut subscription = guest.ports.subscriptions.subscribe(query, from);
+async fn serve(
+    app: Arc<App>,
+    guest: &Admitted,
+    formed: &FormedEvents,
+    query: Query,
+    from: From,
+) -> Result<Response, Problem> {
+    let mut subscription = formed.subscribe(query, from);
     // The first delivery is awaited, so that a start that is wrong is an answer and not a broken stream.
     let first = tokio::select! {
         first = subscription.next() => first,
@@ -118,7 +128,17 @@ async fn serve(app: Arc<App>, guest: &Admitted, query: Query, from: From) -> Res
         }
     };
     let expires = guest.caller.until;
-    let live = Live { app, subscription, first, passed: None, progress_due: Instant::now(), expires, ended: false };
+    let live = Live {
+        app,
+        subscription,
+        first,
+        is_within: false,
+        form: formed.form(),
+        passed: None,
+        progress_due: Instant::now(),
+        expires,
+        ended: false,
+    };
     let mut response = Sse::new(stream::unfold(live, Live::frame)).into_response();
     // Proxies that buffer would hold back what is live.
     response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
@@ -146,8 +166,11 @@ async fn come(moment: Option<Timestamp>, every: Duration, now: impl Fn() -> Time
 
 struct Live {
     app: Arc<App>,
-    subscription: Subscription,
-    first: Option<Result<Delivery, SubscribeError>>,
+    subscription: FormedSubscription,
+    first: Option<Result<FormedDelivery, SubscribeError>>,
+    /// Whether more follows of the stored event that was told of last.
+    is_within: bool,
+    form: EventForm,
     /// How far the log has come past what does not match, where the client has not been told yet.
     passed: Option<Position>,
     /// When it may be told next.
@@ -164,12 +187,14 @@ impl Live {
         if self.ended {
             return None;
         }
-        if self.expires.is_some_and(|expires| expires <= now()) {
+        if !self.is_within && self.expires.is_some_and(|expires| expires <= now()) {
             return Some((Ok(self.last(&expired())), self));
         }
         let keep_alive = Instant::now() + self.app.config.live_keep_alive;
         let delivery = match self.first.take() {
             Some(first) => first,
+            // What an event has become is told whole, whatever else there is.
+            None if self.is_within => self.subscription.next().await?,
             None => loop {
                 // With every commit, each idle subscriber hears how far the log has come. Many connections
                 // would carry little else, so of what came within a while only the last is passed on.
@@ -180,11 +205,11 @@ impl Live {
                     () = tokio::time::sleep_until(self.progress_due), if self.passed.is_some() => {
                         self.progress_due = Instant::now() + self.app.config.live_progress;
                         if let Some(position) = self.passed.take() {
-                            break Ok(Delivery::Progress(position));
+                            break Ok(FormedDelivery::Progress(position));
                         }
                     }
                     delivery = self.subscription.next() => match delivery? {
-                        Ok(Delivery::Progress(position)) => self.passed = Some(position),
+                        Ok(FormedDelivery::Progress(position)) => self.passed = Some(position),
                         other => break other,
                     },
                     () = tokio::time::sleep_until(keep_alive) => {
@@ -194,11 +219,12 @@ impl Live {
             },
         };
         // Whatever tells a position of its own tells more than the progress before it.
-        if matches!(delivery, Ok(Delivery::Event(_) | Delivery::CaughtUp(_))) {
+        if matches!(delivery, Ok(FormedDelivery::Event { resume: Some(_), .. } | FormedDelivery::CaughtUp(_))) {
             self.passed = None;
         }
+        self.is_within = matches!(delivery, Ok(FormedDelivery::Event { resume: None, .. }));
         let event = match delivery {
-            Ok(delivery) => frame_of(&delivery),
+            Ok(delivery) => frame_of(&delivery, self.form),
             Err(error) => Err(of_subscription(&error)),
         };
         let event = event.unwrap_or_else(|problem| self.last(&problem));
@@ -217,16 +243,20 @@ fn expired() -> Problem {
     unauthenticated("the credentials have expired; come back with new ones, after the last event")
 }
 
-fn frame_of(delivery: &Delivery) -> Result<Event, Problem> {
+fn frame_of(delivery: &FormedDelivery, form: EventForm) -> Result<Event, Problem> {
     let event = Event::default();
     Ok(match delivery {
-        Delivery::Event(recorded) => {
-            let data = serde_json::to_string(&WireRecorded::new(recorded));
+        FormedDelivery::Event { event: formed, resume } => {
+            let data = serde_json::to_string(&WireRecorded::formed(formed, form));
             let data = data.map_err(|error| Problem::malformed(error.to_string()))?;
-            event.id(recorded.position.to_string()).data(data)
+            let event = event.data(data);
+            match resume {
+                Some(position) => event.id(position.to_string()),
+                None => event,
+            }
         }
-        Delivery::Progress(position) => event.id(position.to_string()),
-        Delivery::CaughtUp(position) => {
+        FormedDelivery::Progress(position) => event.id(position.to_string()),
+        FormedDelivery::CaughtUp(position) => {
             let at = position.map(|position| position.to_string());
             let event = event.event("caught-up").data(json!({ "position": at }).to_string());
             match at {
@@ -234,7 +264,7 @@ fn frame_of(delivery: &Delivery) -> Result<Event, Problem> {
                 None => event,
             }
         }
-        Delivery::FellBehind => event.event("fell-behind").data("{}"),
+        FormedDelivery::FellBehind => event.event("fell-behind").data("{}"),
         _ => event.comment("a delivery of a kind that has no form on this wire"),
     })
 }

@@ -17,6 +17,7 @@ mod routes;
 mod rows;
 mod rows_by_index;
 mod schema;
+mod schemas;
 mod store;
 mod streams;
 

@@ -1,8 +1,8 @@
 //! The route table.
 
 use super::{
-    App, Mounted, Switches, admission, commands, health, openapi, projections, queries, rows, rows_by_index, store,
-    streams,
+    App, Mounted, Switches, admission, commands, health, openapi, projections, queries, rows, rows_by_index, schemas,
+    store, streams,
 };
 use crate::wire::problem::Problem;
 use axum::Router;
@@ -21,7 +21,7 @@ pub(super) fn open() -> [Route; 3] {
 }
 
 /// The routes of callers who have been let in. Those that can be off keep their places when they are.
-pub(super) fn guarded(switches: Switches) -> [Route; 20] {
+pub(super) fn guarded(switches: Switches) -> [Route; 22] {
     let only = |on: bool, route: MethodRouter<Arc<App>>| if on { route } else { MethodRouter::new() };
     let raw = |route| only(switches.raw_appends, route);
     [
@@ -37,6 +37,8 @@ pub(super) fn guarded(switches: Switches) -> [Route; 20] {
         ("/projections/{name}/rows", get(rows::list).post(rows::whole)),
         ("/projections/{name}/rows/{key}", get(rows::one)),
         ("/projections/{name}/rows/by/{index}", get(rows_by_index::find)),
+        ("/schemas", get(schemas::list)),
+        ("/schemas/{type}/{version}", get(schemas::one)),
         ("/streams/{id}", get(streams::stream).merge(raw(post(streams::append)))),
         ("/events", get(streams::events)),
         ("/append", raw(post(store::append))),

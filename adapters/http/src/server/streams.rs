@@ -1,4 +1,5 @@
-//! For people: `GET /streams/{id}` and `GET /events`, a page each; `POST /streams/{id}`, an append to one stream.
+//! For people: `GET /streams/{id}` and `GET /events`, a page each, in either form; `POST /streams/{id}`, an append to one
+//! stream.
 
 use super::admission::Guest;
 use super::commands::receipt_response;
@@ -17,10 +18,12 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use percent_encoding::utf8_percent_encode;
-use portolan_kernel::drivers::key_scope;
+use portolan_kernel::application::Admitted;
+use portolan_kernel::domain::EventForm;
+use portolan_kernel::drivers::{FormedEvents, FormedPage, key_scope};
 use portolan_kernel::ports::{AppendError, Caller, Receipt, Source};
 use portolan_kernel::values::{
-    Append, Direction, Expected, IdempotencyKey, Item, NewEvent, Page, Query, Read, Revision, Start, StreamId,
+    Append, Direction, Expected, IdempotencyKey, Item, NewEvent, Query, Read, Revision, Start, StreamId,
 };
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
@@ -34,6 +37,16 @@ impl core::str::FromStr for After {
     fn from_str(text: &str) -> Result<Self, &'static str> {
         digits(text).map(|number| Self(Revision::new(number))).ok_or("a revision is a number from 0")
     }
+}
+
+/// `form`: as events are stored, or as what they have become.
+fn formed(guest: &Admitted, parameters: &mut Parameters) -> Result<FormedEvents, Problem> {
+    let form = parameters.one("form")?.unwrap_or_default();
+    guest.ports.in_form(form).ok_or_else(|| {
+        let detail = "this server does not know what stored events have become, as the application is elsewhere; ask there, \
+                      or for `form=stored`";
+        Problem::new(StatusCode::NOT_IMPLEMENTED, "no-current-form", detail)
+    })
 }
 
 pub(super) struct Limit(pub(super) u32);
@@ -88,20 +101,25 @@ pub(super) async fn stream(
     let (parts, _) = request.into_parts();
     let mut parameters = Parameters::of(&parts)?;
     let after = parameters.one::<After>("after")?.map(|After(after)| after);
+    let formed = formed(&guest, &mut parameters)?;
     if live::is_wanted(&parts.headers) {
-        return live::stream(app, &guest, id, after, parameters, &parts.headers).await;
+        return live::stream(app, &guest, &formed, id, after, parameters, &parts.headers).await;
     }
     let read = paged(&app, Read::stream_after(id.clone(), after), &mut parameters)?;
     parameters.finish()?;
-    let page = guest.ports.events.read(read).await.map_err(|error| error.to_problem())?;
-    let Some(revision) = page.revision else {
+    let page = formed.read(read).await.map_err(|error| error.to_problem())?;
+    let Some(revision) = page.stored.revision else {
         let missing = Problem::new(StatusCode::NOT_FOUND, "no-such-stream", format!("there is no stream {id}"));
         return Err(missing.with("stream", id.as_str()));
     };
+    // What events have become changes with the application too, which no revision tells.
+    if formed.form() == EventForm::Current {
+        return persons_page(&page, EventForm::Current);
+    }
     let mut response = if is_known(&parts.headers, revision) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
-        persons_page(&page)?
+        persons_page(&page, EventForm::Stored)?
     };
     if let Ok(tag) = HeaderValue::from_str(&etag(revision)) {
         response.headers_mut().insert(header::ETAG, tag);
@@ -118,25 +136,26 @@ pub(super) async fn events(
     let mut parameters = Parameters::of(&parts)?;
     let after = parameters.one::<At>("after")?.map(|At(after)| after);
     let query = Query::of(filter(&mut parameters)?);
+    let formed = formed(&guest, &mut parameters)?;
     if live::is_wanted(&parts.headers) {
-        return live::events(app, &guest, query, after, parameters, &parts.headers).await;
+        return live::events(app, &guest, &formed, query, after, parameters, &parts.headers).await;
     }
     let read = paged(&app, Read::log_after(query, after), &mut parameters)?;
     parameters.finish()?;
-    let page = guest.ports.events.read(read).await.map_err(|error| error.to_problem())?;
-    persons_page(&page)
+    let page = formed.read(read).await.map_err(|error| error.to_problem())?;
+    persons_page(&page, formed.form())
 }
 
-fn persons_page(page: &Page) -> Result<Response, Problem> {
+fn persons_page(FormedPage { events, stored, .. }: &FormedPage, form: EventForm) -> Result<Response, Problem> {
     json(&PersonsPage {
-        events: page.events.iter().map(|event| WireRecorded::new(event)).collect(),
-        next: page.next.as_ref().map(link).transpose()?,
-        at_frontier: page.next.is_none(),
+        events: events.iter().map(|event| WireRecorded::formed(event, form)).collect(),
+        next: stored.next.as_ref().map(|next| link(next, form)).transpose()?,
+        at_frontier: stored.next.is_none(),
     })
 }
 
 /// The path of a page, with everything it needs to be the same read.
-fn link(read: &Read) -> Result<String, Problem> {
+fn link(read: &Read, form: EventForm) -> Result<String, Problem> {
     let mut parameters: Vec<(&str, String)> = Vec::new();
     let path = match &read.from {
         Start::Stream(id, after) => {
@@ -161,6 +180,7 @@ fn link(read: &Read) -> Result<String, Problem> {
     parameters.push(("limit", read.limit.to_string()));
     parameters.extend((read.direction == Direction::Backward).then(|| ("direction", "backward".to_owned())));
     parameters.extend(read.until.map(|until| ("until", until.to_string())));
+    parameters.extend((form != EventForm::Stored).then(|| ("form", form.to_string())));
     let pair = |(name, value): &(&str, String)| format!("{name}={}", utf8_percent_encode(value, ESCAPED));
     Ok(format!("{path}?{}", parameters.iter().map(pair).collect::<Vec<_>>().join("&")))
 }

@@ -9,10 +9,12 @@ use core::error::Error;
 use core::str::FromStr;
 use http::StatusCode;
 use portolan_kernel::drivers::{LoadError, ReadRowsError, SubscribeError};
-use portolan_kernel::ports::{AppendError, CommandError, ProjectionError, QueryError, ReadError, Source};
+use portolan_kernel::ports::{
+    AppendError, CommandError, PayloadViolation, ProjectionError, QueryError, ReadError, Source,
+};
 use portolan_kernel::values::{Name, Position, Revision, Token};
 use serde::Deserialize as _;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::borrow::Cow;
 
 /// An error of a port that has a form on the wire.
@@ -48,6 +50,12 @@ impl PortError for AppendError {
             Self::TooLarge { what, size, limit } => too_large(self.to_string(), what, *size, *limit),
             Self::Invalid(reason) => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-append", self.to_string())
                 .with("reason", reason.as_str()),
+            Self::Nonconforming(violations) => {
+                let one = |wrong: &PayloadViolation| json!({ "event": wrong.event, "pointer": wrong.pointer, "message": wrong.message });
+                let list: Vec<Value> = violations.iter().map(one).collect();
+                Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "nonconforming-append", self.to_string())
+                    .with("violations", list)
+            }
             Self::Unsupported(lack) => unsupported(self.to_string(), lack.as_str()),
             Self::Denied(reason) => denied(self.to_string(), reason),
             Self::Busy(source) => busy(self.to_string(), source),
@@ -82,6 +90,10 @@ impl PortError for AppendError {
                 Self::TooLarge { what, size, limit }
             }
             "invalid-append" => Self::Invalid(problem.text("reason")?.to_owned()),
+            "nonconforming-append" => {
+                let list = problem.members.get("violations")?.as_array()?;
+                Self::Nonconforming(list.iter().map(payload_violation).collect::<Option<_>>()?)
+            }
             "unsupported" => Self::Unsupported(capability(problem.text("capability")?)?),
             "denied" => Self::Denied(problem.text("reason")?.to_owned()),
             "busy" => Self::Busy(source(problem)?),
@@ -285,7 +297,7 @@ pub(super) fn corrupt(place: &str) -> Problem {
 }
 
 /// Where the store is damaged, if that is what stopped a command or a query.
-fn damage(source: &Source) -> Option<&str> {
+pub(super) fn damage(source: &Source) -> Option<&str> {
     let mut next: Option<&(dyn Error + 'static)> = Some(source.get());
     while let Some(error) = next {
         if let Some(LoadError::Read(ReadError::Corrupt { place })) = error.downcast_ref() {
@@ -320,6 +332,12 @@ pub(super) fn parsed<T: FromStr>(problem: &Problem, member: &str) -> Option<T> {
     problem.text(member)?.parse().ok()
 }
 
+fn payload_violation(wrong: &Value) -> Option<PayloadViolation> {
+    let text = |member: &str| wrong.get(member).and_then(Value::as_str);
+    let event = u32::try_from(wrong.get("event")?.as_u64()?).ok()?;
+    Some(PayloadViolation::new(event, text("pointer")?, text("message")?))
+}
+
 fn revision(problem: &Problem, member: &str) -> Option<Option<Revision>> {
     match problem.members.get(member)? {
         Value::Null => Some(None),
@@ -343,7 +361,7 @@ pub(super) fn sizes(problem: &Problem) -> Option<(Cow<'static, str>, u64, u64)> 
 mod tests {
     use super::*;
     use core::fmt::Debug;
-    use portolan_kernel::ports::{Capability, Receipt, StoreId, Violation, WaitError};
+    use portolan_kernel::ports::{Capability, Receipt, SchemaError, SchemaSubject, StoreId, Violation, WaitError};
     use portolan_kernel::values::{Edition, EventId, Expected, StreamId};
     use std::collections::BTreeSet;
 
@@ -405,6 +423,11 @@ mod tests {
             AppendError::InlineRefused { projection: name(), reason: "two rows \"x\"".into() },
             AppendError::TooLarge { what: "bytes of an event".into(), size: u64::MAX, limit: 1 },
             AppendError::Invalid("no".into()),
+            AppendError::Nonconforming(vec![
+                PayloadViolation::new(0, "/a~1b/0", "\"x\" is no \u{1F980}"),
+                PayloadViolation::new(u32::MAX, "", ""),
+            ]),
+            AppendError::Nonconforming(vec![]),
             AppendError::Denied("ann is no \"teller\"".into()),
             AppendError::Busy(backend()),
             AppendError::Unknown(backend()),
@@ -476,6 +499,7 @@ mod tests {
             damaged_rows().to_problem(),
             QueryError::Other(Source::new(damaged_rows())).to_problem(),
             QueryError::from(ReadRowsError::from(damaged_rows())).to_problem(),
+            SchemaError::Other(Source::new(ReadError::Corrupt { place: place() })).to_problem(),
         ];
         for problem in problems {
             assert_eq!(problem.name, "corrupt");
@@ -505,6 +529,17 @@ mod tests {
             QueryError::Denied("ann is no \"teller\"".into()),
             QueryError::Busy(backend()),
             QueryError::Other(backend()),
+        ]);
+    }
+
+    #[test]
+    fn every_error_of_a_registry_of_schemas_comes_back_the_same() {
+        returns(vec![
+            SchemaError::Unknown { subject: SchemaSubject::event(name()), version: 0 },
+            SchemaError::Unknown { subject: SchemaSubject::command(name()), version: u32::MAX },
+            SchemaError::Denied("ann is no \"teller\"".into()),
+            SchemaError::Busy(backend()),
+            SchemaError::Other(backend()),
         ]);
     }
 

@@ -6,6 +6,8 @@
 
 use super::text::{At, Base64, Moment, Text, whole};
 use portolan_kernel::Bytes;
+use portolan_kernel::domain::EventForm;
+use portolan_kernel::drivers::FormedEvent;
 use portolan_kernel::values::{EventId, EventType, Format, NewEvent, Recorded, Revision, StreamId, Tag};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
@@ -22,6 +24,13 @@ pub(crate) struct WireRecorded<'a> {
     position: At,
     recorded_at: Text<Moment>,
     tags: Vec<Text<Tag>>,
+    /// The form that it is in, where people have asked for the current one. No client reads it, nor what belongs to it.
+    #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
+    form: Option<&'static str>,
+    #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
+    part: Option<u32>,
+    #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
+    not_current: Option<WireNotCurrent>,
     #[serde(borrow, default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     data: Option<&'a RawValue>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -32,6 +41,13 @@ pub(crate) struct WireRecorded<'a> {
     metadata: Option<&'a RawValue>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     metadata_base64: Option<Base64>,
+}
+
+/// Why an event is as it is stored.
+#[derive(Debug, Serialize)]
+struct WireNotCurrent {
+    code: &'static str,
+    message: String,
 }
 
 /// An event that is yet to be recorded. What may be left out has the defaults of [`NewEvent::new`]; the stream and
@@ -88,12 +104,27 @@ impl<'a> WireRecorded<'a> {
             position: At(recorded.position),
             recorded_at: Text(Moment(recorded.recorded_at)),
             tags: recorded.tags.iter().cloned().map(Text).collect(),
+            form: None,
+            part: None,
+            not_current: None,
             data: content.data,
             data_base64: content.data_base64,
             format: content.format,
             metadata: content.metadata,
             metadata_base64: content.metadata_base64,
         }
+    }
+
+    /// One for people, who have asked for this form.
+    pub(crate) fn formed(event: &'a FormedEvent, asked: EventForm) -> Self {
+        let wire = Self::new(&event.recorded);
+        if asked == EventForm::Stored {
+            return wire;
+        }
+        let not_current = event.not_current.as_ref();
+        let form = if not_current.is_some() { EventForm::Stored } else { EventForm::Current };
+        let not_current = not_current.map(|why| WireNotCurrent { code: why.code(), message: why.to_string() });
+        Self { form: Some(form.as_str()), part: event.part, not_current, ..wire }
     }
 
     pub(crate) fn decode(self) -> Result<Recorded, Contradiction> {

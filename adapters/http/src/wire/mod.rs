@@ -17,6 +17,7 @@ pub(crate) mod read;
 pub(crate) mod receipt;
 pub(crate) mod row_objects;
 pub(crate) mod rows;
+pub(crate) mod schemas;
 pub(crate) mod text;
 
 use self::object::Object;

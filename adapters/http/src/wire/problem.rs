@@ -133,7 +133,7 @@ const fn kind(name: &'static str, statuses: &'static [u16], title: &'static str)
 }
 
 /// Every kind there is, by status.
-pub(crate) const KINDS: [Kind; 51] = [
+pub(crate) const KINDS: [Kind; 55] = [
     kind("not-caught-up", &[202], "Committed, and not yet applied"),
     kind("malformed", &[400], "Not readable"),
     kind("unauthenticated", &[401], "Credentials are needed"),
@@ -141,12 +141,14 @@ pub(crate) const KINDS: [Kind; 51] = [
     kind("no-such-route", &[404], "No such route"),
     kind("no-such-stream", &[404], "No such stream"),
     kind("no-such-row", &[404], "No such row"),
+    kind("no-schema", &[404], "No schema"),
     kind("not-found", &[404], "Not found"),
     kind("not-recorded", &[404], "Not recorded"),
     kind("projection-lacks", &[404], "The projection has no such thing"),
     kind("unknown-command", &[404], "Unknown command"),
     kind("unknown-projection", &[404], "Unknown projection"),
     kind("unknown-query", &[404], "Unknown query"),
+    kind("unknown-schema", &[404], "Unknown schema"),
     kind("method-not-allowed", &[405], "Method not allowed"),
     kind("projection-actions-off", &[405], "Actions upon projections are off"),
     kind("raw-appends-off", &[405], "Raw appends are off"),
@@ -172,12 +174,14 @@ pub(crate) const KINDS: [Kind; 51] = [
     kind("invalid-projection-request", &[422], "Invalid request"),
     kind("invalid-query", &[422], "Invalid query"),
     kind("invalid-read", &[422], "Invalid read"),
+    kind("nonconforming-append", &[422], "Events are not as their schemas say"),
     kind("rejected", &[422], "Rejected by the domain"),
     kind("head-too-long", &[414, 431], "The head is too long"),
     kind("corrupt", &[500], "Damaged data"),
     kind("failed", &[500], "Failed"),
     kind("outcome-unknown", &[500], "Outcome unknown"),
     kind("panicked", &[500], "Failed while answering"),
+    kind("no-current-form", &[501], "What events have become is not known here"),
     kind("unsupported", &[501], "Not supported by the store"),
     kind("busy", &[503], "Busy"),
     kind("not-ready", &[503], "Not ready"),

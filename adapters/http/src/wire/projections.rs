@@ -29,6 +29,7 @@ pub(crate) struct WireStatus {
     events_per_second: u64,
     last_error: Option<WireFailure>,
     parked: u64,
+    skipped: u64,
     editions: Vec<WireEdition>,
 }
 
@@ -165,6 +166,7 @@ impl WireStatus {
             events_per_second: status.events_per_second,
             last_error: status.last_error.as_ref().map(WireFailure::new),
             parked: status.parked,
+            skipped: status.skipped,
             editions: status.editions.iter().map(WireEdition::new).collect(),
         }
     }
@@ -179,6 +181,7 @@ impl WireStatus {
         status.events_per_second = self.events_per_second;
         status.last_error = self.last_error.map(WireFailure::decode);
         status.parked = self.parked;
+        status.skipped = self.skipped;
         status.editions = self.editions.into_iter().map(WireEdition::decode).collect();
         status
     }
@@ -260,6 +263,7 @@ mod tests {
             status.events_per_second = u64::MAX;
             status.last_error = Some(ProjectionFailure::new(at, Some(Position::MAX), "no \"key\"".into()));
             status.parked = 3;
+            status.skipped = u64::MAX;
             status.editions = vec![EditionStatus::new(Edition::first(1)), edition];
             comes_back(&status);
         }

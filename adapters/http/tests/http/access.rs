@@ -24,6 +24,7 @@ fn needs_credentials(document: &Value, operation: &Value) -> bool {
 fn concrete(path: &str) -> String {
     let path = path.replace("/projections/{name}", "/projections/balances").replace("{action}", "pause");
     let path = path.replace("{key}", "ann-1").replace("{index}", "owner");
+    let path = path.replace("{type}", "x").replace("{version}", "1");
     path.replace("{id}", "x").replace("{name}", "x").replace("{scope}", "x")
 }
 

@@ -1,6 +1,7 @@
 //! Credentials of a client, and what its ports say where they are not enough.
 
 use crate::support::access::{ANN, BOB, Guarded, NODE};
+use crate::support::schemas;
 use core::time::Duration;
 use futures::StreamExt as _;
 use portolan_http::{ClientConfig, ConnectError, HttpClient};
@@ -8,7 +9,7 @@ use portolan_kernel::application::Ports;
 use portolan_kernel::drivers::{Delivery, From, SubscribeError};
 use portolan_kernel::ports::{
     AppendError, Body, CommandEnvelope, CommandError, ProjectionAction, ProjectionError, QueryEnvelope, QueryError,
-    ReadError, RowsQuestion, WaitError,
+    ReadError, RowsQuestion, SchemaError, WaitError,
 };
 use portolan_kernel::values::{Append, Format, IdempotencyKey, Item, Name, NewEvent, Position, Query, Read};
 use std::sync::atomic::Ordering;
@@ -68,6 +69,8 @@ async fn what_no_role_allows_is_denied_by_every_port() {
         assert!(reason.starts_with("bob may not "), "{reason}");
     }
     assert!(client.projections.list().await.unwrap().is_empty());
+    // What can be done at all is no secret, as with the lists of commands and questions.
+    assert_eq!(client.schemas.list().await.unwrap(), schemas::all());
     assert_eq!(guarded.reached(), 0);
 }
 
@@ -83,6 +86,8 @@ async fn who_is_let_in_no_longer_is_denied_by_every_port() {
         assert_eq!(reason, "these credentials are not accepted: they were revoked");
     }
     assert!(matches!(client.projections.list().await, Err(ProjectionError::Denied(_))));
+    assert!(matches!(client.schemas.list().await, Err(SchemaError::Denied(_))));
+    assert!(matches!(client.schemas.schema(schemas::event("open"), 2).await, Err(SchemaError::Denied(_))));
     assert_eq!(guarded.reached(), reached);
 }
 

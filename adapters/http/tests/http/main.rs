@@ -31,4 +31,6 @@ mod projections;
 #[cfg(test)]
 mod rows;
 #[cfg(test)]
+mod schemas;
+#[cfg(test)]
 mod streams;

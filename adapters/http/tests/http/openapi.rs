@@ -30,6 +30,7 @@ async fn what_is_documented_is_what_is_served() {
         for (path, methods) in paths(&document) {
             let concrete = path.replace("/projections/{name}", "/projections/balances").replace("{action}", "pause");
             let concrete = concrete.replace("{key}", "ann-1").replace("{index}", "owner");
+            let concrete = concrete.replace("{type}", "x").replace("{version}", "1");
             let concrete = concrete.replace("{id}", "x").replace("{name}", "x").replace("{scope}", "x");
             for method in METHODS {
                 let headers = ["Content-Type: application/json"];

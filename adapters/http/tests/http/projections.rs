@@ -21,6 +21,7 @@ async fn how_projections_stand() {
         "events_per_second": 1000,
         "last_error": { "at": "2026-07-25T17:20:00.000001Z", "position": "8", "reason": "it has no key" },
         "parked": 2,
+        "skipped": 4,
         "editions": [
             {
                 "edition": "1", "state": "stalled", "since": "2026-07-25T17:20:00.000001Z", "is_active": false,

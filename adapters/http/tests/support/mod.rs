@@ -4,6 +4,7 @@
 
 pub(crate) mod access;
 pub(crate) mod projections;
+pub(crate) mod schemas;
 
 use async_trait::async_trait;
 use core::time::Duration;
@@ -20,6 +21,7 @@ use portolan_kernel::values::{
     StreamId, Timestamp,
 };
 use projections::Projections;
+use schemas::Schemas;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -235,7 +237,7 @@ impl Running {
         let (queries, projections) = (Arc::new(Queries::default()), Arc::new(Projections::default()));
         let commands = Arc::new(Commands { seen: Mutex::default(), store: store.clone() });
         let ports = Ports::new(commands.clone(), queries.clone(), store.clone(), Arc::new(Tasks));
-        let ports = ports.with_projections(projections.clone());
+        let ports = ports.with_projections(projections.clone()).with_schemas(Arc::new(Schemas));
         let server = change(HttpServer::new(ports)).bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let (stop, stopped) = oneshot::channel();
         let address = server.local_addr();

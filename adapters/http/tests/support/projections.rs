@@ -217,6 +217,7 @@ pub(crate) fn status() -> ProjectionStatus {
     status.events_per_second = 1_000;
     status.last_error = Some(ProjectionFailure::new(moment, Some(at(8)), "it has no key".into()));
     status.parked = 2;
+    status.skipped = 4;
     let mut stalled = EditionStatus::new("1".parse().unwrap());
     stalled.state = ProjectionState::Stalled { since: moment };
     status.editions = vec![stalled, edition];

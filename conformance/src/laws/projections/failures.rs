@@ -2,7 +2,9 @@
 
 use crate::ask::name;
 use crate::law::law;
-use crate::projections::{App, Labels, Parks, Projected, Skips, Stops, World, fold, labelled, poison, sums};
+use crate::projections::{
+    App, Labels, Parks, Passes, Projected, Skips, Stops, World, fold, labelled, poison, sums, unknown,
+};
 use crate::{Trial, Verdict, expect, expect_eq, expect_is};
 use portolan_kernel::ports::{Parked, ProjectionAction, ProjectionState, ProjectionStatus, WaitError};
 use portolan_kernel::values::{Cell, Position, Timestamp};
@@ -11,11 +13,13 @@ use std::collections::BTreeMap;
 law! {
     Projected, pr_03_failures, "PR-03",
     "What cannot be applied is tried again with growing pauses where that can help, and then stops the projection, is \
-     skipped, or is parked, as the projection says. While an event is parked, the later ones of its sequence wait with \
-     it, and others go on. Retried, they are applied in their order; dropped, one is left out. `wait_for` tells of an \
-     event that is parked.",
+     skipped, or is parked, as the projection says. What is skipped, be it that it failed or that it is unknown, is \
+     counted with the rows, each event once. While an event is parked, the later ones of its sequence wait with it, and \
+     others go on. Retried, they are applied in their order; dropped, one is left out. `wait_for` tells of an event that \
+     is parked.",
     checks: [
-        a_stop_holds_everything, a_stop_is_overcome_by_dropping, skipping_leaves_one_out, parking_holds_a_stream,
+        a_stop_holds_everything, a_stop_is_overcome_by_dropping, skipping_leaves_one_out,
+        what_is_unknown_is_counted, parking_holds_a_stream,
         parking_holds_a_key_until_it_is_retried, a_parked_event_is_dropped, what_is_parked_outlives_its_worker,
     ],
 }
@@ -76,6 +80,29 @@ async fn skipping_leaves_one_out(trial: &Trial<Projected>) -> Verdict {
     let at = status.last_error.and_then(|error| error.position);
     expect!(at.is_some_and(|at| at < bad), "the last error, where the event was skipped, and not {at:?}");
     expect_eq!(status.parked, 0, "parked events of one that skips");
+    expect_eq!(status.skipped, 1, "skipped events");
+    Ok(())
+}
+
+async fn what_is_unknown_is_counted(trial: &Trial<Projected>) -> Verdict {
+    let world = World::open(trial).await?;
+    let app = world.start(|app| app.projection::<Passes>()).await?;
+    world.append(sums("a", &[1])).await?;
+    let last = world.append([vec![unknown("a")], sums("b", &[1]), vec![unknown("b")]].concat()).await?;
+    app.reaches("passes", last).await?;
+    let status = app.status("passes").await?;
+    expect_eq!((status.skipped, status.last_error), (2, None), "skipped events, and no failure");
+    // At once, and not when the worker says something the next time.
+    let last = world.append(vec![unknown("b")]).await?;
+    app.reaches("passes", last).await?;
+    expect_eq!(app.status("passes").await?.skipped, 3, "skipped events, with the rows");
+    let (_, rows) = app.rows("passes", None).await?;
+    expect_eq!(rows, fold(&world.log_until(Some(last)).await?, 1), "rows without the events that were skipped");
+    // It is of the rows, whoever works on them.
+    app.shut_down().await;
+    let app = world.start(|app| app.projection::<Passes>()).await?;
+    app.reaches("passes", last).await?;
+    expect_eq!(app.status("passes").await?.skipped, 3, "skipped events in the next life");
     Ok(())
 }
 

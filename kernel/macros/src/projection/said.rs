@@ -19,6 +19,8 @@ pub(super) struct Said {
     pub(super) key: Key,
     pub(super) handled: Vec<Handled>,
     pub(super) on_failure: Option<Expr>,
+    /// The variant of `Unknown`.
+    pub(super) on_unknown: Option<Ident>,
     /// A variant of `Lifecycle`.
     pub(super) lifecycle: Option<Ident>,
 }
@@ -48,12 +50,13 @@ pub(super) enum Does {
     Nothing,
 }
 
-const KEYS: [&str; 9] = ["name", "version", "events", "key", "on", "delete_on", "ignore", "on_failure", "lifecycle"];
+const KEYS: [&str; 10] =
+    ["name", "version", "events", "key", "on", "delete_on", "ignore", "on_failure", "on_unknown", "lifecycle"];
 
 impl Said {
     pub(super) fn read(input: &DeriveInput) -> Result<Self> {
         let (mut name, mut version, mut events, mut key) = (None, 1, None, None);
-        let (mut chosen, mut on_failure, mut lifecycle) = (Vec::new(), None, None);
+        let (mut chosen, mut on_failure, mut on_unknown, mut lifecycle) = (Vec::new(), None, None, None);
         read(&input.attrs, "projection", &KEYS, |word, meta| {
             match word {
                 "name" => name = Some(Named::written(&meta.value()?.parse()?)?),
@@ -64,6 +67,7 @@ impl Said {
                 "delete_on" => chosen.extend(list::<Path>(meta)?.into_iter().map(|path| (path, Does::Delete))),
                 "ignore" => chosen.extend(list::<Path>(meta)?.into_iter().map(|path| (path, Does::Nothing))),
                 "on_failure" => on_failure = Some(meta.value()?.parse()?),
+                "on_unknown" => on_unknown = Some(self::on_unknown(&meta.value()?.parse()?)?),
                 _ => lifecycle = Some(self::lifecycle(&meta.value()?.parse()?)?),
             }
             Ok(())
@@ -76,7 +80,7 @@ impl Said {
         let key = key.ok_or_else(missing(NO_KEY))?;
         let handled = handled(chosen, &events)?;
         let name = name.unwrap_or_else(|| Named::kebab(&input.ident));
-        Ok(Self { name, version, events, key, handled, on_failure, lifecycle })
+        Ok(Self { name, version, events, key, handled, on_failure, on_unknown, lifecycle })
     }
 }
 
@@ -117,11 +121,20 @@ fn lifecycle(word: &Ident) -> Result<Ident> {
         ("inline_if_possible", "InlineIfPossible"),
         ("live", "Live"),
     ];
+    variant(word, known, "lifecycle")
+}
+
+fn on_unknown(word: &Ident) -> Result<Ident> {
+    variant(word, [("fail", "Fail"), ("skip", "Skip")], "way with unknown events")
+}
+
+/// The variant that is meant by the word.
+fn variant<const N: usize>(word: &Ident, known: [(&str, &str); N], what: &str) -> Result<Ident> {
     match known.iter().find(|(known, _)| word == known) {
         Some((_, variant)) => Ok(Ident::new(variant, word.span())),
         None => {
             let hint = hint(&word.to_string(), known.map(|(known, _)| known), "there are");
-            Err(Error::new(word.span(), format!("`{word}` is no lifecycle{hint}")))
+            Err(Error::new(word.span(), format!("`{word}` is no {what}{hint}")))
         }
     }
 }

@@ -82,6 +82,19 @@ impl crate::domain::Event for AccountEvent {
                     .to("account.closed", 2),
             )
     }
+    fn schemas() -> crate::__private::Vec<crate::domain::EventSchema> {
+        #[allow(unused_imports)]
+        use crate::__private::WithoutSchemas as _;
+        crate::__private::Schemas::<
+            Self,
+        >::of_events(
+            &[
+                ("account.opened", "Opened", 2),
+                ("account.deposited", "Deposited", 2),
+                ("account.closed", "Closed", 2),
+            ],
+        )
+    }
     fn tags(
         &self,
     ) -> ::core::result::Result<

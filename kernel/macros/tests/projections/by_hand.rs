@@ -4,7 +4,7 @@ use super::events::{Buyer, OrderEvent, SaleEvent, StockEvent};
 use portolan_kernel::domain::history::Histories;
 use portolan_kernel::domain::{
     CellValue, Event, EventError, EventSet, FailurePolicy, OnFailure, Projection, RecordedAs, Row, RowColumn, RowIndex,
-    RowValueError, json_cell, json_value, row_cells,
+    RowValueError, Unknown, json_cell, json_value, row_cells,
 };
 use portolan_kernel::ports::{Lifecycle, RawEvent};
 use portolan_kernel::values::{Cell, Timestamp};
@@ -208,6 +208,10 @@ impl Projection for PieceRow {
 
     fn on_failure() -> FailurePolicy {
         FailurePolicy::then(OnFailure::Skip).retries(1)
+    }
+
+    fn on_unknown() -> Unknown {
+        Unknown::Skip
     }
 }
 

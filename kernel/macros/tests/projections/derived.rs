@@ -65,7 +65,8 @@ pub(crate) enum ShopEvent {
     on(SaleEvent::Sold { pieces, .. } = sold),
     delete_on(SaleEvent::GaveUp),
     ignore(SaleEvent::Renamed),
-    on_failure = FailurePolicy::then(OnFailure::Skip).retries(1)
+    on_failure = FailurePolicy::then(OnFailure::Skip).retries(1),
+    on_unknown = skip
 )]
 pub(crate) struct PieceRow {
     pub article: Option<u64>,

@@ -8,7 +8,7 @@ mod events;
 
 use events::{OrderEvent, Payment, SaleEvent, Shipment, StockEvent};
 use portolan_kernel::domain::{
-    Event, EventSet, FailurePolicy, Includes, Projection, RecordedAs, Row, RowColumn, RowIndex,
+    Event, EventSet, FailurePolicy, Includes, Projection, RecordedAs, Row, RowColumn, RowIndex, Unknown,
 };
 use portolan_kernel::ports::{Lifecycle, RawEvent};
 use portolan_kernel::values::{Cell, EventType, NewEvent, Position, Recorded, Revision, StreamId, Timestamp};
@@ -59,6 +59,7 @@ struct Said {
     indexes: &'static [RowIndex],
     categories: &'static [&'static str],
     on_failure: FailurePolicy,
+    on_unknown: Unknown,
     lifecycle: Lifecycle,
 }
 
@@ -70,6 +71,7 @@ fn said<P: Projection>() -> Said {
         indexes: P::Row::INDEXES,
         categories: P::Event::CATEGORIES,
         on_failure: P::on_failure(),
+        on_unknown: P::on_unknown(),
         lifecycle: P::lifecycle(),
     }
 }

@@ -149,6 +149,7 @@ impl Shift<'_> {
         let applied = self.overlay.apply(&events[*at..end], terms).await;
         *at += applied.count;
         self.applied += applied.count as u64;
+        self.skip(applied.skipped);
         match applied.halt {
             Some(Halt::Store(error)) => Err(self.end(error)),
             Some(Halt::Unfit(reason)) => Err(End::Stopped(reason)),
@@ -188,6 +189,7 @@ impl Shift<'_> {
             OnFailure::Park => None,
             OnFailure::Skip if !waits => {
                 self.fail(Some(position), reason);
+                self.skip(1);
                 return Verdict::Passed;
             }
             OnFailure::Skip | OnFailure::Stop => Some(reason.clone()),
@@ -217,6 +219,12 @@ impl Shift<'_> {
         self.parked.insert(position, ParkedEvent { stream, sequences, waits, reason, at });
         parked.push(position);
         Verdict::Passed
+    }
+
+    /// So many events are left out of the rows for good. It is said in the batch that commits the others.
+    pub(super) fn skip(&mut self, count: u64) {
+        self.record.skipped = self.record.skipped.saturating_add(count);
+        self.is_unsaid |= count > 0;
     }
 
     /// How often this event has failed.

@@ -87,8 +87,17 @@ pub(super) struct Terms<'a> {
 pub(super) struct Applied {
     /// How many events were applied.
     pub(super) count: usize,
+    /// How many of those the projection does not know, and has passed over.
+    pub(super) skipped: u64,
     /// Why no more were; `None`: there were no more.
     pub(super) halt: Option<Halt>,
+}
+
+impl Applied {
+    /// So many, and then this.
+    pub(super) fn halted(count: usize, halt: Halt) -> Self {
+        Self { count, skipped: 0, halt: Some(halt) }
+    }
 }
 
 /// Why the next event was not applied.

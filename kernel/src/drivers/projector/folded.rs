@@ -53,6 +53,7 @@ impl<P: Projection> Engine for Folded<P> {
             bytes: 0,
             uniques,
             under_way: None,
+            skipped: Vec::new(),
         })
     }
 
@@ -62,7 +63,7 @@ impl<P: Projection> Engine for Folded<P> {
 
     fn sequences(&self, upcasters: &Upcasters, event: &Arc<Recorded>) -> Vec<Sequence> {
         let stream = || vec![Sequence::Stream(event.stream.clone())];
-        let Ok(parts) = parts::<P>(upcasters, event) else { return stream() };
+        let Ok((parts, _)) = parts::<P>(upcasters, event) else { return stream() };
         let mut sequences: Vec<_> = parts.into_iter().map(|(key, _)| Sequence::Key(key)).collect();
         sequences.sort_unstable();
         sequences.dedup();
@@ -72,8 +73,12 @@ impl<P: Projection> Engine for Folded<P> {
 
 pub(super) type Part<P> = (RowKey, RecordedAs<<P as Projection>::Event>);
 
-/// What the recorded event is made of, each with the key of its row. Those that change no row are left out.
-pub(super) fn parts<P: Projection>(upcasters: &Upcasters, recorded: &Arc<Recorded>) -> Result<Vec<Part<P>>, String> {
+/// What the recorded event is made of, each with the key of its row, and whether some of it was passed over. Those that
+/// change no row are left out.
+pub(super) fn parts<P: Projection>(
+    upcasters: &Upcasters,
+    recorded: &Arc<Recorded>,
+) -> Result<(Vec<Part<P>>, bool), String> {
     let decoded = upcasters.decode::<P::Event>(recorded, P::on_unknown()).map_err(|error| error.to_string())?;
     let mut parts = Vec::with_capacity(decoded.events.len());
     for event in decoded.events {
@@ -82,7 +87,7 @@ pub(super) fn parts<P: Projection>(upcasters: &Upcasters, recorded: &Arc<Recorde
             parts.push((RowKey::new(key).map_err(|error| error.to_string())?, event));
         }
     }
-    Ok(parts)
+    Ok((parts, decoded.skipped > 0))
 }
 
 struct FoldedRows<P: Projection> {
@@ -98,6 +103,8 @@ struct FoldedRows<P: Projection> {
     uniques: Uniques,
     /// Which event of those that are applied is under way, for when it panics; none while the store is asked.
     under_way: Option<usize>,
+    /// Which events of those that are applied the projection does not know.
+    skipped: Vec<usize>,
 }
 
 struct Slot<R> {
@@ -139,10 +146,11 @@ impl<P: Projection> FoldedRows<P> {
     fn plan(&mut self, events: &[Arc<Recorded>], terms: Terms<'_>) -> (Vec<Step<P::Event>>, Applied) {
         let mut steps = Vec::with_capacity(events.len());
         let mut last = usize::MAX;
+        self.skipped.clear();
         for (at, recorded) in events.iter().enumerate() {
-            let halted = |halt| Applied { count: at, halt: Some(halt) };
+            let halted = |halt| Applied::halted(at, halt);
             self.under_way = Some(at);
-            let parts = match parts::<P>(&self.place.upcasters, recorded) {
+            let (parts, is_skipped) = match parts::<P>(&self.place.upcasters, recorded) {
                 Ok(parts) => parts,
                 Err(reason) if terms.held.is_empty() => return (steps, halted(Halt::never(reason))),
                 Err(reason) => {
@@ -152,6 +160,9 @@ impl<P: Projection> FoldedRows<P> {
             };
             if !terms.held.is_empty() && terms.held.holds_keys(parts.iter().map(|(key, _)| key), &recorded.stream) {
                 return (steps, halted(Halt::Held));
+            }
+            if is_skipped {
+                self.skipped.push(at);
             }
             let (begun, planned) = (steps.len(), self.planned.len());
             for (key, event) in parts {
@@ -174,7 +185,7 @@ impl<P: Projection> FoldedRows<P> {
                 return (steps, halted(Halt::Full));
             }
         }
-        (steps, Applied { count: events.len(), halt: None })
+        (steps, Applied { count: events.len(), skipped: 0, halt: None })
     }
 
     fn slot(&mut self, key: RowKey) -> usize {
@@ -245,7 +256,7 @@ impl<P: Projection> FoldedRows<P> {
                 }
                 Err(reason) => {
                     self.take_back(&mut undo, at);
-                    applied = Applied { count: at, halt: Some(Halt::never(reason)) };
+                    applied = Applied::halted(at, Halt::never(reason));
                 }
             }
         }
@@ -255,7 +266,7 @@ impl<P: Projection> FoldedRows<P> {
         if let Some((question, halt)) = self.uniques.ask(&self.place, &questions, is_known).await {
             let at = asked_by[question];
             self.take_back(&mut undo, at);
-            applied = Applied { count: at, halt: Some(halt) };
+            applied = Applied::halted(at, halt);
         }
         applied
     }
@@ -307,11 +318,11 @@ impl<P: Projection> FoldedRows<P> {
         let (steps, mut applied) = self.plan(events, terms);
         self.under_way = None;
         if let Err(error) = self.fetch().await {
-            return Applied { count: 0, halt: Some(Halt::Store(error)) };
+            return Applied::halted(0, Halt::Store(error));
         }
         let broken = steps.iter().find_map(|step| Some((step.at, self.slots[step.slot].broken.clone()?)));
         if let Some((at, reason)) = broken {
-            applied = Applied { count: at, halt: Some(Halt::never(reason)) };
+            applied = Applied::halted(at, Halt::never(reason));
         }
         if self.judges() {
             applied = self.apply_judged(&steps, applied).await;
@@ -326,6 +337,7 @@ impl<P: Projection> FoldedRows<P> {
         for slot in self.planned.drain(self.planned.len() - others..) {
             self.slots[slot].is_planned = false;
         }
+        applied.skipped = self.skipped.iter().filter(|at| **at < applied.count).count() as u64;
         applied
     }
 }
@@ -342,7 +354,7 @@ impl<P: Projection> Overlay for FoldedRows<P> {
                     Some(ahead) => Halt::Panicked { ahead, reason },
                     None => Halt::Store(RowError::Other(Source::new(reason))),
                 };
-                Applied { count: 0, halt: Some(halt) }
+                Applied::halted(0, halt)
             }
         }
     }

@@ -75,7 +75,7 @@ impl<P: Projection> Live<P> {
                 }
                 let parts = caught(&*self.spawn, || parts::<P>(&self.upcasters, recorded)).flatten();
                 match (parts, self.model.policy.then) {
-                    (Ok(parts), _) => {
+                    (Ok((parts, _)), _) => {
                         for (key, event) in parts {
                             if keys.is_none_or(|keys| keys.contains(&key)) {
                                 let row = rows.entry(key).or_default();

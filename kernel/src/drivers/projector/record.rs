@@ -29,6 +29,8 @@ pub(super) struct Record {
     pub(super) last_error: Option<ProjectionFailure>,
     /// How many events it has parked.
     pub(super) parked: u64,
+    /// How many events it has left out of the rows for good by itself: said in the batch that goes past them.
+    pub(super) skipped: u64,
     /// The number of the last request that was carried out.
     pub(super) requests_done: u64,
     /// Events up to here had their effects before this edition began.
@@ -48,6 +50,7 @@ impl Record {
             events_per_second: 0,
             last_error: None,
             parked: 0,
+            skipped: 0,
             requests_done: 0,
             replayed_to: None,
         }
@@ -69,6 +72,7 @@ pub(super) fn collection() -> Collection {
         ("failed_position", ColumnType::Integer),
         ("failure", ColumnType::Text),
         ("parked", ColumnType::Integer),
+        ("skipped", ColumnType::Integer),
         ("requests_done", ColumnType::Integer),
         ("replayed_to", ColumnType::Integer),
     ];
@@ -164,6 +168,7 @@ fn encode(record: &Record) -> Vec<Cell> {
         position(failure.and_then(|failure| failure.position)),
         failure.map_or(Cell::Null, |failure| text(&failure.reason)),
         cell_u64(record.parked),
+        cell_u64(record.skipped),
         cell_u64(record.requests_done),
         position(record.replayed_to),
     ]
@@ -183,6 +188,7 @@ fn decode(cells: Vec<Cell>) -> Option<Record> {
         failed_position,
         failure,
         parked,
+        skipped,
         done,
         replayed_to,
     ] = read_cells(cells)?;
@@ -207,6 +213,7 @@ fn decode(cells: Vec<Cell>) -> Option<Record> {
         events_per_second: number(rate)?,
         last_error: last_error.map(|(at, reason)| ProjectionFailure::new(Timestamp::from_micros(at), place, reason)),
         parked: number(parked)?,
+        skipped: number(skipped)?,
         requests_done: number(done)?,
         replayed_to: position(replayed_to)?,
     })

@@ -95,6 +95,7 @@ impl Shift<'_> {
             match applied.halt {
                 None | Some(Halt::Held) => {
                     self.applied += 1;
+                    self.skip(applied.skipped);
                     return Ok(Tried::Applied);
                 }
                 Some(Halt::Store(error)) => return Err(self.end(error)),

@@ -47,6 +47,7 @@ pub(super) async fn status(of: &Stored) -> Result<ProjectionStatus, ProjectionEr
         status.events_per_second = record.events_per_second;
         status.last_error = record.last_error.clone();
         status.parked = record.parked;
+        status.skipped = record.skipped;
     }
     let trouble = of.trouble.lock().await.clone();
     if trouble.as_ref().map(|failure| failure.at) > status.last_error.as_ref().map(|failure| failure.at) {

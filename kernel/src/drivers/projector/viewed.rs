@@ -50,18 +50,19 @@ impl<P: ViewProjection> Engine for ViewEngine<P> {
 
     fn sequences(&self, upcasters: &Upcasters, event: &Arc<Recorded>) -> Vec<Sequence> {
         match events::<P>(upcasters, event) {
-            Ok(events) => sequences::<P>(&events, event),
+            Ok((events, _)) => sequences::<P>(&events, event),
             Err(_) => vec![Sequence::Stream(event.stream.clone())],
         }
     }
 }
 
-fn events<P: ViewProjection>(
-    upcasters: &Upcasters,
-    recorded: &Arc<Recorded>,
-) -> Result<Vec<RecordedAs<P::Event>>, String> {
+type Events<P> = Vec<RecordedAs<<P as ViewProjection>::Event>>;
+
+/// What the recorded event is made of, and whether some of it was passed over.
+fn events<P: ViewProjection>(upcasters: &Upcasters, recorded: &Arc<Recorded>) -> Result<(Events<P>, bool), String> {
     let decoded = upcasters.decode::<P::Event>(recorded, P::on_unknown()).map_err(|error| error.to_string())?;
-    Ok(decoded.events.into_iter().map(|event| RecordedAs::new(event, recorded.clone())).collect())
+    let events = decoded.events.into_iter().map(|event| RecordedAs::new(event, recorded.clone())).collect();
+    Ok((events, decoded.skipped > 0))
 }
 
 fn sequences<P: ViewProjection>(events: &[RecordedAs<P::Event>], recorded: &Recorded) -> Vec<Sequence> {
@@ -82,10 +83,11 @@ struct Rows<P> {
 }
 
 impl<P: ViewProjection> Rows<P> {
-    async fn apply_one(&mut self, recorded: &Arc<Recorded>, terms: Terms<'_>) -> Result<(), Halt> {
+    /// Applies an event, and tells whether some of it was passed over.
+    async fn apply_one(&mut self, recorded: &Arc<Recorded>, terms: Terms<'_>) -> Result<bool, Halt> {
         let spawn = self.rows.place.spawn.clone();
         let events = caught(&*spawn, || events::<P>(&self.rows.place.upcasters, recorded)).flatten();
-        let events = match events {
+        let (events, is_skipped) = match events {
             Ok(events) => events,
             Err(_) if terms.held.holds_stream(&recorded.stream) => return Err(Halt::Held),
             Err(reason) => return Err(Halt::never(reason)),
@@ -118,21 +120,29 @@ impl<P: ViewProjection> Rows<P> {
         if self.rows.changed() > terms.room {
             return Err(Halt::Full);
         }
-        self.rows.judge().await
+        self.rows.judge().await.map(|()| is_skipped)
     }
 }
 
 #[async_trait]
 impl<P: ViewProjection> Overlay for Rows<P> {
     async fn apply(&mut self, events: &[Arc<Recorded>], terms: Terms<'_>) -> Applied {
-        for (count, recorded) in events.iter().enumerate() {
+        let mut applied = Applied { count: 0, skipped: 0, halt: None };
+        for recorded in events {
             self.rows.begin();
-            if let Err(halt) = self.apply_one(recorded, terms).await {
-                self.rows.take_back();
-                return Applied { count, halt: Some(halt) };
+            match self.apply_one(recorded, terms).await {
+                Ok(is_skipped) => {
+                    applied.count += 1;
+                    applied.skipped += u64::from(is_skipped);
+                }
+                Err(halt) => {
+                    self.rows.take_back();
+                    applied.halt = Some(halt);
+                    break;
+                }
             }
         }
-        Applied { count: events.len(), halt: None }
+        applied
     }
 
     fn changes(&mut self) -> Result<Vec<Changed>, String> {

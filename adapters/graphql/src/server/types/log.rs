@@ -6,18 +6,39 @@ use crate::server::call::Call;
 use crate::server::live::KINDS;
 
 pub(super) fn events(model: &mut Model) {
+    model.enumeration("EventForm", "In which form events are shown.", &FORMS);
+    model.object(
+        "NotCurrent",
+        "Why nobody can say what a stored event is now.",
+        vec![
+            member("code", string(), "`unknown-type`, `unknown-version` or `upcast-failed`."),
+            member("message", string(), "A sentence for a person."),
+        ],
+    );
     model.object(
         "Event",
         "A recorded event.",
         vec![
             member("id", Scalar::Id.ty(), "Its id."),
-            member("type", string(), "Its stored type."),
-            member("version", long(), "The version of the type's schema."),
+            member("type", string(), "Its type, in its form."),
+            member("version", long(), "The version of the type's schema, in its form."),
             member("stream", string(), "Its stream."),
             member("revision", long(), "Its place in the stream."),
             member("position", place(), "Its place in the log."),
             member("recordedAt", Scalar::DateTime.ty(), "When it was recorded."),
             member("tags", string().list(), "Its tags."),
+            member("form", Ty::named("EventForm"), "The form that it is in."),
+            optional(
+                "part",
+                Scalar::Int.ty(),
+                "Which of the several events it is that a stored one has become, from 1, in the current form; `null` where it \
+                 is the only one. They share their id, so that a cache by id has to take the part too.",
+            ),
+            optional(
+                "notCurrent",
+                Ty::named("NotCurrent"),
+                "Why it is as it is stored, where the current form was asked for.",
+            ),
             member("format", Ty::named("Format"), "What the payload is."),
             member("data", json(), "The payload, if it is JSON.").from(Source::JsonIn("dataBase64")),
             member("dataBase64", Scalar::Bytes.ty(), "The payload, byte for byte."),
@@ -33,8 +54,8 @@ pub(super) fn events(model: &mut Model) {
     );
     model.object(
         "EventConnection",
-        "A page of events, in the order of the log. A page may hold fewer than asked for, even none: only `pageInfo` tells \
-         whether there are more. All pages that are walked by cursor end where the log ended for the first.",
+        "A page of events, in the order of the log. A page is counted by stored events, and may hold fewer than asked for, \
+         even none: only `pageInfo` tells whether there are more. All pages that are walked by cursor end where the log ended for the first.",
         vec![
             member("edges", Ty::named("EventEdge").list(), "The events."),
             member("pageInfo", Ty::named("PageInfo"), "Where the page stands."),
@@ -58,10 +79,30 @@ pub(super) fn events(model: &mut Model) {
         "What a subscription to events tells.",
         vec![
             member("kind", Ty::named("DeliveryKind"), "What it is."),
-            optional("position", place(), "Where to resume `after`."),
+            optional(
+                "position",
+                place(),
+                "Where to resume `after`; `null` while more events of the same stored one follow.",
+            ),
             optional("event", Ty::named("Event"), "The event."),
         ],
     );
+}
+
+/// The forms, as `EventForm` of the schema has them.
+const FORMS: [(&str, &str); 2] = [
+    ("STORED", "As they are stored."),
+    (
+        "CURRENT",
+        "As what they have become, with the type, version and payload of now. What is retired is left out; one that was \
+         split is several, one after another, with one id and one position. `types` are those of now. One whose current form \
+         is unknown is there as it is stored, and says why.",
+    ),
+];
+
+/// The argument that chooses the form.
+pub(in crate::server) fn form() -> Member {
+    optional("form", Ty::named("EventForm"), "In which form events are shown.").or("STORED")
 }
 
 /// The arguments that choose events.

@@ -4,7 +4,7 @@ mod commands;
 mod log;
 mod projections;
 
-pub(super) use log::{part, which_events};
+pub(super) use log::{form, part, which_events};
 
 use crate::model::{Member, Model, Scalar, Shape, Ty};
 

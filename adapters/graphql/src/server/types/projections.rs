@@ -86,6 +86,11 @@ pub(super) fn projections(model: &mut Model) {
         member("eventsPerSecond", long(), "How many events a second were applied of late."),
         optional("lastError", Ty::named("ProjectionFailure"), "The last failure, also one that was overcome."),
         member("parked", long(), "How many events are parked."),
+        member(
+            "skipped",
+            long(),
+            "How many events the rows are without for good: unknown or failed ones, where it skips such.",
+        ),
         member("editions", Ty::named("ProjectionEdition").list(), "All its editions, rising."),
         optional("parkedEvents", Ty::named("ParkedEvents"), "The events that are parked.")
             .taking([

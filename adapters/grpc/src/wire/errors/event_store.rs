@@ -8,12 +8,24 @@ use crate::wire::capabilities::decode_capability;
 use crate::wire::status::Told;
 use crate::wire::{maybe_position, number, parsed, position};
 use portolan_kernel::drivers::SubscribeError;
-use portolan_kernel::ports::{AppendError, Capability, ReadError, Source};
+use portolan_kernel::ports::{AppendError, Capability, PayloadViolation, ReadError, Source, Violation};
 use portolan_kernel::values::{Revision, Token};
 use tonic::Code;
 
 fn told_unsupported(message: String, capability: Capability) -> Told {
     Told::new(Code::Unimplemented, "UNSUPPORTED", message).info("capability", capability)
+}
+
+impl From<&PayloadViolation> for append_error::PayloadViolation {
+    fn from(violation: &PayloadViolation) -> Self {
+        Self { event: violation.event, pointer: violation.pointer.clone(), message: violation.message.clone() }
+    }
+}
+
+/// What is wrong with a payload, as a field of the request.
+fn field(violation: &PayloadViolation) -> Violation {
+    let PayloadViolation { event, pointer, message, .. } = violation;
+    Violation::new(format!("events[{event}].payload{pointer}"), "nonconforming", message.as_str())
 }
 
 impl PortError for AppendError {
@@ -47,6 +59,9 @@ impl PortError for AppendError {
             }),
             Self::TooLarge { what, size, limit } => Error::TooLarge(too_large(what, *size, *limit)),
             Self::Invalid(reason) => Error::Invalid(reason.clone()),
+            Self::Nonconforming(violations) => Error::Nonconforming(append_error::Nonconforming {
+                violations: violations.iter().map(Into::into).collect(),
+            }),
             Self::Unsupported(capability) => Error::Unsupported(proto::Capability::from(*capability).into()),
             Self::Busy(source) => Error::Busy(text_of(source)),
             Self::Unknown(source) => Error::Unknown(text_of(source)),
@@ -89,6 +104,10 @@ impl PortError for AppendError {
             }
             Self::TooLarge { size, limit, .. } => told_too_large(message, *size, *limit),
             Self::Invalid(_) => Told::new(Code::InvalidArgument, "INVALID", message),
+            Self::Nonconforming(violations) => {
+                let fields: Vec<_> = violations.iter().map(field).collect();
+                Told::new(Code::InvalidArgument, "NONCONFORMING", message).violations(&fields)
+            }
             Self::Unsupported(capability) => told_unsupported(message, *capability),
             Self::Busy(_) => told_busy(message),
             Self::Unknown(_) => Told::new(Code::Unknown, "OUTCOME_UNKNOWN", message),
@@ -132,6 +151,10 @@ impl PortError for AppendError {
                 Self::TooLarge { what, size, limit }
             }
             Error::Invalid(reason) => Self::Invalid(reason),
+            Error::Nonconforming(list) => {
+                let all = list.violations.into_iter();
+                Self::Nonconforming(all.map(|one| PayloadViolation::new(one.event, one.pointer, one.message)).collect())
+            }
             Error::Unsupported(capability) => Self::Unsupported(decode_capability(capability)?),
             Error::Busy(reason) => Self::Busy(Source::new(reason)),
             Error::Unknown(reason) => Self::Unknown(Source::new(reason)),

@@ -6,8 +6,8 @@ use core::fmt::Debug;
 use core::time::Duration;
 use portolan_kernel::drivers::{LoadError, SubscribeError};
 use portolan_kernel::ports::{
-    AppendError, Capability, CommandError, ProjectionError, QueryError, ReadError, RowError, Source, StoreId,
-    Violation, WaitError,
+    AppendError, Capability, CommandError, PayloadViolation, ProjectionError, QueryError, ReadError, RowError, Source,
+    StoreId, Violation, WaitError,
 };
 use portolan_kernel::values::{Edition, Expected, Name, Position, Revision, StreamId, Token};
 use prost::Message as _;
@@ -70,6 +70,11 @@ fn every_error_of_an_append_comes_back_the_same() {
         AppendError::TooLarge { what: "bytes of an event".into(), size: u64::MAX, limit: 1 },
         AppendError::Invalid("no".into()),
         AppendError::Invalid(String::new()),
+        AppendError::Nonconforming(vec![
+            PayloadViolation::new(0, "/a~1b/0", "\"x\" is no \u{1F980}"),
+            PayloadViolation::new(u32::MAX, "", ""),
+        ]),
+        AppendError::Nonconforming(vec![]),
         AppendError::Denied("ann may not".into()),
         AppendError::Busy(backend()),
         AppendError::Unknown(backend()),
@@ -210,6 +215,13 @@ fn those_who_know_google_alone_are_told_too() {
     let request = status.get_details_bad_request().unwrap();
     assert_eq!(request.field_violations[0].field, "lines[2].amount");
     assert_eq!(request.field_violations[0].description, "a number, please");
+
+    let wrong = vec![PayloadViolation::new(2, "/a~1b/0", "a number, please"), PayloadViolation::new(3, "", "no JSON")];
+    let status = travelled(&AppendError::Nonconforming(wrong).into_status());
+    let fields = status.get_details_bad_request().unwrap().field_violations;
+    assert_eq!((&*fields[0].field, &*fields[0].description), ("events[2].payload/a~1b/0", "a number, please"));
+    assert_eq!(fields[1].field, "events[3].payload");
+    assert_eq!(status.get_details_error_info().unwrap().reason, "NONCONFORMING");
 
     let status = travelled(&CommandError::Busy(backend()).into_status());
     assert_eq!(status.get_details_retry_info().unwrap().retry_delay, Some(Duration::from_secs(1)));

@@ -52,6 +52,14 @@ fn members(name: &str) -> Map<String, Value> {
         "invalid-request" | "invalid-command" | "invalid-query" => json!({
             "violations": { "type": "array", "items": reference("schemas", "Violation") },
         }),
+        "nonconforming-append" => json!({
+            "violations": { "type": "array", "items": reference("schemas", "PayloadViolation") },
+        }),
+        "no-schema" | "unknown-schema" => json!({
+            "kind": reference("schemas", "SchemaKind"),
+            "name": reference("schemas", "Name"),
+            "version": reference("schemas", "Version"),
+        }),
         "rejected" => json!({ "code": text(), "fields": {} }),
         "not-caught-up" => json!({ "waiting": { "type": "array", "items": reference("schemas", "Name") } }),
         "unknown-projection" | "projection-not-ready" | "projection-stalled" => {

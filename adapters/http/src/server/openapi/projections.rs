@@ -209,6 +209,7 @@ pub(super) fn schemas() -> Value {
             "events_per_second": count(),
             "last_error": { "anyOf": [failure, { "type": "null" }] },
             "parked": count(),
+            "skipped": count(),
             "editions": { "type": "array", "items": state(json!({
                 "edition": of("Edition"),
                 "is_active": { "type": "boolean" },

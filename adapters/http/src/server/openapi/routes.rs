@@ -2,10 +2,12 @@
 
 use super::{Operation, body, in_path, is_json, problems, projections, query, reference, schema};
 use crate::server::Switches;
+use crate::server::schemas::MEDIA_TYPE;
 use serde_json::{Map, Value, json};
 
 const OF_READS: [&str; 6] = ["busy", "corrupt", "failed", "invalid-read", "too-large", "unsupported"];
-const OF_APPENDS: [&str; 13] = [
+const OF_SCHEMAS: [&str; 3] = ["busy", "corrupt", "failed"];
+const OF_APPENDS: [&str; 14] = [
     "busy",
     "checkpoint-moved",
     "corrupt",
@@ -14,6 +16,7 @@ const OF_APPENDS: [&str; 13] = [
     "inline-refused",
     "invalid-append",
     "key-reused",
+    "nonconforming-append",
     "outcome-unknown",
     "stream-conflict",
     "too-large",
@@ -38,6 +41,9 @@ pub(super) fn paths(switches: Switches) -> Map<String, Value> {
     for (path, method, operation) in projections::operations(switches) {
         insert(path, method, operation);
     }
+    let schemas = get("schemas", "server", "The types of events and commands that are known.", schema("Schemas"));
+    insert("/schemas", "get", Operation { problems: OF_SCHEMAS.into(), ..schemas });
+    insert("/schemas/{type}/{version}", "get", one_schema());
     insert("/streams/{id}", "get", stream());
     insert("/events", "get", events());
     insert("/read", "post", read());
@@ -90,18 +96,26 @@ fn page_or_live() -> Value {
         "text/event-stream": { "schema": {
             "type": "string",
             "description": "Live, where `Accept` names it: an event is a frame without a name, whose `id` is its position. \
-                            `from=now` leaves out what was. It has no end.",
+                            `from=now` leaves out what was. Of the parts of one stored event, in the current form, only the \
+                            last has an `id`. It has no end.",
         } },
     })
 }
 
-fn paging() -> [Value; 3] {
+const FORM: &str = "`stored`: events as they are stored. `current`: as what they have become, with the type, version and \
+                    payload of now; what is retired is left out, and one that was split is several, which share its id and \
+                    places, each with its `part`. Pages are counted by stored events, so that one may be empty and have \
+                    a `next`. An event whose current form is unknown is there as it is stored, with `form` and \
+                    `not_current` to say so. Such a page has no `ETag`.";
+
+fn paging() -> [Value; 4] {
     let position = json!({ "type": "integer", "format": "int64", "minimum": 0, "maximum": i64::MAX });
     let limit = json!({ "type": "integer", "minimum": 1, "maximum": u32::MAX });
     [
         query("until", "The position of the last event there can be.", position),
-        query("limit", "At most how many events; the server has a limit of its own.", limit),
+        query("limit", "At most how many stored events; the server has a limit of its own.", limit),
         query("direction", "From the oldest or from the newest on.", schema("Direction")),
+        query("form", FORM, json!({ "enum": ["stored", "current"], "default": "stored" })),
     ]
 }
 
@@ -115,7 +129,7 @@ fn stream() -> Operation<'static> {
             (200, "A page of the stream, or its events live.", Some(page_or_live()), &["ETag"]),
             (304, "The caller has it already.", None, &["ETag"]),
         ],
-        problems: [&OF_READS[..], &["no-such-stream", "ahead-of-log", "shutting-down"]].concat(),
+        problems: [&OF_READS[..], &["no-such-stream", "ahead-of-log", "no-current-form", "shutting-down"]].concat(),
         ..get("stream", "events", "The events of a stream.", Value::Null)
     }
 }
@@ -125,7 +139,7 @@ fn events() -> Operation<'static> {
     let position = json!({ "type": "integer", "format": "int64", "minimum": 0, "maximum": i64::MAX });
     let own = [
         query("after", "The position before the first event.", position),
-        query("type", "Only events of one of these types.", names()),
+        query("type", "Only events of one of these types, in the form that is asked for.", names()),
         query("category", "Only events of one of these categories.", names()),
         query("stream", "Only events of one of these streams.", names()),
         query("tag", "Only events with all of these tags.", names()),
@@ -133,8 +147,27 @@ fn events() -> Operation<'static> {
     Operation {
         parameters: own.into_iter().chain(paging()).chain([reference("parameters", "Last-Event-ID")]).collect(),
         answers: vec![(200, "A page of the log, or its events live.", Some(page_or_live()), &[])],
-        problems: [&OF_READS[..], &["ahead-of-log", "shutting-down"]].concat(),
+        problems: [&OF_READS[..], &["ahead-of-log", "no-current-form", "shutting-down"]].concat(),
         ..get("events", "events", "The events of the log.", Value::Null)
+    }
+}
+
+fn one_schema() -> Operation<'static> {
+    const OTHERWISE: &str =
+        "What it is of. Without it: the event of this name; the command, where there is no such event.";
+    let version = json!({
+        "in": "path", "name": "version", "required": true, "description": "Which version.", "schema": schema("Version"),
+    });
+    let document = json!({ MEDIA_TYPE: { "schema": { "type": ["object", "boolean"] } } });
+    Operation {
+        parameters: vec![
+            in_path("type", "The stored name of an event, or the name of a command."),
+            version,
+            query("kind", OTHERWISE, schema("SchemaKind")),
+        ],
+        answers: vec![(200, "The JSON Schema of an event's payload or a command's body.", Some(document), &[])],
+        problems: [&OF_SCHEMAS[..], &["no-schema", "unknown-schema"]].concat(),
+        ..get("schema", "server", "What a version of a type looks like.", Value::Null)
     }
 }
 

@@ -56,6 +56,15 @@ fn values() -> Value {
             "pattern": "^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?$",
         },
         "Direction": { "enum": ["forward", "backward"] },
+        "Version": {
+            "type": "integer", "minimum": 0, "maximum": u32::MAX, "description": "A version of a type, from 1.",
+        },
+        "SchemaKind": { "enum": ["event", "command"] },
+        "PayloadViolation": told(json!({
+            "event": { "type": "integer", "minimum": 0, "description": "Which event of the append, from 0." },
+            "pointer": { "type": "string", "description": "Where in its payload: a JSON Pointer (RFC 6901)." },
+            "message": { "type": "string" },
+        })),
         "Violation": told(json!({
             "path": { "type": "string", "description": "The field, parameter or header; empty for the whole." },
             "code": { "type": "string" },
@@ -111,7 +120,26 @@ fn events() -> Value {
         "type": "object",
         "properties": fields.iter().map(|field| ((*field).to_owned(), text())).collect::<Map<_, _>>(),
     });
-    json!({ "Event": event, "NewEvent": new, "Metadata": metadata })
+    let formed = json!({
+        "allOf": [of("Event")],
+        "description": "With `form=current` there is always a `form`, and with `form=stored` none of these.",
+        "properties": {
+            "form": { "enum": ["stored", "current"], "description": "The form that this event is in." },
+            "part": {
+                "type": "integer", "minimum": 1, "maximum": u32::MAX,
+                "description": "Which of the events it is that the stored one has become, where they are several.",
+            },
+            "not_current": of("NotCurrent"),
+        },
+    });
+    let mut not_current = told(json!({
+        "code": { "enum": ["unknown-type", "unknown-version", "upcast-failed"] },
+        "message": { "type": "string" },
+    }));
+    not_current["description"] = "Why an event is as it is stored, where the current form was asked for.".into();
+    json!({
+        "Event": event, "FormedEvent": formed, "NotCurrent": not_current, "NewEvent": new, "Metadata": metadata,
+    })
 }
 
 fn reads() -> Value {
@@ -143,7 +171,7 @@ fn reads() -> Value {
             "revision": maybe("Revision"),
         })),
         "Page": told(json!({
-            "events": list("Event"),
+            "events": list("FormedEvent"),
             "next": { "type": ["string", "null"], "description": "The path of the page that continues this one." },
             "at_frontier": { "type": "boolean" },
         })),
@@ -231,6 +259,17 @@ fn answers() -> Value {
         "Described": described,
         "Commands": told(json!({ "commands": list("Described") })),
         "Queries": told(json!({ "queries": list("Described") })),
+        "Schemas": told(json!({ "schemas": list("SchemaVersions") })),
+        "SchemaVersions": told(json!({
+            "kind": of("SchemaKind"),
+            "name": of("Name"),
+            "category": maybe("Name"),
+            "current": maybe("Version"),
+            "versions": { "type": "array", "items": told(json!({
+                "version": of("Version"),
+                "schema": { "type": "string", "description": "The path of its JSON Schema." },
+            })) },
+        })),
         "Recalled": told(json!({ "appended": of("Appended"), "digest": text() })),
         "CheckpointState": told(json!({ "store": text(), "position": maybe("Position"), "token": of("Digits") })),
         "Status": told(json!({ "status": { "const": "ok" } })),

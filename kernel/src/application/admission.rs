@@ -77,19 +77,20 @@ impl Admission {
 }
 
 impl Ports {
-    /// These ports as this caller may use them: what the policy does not allow is `Denied`, and commands, questions and
-    /// appended events carry the caller as actor and tenant, whatever they claim.
+    /// These ports as this caller may use them: what the policy does not allow is `Denied`, and commands, questions,
+    /// appended events, and what is done to sagas carry the caller as actor and tenant, whatever they claim.
     #[must_use]
     pub fn on_behalf_of(&self, caller: Caller, policy: Arc<dyn AccessPolicy>) -> Self {
-        let Self { commands, queries, projections, events, subscriptions, schemas, upcasters } = self.clone();
-        let guarded = Arc::new(GuardedPorts { caller, policy, commands, queries, projections, events });
+        let Self { commands, queries, projections, events, subscriptions, sagas, schemas, upcasters } = self.clone();
+        let guarded = Arc::new(GuardedPorts { caller, policy, commands, queries, projections, events, sagas });
         let gate = guarded.clone();
         Self {
             subscriptions: subscriptions.allowing(Arc::new(move |query| gate.judge_query(query))),
             commands: guarded.clone(),
             queries: guarded.clone(),
             projections: guarded.clone(),
-            events: guarded,
+            events: guarded.clone(),
+            sagas: guarded,
             schemas,
             upcasters,
         }

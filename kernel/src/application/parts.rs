@@ -3,8 +3,8 @@
 use crate::domain::{EventForm, Upcasters};
 use crate::drivers::{FormedEvents, Subscriptions};
 use crate::ports::{
-    Clock, CommandBus, EventStore, IdSource, Inline, LeaseStore, NoProjections, NoSchemas, ProjectionRegistry,
-    QueryBus, ReadModelStore, SchemaRegistry, Sleep, SnapshotStore, Spawn,
+    Clock, CommandBus, EventStore, IdSource, Inline, LeaseStore, NoProjections, NoSagas, NoSchemas, ProjectionRegistry,
+    QueryBus, ReadModelStore, SagaOrchestrator, SchemaRegistry, Sleep, SnapshotStore, Spawn,
 };
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -89,6 +89,8 @@ pub struct Ports {
     pub events: Arc<dyn EventStore>,
     /// Live events of that log; one tail reader for all subscribers.
     pub subscriptions: Subscriptions,
+    /// Sagas.
+    pub sagas: Arc<dyn SagaOrchestrator>,
     /// What its events and commands look like.
     pub schemas: Arc<dyn SchemaRegistry>,
     /// How stored events become those of now; `None` where nobody knows, as at the end of a wire.
@@ -96,7 +98,7 @@ pub struct Ports {
 }
 
 impl Ports {
-    /// Ports made of these parts, without projections and schemas. Tasks of subscriptions run on `spawn`.
+    /// Ports made of these parts, without projections, sagas and schemas. Tasks of subscriptions run on `spawn`.
     #[must_use]
     pub fn new(
         commands: Arc<dyn CommandBus>,
@@ -111,6 +113,7 @@ impl Ports {
             projections: Arc::new(NoProjections),
             events,
             subscriptions,
+            sagas: Arc::new(NoSagas),
             schemas: Arc::new(NoSchemas),
             upcasters: None,
         }
@@ -120,6 +123,12 @@ impl Ports {
     #[must_use]
     pub fn with_projections(self, projections: Arc<dyn ProjectionRegistry>) -> Self {
         Self { projections, ..self }
+    }
+
+    /// The same ports, with this orchestrator of sagas.
+    #[must_use]
+    pub fn with_sagas(self, sagas: Arc<dyn SagaOrchestrator>) -> Self {
+        Self { sagas, ..self }
     }
 
     /// The same ports, with this registry of schemas.

@@ -93,7 +93,7 @@ mod event;
 mod fold;
 mod functions;
 mod handler;
-mod id;
+mod key;
 mod next;
 mod outcomes;
 mod plan;
@@ -103,19 +103,22 @@ mod state;
 mod status;
 mod step_error;
 
-pub use action::{ActError, Action, UnknownAction};
+pub use crate::ports::{
+    SagaAction as Action, SagaPhase as Phase, SagaStatus as Status, SagaWay as Way, UnknownSagaAction as UnknownAction,
+    UnknownSagaPhase as UnknownPhase,
+};
+pub use crate::values::{MAX_SAGA_NAME_BYTES, SAGA_CATEGORY, SagaId, SagaIdError, SagaNameError};
+pub use action::ActError;
 pub use answer::{LateAnswer, settled_by_keys};
 pub use context::StepContext;
 pub use definition::{Definition, Saga, Step};
-pub use event::{End, SagaEvent, Way};
+pub use event::{End, SagaEvent};
 pub use functions::{StepFn, StepFuture};
 pub use handler::{Misfit, OpenSaga, SagaHandler};
-pub use id::{MAX_SAGA_NAME_BYTES, SAGA_CATEGORY, SagaId, SagaIdError, SagaNameError};
 pub use next::{Conditions, Next, Run, next};
 pub use outcomes::Outcomes;
 pub use plan::{Plan, PlanError, Settling, StepPlan, Undo};
 pub use retry::{Effort, Retry};
 pub use standing::{Failure, Standing};
 pub use state::{ImpossibleFact, SagaState};
-pub use status::{Phase, Status, UnknownPhase};
 pub use step_error::{FailureClass, StepError};

@@ -9,6 +9,7 @@ mod name;
 mod query;
 mod read;
 mod rows;
+mod saga;
 
 pub use append::{
     Append, Appended, Checkpoint, CheckpointState, Expected, Guard, IdempotencyKey, Move, Recalled, Token,
@@ -23,3 +24,5 @@ pub use read::{Direction, Page, Read, Start};
 pub use rows::{
     Batch, Beside, By, Cell, Change, Collection, Column, ColumnType, Cursor, Find, Index, KeyedRow, Rowset, Versions,
 };
+pub(crate) use saga::check_saga_name;
+pub use saga::{MAX_SAGA_NAME_BYTES, SAGA_CATEGORY, SagaId, SagaIdError, SagaNameError};

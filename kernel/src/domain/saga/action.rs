@@ -1,29 +1,9 @@
 //! Operators: what they may do, when, and why not.
 
-use super::{End, SagaEvent, SagaState, Standing, Way};
+use super::{Action, End, SagaEvent, SagaState, Standing, Way};
 use crate::values::Timestamp;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::fmt;
-use core::str::FromStr;
-use serde::{Deserialize, Serialize};
-
-/// What an operator does to a saga (SG-9).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Action {
-    /// What holds it up is tried anew, with all its attempts; a pause between attempts ends at once.
-    Retry,
-    /// What holds it up counts as passed over. On the way back: it is left as it is, and the saga ends as
-    /// [`Aborted`](super::End::Aborted) with the step named. Forward, a pivot of which it is unknown whether it has happened
-    /// counts as happened.
-    Skip,
-    /// It turns back, and what was done is undone. At a pivot of which it is unknown whether it has happened, the operator says
-    /// by this that it has not.
-    Compensate,
-    /// It ends as it is. Nothing more is done, what is in flight is not waited for, and what was done is not undone.
-    Abort,
-}
 
 /// Why an operator's action makes no sense now.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -58,41 +38,6 @@ pub enum ActError {
         /// The pivot.
         pivot: String,
     },
-}
-
-impl Action {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::Retry, Self::Skip, Self::Compensate, Self::Abort];
-
-    /// Its name on a wire.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Retry => "retry",
-            Self::Skip => "skip",
-            Self::Compensate => "compensate",
-            Self::Abort => "abort",
-        }
-    }
-}
-
-impl fmt::Display for Action {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-/// This is no action.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no action; there are retry, skip, compensate and abort")]
-pub struct UnknownAction(pub String);
-
-impl FromStr for Action {
-    type Err = UnknownAction;
-
-    fn from_str(text: &str) -> Result<Self, UnknownAction> {
-        Self::ALL.into_iter().find(|action| action.name() == text).ok_or_else(|| UnknownAction(text.into()))
-    }
 }
 
 impl SagaState {

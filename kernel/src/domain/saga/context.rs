@@ -40,7 +40,7 @@ impl StepContext {
         commands: Arc<dyn CommandBus>,
         queries: Arc<dyn QueryBus>,
     ) -> Result<Self, super::SagaNameError> {
-        let step = super::id::check_name("step", step)?;
+        let step = crate::values::check_saga_name("step", step)?;
         Ok(Self {
             saga,
             step,

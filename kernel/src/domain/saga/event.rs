@@ -1,6 +1,6 @@
 //! The facts of a saga: what its stream holds.
 
-use super::{Action, FailureClass, Plan, SAGA_CATEGORY};
+use super::{Action, FailureClass, Plan, SAGA_CATEGORY, Way};
 use crate::domain::{CodecError, Event, EventError, variant};
 use crate::ports::RawEvent;
 use crate::values::Timestamp;
@@ -8,31 +8,8 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::Bytes;
-use core::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-
-/// Which way a step goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Way {
-    /// It is done.
-    Forward,
-    /// It is found out whether it has been done, and seen to that it is not done any more if it has not.
-    Settle,
-    /// It is undone: its compensation runs.
-    Back,
-}
-
-impl fmt::Display for Way {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Forward => "forward",
-            Self::Settle => "settle",
-            Self::Back => "back",
-        })
-    }
-}
 
 /// How a saga ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

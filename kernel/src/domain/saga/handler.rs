@@ -1,11 +1,10 @@
 //! A saga as drivers hold it: its plan, and its functions by name, with the handler and its types taken away.
 
 use super::functions::{Functions, StepFuture};
-use super::id::check_name;
 use super::{Conditions, Outcomes, Plan, PlanError, Saga, Settling, StepContext, StepError, StepPlan, Undo};
 use crate::domain::{Codec, CodecError, Json};
 use crate::ports::Violation;
-use crate::values::Name;
+use crate::values::{Name, check_saga_name as check_name};
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::string::String;

@@ -1,7 +1,8 @@
 //! Plans: definitions as data.
 
 use super::retry::millis;
-use super::{Effort, Retry, SagaNameError, id::check_name};
+use super::{Effort, Retry, SagaNameError};
+use crate::values::check_saga_name as check_name;
 use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;

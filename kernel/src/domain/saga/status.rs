@@ -1,86 +1,10 @@
 //! How a saga stands, for people.
 
 use super::standing::StepState;
-use super::{End, SagaState, Standing, StepPlan, Way};
+use super::{End, Phase, SagaState, Standing, Status, StepPlan, Way};
 use crate::values::Timestamp;
 use alloc::format;
-use alloc::string::String;
 use core::fmt;
-use core::str::FromStr;
-
-/// What a saga is doing, in a word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub enum Phase {
-    /// It goes forward.
-    Running,
-    /// It goes forward, and pauses before another attempt.
-    Waiting,
-    /// What was done is being undone.
-    Compensating,
-    /// It cannot go on by itself.
-    NeedsOperator,
-    /// It has ended, with every step done.
-    Completed,
-    /// It has ended, with every step undone.
-    Compensated,
-    /// An operator has ended it as it was.
-    Aborted,
-}
-
-impl Phase {
-    /// All of them.
-    pub const ALL: [Self; 7] = [
-        Self::Running,
-        Self::Waiting,
-        Self::Compensating,
-        Self::NeedsOperator,
-        Self::Completed,
-        Self::Compensated,
-        Self::Aborted,
-    ];
-
-    /// Its name on a wire and in an index.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Running => "running",
-            Self::Waiting => "waiting",
-            Self::Compensating => "compensating",
-            Self::NeedsOperator => "needs-operator",
-            Self::Completed => "completed",
-            Self::Compensated => "compensated",
-            Self::Aborted => "aborted",
-        }
-    }
-
-    /// Whether the saga has ended.
-    #[must_use]
-    pub const fn is_end(self) -> bool {
-        matches!(self, Self::Completed | Self::Compensated | Self::Aborted)
-    }
-}
-
-impl fmt::Display for Phase {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-/// This is no phase.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{0:?} is no phase of a saga; there are running, waiting, compensating, needs-operator, completed, compensated and aborted"
-)]
-pub struct UnknownPhase(pub String);
-
-impl FromStr for Phase {
-    type Err = UnknownPhase;
-
-    fn from_str(text: &str) -> Result<Self, UnknownPhase> {
-        Self::ALL.into_iter().find(|phase| phase.name() == text).ok_or_else(|| UnknownPhase(text.into()))
-    }
-}
 
 impl From<End> for Phase {
     fn from(end: End) -> Self {
@@ -96,29 +20,6 @@ impl fmt::Display for End {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(Phase::from(*self).name())
     }
-}
-
-/// How a saga stands, for people: what an index keeps and a list shows.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Status {
-    /// What it is doing.
-    pub phase: Phase,
-    /// The step that matters most now: one that holds it up, else one that pauses, else one in flight. Of several of one kind
-    /// the first of the plan.
-    pub step: Option<String>,
-    /// Which way that step goes.
-    pub way: Option<Way>,
-    /// Its attempts so far, that way.
-    pub attempt: Option<u32>,
-    /// Since when it stands so: the attempt begun, the failure, the end.
-    pub since: Option<Timestamp>,
-    /// When something is due to happen, if nothing does before: the next attempt, or the end of the one in flight.
-    pub due: Option<Timestamp>,
-    /// Why it waits, needs an operator, was turned back, or was ended with something left.
-    pub reason: Option<String>,
-    /// Whether the time for the whole has passed, and it has not ended.
-    pub is_overdue: bool,
 }
 
 impl SagaState {
@@ -186,18 +87,5 @@ impl SagaState {
             _ => 9,
         };
         self.zipped().min_by_key(rank).filter(|shown| rank(shown) < 9)
-    }
-}
-
-impl fmt::Display for Status {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.phase)?;
-        if let (Some(step), Some(way), Some(attempt)) = (&self.step, self.way, self.attempt) {
-            write!(f, ", {step} {way}, attempt {attempt}")?;
-        }
-        if self.is_overdue {
-            f.write_str(", overdue")?;
-        }
-        self.reason.as_ref().map_or(Ok(()), |reason| write!(f, " ({reason})"))
     }
 }

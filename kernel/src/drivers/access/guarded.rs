@@ -2,11 +2,14 @@
 
 use super::{Access, AccessPolicy};
 use crate::ports::{
-    Answer, AppendError, Caller, Capabilities, CommandBus, CommandEnvelope, CommandError, CommandInfo, EventStore,
-    ParkedPage, ProjectionAction, ProjectionError, ProjectionRegistry, ProjectionStatus, QueryBus, QueryEnvelope,
-    QueryError, QueryInfo, ReadError, Receipt, RowsAnswer, RowsQuestion, WaitError,
+    ActOnSaga, Answer, AppendError, Caller, Capabilities, CommandBus, CommandEnvelope, CommandError, CommandInfo,
+    EventStore, ListSagas, ParkedPage, ProjectionAction, ProjectionError, ProjectionRegistry, ProjectionStatus,
+    QueryBus, QueryEnvelope, QueryError, QueryInfo, ReadError, Receipt, RowsAnswer, RowsQuestion, SagaError, SagaInfo,
+    SagaOrchestrator, SagaPage, SagaStarted, SagaSummary, SagaTimeline, StartSaga, WaitError,
 };
-use crate::values::{Append, Appended, CheckpointState, Metadata, Name, Page, Position, Query, Read, Recalled, Start};
+use crate::values::{
+    Append, Appended, CheckpointState, Metadata, Name, Page, Position, Query, Read, Recalled, Revision, SagaId, Start,
+};
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
@@ -17,7 +20,7 @@ use async_trait::async_trait;
 /// Ports that a policy and a caller stand before: whatever the policy does not allow is `Denied` and reaches no port, and
 /// commands, questions and events carry the caller as actor and tenant.
 ///
-/// It is one value and all four ports; [`Ports::on_behalf_of`](crate::application::Ports::on_behalf_of) makes them.
+/// It is one value and all five ports; [`Ports::on_behalf_of`](crate::application::Ports::on_behalf_of) makes them.
 pub(crate) struct GuardedPorts {
     pub(crate) caller: Caller,
     pub(crate) policy: Arc<dyn AccessPolicy>,
@@ -25,6 +28,7 @@ pub(crate) struct GuardedPorts {
     pub(crate) queries: Arc<dyn QueryBus>,
     pub(crate) projections: Arc<dyn ProjectionRegistry>,
     pub(crate) events: Arc<dyn EventStore>,
+    pub(crate) sagas: Arc<dyn SagaOrchestrator>,
 }
 
 impl GuardedPorts {
@@ -158,5 +162,44 @@ impl ProjectionRegistry for GuardedPorts {
     async fn wait_for(&self, projection: Name, position: Position) -> Result<(), WaitError> {
         self.judge(&Access::Projection(&projection), WaitError::Denied)?;
         self.projections.wait_for(projection, position).await
+    }
+}
+
+#[async_trait]
+impl SagaOrchestrator for GuardedPorts {
+    async fn start(&self, mut start: StartSaga) -> Result<SagaStarted, SagaError> {
+        self.caller.sign(&mut start.metadata);
+        self.judge(&Access::StartSaga(&start), SagaError::Denied)?;
+        self.sagas.start(start).await
+    }
+
+    /// Those that the caller may see. A page holds fewer where he may not see all.
+    async fn list(&self, list: ListSagas) -> Result<SagaPage, SagaError> {
+        if let Some(name) = &list.name {
+            self.judge(&Access::Sagas(name), SagaError::Denied)?;
+        }
+        let mut page = self.sagas.list(list).await?;
+        page.sagas.retain(|found| self.policy.judge(&self.caller, &Access::Sagas(found.saga.name())).is_ok());
+        Ok(page)
+    }
+
+    async fn status(&self, saga: SagaId) -> Result<SagaSummary, SagaError> {
+        self.judge(&Access::Sagas(saga.name()), SagaError::Denied)?;
+        self.sagas.status(saga).await
+    }
+
+    async fn timeline(&self, saga: SagaId, after: Option<Revision>, limit: u32) -> Result<SagaTimeline, SagaError> {
+        self.judge(&Access::Sagas(saga.name()), SagaError::Denied)?;
+        self.sagas.timeline(saga, after, limit).await
+    }
+
+    async fn act(&self, mut act: ActOnSaga) -> Result<SagaSummary, SagaError> {
+        self.caller.sign(&mut act.metadata);
+        self.judge(&Access::OperateSaga(&act), SagaError::Denied)?;
+        self.sagas.act(act).await
+    }
+
+    async fn describe(&self) -> Result<Vec<SagaInfo>, SagaError> {
+        self.sagas.describe().await
     }
 }

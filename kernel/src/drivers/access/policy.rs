@@ -1,6 +1,6 @@
 //! What a policy judges.
 
-use crate::ports::{Caller, CommandEnvelope, ProjectionAction, QueryEnvelope};
+use crate::ports::{ActOnSaga, Caller, CommandEnvelope, ProjectionAction, QueryEnvelope, StartSaga};
 use crate::values::{Append, Name, Query, StreamId};
 use alloc::string::String;
 
@@ -24,6 +24,12 @@ pub enum Access<'a> {
     Projection(&'a Name),
     /// To act on this projection, and to see the events it has parked.
     Operate(&'a Name, Option<&'a ProjectionAction>),
+    /// To start this saga.
+    StartSaga(&'a StartSaga),
+    /// To see the sagas of this definition: how they stand, and their facts, inputs and outcomes included.
+    Sagas(&'a Name),
+    /// To act on this saga.
+    OperateSaga(&'a ActOnSaga),
 }
 
 /// Says what a caller may do at the ports.
@@ -33,7 +39,7 @@ pub enum Access<'a> {
 /// It sees what is asked for, not what is there. Policies that have to look into the application are
 /// [`Policy`](crate::drivers::Policy) of the command bus, and decisions of the domain.
 ///
-/// Open to every caller is what a bus describes (names and schemas of commands and queries), the registry of
+/// Open to every caller is what a bus describes (names and schemas of commands, queries and sagas), the registry of
 /// schemas, what a store can do, and
 /// whether there is a projection of a name; and whoever may send a command may wait for a projection with it.
 pub trait AccessPolicy: Send + Sync {

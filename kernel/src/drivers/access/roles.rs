@@ -52,6 +52,12 @@ pub struct Role {
     pub projections: BTreeSet<String>,
     /// The projections on which it may act, and whose parked events it may see.
     pub operates: BTreeSet<String>,
+    /// The sagas that it may start, by the names of their definitions, and see.
+    pub starts: BTreeSet<String>,
+    /// The sagas that it may see, by the names of their definitions: how they stand, their inputs and outcomes.
+    pub sagas: BTreeSet<String>,
+    /// The sagas on which it may act, by the names of their definitions, and see.
+    pub steers: BTreeSet<String>,
     /// Whether it may see what became of appends and where checkpoints stand.
     pub records: bool,
 }
@@ -160,6 +166,12 @@ impl Held<'_> {
             Access::Records => self.0.iter().any(|role| role.records),
             Access::Projection(name) => self.names(|role| &role.projections, name) || operates(name),
             Access::Operate(name, _) => operates(name),
+            Access::StartSaga(start) => self.names(|role| &role.starts, start.saga.name()),
+            Access::OperateSaga(act) => self.names(|role| &role.steers, act.saga.name()),
+            Access::Sagas(name) => {
+                let parts: [Part; 3] = [|role| &role.sagas, |role| &role.starts, |role| &role.steers];
+                parts.into_iter().any(|part| self.names(part, name))
+            }
         }
     }
 }
@@ -176,6 +188,9 @@ fn described(access: &Access<'_>) -> (String, &'static str) {
         Access::Records => ("see the store's records".to_string(), "records"),
         Access::Projection(name) => (named("see the projection", name), "projections"),
         Access::Operate(name, _) => (named("operate the projection", name), "operates"),
+        Access::StartSaga(start) => (named("start the saga", start.saga.name()), "starts"),
+        Access::Sagas(name) => (named("see the sagas", name), "sagas"),
+        Access::OperateSaga(act) => (named("act on the saga", act.saga.name()), "steers"),
     }
 }
 

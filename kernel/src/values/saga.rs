@@ -1,8 +1,6 @@
-//! Which saga: its name, its id, its stream, and the keys of its steps.
+//! Which saga: its name, its id, its stream.
 
-use super::Way;
-use crate::domain::key_scope::key_scope;
-use crate::values::{InvalidName, MAX_NAME_BYTES, Name, StreamId};
+use super::{InvalidName, MAX_NAME_BYTES, Name, StreamId};
 use alloc::format;
 use alloc::string::String;
 use core::fmt;
@@ -18,7 +16,7 @@ pub const MAX_SAGA_NAME_BYTES: usize = 100;
 /// Its facts stand in the stream `$saga-{name}:{id}`. A name has no `:`, so that no two sagas share a stream.
 ///
 /// ```
-/// # use portolan_kernel::domain::saga::SagaId;
+/// # use portolan_kernel::values::SagaId;
 /// let id = SagaId::new("transfer-money", "t:1").unwrap();
 /// assert_eq!(&*id.stream(), "$saga-transfer-money:t:1");
 /// assert_eq!(SagaId::of_stream(&id.stream()), Some(id));
@@ -37,7 +35,7 @@ impl SagaId {
     ///
     /// [`SagaIdError`], which says what is wrong with which.
     pub fn new(name: &str, id: &str) -> Result<Self, SagaIdError> {
-        let name = check_name("saga", name).map_err(SagaIdError::Name)?;
+        let name = check_saga_name("saga", name).map_err(SagaIdError::Name)?;
         let room = MAX_NAME_BYTES - SAGA_CATEGORY.len() - "-:".len() - name.len();
         if id.len() > room {
             return Err(SagaIdError::TooLong { bytes: id.len(), room });
@@ -70,39 +68,6 @@ impl SagaId {
     #[must_use]
     pub fn stream(&self) -> StreamId {
         self.stream.clone()
-    }
-
-    /// The idempotency key of a step (SG-1): one for all attempts to do it, and to find out whether it was done; another
-    /// for all attempts to undo it.
-    ///
-    /// It is `saga:{name}:{id}:{step}`, and `saga-undo:{name}:{id}:{step}` for the way back, with `:`, `%` and control
-    /// characters in the parts percent-encoded; where that is too long for a name, its SHA-256. So keys of different
-    /// sagas, steps and ways are different.
-    ///
-    /// ```
-    /// # use portolan_kernel::domain::saga::{SagaId, Way};
-    /// let id = SagaId::new("transfer-money", "t-1").unwrap();
-    /// assert_eq!(&*id.step_key("debit", Way::Forward), "saga:transfer-money:t-1:debit");
-    /// assert_eq!(&*id.step_key("debit", Way::Back), "saga-undo:transfer-money:t-1:debit");
-    /// assert_eq!(id.step_key("debit", Way::Settle), id.step_key("debit", Way::Forward));
-    /// ```
-    #[must_use]
-    pub fn step_key(&self, step: &str, way: Way) -> Name {
-        self.key(way, [&*self.name, &*self.id, step])
-    }
-
-    /// The key of one of several effects of a step, told apart by a word; no key of a step is equal to it.
-    #[must_use]
-    pub fn part_key(&self, step: &str, way: Way, part: &str) -> Name {
-        self.key(way, [&*self.name, &*self.id, step, part])
-    }
-
-    fn key<'a>(&self, way: Way, parts: impl IntoIterator<Item = &'a str>) -> Name {
-        let kind = match way {
-            Way::Forward | Way::Settle => "saga",
-            Way::Back => "saga-undo",
-        };
-        key_scope(kind, parts)
     }
 }
 
@@ -146,7 +111,7 @@ pub struct SagaNameError {
 }
 
 /// The text as a name of a saga or a step.
-pub(super) fn check_name(what: &'static str, text: &str) -> Result<Name, SagaNameError> {
+pub(crate) fn check_saga_name(what: &'static str, text: &str) -> Result<Name, SagaNameError> {
     let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_.".contains(c);
     let error = || SagaNameError { what, name: text.into() };
     if text.len() > MAX_SAGA_NAME_BYTES || !text.chars().all(is_plain) {

@@ -80,4 +80,8 @@ impl<C: Command> TypedCommand for C {
     fn encode(&self) -> Result<Bytes, Source> {
         Json::encode(self).map_err(Source::new)
     }
+
+    fn digest(&self) -> Result<[u8; 32], Source> {
+        super::digest(self).map_err(Source::new)
+    }
 }

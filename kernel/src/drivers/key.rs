@@ -2,9 +2,10 @@
 
 use crate::domain::IdSeed;
 pub use crate::domain::key_scope::key_scope;
+use crate::ports::Receipt;
 use crate::values::{Appended, EventId, IdempotencyKey, Name};
 use alloc::format;
-use alloc::string::String;
+use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 use bytes::Bytes;
 
@@ -64,6 +65,13 @@ impl CommandKey {
         let seed = self.seed();
         let given = (!correlation.is_empty()).then(|| String::from(correlation));
         Some(((0..count).map(|n| seed.event_id(n)).collect(), given))
+    }
+
+    /// The receipt of the command that took the key; `None` as for [`noted`](Self::noted).
+    pub(super) fn receipt(&self, appended: Appended) -> Option<Receipt> {
+        let (events, correlation) = self.noted(&appended)?;
+        let correlation = correlation.unwrap_or_else(|| self.seed().correlation_id().to_string());
+        Some(Receipt::new(appended.streams, appended.last, events, true).with_correlation(Some(correlation)))
     }
 
     /// For a message to a person.

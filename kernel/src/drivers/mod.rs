@@ -30,6 +30,7 @@ mod query_bus;
 mod question;
 mod read_rows;
 mod reading;
+mod sagas;
 mod schemas;
 mod send;
 mod step;
@@ -63,6 +64,7 @@ pub use read_rows::{
     Rows,
 };
 pub use reading::EventStoreExt;
+pub use sagas::{SagaDriveError, SagaDriver, SagaHandlers, SagaLacking, SagaNudge, SagaPorts, SagaReadError, SagaRest};
 pub use schemas::{SchemaCatalogue, SchemaOptions, SchemaRefusal, StoredSchemas, register_schemas};
 pub use send::{CommandBusExt, Sending};
 pub use subscription::{Delivery, From, SubscribeError, Subscription, Subscriptions};

@@ -6,7 +6,7 @@ use crate::domain::{Command, Context, Event, IdSeed, new_event};
 use crate::ports::{Clock, CommandError, IdSource, Receipt, Source};
 use crate::values::{Append, Appended, EventId, Metadata, Name, NewEvent, Revision, StreamId};
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::ToString;
 use alloc::vec::Vec;
 
 /// A command's id, where it came from, and how far it has come.
@@ -76,26 +76,25 @@ impl<'a> Order<'a> {
 
     /// The receipt of a decision that was not appended because it makes no events and has no key.
     pub(super) fn nothing(&self, streams: Vec<(StreamId, Option<Revision>)>) -> Receipt {
-        self.told(Receipt::new(streams, None, Vec::new(), false), self.metadata.correlation.clone())
+        self.told(Receipt::new(streams, None, Vec::new(), false))
     }
 
     /// The receipt of what was appended now.
     pub(super) fn receipt(&self, appended: Appended, ids: Vec<EventId>) -> Receipt {
-        self.told(Receipt::new(appended.streams, appended.last, ids, false), self.metadata.correlation.clone())
+        self.told(Receipt::new(appended.streams, appended.last, ids, false))
     }
 
     /// The receipt of what was appended under the order's key before.
     pub(super) fn original(&self, appended: Appended) -> Result<Receipt, CommandError> {
-        let noted = self.key.as_ref().and_then(|key| key.noted(&appended));
-        let (events, correlation) = noted.ok_or_else(|| {
+        let receipt = self.key.as_ref().and_then(|key| key.receipt(appended));
+        let receipt = receipt.ok_or_else(|| {
             let place = self.key.as_ref().map(CommandKey::place).unwrap_or_default();
             CommandError::Other(Source::new(format!("{place} was not taken by a command; its note is of another form")))
         })?;
-        let correlation: String = correlation.unwrap_or_else(|| self.seed.correlation_id().to_string());
-        Ok(self.told(Receipt::new(appended.streams, appended.last, events, true), Some(correlation)))
+        Ok(receipt.with_command(self.metadata.command.clone()))
     }
 
-    fn told(&self, receipt: Receipt, correlation: Option<String>) -> Receipt {
-        receipt.with_correlation(correlation).with_command(self.metadata.command.clone())
+    fn told(&self, receipt: Receipt) -> Receipt {
+        receipt.with_correlation(self.metadata.correlation.clone()).with_command(self.metadata.command.clone())
     }
 }

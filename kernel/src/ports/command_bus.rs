@@ -93,6 +93,13 @@ pub trait TypedCommand: Any + Send + Sync {
     ///
     /// The serializer's error, when the value has no JSON form.
     fn encode(&self) -> Result<Bytes, Source>;
+
+    /// What the command is told apart by from another under its id: the [`digest`](crate::domain::digest) of its value.
+    ///
+    /// # Errors
+    ///
+    /// The serializer's error, when the value has no JSON form.
+    fn digest(&self) -> Result<[u8; 32], Source>;
 }
 
 /// What came of a command.

@@ -51,6 +51,10 @@ impl TypedCommand for Typed {
     fn encode(&self) -> Result<portolan_kernel::Bytes, portolan_kernel::ports::Source> {
         Ok(r#"{"typed":true}"#.into())
     }
+
+    fn digest(&self) -> Result<[u8; 32], portolan_kernel::ports::Source> {
+        Ok([0; 32])
+    }
 }
 
 #[tokio::test]

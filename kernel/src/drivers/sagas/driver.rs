@@ -1,0 +1,431 @@
+//! One saga, driven until it rests.
+
+use super::attempt::{AttemptKey, Outcome, attempt};
+use super::closing::{Close, Closed, closed_digest};
+use super::handlers::{SagaHandlers, SagaLacking};
+use super::log::{NotAppended, SagaLog, SagaReadError};
+use crate::domain::EncodeError;
+use crate::domain::saga::{End, OpenSaga, Run, SagaEvent, SagaState, Standing, StepContext, StepError, Way, next};
+use crate::ports::{AppendError, Clock, CommandBus, EventStore, IdSource, QueryBus, Sleep, Spawn};
+use crate::values::{SagaId, Timestamp};
+use alloc::string::ToString as _;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use async_channel::{Receiver, Sender};
+use core::fmt;
+use core::pin::pin;
+use core::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use core::time::Duration;
+use event_listener::{Event, listener};
+use futures::future::{AbortHandle, Abortable, Aborted, BoxFuture, Either, select};
+use futures::stream::{FuturesUnordered, StreamExt as _};
+
+/// A clock may jump; so nobody sleeps for longer without looking at it.
+const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+
+/// Drives sagas, one at a call. A clone is the same.
+#[derive(Clone)]
+pub struct SagaDriver {
+    pub(super) ports: SagaPorts,
+    pub(super) handlers: Arc<SagaHandlers>,
+}
+
+/// What sagas are driven over.
+#[derive(Clone)]
+#[allow(clippy::exhaustive_structs, reason = "whoever makes one has to give all")]
+pub struct SagaPorts {
+    /// The log: where sagas are recorded, and the keys of their commands.
+    pub events: Arc<dyn EventStore>,
+    /// Where steps send commands. It appends to the same log, or its keys cannot be closed.
+    pub commands: Arc<dyn CommandBus>,
+    /// Where steps ask.
+    pub queries: Arc<dyn QueryBus>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Ids of facts.
+    pub ids: Arc<dyn IdSource>,
+    /// Waiting.
+    pub sleep: Arc<dyn Sleep>,
+    /// What catches panics of steps.
+    pub spawn: Arc<dyn Spawn>,
+}
+
+impl fmt::Debug for SagaPorts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SagaPorts").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for SagaDriver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SagaDriver").field("handlers", &self.handlers).finish_non_exhaustive()
+    }
+}
+
+/// How a saga rests: nothing of it is at work here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SagaRest {
+    /// There is no such saga.
+    NotStarted,
+    /// It has ended.
+    Ended(End),
+    /// It waits until then: drive it again at this time.
+    Until(Timestamp),
+    /// It needs an operator: drive it again when its stream has grown.
+    NeedsOperator,
+    /// This process cannot go on with it (SG-08), and another may.
+    Lacks(SagaLacking),
+    /// It was told to stop. What had begun was finished, and nothing more begun.
+    Stopped,
+}
+
+/// Why a saga cannot be driven now. It stays as its stream says; drive it again later.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum SagaDriveError {
+    /// Its stream cannot be read.
+    #[error("saga {saga} cannot be read: {source}")]
+    Read {
+        /// Which saga.
+        saga: SagaId,
+        /// Why.
+        source: SagaReadError,
+    },
+    /// Its stream cannot be appended to.
+    #[error("saga {saga} cannot be recorded: {source}")]
+    Append {
+        /// Which saga.
+        saga: SagaId,
+        /// Why.
+        source: AppendError,
+    },
+    /// A fact has no stored form: a mistake of the application's, such as a step's outcome.
+    #[error("a fact of saga {saga} has no stored form: {source}")]
+    Encode {
+        /// Which saga.
+        saga: SagaId,
+        /// Why.
+        source: EncodeError,
+    },
+}
+
+/// Tells whoever drives a saga that its stream has grown, or that it is to stop. A clone tells the same one.
+#[derive(Debug, Clone, Default)]
+pub struct SagaNudge(Arc<Told>);
+
+#[derive(Debug, Default)]
+struct Told {
+    grown: AtomicBool,
+    stop: AtomicBool,
+    event: Event,
+}
+
+impl SagaNudge {
+    /// A new one, which nobody has told.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The saga's stream may have grown: an operator has acted.
+    pub fn look(&self) {
+        self.0.grown.store(true, SeqCst);
+        self.0.event.notify(usize::MAX);
+    }
+
+    /// Nothing more is to be begun.
+    pub fn stop(&self) {
+        self.0.stop.store(true, SeqCst);
+        self.0.event.notify(usize::MAX);
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.0.stop.load(SeqCst)
+    }
+
+    /// Returns once told, and forgets that the stream has grown. `known` is whether it is known that it is to stop.
+    async fn told(&self, known: bool) {
+        loop {
+            listener!(self.0.event => told);
+            if self.0.grown.swap(false, SeqCst) || (self.is_stopped() && !known) {
+                return;
+            }
+            told.await;
+        }
+    }
+}
+
+/// The attempts of one saga that are at work here.
+#[derive(Default)]
+struct AtWork {
+    futures: FuturesUnordered<Abortable<BoxFuture<'static, Outcome>>>,
+    handles: Vec<(AttemptKey, AbortHandle)>,
+}
+
+impl AtWork {
+    fn keep_only(&mut self, run: &[Run]) {
+        self.handles.retain(|(key, handle)| {
+            let stays = run.iter().any(|run| is_of(run, key));
+            if !stays {
+                handle.abort();
+            }
+            stays
+        });
+    }
+
+    fn has(&self, run: &Run) -> bool {
+        self.handles.iter().any(|(key, _)| is_of(run, key))
+    }
+
+    fn add(&mut self, key: AttemptKey, work: BoxFuture<'static, Outcome>) {
+        let (handle, registration) = AbortHandle::new_pair();
+        self.handles.push((key, handle));
+        self.futures.push(Abortable::new(work, registration));
+    }
+
+    /// The next answer; never when there is none to come.
+    async fn answer(&mut self) -> Outcome {
+        loop {
+            match self.futures.next().await {
+                Some(Ok(outcome)) => {
+                    self.handles.retain(|(key, _)| *key != outcome.0);
+                    return outcome;
+                }
+                Some(Err(Aborted)) => {}
+                None => core::future::pending().await,
+            }
+        }
+    }
+}
+
+fn is_of(run: &Run, (step, way, attempt): &AttemptKey) -> bool {
+    (&run.step, run.way, run.attempt) == (step, *way, *attempt)
+}
+
+/// What wakes a driver.
+enum Woken {
+    Answered(Outcome),
+    Close(Close),
+    Looking,
+}
+
+impl SagaDriver {
+    /// A driver over these ports, with this code.
+    #[must_use]
+    pub fn new(ports: SagaPorts, handlers: Arc<SagaHandlers>) -> Self {
+        Self { ports, handlers }
+    }
+
+    pub(super) async fn load(&self, saga: &SagaId) -> Result<SagaLog, SagaReadError> {
+        let SagaPorts { events, ids, sleep, .. } = self.ports.clone();
+        SagaLog::load(events, ids, sleep, saga.clone()).await
+    }
+
+    /// Drives a saga until it rests: until nothing of it is in flight, and nothing is to be done now.
+    ///
+    /// # Errors
+    ///
+    /// [`SagaDriveError`]; what has been recorded stands.
+    ///
+    /// # Cancellation
+    ///
+    /// Safe at any moment, as the death of the process is: whoever drives it next goes on by what is recorded. Attempts at
+    /// work are dropped with it, and run again under their keys.
+    pub async fn drive(&self, saga: &SagaId, nudge: &SagaNudge) -> Result<SagaRest, SagaDriveError> {
+        let read = |source| SagaDriveError::Read { saga: saga.clone(), source };
+        let mut log = match self.load(saga).await {
+            Err(SagaReadError::Unreadable(lacking)) => return Ok(SagaRest::Lacks(lacking)),
+            log => log.map_err(read)?,
+        };
+        if log.revision.is_none() {
+            return Ok(SagaRest::NotStarted);
+        }
+        if let Some(end) = log.state.end() {
+            return Ok(SagaRest::Ended(end));
+        }
+        let open = match self.handlers.open(&log.state) {
+            Ok(open) => open,
+            Err(lacking) => return Ok(SagaRest::Lacks(lacking)),
+        };
+        let (requests, closes) = async_channel::bounded(1);
+        let mut at_work = AtWork::default();
+        let mut answered = None;
+        loop {
+            let is_stopped = nudge.is_stopped();
+            match self.record(&mut log, &open, &mut answered, is_stopped).await {
+                Ok(()) => {}
+                Err(NotAppended::Changed) => continue,
+                Err(NotAppended::Read(SagaReadError::Unreadable(lacking))) => return Ok(SagaRest::Lacks(lacking)),
+                Err(NotAppended::Read(source)) => return Err(read(source)),
+                Err(NotAppended::Refused(source)) => return Err(SagaDriveError::Append { saga: saga.clone(), source }),
+                Err(NotAppended::Encode(source)) => return Err(SagaDriveError::Encode { saga: saga.clone(), source }),
+            }
+            let now = self.ports.clock.now();
+            let next = next(&log.state, now, &open);
+            at_work.keep_only(&next.run);
+            if !is_stopped {
+                for run in next.run.iter().filter(|run| !at_work.has(run)).collect::<Vec<_>>() {
+                    let key = (run.step.clone(), run.way, run.attempt);
+                    at_work.add(key, self.attempt(&log, &open, run, now, &requests));
+                }
+            }
+            if at_work.handles.is_empty() {
+                // What came due meanwhile is recorded first.
+                if !is_stopped && !next.record.is_empty() {
+                    continue;
+                }
+                return Ok(rest(&log.state, next.wake, next.missing, is_stopped));
+            }
+            match self.woken(&mut at_work, &closes, next.wake, nudge, is_stopped).await {
+                Woken::Answered(outcome) => answered = Some(outcome),
+                Woken::Close(close) => self.close(&mut log, close).await,
+                Woken::Looking => log.catch_up().await.map_err(read)?,
+            }
+        }
+    }
+
+    /// Records what the answer tells, if there is one, and what follows.
+    async fn record(
+        &self,
+        log: &mut SagaLog,
+        open: &OpenSaga,
+        answered: &mut Option<Outcome>,
+        is_stopped: bool,
+    ) -> Result<(), NotAppended> {
+        let now = self.ports.clock.now();
+        let (mut state, mut facts) = (log.state.clone(), Vec::new());
+        if let Some(((step, way, attempt), result)) = &*answered {
+            match state.answer(step, *way, *attempt, result.clone(), now) {
+                Ok(fact) => {
+                    state.apply(&fact).map_err(SagaReadError::from)?;
+                    facts.push(fact);
+                }
+                // The first that was recorded counts (SG-03).
+                Err(_late) => *answered = None,
+            }
+        }
+        // Whoever stops begins nothing.
+        if !is_stopped {
+            facts.extend(next(&state, now, open).record);
+        }
+        if facts.is_empty() {
+            return Ok(());
+        }
+        match (log.append(&facts).await, answered.as_mut()) {
+            // What is too large to be recorded is as if nobody had heard it.
+            (Err(NotAppended::Refused(error @ AppendError::TooLarge { .. })), Some((_, result @ Ok(_)))) => {
+                *result = Err(StepError::unknown(alloc::format!("its outcome cannot be recorded: {error}")));
+                Err(NotAppended::Changed)
+            }
+            (outcome, _) => {
+                outcome?;
+                *answered = None;
+                Ok(())
+            }
+        }
+    }
+
+    fn attempt(
+        &self,
+        log: &SagaLog,
+        open: &OpenSaga,
+        run: &Run,
+        now: Timestamp,
+        requests: &Sender<Close>,
+    ) -> BoxFuture<'static, Outcome> {
+        let state = &log.state;
+        let plan = state.plan().and_then(|plan| plan.step(&run.step));
+        let mut metadata = log.metadata.clone();
+        metadata.correlation.get_or_insert_with(|| state.id().to_string());
+        let context = |bus: Option<Arc<dyn CommandBus>>| {
+            let bus = bus.unwrap_or_else(|| self.ports.commands.clone());
+            let context = StepContext::new(state.id().clone(), &run.step, bus, self.ports.queries.clone());
+            let left = Duration::from_micros(run.until.as_micros().saturating_sub(now.as_micros()));
+            Ok(context
+                .map_err(StepError::retry)?
+                .attempting(run.way, run.attempt)
+                .with_start(state.started_at().unwrap_or_default())
+                .with_outcomes(run.outcomes.clone())
+                .with_metadata(metadata)
+                .within(Some(left)))
+        };
+        attempt(open, plan, run, context, &self.ports.commands, requests, self.ports.spawn.clone())
+    }
+
+    /// Waits for an answer, a key to be closed, the time, or a word.
+    async fn woken(
+        &self,
+        at_work: &mut AtWork,
+        closes: &Receiver<Close>,
+        wake: Option<Timestamp>,
+        nudge: &SagaNudge,
+        is_stopped: bool,
+    ) -> Woken {
+        let pause = wake.map_or(LONGEST_SLEEP, |wake| {
+            Duration::from_micros(wake.as_micros().saturating_sub(self.ports.clock.now().as_micros()))
+                .min(LONGEST_SLEEP)
+        });
+        // An answer counts before the time that it was given is over.
+        let work = async {
+            match select(pin!(at_work.answer()), pin!(closes.recv())).await {
+                Either::Left((outcome, _)) => Woken::Answered(outcome),
+                Either::Right((Ok(close), _)) => Woken::Close(close),
+                Either::Right((Err(_), _)) => Woken::Looking,
+            }
+        };
+        let told = async {
+            select(self.ports.sleep.sleep(pause), pin!(nudge.told(is_stopped))).await;
+        };
+        match select(pin!(work), pin!(told)).await {
+            Either::Left((woken, _)) => woken,
+            Either::Right(_) => Woken::Looking,
+        }
+    }
+
+    /// Closes a key, as long as the attempt that wants it is in flight: a driver that was superseded closes none.
+    async fn close(&self, log: &mut SagaLog, close: Close) {
+        let Close { step, attempt, key, answer } = close;
+        let closed = loop {
+            let is_in_flight = matches!(
+                log.state.standing(&step),
+                Some(Standing::Running { way: Way::Settle, attempt: own, .. }) if *own == attempt
+            );
+            if !is_in_flight {
+                break Closed::Not("the attempt to find out is over".into());
+            }
+            let (scope, id) = (key.scope.to_string(), key.id.to_string());
+            let fact = SagaEvent::KeyClosed { at: self.ports.clock.now(), step: step.clone(), scope, key: id };
+            let metadata = log.metadata.clone();
+            match log.append_as(&[fact], &metadata, Some(key.clone())).await {
+                Ok(_) => break Closed::Now,
+                Err(NotAppended::Changed) => {}
+                Err(NotAppended::Refused(AppendError::KeyReused { scope, id })) => {
+                    break match self.ports.events.recall(scope, id).await {
+                        Ok(Some(recalled)) if recalled.digest == closed_digest() => Closed::Now,
+                        Ok(Some(recalled)) => Closed::Taken(recalled),
+                        Ok(None) => Closed::Not("its key has expired meanwhile".into()),
+                        Err(error) => Closed::Not(error.to_string()),
+                    };
+                }
+                Err(NotAppended::Refused(error)) => break Closed::Not(error.to_string()),
+                Err(NotAppended::Read(error)) => break Closed::Not(error.to_string()),
+                Err(NotAppended::Encode(error)) => break Closed::Not(error.to_string()),
+            }
+        };
+        // Whoever asked may be gone.
+        let _ = answer.try_send(closed);
+    }
+}
+
+fn rest(state: &SagaState, wake: Option<Timestamp>, missing: Vec<alloc::string::String>, is_stopped: bool) -> SagaRest {
+    match (state.end(), wake) {
+        (Some(end), _) => SagaRest::Ended(end),
+        _ if is_stopped => SagaRest::Stopped,
+        _ if !missing.is_empty() => SagaRest::Lacks(SagaLacking::Conditions(missing)),
+        _ if state.needs_operator() => SagaRest::NeedsOperator,
+        (None, Some(wake)) => SagaRest::Until(wake),
+        // Nothing is due and nothing in flight: whatever comes, comes from outside.
+        (None, None) => SagaRest::NeedsOperator,
+    }
+}

@@ -1,0 +1,16 @@
+//! Sagas driven: their streams read and appended to, their steps run, over ports alone.
+//!
+//! [`SagaHandlers`] is the code there is. A [`SagaDriver`] takes one saga on until it rests: it reads its facts, asks the
+//! machine ([`next`](crate::domain::saga::next())) what comes next, appends that, runs the attempts that are in flight, and
+//! appends what they come to. Every append expects the revision that the driver has seen, so that of two drivers of one saga
+//! one goes on and the other reads what it has missed (SG-07).
+
+mod attempt;
+mod closing;
+mod driver;
+mod handlers;
+mod log;
+
+pub use driver::{SagaDriveError, SagaDriver, SagaNudge, SagaPorts, SagaRest};
+pub use handlers::{SagaHandlers, SagaLacking};
+pub use log::SagaReadError;

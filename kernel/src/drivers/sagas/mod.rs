@@ -10,6 +10,7 @@ mod closing;
 mod driver;
 mod handlers;
 mod log;
+mod recording;
 
 pub use driver::{SagaDriveError, SagaDriver, SagaNudge, SagaPorts, SagaRest};
 pub use handlers::{SagaHandlers, SagaLacking};

@@ -1,0 +1,215 @@
+//! Sagas started, seen and acted on, by their streams.
+
+use super::driver::SagaDriver;
+use super::log::{NotAppended, SagaLog, SagaReadError};
+use crate::domain::saga::{Action, Conditions, OpenSaga, Outcomes, SagaEvent, SagaState, next};
+use crate::ports::{
+    ActOnSaga, AppendError, ReadError, SagaError, SagaFact, SagaInfo, SagaStarted, SagaSummary, SagaTimeline, Source,
+    StartSaga, Violation,
+};
+use crate::values::{Metadata, Read, Recorded, Revision, SagaId, Timestamp};
+use alloc::string::ToString as _;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use serde_json::Value;
+
+/// How often an action is decided anew because the saga has moved on.
+const CONFLICTS: u32 = 24;
+
+/// What whoever has no code for a saga knows of its conditions.
+fn no_conditions(_: &str, _: &Outcomes) -> Option<bool> {
+    None
+}
+
+impl SagaDriver {
+    /// Starts a saga by the highest version of its definition, with the intent of its first steps, and drives nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`SagaOrchestrator::start`](crate::ports::SagaOrchestrator::start).
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future leaves the saga started or not.
+    pub async fn start(&self, start: StartSaga) -> Result<SagaStarted, SagaError> {
+        let StartSaga { saga, input, mut metadata } = start;
+        let unknown = || SagaError::UnknownDefinition(saga.name().clone());
+        let handler = self.handlers.latest(saga.name()).ok_or_else(unknown)?;
+        let input = handler.input(input.to_string().as_bytes()).map_err(SagaError::Invalid)?;
+        metadata.correlation.take_if(|correlation| correlation.is_empty());
+        metadata.correlation.get_or_insert_with(|| saga.to_string());
+        let mut log = self.loaded(&saga).await?;
+        loop {
+            if let Some(version) = log.state.version() {
+                let started = SagaStarted::new(saga.clone(), version, None).as_repeated();
+                return if log.state.is_of(&input) { Ok(started) } else { Err(SagaError::StartedOtherwise(saga)) };
+            }
+            let now = self.ports.clock.now();
+            let (version, plan) = (handler.version(), handler.plan().clone());
+            let first = SagaState::started(&saga, version, plan, Arc::new(input.clone()), now);
+            let mut state = log.state.clone();
+            state.apply(&first).map_err(other)?;
+            let open = self.handlers.open(&state).map_err(other)?;
+            let facts: Vec<_> = core::iter::once(first).chain(next(&state, now, &open).record).collect();
+            match log.append_as(&facts, &metadata, None).await {
+                Ok(appended) => return Ok(SagaStarted::new(saga, version, appended.first)),
+                Err(NotAppended::Changed) => {}
+                Err(NotAppended::Refused(error @ AppendError::TooLarge { .. })) => {
+                    return Err(SagaError::Invalid(alloc::vec![Violation::new("", "too-large", error.to_string())]));
+                }
+                Err(error) => return Err(not_recorded(error)),
+            }
+        }
+    }
+
+    /// Records what an operator does, with what follows from it, and drives nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`SagaOrchestrator::act`](crate::ports::SagaOrchestrator::act).
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future leaves the action recorded or not.
+    pub async fn act(&self, act: ActOnSaga) -> Result<SagaSummary, SagaError> {
+        let ActOnSaga { saga, action, note, metadata } = act;
+        let mut log = self.existing(&saga).await?;
+        let metadata = Metadata { correlation: log.metadata.correlation.clone(), ..metadata };
+        for _ in 0..CONFLICTS {
+            let now = self.ports.clock.now();
+            let acted = log.state.act(action, metadata.actor.clone(), note.clone(), now);
+            let not_now = |error: crate::domain::saga::ActError| SagaError::NotNow {
+                saga: saga.clone(),
+                action,
+                reason: error.to_string(),
+            };
+            let acted = acted.map_err(not_now)?;
+            let mut state = log.state.clone();
+            state.apply(&acted).map_err(other)?;
+            let facts: Vec<SagaEvent> = core::iter::once(acted).chain(self.following(&state, action, now)).collect();
+            match log.append_as(&facts, &metadata, None).await {
+                Ok(_) => return Ok(self.summary(&log)),
+                Err(NotAppended::Changed) => {}
+                Err(error) => return Err(not_recorded(error)),
+            }
+        }
+        Err(SagaError::Busy(Source::new("the saga kept moving on under the action")))
+    }
+
+    /// What follows from an action. Without the code only an end does: what would begin is for a process that can run it.
+    fn following(&self, state: &SagaState, action: Action, now: Timestamp) -> Vec<SagaEvent> {
+        match self.handlers.open(state) {
+            Ok(open) => next(state, now, &open).record,
+            Err(_) if action == Action::Abort => next(state, now, &no_conditions as &dyn Conditions).record,
+            Err(_) => Vec::new(),
+        }
+    }
+
+    /// How a saga stands, by all that is recorded.
+    ///
+    /// # Errors
+    ///
+    /// As [`SagaOrchestrator::status`](crate::ports::SagaOrchestrator::status).
+    pub async fn status(&self, saga: SagaId) -> Result<SagaSummary, SagaError> {
+        let log = self.existing(&saga).await?;
+        Ok(self.summary(&log))
+    }
+
+    /// The facts of a saga.
+    ///
+    /// # Errors
+    ///
+    /// As [`SagaOrchestrator::timeline`](crate::ports::SagaOrchestrator::timeline).
+    pub async fn timeline(&self, saga: SagaId, after: Option<Revision>, limit: u32) -> Result<SagaTimeline, SagaError> {
+        if limit == 0 {
+            return Err(SagaError::Invalid(alloc::vec![Violation::new("limit", "zero", "ask for at least one fact")]));
+        }
+        let mut read = Read::stream_after(saga.stream(), after).limit(limit);
+        loop {
+            let page = self.ports.events.read(read).await.map_err(not_read)?;
+            if page.revision.is_none() {
+                return Err(SagaError::NotFound(saga));
+            }
+            let facts = page.events.iter().map(|recorded| fact(recorded)).collect::<Result<Vec<_>, _>>()?;
+            match (page.next, facts.last().map(|last| last.revision)) {
+                (Some(next), None) => read = next,
+                (Some(_), last) => return Ok(SagaTimeline::new(facts, last)),
+                (None, _) => return Ok(SagaTimeline::new(facts, None)),
+            }
+        }
+    }
+
+    /// The definitions there is code for, in the order of names and versions.
+    #[must_use]
+    pub fn describe(&self) -> Vec<SagaInfo> {
+        let info = |handler: &crate::domain::saga::SagaHandler| {
+            // Strings and numbers under string keys: there is nothing that could fail.
+            let plan = serde_json::to_value(&**handler.plan()).unwrap_or_default();
+            let info = SagaInfo::new(handler.name().clone(), handler.version(), plan);
+            info.with_description(handler.description()).with_schema(handler.schema().cloned())
+        };
+        self.handlers.all().map(info).collect()
+    }
+
+    fn summary(&self, log: &SagaLog) -> SagaSummary {
+        let (state, now) = (&log.state, self.ports.clock.now());
+        let lacks = match self.handlers.open(state) {
+            _ if state.end().is_some() => None,
+            Ok(open) => self.missing(state, &open, now),
+            Err(lacking) => Some(lacking.to_string()),
+        };
+        let (version, started) = (state.version().unwrap_or_default(), state.started_at().unwrap_or_default());
+        SagaSummary::new(state.id().clone(), version, started, state.status(now))
+            .with_deadline(state.deadline())
+            .with_lacks(lacks)
+    }
+
+    fn missing(&self, state: &SagaState, open: &OpenSaga, now: Timestamp) -> Option<alloc::string::String> {
+        let missing = next(state, now, open).missing;
+        (!missing.is_empty()).then(|| super::SagaLacking::Conditions(missing).to_string())
+    }
+
+    async fn loaded(&self, saga: &SagaId) -> Result<SagaLog, SagaError> {
+        self.load(saga).await.map_err(unreadable)
+    }
+
+    async fn existing(&self, saga: &SagaId) -> Result<SagaLog, SagaError> {
+        let log = self.loaded(saga).await?;
+        if log.revision.is_some() { Ok(log) } else { Err(SagaError::NotFound(saga.clone())) }
+    }
+}
+
+fn fact(recorded: &Recorded) -> Result<SagaFact, SagaError> {
+    let data: Value = serde_json::from_slice(&recorded.payload).map_err(other)?;
+    let at = data.get("at").and_then(Value::as_u64).map_or(recorded.recorded_at, Timestamp::from_micros);
+    Ok(SagaFact::new(recorded.revision, at, recorded.event_type.clone(), data))
+}
+
+fn other(error: impl core::error::Error + Send + Sync + 'static) -> SagaError {
+    SagaError::Other(Source::new(error))
+}
+
+fn not_read(error: ReadError) -> SagaError {
+    match error {
+        ReadError::Busy(source) => SagaError::Busy(source),
+        error => other(error),
+    }
+}
+
+fn unreadable(error: SagaReadError) -> SagaError {
+    match error {
+        SagaReadError::Read(error) => not_read(error),
+        error => other(error),
+    }
+}
+
+fn not_recorded(error: NotAppended) -> SagaError {
+    match error {
+        NotAppended::Refused(AppendError::Busy(source)) => SagaError::Busy(source),
+        NotAppended::Refused(AppendError::Unknown(source)) => SagaError::Unknown(source),
+        NotAppended::Refused(error) => other(error),
+        NotAppended::Read(error) => unreadable(error),
+        NotAppended::Encode(error) => other(error),
+        NotAppended::Changed => SagaError::Busy(Source::new("the saga kept moving on")),
+    }
+}

@@ -1,1 +1,8 @@
-//! Sagas driven.
+//! Sagas driven over a store: transfers of money that die at every call and go on, keys that are closed, operators, and two
+//! drivers at once.
+#![allow(clippy::unwrap_used, reason = "all of it is tests")]
+
+mod bank;
+mod crashes;
+mod driving;
+mod guarded;

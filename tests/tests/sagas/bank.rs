@@ -119,6 +119,10 @@ pub(crate) enum Trouble {
     NoAuditor,
     /// The step that debits panics at its first attempt.
     Panic,
+    /// The credit is lost, and finding out takes its time.
+    SlowSettling,
+    /// The credit has no key, and does not say that it was done.
+    NoKey,
     /// The letter takes longer than the whole may.
     Overdue,
 }
@@ -209,11 +213,22 @@ impl Transfers {
 
     async fn credit(&self, transfer: &Transfer, step: &StepContext) -> Result<(), StepError> {
         let does = step.way() == Way::Forward;
-        if does && transfer.trouble == Trouble::LostCredit {
+        if does && matches!(transfer.trouble, Trouble::LostCredit | Trouble::SlowSettling) {
             return self.silence().await;
         }
+        if transfer.trouble == Trouble::SlowSettling {
+            self.sleep.sleep(Duration::from_millis(500)).await;
+        }
         let account = if matches!(transfer.trouble, Trouble::Frozen | Trouble::NoRefund) { "frozen" } else { "bob" };
-        step.send(Deposit { account: account.into(), amount: transfer.amount }).await?;
+        let deposit = Deposit { account: account.into(), amount: transfer.amount };
+        if transfer.trouble == Trouble::NoKey {
+            let mut envelope = step.envelope(deposit, None)?;
+            envelope.id = None;
+            // What comes of it is of no interest to this one.
+            let _ = step.commands().dispatch(envelope).await;
+            return if does { self.silence().await } else { Ok(()) };
+        }
+        step.send(deposit).await?;
         if does && transfer.trouble == Trouble::SilentCredit {
             return self.silence().await;
         }

@@ -6,10 +6,10 @@ use portolan::MemoryStore;
 use portolan::application::Storage;
 use portolan::domain::saga::{End, SagaEvent};
 use portolan::drivers::{SagaDriver, SagaHandlers, SagaLacking, SagaNudge, SagaRest};
-use portolan::ports::{ActOnSaga, SagaAction, SagaError, SagaPhase, StartSaga};
+use portolan::ports::{ActOnSaga, EventStore, SagaAction, SagaError, SagaPhase, StartSaga};
 use portolan::values::{Metadata, Query, Read};
-use portolan_testing::TestRuntime;
 use portolan_testing::crash::streams;
+use portolan_testing::{Fault, Faulty, TestRuntime};
 use rstest::rstest;
 use std::sync::Arc;
 
@@ -35,10 +35,15 @@ struct World {
 }
 
 async fn world() -> World {
+    faulty_world(|store| store).await
+}
+
+async fn faulty_world(faults: impl FnOnce(Faulty<dyn EventStore>) -> Faulty<dyn EventStore>) -> World {
     let runtime = TestRuntime::held();
-    let storage: Storage = MemoryStore::builder().clock(runtime.clock.clone()).build().into();
+    let mut storage: Storage = MemoryStore::builder().clock(runtime.clock.clone()).build().into();
+    storage.events = Arc::new(faults(Faulty::new(storage.events.clone())));
     let bank = Bank::new(storage.clone(), runtime.runtime(), None).await;
-    bank.open().await;
+    settled(&runtime, bank.open()).await;
     World { storage, runtime, bank }
 }
 
@@ -239,4 +244,53 @@ async fn what_steps_send_is_correlated_by_the_saga() {
         assert_eq!((metadata.actor.as_deref(), metadata.tenant.as_deref()), (Some("ann"), Some("north")));
     }
     assert_eq!(all.events.len(), 3);
+}
+
+/// Whatever becomes of an append, the saga is recorded once, and starting and acting tell the truth.
+#[rstest]
+#[case(Fault::Busy)]
+#[case(Fault::LostOnTheWay)]
+#[case(Fault::LostAnswer)]
+#[tokio::test]
+async fn appends_that_fail_are_made_good(
+    #[case] fault: Fault,
+    #[values(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12)] nth: u64,
+) {
+    let World { storage, runtime, bank } = faulty_world(|store| store.nth_write(nth + 1, fault)).await;
+    let started = settled(&runtime, bank.driver.start(start(Trouble::NoAuditor, 30))).await.unwrap();
+    assert!(!started.repeated);
+    assert_eq!(settled(&runtime, bank.drive()).await, SagaRest::NeedsOperator);
+    let skip = ActOnSaga::new(saga("t-1"), SagaAction::Skip);
+    assert_eq!(settled(&runtime, bank.driver.act(skip)).await.unwrap().status.phase, SagaPhase::Completed);
+    let recorded = trace(&storage).await;
+    assert_eq!((recorded.matches("Acted").count(), recorded.matches("forward 1").count()), (1, 4), "{recorded}");
+    assert_eq!(streams(&storage).await.values().map(Vec::len).sum::<usize>(), 3);
+}
+
+/// A driver that has been overtaken closes no key: what it would find out is decided.
+#[tokio::test]
+async fn who_was_overtaken_closes_no_key() {
+    let World { storage, runtime, bank } = world().await;
+    bank.driver.start(start(Trouble::SlowSettling, 30)).await.unwrap();
+    let drive = bank.drive();
+    let abort = async {
+        while !trace(&storage).await.ends_with("credit settle 1") {
+            runtime.runtime().sleep.sleep(std::time::Duration::from_millis(50)).await;
+        }
+        bank.driver.act(ActOnSaga::new(saga("t-1"), SagaAction::Abort)).await.unwrap();
+    };
+    let (rest, ()) = settled(&runtime, futures::future::join(drive, abort)).await;
+    assert_eq!(rest, SagaRest::Ended(End::Aborted));
+    let recorded = trace(&storage).await;
+    assert!(!recorded.contains("closed") && recorded.ends_with("aborted"), "{recorded}");
+}
+
+/// A command without a key cannot be settled, whatever the step makes of the refusal.
+#[tokio::test]
+async fn what_has_no_key_needs_an_operator() {
+    let World { storage, runtime, bank } = world().await;
+    bank.driver.start(start(Trouble::NoKey, 30)).await.unwrap();
+    assert_eq!(settled(&runtime, bank.drive()).await, SagaRest::NeedsOperator);
+    let recorded = trace(&storage).await;
+    assert!(recorded.ends_with("credit settle 10, -unknown, STOP"), "{recorded}");
 }

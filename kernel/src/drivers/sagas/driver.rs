@@ -336,8 +336,6 @@ impl SagaDriver {
     ) -> BoxFuture<'static, Outcome> {
         let state = &log.state;
         let plan = state.plan().and_then(|plan| plan.step(&run.step));
-        let mut metadata = log.metadata.clone();
-        metadata.correlation.get_or_insert_with(|| state.id().to_string());
         let context = |bus: Option<Arc<dyn CommandBus>>| {
             let bus = bus.unwrap_or_else(|| self.ports.commands.clone());
             let context = StepContext::new(state.id().clone(), &run.step, bus, self.ports.queries.clone());
@@ -347,7 +345,7 @@ impl SagaDriver {
                 .attempting(run.way, run.attempt)
                 .with_start(state.started_at().unwrap_or_default())
                 .with_outcomes(run.outcomes.clone())
-                .with_metadata(metadata)
+                .with_metadata(log.metadata.clone())
                 .within(Some(left)))
         };
         attempt(open, plan, run, context, &self.ports.commands, requests, self.ports.spawn.clone())
@@ -391,7 +389,7 @@ impl SagaDriver {
                 log.state.standing(&step),
                 Some(Standing::Running { way: Way::Settle, attempt: own, .. }) if *own == attempt
             );
-            if !is_in_flight {
+            if !is_in_flight || log.state.end().is_some() {
                 break Closed::Not("the attempt to find out is over".into());
             }
             let (scope, id) = (key.scope.to_string(), key.id.to_string());

@@ -125,6 +125,9 @@ impl SagaLog {
         metadata: &Metadata,
         key: Option<IdempotencyKey>,
     ) -> Result<Appended, NotAppended> {
+        // What cannot follow is never written: it would make the stream unreadable.
+        let mut state = self.state.clone();
+        facts.iter().try_for_each(|fact| state.apply(fact)).map_err(SagaReadError::from)?;
         let (stream, encoded) = (self.state.id().stream(), metadata.encode());
         let new = |fact: &SagaEvent| new_event(fact, stream.clone(), self.ids.new_id(), encoded.clone());
         let new = facts.iter().map(new).collect::<Result<Vec<_>, _>>().map_err(NotAppended::Encode)?;
@@ -146,9 +149,7 @@ impl SagaLog {
                 Ok(appended)
             }
             Ok(appended) => {
-                for fact in facts {
-                    self.state.apply(fact).map_err(SagaReadError::from)?;
-                }
+                self.state = state;
                 if self.revision.is_none() {
                     self.metadata = metadata.clone();
                 }

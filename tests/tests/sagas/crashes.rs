@@ -6,8 +6,9 @@ use portolan::application::Storage;
 use portolan::domain::Event as _;
 use portolan::domain::saga::{SagaEvent, SagaState};
 use portolan::ports::RawEvent;
+use portolan::sqlite::{Durability, SqliteStore};
 use portolan::values::Read;
-use portolan_testing::crash::{CrashReport, Process, streams};
+use portolan_testing::crash::{CrashReport, Process, Trial, streams};
 use portolan_testing::crash_points;
 use rstest::rstest;
 use std::collections::BTreeMap;
@@ -62,6 +63,21 @@ fn crashed(trouble: Trouble, amount: i64, twice: usize) -> CrashReport {
 fn it_ends_in_the_same_way_wherever_it_dies(#[case] trouble: Trouble, #[case] amount: i64) {
     let report = crashed(trouble, amount, 60);
     assert_eq!(report.tried.len(), 2 * report.boundaries.len() + 60);
+}
+
+#[rstest]
+#[case::well(Trouble::None)]
+#[case::frozen(Trouble::Frozen)]
+#[case::lost_credit(Trouble::LostCredit)]
+fn the_same_on_sqlite(#[case] trouble: Trouble) {
+    let folder = tempfile::tempdir().unwrap();
+    let open = async |trial: Trial| {
+        let builder = SqliteStore::builder(folder.path().join(format!("{}.db", trial.number))).clock(trial.clock);
+        builder.durability(Durability::SurvivesProcessCrashOnly).open().await.unwrap()
+    };
+    let points = crash_points(open).run(async move |process: &Process| transferred(process, trouble, 30).await);
+    let report = points.observe(end).check();
+    assert_eq!(report.boundaries, crashed(trouble, 30, 0).boundaries);
 }
 
 /// The intent of the next step is in the append of the outcome before it, and the end in the last.

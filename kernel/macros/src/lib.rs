@@ -202,6 +202,7 @@ pub fn derive_command(input: TokenStream) -> TokenStream {
 ///
 /// - on the enum `version = 3`: what all its variants are written in. Raise it with each change, and say what has changed;
 ///   a variant of which nothing is said has only come along.
+/// - on a variant `added = 3`: it came with version 3, and was never stored in an earlier one.
 /// - on a variant `version = 2`: the same for that variant alone, which then counts for itself. Take it where one variant
 ///   changes and its neighbours should not: their stored versions stay. Take the enum's where versions are to be told at a
 ///   glance.

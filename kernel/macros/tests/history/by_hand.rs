@@ -23,6 +23,8 @@ pub(crate) enum UserEvent {
     },
     #[serde(rename = "user.limited")]
     Limited { limit: u128, level: i8 },
+    #[serde(rename = "user.verified")]
+    Verified { user_id: String },
     #[serde(rename = "user.deleted")]
     Deleted,
 }
@@ -57,6 +59,8 @@ impl Event for UserEvent {
             .hop(Hop::from("user.limited", 1).to("user.limited", 2))
             .hop(Hop::from("user.limited", 2).try_with(read_limit).to("user.limited", 3))
             .hop(Hop::from("user.limited", 3).add("level", -1).to("user.limited", 4))
+            .current("user.verified", 3)
+            .first("user.verified", 3)
             .current("user.deleted", 1)
             .hop(Hop::from("user.newsletter-flagged", 1).retire())
             .hop(Hop::from("user.newsletter-flagged", 2).retire())

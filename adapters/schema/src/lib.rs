@@ -30,6 +30,10 @@
 //! - It is valid by that schema. `format` and what is in `content…` are annotations, as
 //!   JSON Schema 2020-12 has it, and are not judged.
 //!
+//! Streams of `$schemas` and `$migration` take no raw append at all, whatever is chosen
+//! ([`Denied`](portolan_kernel::ports::AppendError::Denied)): who could write to `$schemas` would register a schema that
+//! allows anything. Where raw appends have no judge, that is left to the policy of the server.
+//!
 //! One thing that is wrong refuses the append as [`Nonconforming`](portolan_kernel::ports::AppendError::Nonconforming), and
 //! nothing is written. It lists what is wrong in all events, up to 100 places; of a payload of more than 64 KiB it says only
 //! that it is wrong. Messages do not repeat values of the payload, as they may be nobody's business.

@@ -14,6 +14,9 @@ use portolan_kernel::values::{
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
+/// The categories of streams that say what may be appended, or what was.
+const OWN_RECORDS: [&str; 2] = ["$schemas", "$migration"];
+
 /// An event store that takes what the registered schemas of its events allow; the crate's documentation says what that is.
 /// Everything but `append` is the store's own.
 pub struct ValidatedStore {
@@ -108,6 +111,13 @@ impl ValidatedStore {
     }
 
     async fn judge_all(&self, append: &Append) -> Result<(), AppendError> {
+        if let Some(record) = append.events.iter().find(|event| OWN_RECORDS.contains(&event.stream.category())) {
+            return Err(AppendError::Denied(format!(
+                "{} is a record of the system by which applications start and appends are judged; it is not written by raw \
+                 appends",
+                record.stream
+            )));
+        }
         let mut wrong = Vec::new();
         for (number, event) in append.events.iter().enumerate() {
             if !self.validation.judges(&event.stream) {

@@ -184,6 +184,21 @@ async fn only_chosen_categories_are_judged() {
     judged(&world, Append::new([event("$checkpoints-x", "a", "no JSON")])).await.unwrap();
 }
 
+/// Whoever may append raw may not register a schema that allows it, nor say what was migrated.
+#[tokio::test]
+async fn the_systems_own_records_are_not_written_raw() {
+    let of = [Validation::all().pass_without_schema().pass_other_formats(), Validation::of(["x".parse().unwrap()])];
+    for validation in of {
+        let world = World::new(validation, [("a", 1, Some(json!(true)))]);
+        for stream in ["$schemas", "$schemas-x", "$migration"] {
+            let append = Append::new([event("x-1", "a", "{}"), event(stream, "schema.registered", "{}")]);
+            let Err(AppendError::Denied(reason)) = judged(&world, append).await else { panic!("{stream}") };
+            assert!(reason.contains(stream), "{reason}");
+        }
+        judged(&world, Append::new([event("$schemas2", "a", "{}"), event("x-1", "a", "{}")])).await.unwrap();
+    }
+}
+
 #[rstest]
 #[case::no_schema(json!({ "type": "strin" }), "strin")]
 #[case::no_schema_at_all(json!(7), "7")]

@@ -5,7 +5,7 @@ use super::judging::{New, judge};
 use super::options::SchemaOptions;
 use super::refusal::SchemaRefusal;
 use super::stored::StoredSchemas;
-use super::stream::{Registered, SchemasEvent, StreamError, read_after, stream};
+use super::stream::{Registered, SchemasEvent, read_after, stream};
 use crate::domain::new_event;
 use crate::drivers::backoff::Backoff;
 use crate::ports::{AppendError, EventStore, IdSource, ReadError, Sleep};
@@ -29,6 +29,10 @@ const PAUSES: u32 = 40;
 /// - A version that others have gone past is not judged further: a process of before a deploy starts again beside one of
 ///   after it. If it was never registered, it is now.
 /// - What is registered and no longer told is left as it is.
+/// - What stands in the stream and is no registration that this application can read is passed over.
+///
+/// Who may append raw, and has no judge before it, can write to the stream too, and so register what applications are then
+/// held to.
 ///
 /// # Errors
 ///
@@ -66,10 +70,10 @@ enum Failed {
     Again(AppendError),
 }
 
-impl From<StreamError> for Failed {
-    fn from(error: StreamError) -> Self {
+impl From<ReadError> for Failed {
+    fn from(error: ReadError) -> Self {
         match error {
-            StreamError::Read(ReadError::Busy(source)) => Self::Again(AppendError::Busy(source)),
+            ReadError::Busy(source) => Self::Again(AppendError::Busy(source)),
             other => Self::Refused(unavailable(other)),
         }
     }
@@ -97,8 +101,8 @@ async fn attempt(
     registered: &mut Registered,
 ) -> Result<(), Failed> {
     loop {
-        let read = read_after(events, registered.last).await.map_err(StreamError::from)?;
-        registered.take(&read)?;
+        let read = read_after(events, registered.last).await?;
+        registered.take(&read);
         let new = judge(own, &registered.schemas, options).map_err(Failed::Refused)?;
         if new.is_empty() {
             return Ok(());

@@ -8,13 +8,11 @@ use super::stored::StoredSchemas;
 use super::stream::{Registered, SchemasEvent, read_after, stream};
 use crate::domain::new_event;
 use crate::drivers::backoff::Backoff;
-use crate::ports::{AppendError, EventStore, IdSource, ReadError, Sleep};
+use crate::ports::{AppendError, EventStore, IdSource, ReadError, Sleep, Source};
 use crate::values::{Append, Expected, NewEvent};
-use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::Bytes;
-use core::fmt;
 
 /// How often a busy store is asked again, and others are let go first.
 const PAUSES: u32 = 40;
@@ -57,7 +55,7 @@ pub async fn register_schemas(
             Err(Failed::Refused(refusal)) => return Err(refusal),
             Err(Failed::Again(error)) => {
                 if !pauses.pause().await {
-                    return Err(unavailable(error));
+                    return Err(gave_up(error));
                 }
             }
         }
@@ -74,7 +72,9 @@ impl From<ReadError> for Failed {
     fn from(error: ReadError) -> Self {
         match error {
             ReadError::Busy(source) => Self::Again(AppendError::Busy(source)),
-            other => Self::Refused(unavailable(other)),
+            ReadError::Denied(reason) => Self::Refused(SchemaRefusal::Denied(reason)),
+            ReadError::Corrupt { place } => Self::Refused(SchemaRefusal::Corrupt { place }),
+            other => Self::Refused(SchemaRefusal::Store(Source::new(other))),
         }
     }
 }
@@ -84,13 +84,18 @@ impl From<AppendError> for Failed {
         match error {
             // Of an unknown append it shows in the stream whether it was written. If it comes yet, the next one conflicts.
             AppendError::Conflict { .. } | AppendError::Busy(_) | AppendError::Unknown(_) => Self::Again(error),
-            other => Self::Refused(unavailable(other)),
+            AppendError::Denied(reason) => Self::Refused(SchemaRefusal::Denied(reason)),
+            AppendError::Corrupt { place } => Self::Refused(SchemaRefusal::Corrupt { place }),
+            other => Self::Refused(SchemaRefusal::Store(Source::new(other))),
         }
     }
 }
 
-fn unavailable(error: impl fmt::Display) -> SchemaRefusal {
-    SchemaRefusal::Store { reason: error.to_string() }
+fn gave_up(last: AppendError) -> SchemaRefusal {
+    match last {
+        AppendError::Busy(source) => SchemaRefusal::Busy(source),
+        other => SchemaRefusal::Busy(Source::new(other)),
+    }
 }
 
 async fn attempt(
@@ -119,7 +124,7 @@ fn as_much_as_fits(new: &[New], events: &dyn EventStore, ids: &dyn IdSource) -> 
     let (mut part, mut bytes) = (Vec::new(), 0);
     for one in new.iter().take(limits.append_events as usize) {
         let event = new_event(&SchemasEvent::of(one), stream(), ids.new_id(), Bytes::new());
-        let event = event.map_err(|error| Failed::Refused(unavailable(error)))?;
+        let event = event.map_err(|error| Failed::Refused(SchemaRefusal::Store(Source::new(error))))?;
         bytes += event.bytes();
         if bytes > limits.append_bytes && !part.is_empty() {
             break;

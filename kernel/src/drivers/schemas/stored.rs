@@ -55,7 +55,7 @@ impl StoredSchemas {
 impl SchemaRegistry for StoredSchemas {
     async fn list(&self) -> Result<Vec<SchemaVersions>, SchemaError> {
         self.read_on().await?;
-        Ok(self.registered.lock().await.schemas.and(&self.own).listed())
+        Ok(self.registered.lock().await.schemas.listed_with(&self.own))
     }
 
     async fn schema(&self, subject: SchemaSubject, version: u32) -> Result<Schema, SchemaError> {

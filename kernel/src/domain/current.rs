@@ -1,6 +1,6 @@
 //! What stored events have become, for those who show events and do not decode them.
 
-use super::upcasting::Upcasters;
+use super::upcasting::{Place, Upcasters};
 use crate::ports::{RawEvent, UpcastError};
 use crate::values::{EventType, Query, Recorded};
 use alloc::collections::BTreeSet;
@@ -89,15 +89,13 @@ impl Upcasters {
     /// [`NotCurrent`] where that is unknown. A person is better shown the event as it is stored, with the reason beside it.
     pub fn current(&self, recorded: &Arc<Recorded>) -> Result<Vec<Arc<Recorded>>, NotCurrent> {
         let (event_type, version) = (&recorded.event_type, recorded.version);
-        let Some(known) = self.types.get(event_type) else {
-            return Err(NotCurrent::UnknownType(event_type.clone()));
-        };
-        if !known.ways.contains_key(&version) {
-            // Where nobody tells what is current, it is what hops end at.
-            let is_current =
-                known.current.map_or_else(|| self.is_end(event_type, version), |current| current == version);
-            let unknown = || NotCurrent::UnknownVersion { event_type: event_type.clone(), version };
-            return if is_current { Ok(alloc::vec![recorded.clone()]) } else { Err(unknown()) };
+        match self.place(event_type, version) {
+            Place::Old => {}
+            Place::Current => return Ok(alloc::vec![recorded.clone()]),
+            Place::UnknownVersion { .. } => {
+                return Err(NotCurrent::UnknownVersion { event_type: event_type.clone(), version });
+            }
+            Place::UnknownType => return Err(NotCurrent::UnknownType(event_type.clone())),
         }
         let stored = RawEvent::new(event_type.clone(), version, recorded.format, recorded.payload.clone());
         let become_of = |raw: RawEvent| {
@@ -107,11 +105,6 @@ impl Upcasters {
             Arc::new(Recorded { event, ..(**recorded).clone() })
         };
         Ok(self.upcast(stored)?.into_iter().map(become_of).collect())
-    }
-
-    fn is_end(&self, event_type: &EventType, version: u32) -> bool {
-        let mut ends = self.types.values().flat_map(|known| known.ways.values()).flat_map(|way| &way.to);
-        ends.any(|(to, arrival)| to == event_type && *arrival == version)
     }
 
     /// The stored types whose events may be of this type now: itself first, and those that hops lead here from.

@@ -51,6 +51,7 @@ pub use projection::{EventSet, FailurePolicy, OnFailure, Projection, ReadModel, 
 pub use rejection::Rejection;
 pub use row::{CellValue, Row, RowColumn, RowIndex, RowValueError, collection_of, json_cell, json_value, row_cells};
 pub use shape::{EventField, EventFields, EventShape, EventVariant, FieldType, Includes};
+pub(crate) use upcasting::Place;
 pub use upcasting::{DecodeError, DecodeReason, Decoded, Unknown, Upcasters, decode_recorded};
 
 #[cfg(feature = "macros")]

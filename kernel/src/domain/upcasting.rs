@@ -5,7 +5,7 @@ use super::history::{Histories, HistoryError, Kind, Object, Then, Transcoding};
 use super::projection::EventSet;
 use crate::ports::{RawEvent, UpcastError};
 use crate::values::{EventType, Format, Recorded, Revision, StreamId};
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -29,11 +29,26 @@ pub struct Upcasters {
 
 type OnSkipped = Arc<dyn Fn(&Recorded) + Send + Sync>;
 
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(super) struct Known {
     /// The version that is written now, where that is told.
     pub(super) current: Option<u32>,
     pub(super) ways: BTreeMap<u32, Way>,
+    /// The versions that hops lead to.
+    arrivals: BTreeSet<u32>,
+}
+
+/// What is known of a version of a stored type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// It is written now, or is what hops end at where nobody tells what is written now.
+    Current,
+    /// A hop starts from it.
+    Old,
+    /// Others of its type are known, up to this one.
+    UnknownVersion { newest: u32 },
+    /// Nobody tells of its type.
+    UnknownType,
 }
 
 /// A hop, and what its results may be.
@@ -71,7 +86,13 @@ impl Upcasters {
         types: impl Iterator<Item = (EventType, Option<u32>, BTreeMap<u32, Way>)>,
         histories: Histories,
     ) -> Self {
-        let types = types.map(|(event_type, current, ways)| (event_type, Known { current, ways })).collect();
+        let of = |(event_type, current, ways)| (event_type, Known { current, ways, arrivals: BTreeSet::new() });
+        let mut types: BTreeMap<_, _> = types.map(of).collect();
+        let ways = types.values().flat_map(|known| known.ways.values());
+        let arrivals: Vec<_> = ways.flat_map(|way| way.to.iter().cloned()).collect();
+        for (event_type, version) in arrivals {
+            types.entry(event_type).or_default().arrivals.insert(version);
+        }
         Self { types, histories, on_skipped: None }
     }
 
@@ -101,6 +122,25 @@ impl Upcasters {
             let old = known.ways.keys().map(move |version| (event_type, *version, false));
             old.chain(known.current.map(|current| (event_type, current, true)))
         })
+    }
+
+    /// Whether no type is told of.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.types.is_empty()
+    }
+
+    /// What is known of this version. Everybody who asks what becomes of an event asks here.
+    pub(crate) fn place(&self, event_type: &EventType, version: u32) -> Place {
+        let Some(Known { current, ways, arrivals }) = self.types.get(event_type) else { return Place::UnknownType };
+        if ways.contains_key(&version) {
+            return Place::Old;
+        }
+        if current.map_or_else(|| arrivals.contains(&version), |current| current == version) {
+            return Place::Current;
+        }
+        let newest = *current;
+        let newest = newest.max(arrivals.last().copied()).max(ways.keys().next_back().copied());
+        Place::UnknownVersion { newest: newest.unwrap_or_default() }
     }
 
     fn way(&self, event: &RawEvent) -> Option<&Way> {
@@ -209,11 +249,10 @@ impl Upcasters {
         recorded: &Recorded,
         unknown: Unknown,
     ) -> Result<Decoded<E>, DecodeReason> {
-        let known = self.types.get(&stored.event_type);
         let mut decoded = Decoded { events: Vec::with_capacity(1), skipped: 0 };
         let category = recorded.stream.category();
-        if known.is_none_or(|known| !known.ways.contains_key(&stored.version)) {
-            let current = known.and_then(|known| known.current);
+        if self.place(&stored.event_type, stored.version) != Place::Old {
+            let current = self.types.get(&stored.event_type).and_then(|known| known.current);
             self.take(&stored, current, category, recorded, unknown, &mut decoded)?;
             return Ok(decoded);
         }

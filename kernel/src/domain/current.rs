@@ -11,6 +11,7 @@ use core::str::FromStr;
 
 /// In which form events are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
 pub enum EventForm {
     /// As they are stored, byte for byte.
     #[default]

@@ -2,7 +2,7 @@
 
 use super::reader::Reader;
 use super::record::{self, Record, RulesDigest};
-use super::{Migration, MigrationError, MigrationProgress, Verified};
+use super::{Migration, MigrationError, MigrationProgress, MigrationVerified};
 use crate::ports::{AppendError, Capability, StoreId};
 use crate::values::{Append, Expected, Guard, Item, Position, Read, Recorded};
 use alloc::string::String;
@@ -164,7 +164,7 @@ impl Migration {
     /// # Errors
     ///
     /// [`MigrationError`]; [`Foreign`](MigrationError::Foreign) where they differ.
-    pub async fn verify(&self) -> Result<Verified, MigrationError> {
+    pub async fn verify(&self) -> Result<MigrationVerified, MigrationError> {
         let source = self.judge_stores()?;
         if self.recorded(source).await?.is_none() {
             self.judge_empty().await?;
@@ -177,6 +177,6 @@ impl Migration {
             let events = self.chain.convert(&recorded).map_err(|reason| MigrationError::event(&recorded, reason))?;
             missing += events.len() as u64;
         }
-        Ok(Verified { events: standing.written, missing })
+        Ok(MigrationVerified { events: standing.written, missing })
     }
 }

@@ -183,7 +183,7 @@ async fn too_much_for(target: Arc<dyn EventStore>, streams: [&str; 3], said: &st
     let seed = IdSeed::of_command(&scope, &id);
     let metadata = Metadata { command: Some("k".into()), ..Metadata::default() }.encode();
     let events = (0..).zip(streams).map(|(n, stream)| {
-        NewEvent::new(StreamId::new(stream).unwrap(), EventType::new("told").unwrap(), "0123456789")
+        NewEvent::new(StreamId::new(stream).unwrap(), EventType::new("told").unwrap(), "x".repeat(300))
             .with_id(seed.event_id(n))
             .with_metadata(metadata.clone())
     });
@@ -206,7 +206,7 @@ async fn too_much_for(target: Arc<dyn EventStore>, streams: [&str; 3], said: &st
 #[rstest]
 #[case::events(|limits: &mut Limits| limits.append_events = 2, ["a"; 3], "events of one command: 3 is more")]
 #[case::streams(|limits: &mut Limits| limits.append_streams = 2, ["a", "b", "c"], "streams of one command: 3 is more")]
-#[case::bytes(|limits: &mut Limits| limits.append_bytes = 80, ["a"; 3], "bytes of the events of one command: ")]
+#[case::bytes(|limits: &mut Limits| limits.append_bytes = 800, ["a"; 3], "bytes of the events of one command: ")]
 #[tokio::test]
 async fn a_dry_run_foretells_what_is_too_much_for_one_append(
     #[case] limit: impl Fn(&mut Limits),

@@ -1,6 +1,6 @@
 //! What stored events have become, for those who show events and do not decode them.
 
-use super::upcasting::{Place, Upcasters};
+use super::upcasting::{Known, Upcasters};
 use crate::ports::{RawEvent, UpcastError};
 use crate::values::{EventType, Query, Recorded};
 use alloc::collections::BTreeSet;
@@ -81,7 +81,39 @@ impl NotCurrent {
     }
 }
 
+/// What is known of a version of a stored type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// It is written now, or is what hops end at where nobody tells what is written now.
+    Current,
+    /// A hop starts from it.
+    Old,
+    /// Others of its type are known, up to this one.
+    UnknownVersion { newest: u32 },
+    /// Nobody tells of its type.
+    UnknownType,
+}
+
 impl Upcasters {
+    /// Whether no type is told of.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.types.is_empty()
+    }
+
+    /// What is known of this version. Everybody who asks what becomes of an event asks here.
+    pub(crate) fn place(&self, event_type: &EventType, version: u32) -> Place {
+        let Some(Known { current, ways, arrivals }) = self.types.get(event_type) else { return Place::UnknownType };
+        if ways.contains_key(&version) {
+            return Place::Old;
+        }
+        if current.map_or_else(|| arrivals.contains(&version), |current| current == version) {
+            return Place::Current;
+        }
+        let newest = *current;
+        let newest = newest.max(arrivals.last().copied()).max(ways.keys().next_back().copied());
+        Place::UnknownVersion { newest: newest.unwrap_or_default() }
+    }
+
     /// The events that a recorded one has become, with its id and its places: none when it is retired. One of a current
     /// version is the same.
     ///
@@ -126,9 +158,7 @@ impl Upcasters {
         let mut seen = BTreeSet::from([event_type]);
         let mut next = 0;
         while let Some(to) = sources.get(next).cloned() {
-            let leads_there = |known: &super::upcasting::Known| {
-                known.ways.values().flat_map(|way| &way.to).any(|(end, _)| *end == to)
-            };
+            let leads_there = |known: &Known| known.ways.values().flat_map(|way| &way.to).any(|(end, _)| *end == to);
             for (source, known) in &self.types {
                 if leads_there(known) && seen.insert(source) {
                     sources.push(source.clone());

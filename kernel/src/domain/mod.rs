@@ -40,6 +40,7 @@ pub use aggregate::{Aggregate, CommandVisitor, Commands, Decide, Decision, Snaps
 pub use codec::{Codec, CodecError, Json};
 pub use command::{Command, StreamCommand};
 pub use context::{Context, IdSeed};
+pub(crate) use current::Place;
 pub use current::{EventForm, NotCurrent};
 pub use decision_model::DecisionModel;
 pub use digest::digest;
@@ -51,7 +52,6 @@ pub use projection::{EventSet, FailurePolicy, OnFailure, Projection, ReadModel, 
 pub use rejection::Rejection;
 pub use row::{CellValue, Row, RowColumn, RowIndex, RowValueError, collection_of, json_cell, json_value, row_cells};
 pub use shape::{EventField, EventFields, EventShape, EventVariant, FieldType, Includes};
-pub(crate) use upcasting::Place;
 pub use upcasting::{DecodeError, DecodeReason, Decoded, Unknown, Upcasters, decode_recorded};
 
 #[cfg(feature = "macros")]

@@ -1,5 +1,6 @@
 //! Upcasting: the one place between stored events and their types.
 
+use super::current::Place;
 use super::event::EventError;
 use super::history::{Histories, HistoryError, Kind, Object, Then, Transcoding};
 use super::projection::EventSet;
@@ -35,20 +36,7 @@ pub(super) struct Known {
     pub(super) current: Option<u32>,
     pub(super) ways: BTreeMap<u32, Way>,
     /// The versions that hops lead to.
-    arrivals: BTreeSet<u32>,
-}
-
-/// What is known of a version of a stored type.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Place {
-    /// It is written now, or is what hops end at where nobody tells what is written now.
-    Current,
-    /// A hop starts from it.
-    Old,
-    /// Others of its type are known, up to this one.
-    UnknownVersion { newest: u32 },
-    /// Nobody tells of its type.
-    UnknownType,
+    pub(super) arrivals: BTreeSet<u32>,
 }
 
 /// A hop, and what its results may be.
@@ -122,25 +110,6 @@ impl Upcasters {
             let old = known.ways.keys().map(move |version| (event_type, *version, false));
             old.chain(known.current.map(|current| (event_type, current, true)))
         })
-    }
-
-    /// Whether no type is told of.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.types.is_empty()
-    }
-
-    /// What is known of this version. Everybody who asks what becomes of an event asks here.
-    pub(crate) fn place(&self, event_type: &EventType, version: u32) -> Place {
-        let Some(Known { current, ways, arrivals }) = self.types.get(event_type) else { return Place::UnknownType };
-        if ways.contains_key(&version) {
-            return Place::Old;
-        }
-        if current.map_or_else(|| arrivals.contains(&version), |current| current == version) {
-            return Place::Current;
-        }
-        let newest = *current;
-        let newest = newest.max(arrivals.last().copied()).max(ways.keys().next_back().copied());
-        Place::UnknownVersion { newest: newest.unwrap_or_default() }
     }
 
     fn way(&self, event: &RawEvent) -> Option<&Way> {

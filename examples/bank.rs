@@ -382,13 +382,13 @@ enum Task {
 
 #[derive(Args)]
 struct Migrate {
-    /// The file of the bank; it is only read
+    /// The file of the bank; its events are only read
     #[arg(long, value_name = "PATH", default_value = "bank.db")]
     data: PathBuf,
     /// The file of the copy; where a copy was begun, it goes on
     #[arg(long, value_name = "PATH")]
     into: PathBuf,
-    /// Say what would change, and write nothing
+    /// Say what would change, and write no event; a file to copy into is not made, and an empty one gets its tables
     #[arg(long)]
     dry_run: bool,
 }

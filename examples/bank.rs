@@ -491,6 +491,9 @@ async fn run(mut flags: Flags) -> Result<(), Box<dyn Error>> {
         }
         None => (Admission::default(), ""),
     };
+    if Migration::is_unfinished(&*storage.events).await? {
+        return Err("this bank is a copy that is unfinished; run `migrate` once more".into());
+    }
     let bank = bank(storage, Runtime::tokio()).await?;
 
     let http = HttpServer::new(bank.ports()).with_raw_appends(flags.raw_appends).with_admission(admission.clone());

@@ -99,7 +99,9 @@ impl Migration {
         run.flush(events.frontier).await?;
         // Past its last event may stand others that are not copied.
         run.standing.through = events.frontier;
-        run.record().await?;
+        if !run.standing.whole || run.standing.read != run.standing.recorded {
+            run.write_record(true).await?;
+        }
         Ok(run.standing.progress(events.frontier))
     }
 
@@ -154,6 +156,9 @@ impl Run<'_> {
                 clock.set(time);
                 self.judge_clock(time).await?;
             }
+            if self.standing.whole {
+                self.write_record(false).await?;
+            }
             let append = Append::new(batch.events).guard(self.migration.alone_since(self.standing.target));
             let append = match batch.keyed {
                 Some(keyed) => append.key(keyed.into_key(written)),
@@ -182,7 +187,7 @@ impl Run<'_> {
         if self.is_clock_judged {
             return Ok(());
         }
-        self.write_record().await?;
+        self.write_record(false).await?;
         let Some(record) = self.migration.last_record().await? else { return Err(MigrationError::Rivals) };
         if Some(record.position) != self.standing.target {
             return Err(MigrationError::Rivals);
@@ -199,10 +204,12 @@ impl Run<'_> {
         if self.standing.read == self.standing.recorded {
             return Ok(());
         }
-        self.write_record().await
+        self.write_record(false).await
     }
 
-    async fn write_record(&mut self) -> Result<(), MigrationError> {
+    /// Writes it down, and whether that is all there was to copy.
+    async fn write_record(&mut self, whole: bool) -> Result<(), MigrationError> {
+        self.standing.whole = whole;
         let record = self.migration.record(self.source, &self.standing);
         let appended = self.migration.to.append(record).await.map_err(MigrationError::Append)?;
         self.standing.target = appended.last.or(self.standing.target);

@@ -63,6 +63,8 @@ use core::fmt;
 /// - **MG-09** Times. With [`keep_times`](Self::keep_times) an event has the time of the source; else the time of the copy.
 /// - **MG-10** Keys. With [`keep_keys`](Self::keep_keys) a command that is repeated under its id finds its receipt, with the
 ///   positions and revisions of the target.
+/// - **MG-11** Half a copy says so: [`is_unfinished`](Self::is_unfinished) from its first event on until a run has come to its
+///   end, and again while a later run writes.
 ///
 /// # What is copied
 ///
@@ -83,7 +85,8 @@ use core::fmt;
 /// 2. [`run`](Self::run), while it goes on; as often as it takes until a run is short.
 /// 3. Stop the application on the source, and whoever else writes there.
 /// 4. Run once more, then [`verify`](Self::verify): nothing is missing.
-/// 5. Start the application on the target. From its first event on, a further run is refused.
+/// 5. Start the application on the target, unless the copy [is unfinished](Self::is_unfinished): an application on half a
+///    copy answers as if the rest had never happened. From its first event on, a further run is refused.
 ///
 /// Whoever kept positions of the source outside of it, such as subscribers, begins anew.
 ///

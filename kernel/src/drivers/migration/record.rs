@@ -21,6 +21,8 @@ pub(super) struct Record {
     pub(super) through: Option<Position>,
     pub(super) read: u64,
     pub(super) written: u64,
+    /// Whether a run has come to its end, and none has begun to write since.
+    pub(super) whole: bool,
 }
 
 /// The same in JSON, with positions as strings.
@@ -32,6 +34,7 @@ struct Stored {
     through: Option<String>,
     read: u64,
     written: u64,
+    whole: bool,
 }
 
 pub(super) fn stream() -> StreamId {
@@ -47,6 +50,7 @@ impl Record {
             through: self.through.map(|position| position.to_string()),
             read: self.read,
             written: self.written,
+            whole: self.whole,
         };
         // Strings and numbers: there is nothing that could fail.
         let payload = serde_json::to_vec(&stored).unwrap_or_default();
@@ -67,6 +71,7 @@ impl Record {
             through: stored.through.map(position).transpose()?,
             read: stored.read,
             written: stored.written,
+            whole: stored.whole,
         })
     }
 }

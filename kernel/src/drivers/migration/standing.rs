@@ -3,7 +3,7 @@
 use super::reader::Reader;
 use super::record::{self, Record, RulesDigest};
 use super::{Migration, MigrationError, MigrationProgress, MigrationVerified};
-use crate::ports::{AppendError, Capability, StoreId};
+use crate::ports::{AppendError, Capability, EventStore, StoreId};
 use crate::values::{Append, Expected, Guard, Item, Position, Read, Recorded};
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -19,12 +19,20 @@ pub(super) struct Standing {
     pub(super) target: Option<Position>,
     /// How much was read when the last record was written.
     pub(super) recorded: u64,
+    /// Whether that record says that the copy is whole.
+    pub(super) whole: bool,
 }
 
 impl Standing {
     pub(super) fn progress(&self, frontier: Option<Position>) -> MigrationProgress {
         MigrationProgress { read: self.read, written: self.written, position: self.through, frontier }
     }
+}
+
+async fn last_record(store: &dyn EventStore) -> Result<Option<Arc<Recorded>>, MigrationError> {
+    let last = Read::stream(record::stream()).backward().limit(1);
+    let page = store.read(last).await.map_err(MigrationError::Target)?;
+    Ok(page.events.into_iter().next())
 }
 
 impl Migration {
@@ -59,9 +67,20 @@ impl Migration {
     }
 
     pub(super) async fn last_record(&self) -> Result<Option<Arc<Recorded>>, MigrationError> {
-        let last = Read::stream(record::stream()).backward().limit(1);
-        let page = self.to.read(last).await.map_err(MigrationError::Target)?;
-        Ok(page.events.into_iter().next())
+        last_record(&*self.to).await
+    }
+
+    /// Whether this store is the target of a migration whose last run has not come to its end. For an application to ask before
+    /// it starts there. That the source has grown since that end, nobody can tell here.
+    ///
+    /// # Errors
+    ///
+    /// [`MigrationError::Target`], and [`MigrationError::NoRecord`].
+    pub async fn is_unfinished(store: &dyn EventStore) -> Result<bool, MigrationError> {
+        match last_record(store).await? {
+            Some(recorded) => Record::of(&recorded).map(|record| !record.whole),
+            None => Ok(false),
+        }
     }
 
     /// How far the last record says, once it has been judged; `None` for a target without one. One under another chain is
@@ -83,8 +102,8 @@ impl Migration {
             })?;
             return Ok(Some(Standing { target: all.target.max(Some(recorded.position)), ..all }));
         }
-        let Record { read, through, written, .. } = record;
-        Ok(Some(Standing { read, through, written, target: Some(recorded.position), recorded: read }))
+        let Record { read, through, written, whole, .. } = record;
+        Ok(Some(Standing { read, through, written, target: Some(recorded.position), recorded: read, whole }))
     }
 
     /// What has to be the same in every run into one target, as a digest.
@@ -98,8 +117,9 @@ impl Migration {
 
     /// A record of this standing, on the condition that nobody has written since.
     pub(super) fn record(&self, source: StoreId, standing: &Standing) -> Append {
-        let Standing { read, through, written, target, .. } = *standing;
-        let record = Record { source, options: self.options(), chain: self.chain.rules(), through, read, written };
+        let Standing { read, through, written, target, whole, .. } = *standing;
+        let (options, chain) = (self.options(), self.chain.rules());
+        let record = Record { source, options, chain, through, read, written, whole };
         Append::new([record.to_event()]).guard(self.alone_since(target))
     }
 

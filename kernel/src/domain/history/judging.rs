@@ -174,7 +174,7 @@ impl Histories {
     /// The hops of all of them, with every chain ending at what is current.
     ///
     /// What is current is known where a history tells it, as the derive does; then every version from 1 on has to lead there
-    /// (for a type that began as a rename of another, or that [came later](History::first), every version from that on). Where it is not told, a chain may end
+    /// (for a type that began as a rename of another, or that [came later](super::History::first), every version from that on). Where it is not told, a chain may end
     /// anywhere past the last hop.
     ///
     /// # Errors

@@ -76,7 +76,7 @@ pub use given::{Given, given};
 pub use given_log::{GivenLog, given_log};
 pub use golden::{GOLDEN, Golden, golden};
 pub use mocks::{
-    MockAuthenticator, MockClock, MockCommandBus, MockEventStore, MockHooks, MockIdSource, MockLeaseStore,
+    MockAuthenticator, MockClock, MockCommandBus, MockEventStore, MockHooks, MockIdSource, MockInline, MockLeaseStore,
     MockMiddleware, MockPolicy, MockProjectionRegistry, MockQueryBus, MockReadModelStore, MockSchemaRegistry,
     MockSleep, MockSnapshotStore, MockSpawn, MockUpcaster,
 };

@@ -472,6 +472,9 @@ async fn migrate(Migrate { data, into, dry_run }: Migrate) -> Result<(), Box<dyn
     // Closing the file syncs it.
     drop(migration);
     println!("{} events have become {}; {} are missing", copied.read, verified.events, verified.missing);
+    if verified.missing > 0 {
+        println!("They have come since: run it again, for the last time when the bank is closed.");
+    }
     Ok(())
 }
 

@@ -54,7 +54,8 @@ use core::fmt;
 /// - **MG-05** Alone. Every append is guarded: it is refused when the target holds an event after what this migration wrote
 ///   last. A target that is not empty at the start, that began from another source or with other options, or that holds
 ///   events that do not come of the source, is refused. Under another chain than before, all of the target is compared, and
-///   it goes on where this chain would have made the same. Rivals with the same source and rules share the work.
+///   it goes on where this chain would have made the same. Rivals with the same source and rules do no harm: each goes on from
+///   what the other has written, and one that is overtaken all the time ends as [`Rivals`](MigrationError::Rivals).
 /// - **MG-06** Nothing is left out. An event that a hop fails on, that the chain does not know, or that is too large for the
 ///   target, stops the run; the error names it, everything before it is copied, and nothing of it, nor of a command that it
 ///   belongs to and whose key is kept.

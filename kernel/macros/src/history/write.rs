@@ -123,6 +123,8 @@ impl Life<'_> {
             }
             let Some(added) = field.added.as_ref().filter(|added| added.version == version) else { continue };
             let value = match &added.value {
+                // An `Option`: `null`, which it would have been read as anyway, so that whoever is shown it finds it there.
+                None if field.is_usual => quote!(()),
                 None => continue,
                 Some(Value::Given(value)) => quote!(#value),
                 Some(Value::Of(path)) => quote_spanned!(path.span()=> #path()),

@@ -48,7 +48,7 @@ impl Event for UserEvent {
         History::new()
             .current("user.created", 3)
             .hop(Hop::from("user.created", 1).add("name", "Unknown").to("user.created", 2))
-            .hop(Hop::from("user.created", 2).rename("mail", "email").to("user.created", 3))
+            .hop(Hop::from("user.created", 2).rename("mail", "email").add("nick", ()).to("user.created", 3))
             .current("user.email-updated", 3)
             .hop(Hop::from("user.mail-changed", 1).rename("e_mail", "mail").to("user.email-updated", 2))
             .hop(Hop::from("user.email-updated", 2).rename("mail", "email").to("user.email-updated", 3))

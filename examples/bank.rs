@@ -382,13 +382,13 @@ enum Task {
 
 #[derive(Args)]
 struct Migrate {
-    /// The file of the bank; it is only read
+    /// The file of the bank; its events are only read
     #[arg(long, value_name = "PATH", default_value = "bank.db")]
     data: PathBuf,
     /// The file of the copy; where a copy was begun, it goes on
     #[arg(long, value_name = "PATH")]
     into: PathBuf,
-    /// Say what would change, and write nothing
+    /// Say what would change, and write no event; a file to copy into is not made, and an empty one gets its tables
     #[arg(long)]
     dry_run: bool,
 }
@@ -472,6 +472,9 @@ async fn migrate(Migrate { data, into, dry_run }: Migrate) -> Result<(), Box<dyn
     // Closing the file syncs it.
     drop(migration);
     println!("{} events have become {}; {} are missing", copied.read, verified.events, verified.missing);
+    if verified.missing > 0 {
+        println!("They have come since: run it again, for the last time when the bank is closed.");
+    }
     Ok(())
 }
 
@@ -491,6 +494,9 @@ async fn run(mut flags: Flags) -> Result<(), Box<dyn Error>> {
         }
         None => (Admission::default(), ""),
     };
+    if Migration::is_unfinished(&*storage.events).await? {
+        return Err("this bank is a copy that is unfinished; run `migrate` once more".into());
+    }
     let bank = bank(storage, Runtime::tokio()).await?;
 
     let http = HttpServer::new(bank.ports()).with_raw_appends(flags.raw_appends).with_admission(admission.clone());

@@ -17,6 +17,7 @@ pub use portolan_kernel::__private;
 /// What an application is written with: `use portolan::prelude::*;`.
 pub mod prelude {
     pub use portolan_kernel::application::{Application, BuildError, Ports, Runtime, Storage};
+    pub use portolan_kernel::domain::compatibility::Compatibility;
     pub use portolan_kernel::domain::history::{History, Hop, Pieces};
     pub use portolan_kernel::domain::{
         Aggregate, CodecError, Command, Context, Decide, Decision, DecisionModel, Event, EventError, EventFields,

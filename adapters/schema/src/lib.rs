@@ -27,8 +27,15 @@
 //!   than JSON ([`Validation::pass_other_formats`]).
 //! - The payload is one JSON text: no other bytes, no member twice in one object (readers disagree about what that
 //!   says), no number beyond a double, at most 128 levels.
+//! - Where the registry tells of its type's category, the stream is of that.
 //! - It is valid by that schema. `format` and what is in `content…` are annotations, as
-//!   JSON Schema 2020-12 has it, and are not judged.
+//!   JSON Schema 2020-12 has it, and are not judged; but integers are, as those who read them take them: without fraction
+//!   and exponent, and within the width that a format of schemars names (`uint8` to `uint64`, `int8` to `int64`, `uint`,
+//!   `int`). Of 128 bits the width is not judged.
+//!
+//! Streams of `$schemas` and `$migration` take no raw append at all, whatever is chosen
+//! ([`Denied`](portolan_kernel::ports::AppendError::Denied)): who could write to `$schemas` would register a schema that
+//! allows anything. Where raw appends have no judge, that is left to the policy of the server.
 //!
 //! One thing that is wrong refuses the append as [`Nonconforming`](portolan_kernel::ports::AppendError::Nonconforming), and
 //! nothing is written. It lists what is wrong in all events, up to 100 places; of a payload of more than 64 KiB it says only
@@ -48,6 +55,7 @@
 //! [`Other`](portolan_kernel::ports::AppendError::Other), and [`Validation::before`] fails at once. Judging takes the time of
 //! the task that appends; limits of a store and of a server bound how much there is to judge.
 
+mod integers;
 mod json;
 mod options;
 mod schema;

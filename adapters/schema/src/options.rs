@@ -24,7 +24,7 @@ impl Validation {
         Self { categories: None, pass_without_schema: false, pass_other_formats: false }
     }
 
-    /// The events of these categories. Those of others pass.
+    /// The events of these categories, each of which an event that is registered has to be of. Those of others pass.
     #[must_use]
     pub fn of(categories: impl IntoIterator<Item = Name>) -> Self {
         Self { categories: Some(categories.into_iter().collect()), ..Self::all() }
@@ -62,6 +62,11 @@ impl Validation {
 
     pub(crate) fn judges_category(&self, category: &str) -> bool {
         self.categories.as_ref().is_none_or(|chosen| chosen.contains(category))
+    }
+
+    /// Those that are chosen by name.
+    pub(crate) fn categories(&self) -> impl Iterator<Item = &Name> {
+        self.categories.iter().flatten()
     }
 
     pub(crate) fn passes_without_schema(&self) -> bool {

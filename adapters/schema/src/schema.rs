@@ -1,6 +1,6 @@
 //! Compiled schemas, and what they find wrong.
 
-use crate::json;
+use crate::{integers, json};
 use jsonschema::error::ValidationErrorKind;
 use jsonschema::{PatternOptions, Validator};
 use portolan_kernel::ports::PayloadViolation;
@@ -26,7 +26,8 @@ pub(crate) fn compile(schema: &Value) -> Compiled {
         .offline()
         // Linear in the payload, which strangers choose.
         .with_pattern_options(PatternOptions::regex())
-        .should_validate_formats(false)
+        .with_keyword("type", integers::types)
+        .with_keyword("format", integers::widths)
         .build(schema)
         .map_err(|error| {
             let at = error.instance_path().as_str();

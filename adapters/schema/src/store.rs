@@ -14,6 +14,9 @@ use portolan_kernel::values::{
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
+/// The categories of streams that say what may be appended, or what was.
+const OWN_RECORDS: [&str; 2] = ["$schemas", "$migration"];
+
 /// An event store that takes what the registered schemas of its events allow; the crate's documentation says what that is.
 /// Everything but `append` is the store's own.
 pub struct ValidatedStore {
@@ -21,7 +24,13 @@ pub struct ValidatedStore {
     schemas: Arc<dyn SchemaRegistry>,
     validation: Validation,
     /// Those that were needed so far: at most as many as are registered.
-    compiled: RwLock<HashMap<(EventType, u32), Arc<Compiled>>>,
+    compiled: RwLock<HashMap<(EventType, u32), Arc<Judge>>>,
+}
+
+/// What events of a version are judged by.
+struct Judge {
+    category: Option<Name>,
+    schema: Compiled,
 }
 
 impl fmt::Debug for ValidatedStore {
@@ -42,19 +51,29 @@ impl ValidatedStore {
     ///
     /// # Errors
     ///
-    /// Those of the registry, and [`SchemaError::Other`] that names the schemas that are of no use, and says why.
+    /// Those of the registry, and [`SchemaError::Other`] that names the schemas that are of no use, and says why; or a chosen
+    /// category that no event is of which the registry tells.
     pub async fn prepare(&self) -> Result<(), SchemaError> {
         let mut useless = Vec::new();
-        for known in self.schemas.list().await? {
+        let listed = self.schemas.list().await?;
+        let events = || listed.iter().filter(|known| known.subject.kind == SchemaKind::Event);
+        for chosen in self.validation.categories() {
+            if !events().any(|known| known.category.as_ref() == Some(chosen)) {
+                let message =
+                    format!("no event is registered of the category {chosen} that is to be judged; correct its name");
+                return Err(SchemaError::Other(Source::new(message)));
+            }
+        }
+        for known in events() {
             let of_others = known.category.as_ref().is_some_and(|category| !self.validation.judges_category(category));
-            if known.subject.kind != SchemaKind::Event || of_others {
+            if of_others {
                 continue;
             }
             // A name and an event type are texts of the same form.
             let Ok(event_type) = EventType::new(known.subject.name.as_str()) else { continue };
-            for version in known.versions {
-                if let Some(compiled) = self.schema(&event_type, version).await?
-                    && let Err(reason) = &*compiled
+            for &version in &known.versions {
+                if let Some(judge) = self.schema(&event_type, version).await?
+                    && let Err(reason) = &judge.schema
                 {
                     useless.push(no_use(&event_type, version, reason));
                 }
@@ -64,17 +83,20 @@ impl ValidatedStore {
     }
 
     /// The schema of a version, compiled; `None` for one that is known without.
-    async fn schema(&self, event_type: &EventType, version: u32) -> Result<Option<Arc<Compiled>>, SchemaError> {
+    async fn schema(&self, event_type: &EventType, version: u32) -> Result<Option<Arc<Judge>>, SchemaError> {
         let key = (event_type.clone(), version);
         // Nothing panics while it holds the lock.
         if let Some(compiled) = self.compiled.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
             return Ok(Some(compiled.clone()));
         }
         let name = Name::new(event_type.as_str()).map_err(|error| SchemaError::Other(Source::new(error)))?;
-        let Some(schema) = self.schemas.schema(SchemaSubject::event(name), version).await?.schema else {
+        let subject = SchemaSubject::event(name);
+        let Some(schema) = self.schemas.schema(subject.clone(), version).await?.schema else {
             return Ok(None);
         };
-        let compiled = Arc::new(compile(&schema));
+        let listed = self.schemas.list().await?;
+        let category = listed.into_iter().find(|known| known.subject == subject).and_then(|known| known.category);
+        let compiled = Arc::new(Judge { category, schema: compile(&schema) });
         self.compiled.write().unwrap_or_else(PoisonError::into_inner).insert(key, compiled.clone());
         Ok(Some(compiled))
     }
@@ -90,10 +112,18 @@ impl ValidatedStore {
         }
         let (event_type, version) = (&event.event_type, event.version);
         match self.schema(event_type, version).await {
-            Ok(Some(compiled)) => match &*compiled {
-                Ok(schema) => Ok(violations(number, &event.payload, schema)),
-                Err(reason) => Err(AppendError::Other(Source::new(no_use(event_type, version, reason)))),
-            },
+            Ok(Some(judge)) => {
+                if let Some(category) =
+                    judge.category.as_deref().filter(|category| *category != event.stream.category())
+                {
+                    let message = format!("{event_type} is of category {category}, and its stream is not");
+                    return unless(false, message);
+                }
+                match &judge.schema {
+                    Ok(schema) => Ok(violations(number, &event.payload, schema)),
+                    Err(reason) => Err(AppendError::Other(Source::new(no_use(event_type, version, reason)))),
+                }
+            }
             Ok(None) => {
                 let message = format!("version {version} of event {event_type} is known without a schema");
                 unless(self.validation.passes_without_schema(), message)
@@ -108,6 +138,13 @@ impl ValidatedStore {
     }
 
     async fn judge_all(&self, append: &Append) -> Result<(), AppendError> {
+        if let Some(record) = append.events.iter().find(|event| OWN_RECORDS.contains(&event.stream.category())) {
+            return Err(AppendError::Denied(format!(
+                "{} is a record of the system by which applications start and appends are judged; it is not written by raw \
+                 appends",
+                record.stream
+            )));
+        }
         let mut wrong = Vec::new();
         for (number, event) in append.events.iter().enumerate() {
             if !self.validation.judges(&event.stream) {

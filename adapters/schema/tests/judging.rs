@@ -93,13 +93,92 @@ fn depth_is_bounded() {
 #[case::one_more("18446744073709551616".into(), false)]
 #[case::far_more("1e300".into(), false)]
 #[case::a_digit_of_many("9".repeat(300), false)]
-#[case::whole("7.0".into(), true)]
+#[case::with_a_fraction("7.0".into(), false)]
+#[case::with_an_exponent("7e0".into(), false)]
+#[case::a_nought_below_none("-0".into(), false)]
 #[case::not_whole("7.5".into(), false)]
 #[case::negative("-1".into(), false)]
 #[tokio::test]
 async fn numbers_are_judged_as_what_they_are(#[case] number: String, #[case] passes: bool) {
     let judged = by(json!({ "type": "integer", "minimum": 0, "maximum": u64::MAX }), number).await;
     assert_eq!(judged.is_ok(), passes, "{judged:?}");
+}
+
+/// An integer of a width is what a reader of that width can take, and nothing else is judged by it.
+#[rstest]
+#[case("uint8", "255", "256")]
+#[case("uint16", "65535", "65536")]
+#[case("uint32", "4294967295", "4294967296")]
+#[case("uint64", "18446744073709551615", "18446744073709551616")]
+#[case("uint", "0", "-1")]
+#[case("int8", "-128", "-129")]
+#[case("int16", "32767", "32768")]
+#[case("int32", "-2147483648", "2147483648")]
+#[case("int64", "-9223372036854775808", "-9223372036854775809")]
+#[case("int64", "9223372036854775807", "9223372036854775808")]
+#[case("int", "1", "1.0")]
+#[case("int128", "170141183460469231731687303715884105727", "1.0")]
+#[tokio::test]
+async fn integers_are_of_their_width(#[case] format: &str, #[case] fits: &str, #[case] does_not: &str) {
+    let schema = json!({ "properties": { "n": { "type": ["integer", "null"], "format": format } } });
+    let n = |number: &str| format!(r#"{{"n":{number}}}"#);
+    by(schema.clone(), n(fits)).await.unwrap();
+    by(schema.clone(), n("null")).await.unwrap();
+    assert_eq!(places(&by(schema.clone(), n(does_not)).await), [(0, "/n")]);
+    assert_eq!(places(&by(schema, n("\"1\"")).await), [(0, "/n")]);
+}
+
+#[tokio::test]
+async fn each_type_is_its_own() {
+    let of = [
+        ("null", "null"),
+        ("boolean", "true"),
+        ("object", "{}"),
+        ("array", "[]"),
+        ("string", "\"\""),
+        ("integer", "1"),
+        ("number", "1.5"),
+    ];
+    for (name, _) in of {
+        for (other, value) in of {
+            let passes = name == other || (name, other) == ("number", "integer");
+            let judged = by(json!({ "type": name }), value).await;
+            assert_eq!(judged.is_ok(), passes, "{name} {value}");
+            if name == "null" {
+                continue;
+            }
+            let in_list = by(json!({ "type": [name, "null"] }), value).await;
+            assert_eq!(in_list.is_ok(), passes || other == "null", "{name} {value}");
+        }
+    }
+}
+
+/// Who reads the stream would not know what to do with it.
+#[tokio::test]
+async fn an_event_of_another_category_is_refused() {
+    let world = World::over(Validation::all().pass_without_schema(), Registry::default());
+    world.registry.tell_of_category("order.placed", "order", 1, json!(true));
+    let placed = |stream: &str| Append::new([event(stream, "order.placed", "{}")]);
+    for _ in 0..2 {
+        let refused = judged(&world, placed("account-1")).await;
+        assert_eq!(places(&refused), [(0, "")]);
+        assert!(refused.unwrap_err().to_string().contains("of category order"));
+        judged(&world, placed("order-1")).await.unwrap();
+    }
+}
+
+/// A name that nothing is of would judge nothing, and nobody would know.
+#[tokio::test]
+async fn a_category_that_no_event_is_of_is_told_of() {
+    let prepared = async |category: &str| {
+        let registry = Registry::default();
+        registry.tell_of_category("account.opened", "account", 1, json!(true));
+        registry.tell_of_command("a", 1, json!(true));
+        World::over(Validation::of([category.parse().unwrap()]), registry).store.prepare().await
+    };
+    prepared("account").await.unwrap();
+    let Err(SchemaError::Other(source)) = prepared("acount").await else { panic!("it is prepared") };
+    assert!(source.to_string().contains("acount"), "{source}");
 }
 
 /// A message never has what may be nobody's business, and says little of what is long.
@@ -182,6 +261,21 @@ async fn only_chosen_categories_are_judged() {
     assert_eq!(places(&judged(&world, mixed).await), [(1, "")]);
     let world = World::new(Validation::all(), []);
     judged(&world, Append::new([event("$checkpoints-x", "a", "no JSON")])).await.unwrap();
+}
+
+/// Whoever may append raw may not register a schema that allows it, nor say what was migrated.
+#[tokio::test]
+async fn the_systems_own_records_are_not_written_raw() {
+    let of = [Validation::all().pass_without_schema().pass_other_formats(), Validation::of(["x".parse().unwrap()])];
+    for validation in of {
+        let world = World::new(validation, [("a", 1, Some(json!(true)))]);
+        for stream in ["$schemas", "$schemas-x", "$migration"] {
+            let append = Append::new([event("x-1", "a", "{}"), event(stream, "schema.registered", "{}")]);
+            let Err(AppendError::Denied(reason)) = judged(&world, append).await else { panic!("{stream}") };
+            assert!(reason.contains(stream), "{reason}");
+        }
+        judged(&world, Append::new([event("$schemas2", "a", "{}"), event("x-1", "a", "{}")])).await.unwrap();
+    }
 }
 
 #[rstest]
@@ -283,6 +377,7 @@ async fn only_what_is_judged_is_prepared() {
         let registry = Registry::new([("a", 1, Some(json!(true)))]);
         registry.tell_of_command("c", 1, json!({ "type": "strin" }));
         registry.tell_of_category("b", "others", 1, json!({ "type": "strin" }));
+        registry.tell_of_category("d", "x", 1, json!(true));
         registry
     };
     World::over(Validation::of(["x".parse().unwrap()]), registry()).store.prepare().await.unwrap();

@@ -65,7 +65,7 @@ pub(crate) struct Journal {
     /// A sync has failed. What is on disk is unknown then, and only opening the file anew can tell.
     in_doubt: bool,
     /// Locked for as long as it is open, also when the process is killed.
-    _lock: File,
+    _lock: Lock,
 }
 
 impl Journal {
@@ -163,15 +163,26 @@ fn beside(path: &Path, ending: &str) -> PathBuf {
     name.into()
 }
 
+/// A lock that is held.
+#[derive(Debug)]
+struct Lock(File);
+
+impl Drop for Lock {
+    /// A child that is being started has the file open too until it runs its program, and would hold the lock as long.
+    fn drop(&mut self) {
+        let _ = self.0.unlock();
+    }
+}
+
 /// Takes the lock beside the journal and writes this process's number into it.
-fn lock(path: &Path) -> Result<File, JournalError> {
+fn lock(path: &Path) -> Result<Lock, JournalError> {
     let beside = beside(path, ".lock");
     let io = |source| JournalError::Io { path: beside.clone(), source };
     let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&beside).map_err(io)?;
     match file.try_lock() {
         Ok(()) => {
             file.set_len(0).and_then(|()| write!(file, "{}", std::process::id())).map_err(io)?;
-            Ok(file)
+            Ok(Lock(file))
         }
         Err(TryLockError::WouldBlock) => {
             let mut owner = String::new();

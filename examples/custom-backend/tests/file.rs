@@ -6,6 +6,8 @@ use portolan_example_custom_backend::{JournalError, JournalStore};
 use portolan_kernel::ports::EventStore;
 use portolan_kernel::values::{Append, EventType, NewEvent, Query, Read, StreamId};
 use std::path::Path;
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 const APPENDS: u8 = 3;
 
@@ -84,4 +86,22 @@ async fn a_second_handle_is_refused_and_told_by_whom() {
     }
     drop(store);
     JournalStore::open(&path).unwrap();
+}
+
+/// Children have the files of their parent open until they run their own program.
+#[test]
+fn a_store_is_free_once_it_is_dropped_also_while_children_are_started() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("log.journal");
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(Ordering::SeqCst) {
+                let _ = Command::new("/nowhere").spawn();
+            }
+        });
+        let opened = (0..2_000).find_map(|_| JournalStore::open(&path).err());
+        is_over.store(true, Ordering::SeqCst);
+        assert!(opened.is_none(), "{opened:?}");
+    });
 }

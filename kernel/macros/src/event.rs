@@ -6,7 +6,7 @@ use crate::history::{self, Life, Rename, Retired, Told, Upcast};
 use crate::names::{Named, refuse_duplicates, unraw};
 use crate::serde_view;
 use crate::template::Template;
-use proc_macro2::{Literal, TokenStream};
+use proc_macro2::{Literal, Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Attribute, DeriveInput, Error, Field, Fields, LitStr, Member, Meta, Path, Result, Variant, parse_quote};
@@ -56,12 +56,13 @@ pub(crate) fn derive(input: &DeriveInput, kernel: &Path) -> Result<TokenStream> 
     let (mut names, mut tags, mut told, mut lives) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let mut wire = serde_view::fields_of_variants(input).into_iter();
     for variant in &data.variants {
-        let SaidOfVariant { name, has_its_fields, version: own, renames, upcasts } =
+        let SaidOfVariant { name, has_its_fields, version: own, added, renames, upcasts } =
             said_of_variant(variant, &category)?;
         lives.push(Life {
             variant,
             name: name.clone(),
             version: own.unwrap_or(version),
+            added,
             renames,
             fields: history::fields(variant, wire.next().unwrap_or_default())?,
             upcasts,
@@ -140,18 +141,22 @@ struct SaidOfVariant {
     /// Whether the fields of its payload are its own.
     has_its_fields: bool,
     version: Option<u32>,
+    /// The version that it came with, and where that stands.
+    added: Option<(u32, Span)>,
     renames: Vec<Rename>,
     upcasts: Vec<Upcast>,
 }
 
 fn said_of_variant(variant: &Variant, category: &LitStr) -> Result<SaidOfVariant> {
-    let (mut name, mut has_its_fields, mut version, mut upcasts) = (None, false, None, Vec::new());
+    let (mut name, mut has_its_fields, mut upcasts) = (None, false, Vec::new());
+    let (mut version, mut added) = (None, None);
     let mut renames = history::Renames::default();
-    let known = ["name", "fields", "version", "renamed_from", "since", "upcast"];
-    read_often(&variant.attrs, "event", &known, &known[3..], |key, meta| {
+    let known = ["name", "fields", "version", "added", "renamed_from", "since", "upcast"];
+    read_often(&variant.attrs, "event", &known, &known[4..], |key, meta| {
         match key {
             "name" => name = Some(Named::written(&meta.value()?.parse()?)?),
             "version" => version = Some(history::version(meta)?.0),
+            "added" => added = Some(history::version(meta)?),
             "renamed_from" => renames.was(history::stored_name(&meta.value()?.parse()?, category)?),
             "since" => renames.since(history::version(meta)?),
             "upcast" => upcasts.push(Upcast::read(meta)?),
@@ -168,7 +173,7 @@ fn said_of_variant(variant: &Variant, category: &LitStr) -> Result<SaidOfVariant
         let Named { text, span } = Named::kebab(&variant.ident);
         Named { text: format!("{}.{text}", category.value()), span }
     });
-    Ok(SaidOfVariant { name, has_its_fields, version, renames: renames.pairs("renamed_from")?, upcasts })
+    Ok(SaidOfVariant { name, has_its_fields, version, added, renames: renames.pairs("renamed_from")?, upcasts })
 }
 
 /// The tags of one variant: a pattern that binds the fields, and an expression a tag.

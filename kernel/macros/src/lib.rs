@@ -202,11 +202,12 @@ pub fn derive_command(input: TokenStream) -> TokenStream {
 ///
 /// - on the enum `version = 3`: what all its variants are written in. Raise it with each change, and say what has changed;
 ///   a variant of which nothing is said has only come along.
+/// - on a variant `added = 3`: it came with version 3, and was never stored in an earlier one.
 /// - on a variant `version = 2`: the same for that variant alone, which then counts for itself. Take it where one variant
 ///   changes and its neighbours should not: their stored versions stay. Take the enum's where versions are to be told at a
 ///   glance.
 /// - on a field `added = 2` with `default = …` or `default_with = path`, the path of a function without parameters: old
-///   events have that value. It has to be of the field's type, which is judged at start-up. An `Option` needs none.
+///   events have that value. It has to be of the field's type, which is judged at start-up. An `Option` needs none, and is `null`.
 /// - on a field `was = "mail", since = 3`: the field's name in payloads before version 3. For several names take several
 ///   attributes, each with its own `since`. (Names in payloads are serde's.)
 /// - on a variant `renamed_from = "MailChanged", since = 2`: the same for its stored name. A name with a dot in it is the

@@ -2,7 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "what the tests stand on cannot fail")]
 
-use portolan_kernel::domain::{Command, Event, JsonSchema};
+use portolan_kernel::domain::{Command, Event, JsonSchema, Upcasters};
+use portolan_kernel::ports::RawEvent;
 use portolan_kernel::values::Format;
 use rstest::rstest;
 use serde::{Deserialize, Serialize};
@@ -204,4 +205,22 @@ struct Seal {
 #[test]
 fn commands_have_versions() {
     assert_eq!((Fill::VERSION, Seal::VERSION), (2, 1));
+}
+
+#[test]
+fn what_an_old_event_has_become_is_valid_by_the_schema_of_now() {
+    #[derive(Event, JsonSchema, Serialize, Deserialize)]
+    #[event(category = "order", version = 2)]
+    enum Grown {
+        Paid {
+            amount: u64,
+            #[event(added = 2)]
+            reference: Option<String>,
+        },
+    }
+    let upcasters = Upcasters::of::<Grown>().unwrap();
+    let old = RawEvent::new("order.paid".parse().unwrap(), 1, Format::Json, r#"{"amount":7}"#.into());
+    let now: Value = serde_json::from_slice(&upcasters.upcast(old).unwrap()[0].payload).unwrap();
+    let schema = Grown::schemas().remove(0).schema.unwrap();
+    assert!(jsonschema::is_valid(&schema, &now), "{now}");
 }

@@ -67,7 +67,7 @@ impl fmt::Debug for ApplicationBuilder {
 }
 
 /// Why an application cannot be built. It is a mistake in its registration, or does not go with what is registered in the store.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
     /// Two commands have one name, a command's name is none, or its streams are of another category than what

@@ -1,6 +1,6 @@
 //! What stored events have become, for those who show events and do not decode them.
 
-use super::upcasting::Upcasters;
+use super::upcasting::{Known, Upcasters};
 use crate::ports::{RawEvent, UpcastError};
 use crate::values::{EventType, Query, Recorded};
 use alloc::collections::BTreeSet;
@@ -11,6 +11,7 @@ use core::str::FromStr;
 
 /// In which form events are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
 pub enum EventForm {
     /// As they are stored, byte for byte.
     #[default]
@@ -80,7 +81,39 @@ impl NotCurrent {
     }
 }
 
+/// What is known of a version of a stored type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// It is written now, or is what hops end at where nobody tells what is written now.
+    Current,
+    /// A hop starts from it.
+    Old,
+    /// Others of its type are known, up to this one.
+    UnknownVersion { newest: u32 },
+    /// Nobody tells of its type.
+    UnknownType,
+}
+
 impl Upcasters {
+    /// Whether no type is told of.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.types.is_empty()
+    }
+
+    /// What is known of this version. Everybody who asks what becomes of an event asks here.
+    pub(crate) fn place(&self, event_type: &EventType, version: u32) -> Place {
+        let Some(Known { current, ways, arrivals }) = self.types.get(event_type) else { return Place::UnknownType };
+        if ways.contains_key(&version) {
+            return Place::Old;
+        }
+        if current.map_or_else(|| arrivals.contains(&version), |current| current == version) {
+            return Place::Current;
+        }
+        let newest = *current;
+        let newest = newest.max(arrivals.last().copied()).max(ways.keys().next_back().copied());
+        Place::UnknownVersion { newest: newest.unwrap_or_default() }
+    }
+
     /// The events that a recorded one has become, with its id and its places: none when it is retired. One of a current
     /// version is the same.
     ///
@@ -89,15 +122,13 @@ impl Upcasters {
     /// [`NotCurrent`] where that is unknown. A person is better shown the event as it is stored, with the reason beside it.
     pub fn current(&self, recorded: &Arc<Recorded>) -> Result<Vec<Arc<Recorded>>, NotCurrent> {
         let (event_type, version) = (&recorded.event_type, recorded.version);
-        let Some(known) = self.types.get(event_type) else {
-            return Err(NotCurrent::UnknownType(event_type.clone()));
-        };
-        if !known.ways.contains_key(&version) {
-            // Where nobody tells what is current, it is what hops end at.
-            let is_current =
-                known.current.map_or_else(|| self.is_end(event_type, version), |current| current == version);
-            let unknown = || NotCurrent::UnknownVersion { event_type: event_type.clone(), version };
-            return if is_current { Ok(alloc::vec![recorded.clone()]) } else { Err(unknown()) };
+        match self.place(event_type, version) {
+            Place::Old => {}
+            Place::Current => return Ok(alloc::vec![recorded.clone()]),
+            Place::UnknownVersion { .. } => {
+                return Err(NotCurrent::UnknownVersion { event_type: event_type.clone(), version });
+            }
+            Place::UnknownType => return Err(NotCurrent::UnknownType(event_type.clone())),
         }
         let stored = RawEvent::new(event_type.clone(), version, recorded.format, recorded.payload.clone());
         let become_of = |raw: RawEvent| {
@@ -107,11 +138,6 @@ impl Upcasters {
             Arc::new(Recorded { event, ..(**recorded).clone() })
         };
         Ok(self.upcast(stored)?.into_iter().map(become_of).collect())
-    }
-
-    fn is_end(&self, event_type: &EventType, version: u32) -> bool {
-        let mut ends = self.types.values().flat_map(|known| known.ways.values()).flat_map(|way| &way.to);
-        ends.any(|(to, arrival)| to == event_type && *arrival == version)
     }
 
     /// The stored types whose events may be of this type now: itself first, and those that hops lead here from.
@@ -132,9 +158,7 @@ impl Upcasters {
         let mut seen = BTreeSet::from([event_type]);
         let mut next = 0;
         while let Some(to) = sources.get(next).cloned() {
-            let leads_there = |known: &super::upcasting::Known| {
-                known.ways.values().flat_map(|way| &way.to).any(|(end, _)| *end == to)
-            };
+            let leads_there = |known: &Known| known.ways.values().flat_map(|way| &way.to).any(|(end, _)| *end == to);
             for (source, known) in &self.types {
                 if leads_there(known) && seen.insert(source) {
                     sources.push(source.clone());

@@ -50,6 +50,7 @@ use core::fmt;
 #[must_use]
 pub struct History {
     current: Vec<(String, u32)>,
+    first: Vec<(String, u32)>,
     hops: Vec<AnyHop>,
     /// The event types that tell the rest.
     told_by: Vec<fn(&mut Histories)>,
@@ -65,6 +66,13 @@ impl History {
     /// later version is known to be from the future before its payload is looked at.
     pub fn current(mut self, event_type: impl Into<String>, version: u32) -> Self {
         self.current.push((event_type.into(), version));
+        self
+    }
+
+    /// This stored type came with this version, and was never stored in an earlier one. Where it is not told, it came with
+    /// version 1.
+    pub fn first(mut self, event_type: impl Into<String>, version: u32) -> Self {
+        self.first.push((event_type.into(), version));
         self
     }
 

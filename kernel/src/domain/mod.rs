@@ -44,6 +44,7 @@ pub use aggregate::{Aggregate, CommandVisitor, Commands, Decide, Decision, Snaps
 pub use codec::{Codec, CodecError, Json};
 pub use command::{Command, StreamCommand};
 pub use context::{Context, IdSeed};
+pub(crate) use current::Place;
 pub use current::{EventForm, NotCurrent};
 pub use decision_model::DecisionModel;
 pub use digest::digest;

@@ -1,11 +1,12 @@
 //! Upcasting: the one place between stored events and their types.
 
+use super::current::Place;
 use super::event::EventError;
 use super::history::{Histories, HistoryError, Kind, Object, Then, Transcoding};
 use super::projection::EventSet;
 use crate::ports::{RawEvent, UpcastError};
 use crate::values::{EventType, Format, Recorded, Revision, StreamId};
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -29,11 +30,13 @@ pub struct Upcasters {
 
 type OnSkipped = Arc<dyn Fn(&Recorded) + Send + Sync>;
 
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(super) struct Known {
     /// The version that is written now, where that is told.
     pub(super) current: Option<u32>,
     pub(super) ways: BTreeMap<u32, Way>,
+    /// The versions that hops lead to.
+    pub(super) arrivals: BTreeSet<u32>,
 }
 
 /// A hop, and what its results may be.
@@ -71,7 +74,13 @@ impl Upcasters {
         types: impl Iterator<Item = (EventType, Option<u32>, BTreeMap<u32, Way>)>,
         histories: Histories,
     ) -> Self {
-        let types = types.map(|(event_type, current, ways)| (event_type, Known { current, ways })).collect();
+        let of = |(event_type, current, ways)| (event_type, Known { current, ways, arrivals: BTreeSet::new() });
+        let mut types: BTreeMap<_, _> = types.map(of).collect();
+        let ways = types.values().flat_map(|known| known.ways.values());
+        let arrivals: Vec<_> = ways.flat_map(|way| way.to.iter().cloned()).collect();
+        for (event_type, version) in arrivals {
+            types.entry(event_type).or_default().arrivals.insert(version);
+        }
         Self { types, histories, on_skipped: None }
     }
 
@@ -209,11 +218,10 @@ impl Upcasters {
         recorded: &Recorded,
         unknown: Unknown,
     ) -> Result<Decoded<E>, DecodeReason> {
-        let known = self.types.get(&stored.event_type);
         let mut decoded = Decoded { events: Vec::with_capacity(1), skipped: 0 };
         let category = recorded.stream.category();
-        if known.is_none_or(|known| !known.ways.contains_key(&stored.version)) {
-            let current = known.and_then(|known| known.current);
+        if self.place(&stored.event_type, stored.version) != Place::Old {
+            let current = self.types.get(&stored.event_type).and_then(|known| known.current);
             self.take(&stored, current, category, recorded, unknown, &mut decoded)?;
             return Ok(decoded);
         }

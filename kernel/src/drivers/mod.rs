@@ -50,7 +50,7 @@ pub use loading::{LoadError, Loaded, Loader};
 pub use middleware::{Authorization, Deadline, Failure, Hooked, Hooks, Middleware, MiddlewareBus, Next, Policy, Retry};
 pub use migration::{
     Migration, MigrationError, MigrationFailure, MigrationOutcome, MigrationProgress, MigrationReason, MigrationReport,
-    MigrationVersion, ReplayClock, Verified,
+    MigrationVerified, MigrationVersion, ReplayClock,
 };
 pub use options::BusOptions;
 #[doc(hidden)]

@@ -34,7 +34,8 @@ pub struct ProjectionStatus {
     /// How many events the rows that are read are without for good, because the projection does not know them and says
     /// [`Unknown::Skip`](crate::domain::Unknown::Skip), or because they failed and it says
     /// [`OnFailure::Skip`](crate::domain::OnFailure::Skip). Each is counted once, with the rows, whoever works on them: so
-    /// after a deployment it tells what an older process has left out, until the rows are made anew.
+    /// after a deployment it tells what an older process has left out, until the rows are made anew. What programs leave out
+    /// that are older than this count is not in it.
     ///
     /// Those that an operator has dropped are not counted, nor is what a store leaves out inside of an append or a live
     /// projection each time that it is folded: [`on_skipped`](crate::application::ApplicationBuilder::on_skipped) tells of

@@ -16,6 +16,9 @@
 //! can go on, and jumps to the end of the next sleep when nothing can. A run whose calls are others than before is reported
 //! as [`Problem::Diverged`]. A run that is not done within [`steps`](CrashPoints::steps) is ended, and reported.
 //!
+//! A dead process holds its leases until their time is over. So whoever waits for rows waits again when a wait ends: a bus that
+//! answers [`NotCaughtUp`](portolan_kernel::ports::CommandError::NotCaughtUp) after a crash is right.
+//!
 //! What it does not try: calls of two tasks that are under way at once (a call is one step here), stores that lose what
 //! they have acknowledged (their laws are for that), and deaths of the machine.
 

@@ -160,6 +160,7 @@ impl<E: Event> Golden<E> {
     /// # Panics
     ///
     /// When something is missing or other than it was, with what to do about it.
+    #[track_caller]
     pub fn check(self) {
         let write = match std::env::var(GOLDEN) {
             Ok(wish) if wish == "write" => true,
@@ -194,7 +195,8 @@ impl<E: Event> Golden<E> {
                     format!("give a sample of it, and run the test with {GOLDEN}=write")
                 } else {
                     "take a payload from a store of that time, and write the file by hand: \
-                     {\"type\": …, \"version\": …, \"payload\": …}"
+                     {\"type\": …, \"version\": …, \"payload\": …}; or, if there was no such version, say with which \
+                     one the variant came, #[event(added = …)]"
                         .to_owned()
                 };
                 found.push(format!(
@@ -224,7 +226,7 @@ impl<E: Event> Golden<E> {
                         let stored = Stored { becomes: None, ..stored };
                         found.push(format!(
                             "{}: {} version {} is written otherwise than it was, under the same version. Raise the version \
-                             and say what has changed; or, if no such event has been stored anywhere, delete the file and \
+                             and say what has changed; or, if the sample is another, take that of the file; or, if no such event has been stored anywhere, delete the file and \
                              run the test with {GOLDEN}=write\n{}",
                             path.display(),
                             sample.event_type,

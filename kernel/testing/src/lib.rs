@@ -76,8 +76,9 @@ pub use given::{Given, given};
 pub use given_log::{GivenLog, given_log};
 pub use golden::{GOLDEN, Golden, golden};
 pub use mocks::{
-    MockClock, MockCommandBus, MockEventStore, MockHooks, MockIdSource, MockLeaseStore, MockMiddleware, MockPolicy,
-    MockProjectionRegistry, MockQueryBus, MockReadModelStore, MockSleep, MockSnapshotStore, MockSpawn, MockUpcaster,
+    MockAuthenticator, MockClock, MockCommandBus, MockEventStore, MockHooks, MockIdSource, MockInline, MockLeaseStore,
+    MockMiddleware, MockPolicy, MockProjectionRegistry, MockQueryBus, MockReadModelStore, MockSchemaRegistry,
+    MockSleep, MockSnapshotStore, MockSpawn, MockUpcaster,
 };
 pub use outcome::Outcome;
 pub use runtime::{CountingIds, TestClock, TestRuntime, TestSleep, TestSpawn};

@@ -8,16 +8,19 @@ use futures::future::BoxFuture;
 use mockall::mock;
 use portolan_kernel::drivers::{Failure, Hooks, Middleware, Next, Policy};
 use portolan_kernel::ports::{
-    Answer, AppendError, Capabilities, Clock, CommandBus, CommandEnvelope, CommandError, CommandInfo, EventStore,
-    IdSource, Lease, LeaseError, LeaseStore, ParkedPage, ProjectionAction, ProjectionError, ProjectionRegistry,
-    ProjectionStatus, QueryBus, QueryEnvelope, QueryError, QueryInfo, RawEvent, ReadError, ReadModelStore, Receipt,
-    RowError, RowLimits, RowsAnswer, RowsQuestion, Sleep, Snapshot, SnapshotError, SnapshotStore, Spawn, UpcastError,
-    Upcaster, WaitError,
+    Answer, AppendError, AuthenticationError, Authenticator, Caller, Capabilities, Clock, CommandBus, CommandEnvelope,
+    CommandError, CommandInfo, Credentials, EventStore, IdSource, Inline, InlineRows, Lease, LeaseError, LeaseStore,
+    ParkedPage, ProjectionAction, ProjectionError, ProjectionRegistry, ProjectionStatus, QueryBus, QueryEnvelope,
+    QueryError, QueryInfo, RawEvent, ReadError, ReadModelStore, Receipt, RowError, RowLimits, RowsAnswer, RowsQuestion,
+    Schema, SchemaError, SchemaRegistry, SchemaSubject, SchemaVersions, Sleep, Snapshot, SnapshotError, SnapshotStore,
+    Spawn, UpcastError, Upcaster, WaitError,
 };
 use portolan_kernel::values::{
     Append, Appended, Batch, Checkpoint, CheckpointState, Collection, EventId, EventType, Find, Name, Page, Position,
-    Query, Read, Recalled, Revision, RowKey, Rowset, StreamId, Timestamp, Versions,
+    Query, Read, Recalled, Recorded, Revision, RowKey, Rowset, StreamId, Timestamp, Versions,
 };
+use std::borrow::Cow;
+use std::sync::Arc;
 
 mock! {
     /// A mock of [`EventStore`]. For code over a store prefer a store in memory: a mock keeps no law.
@@ -123,6 +126,42 @@ mock! {
     impl QueryBus for QueryBus {
         async fn ask(&self, query: QueryEnvelope) -> Result<Answer, QueryError>;
         fn queries(&self) -> Vec<QueryInfo>;
+    }
+}
+
+mock! {
+    /// A mock of [`Inline`].
+    #[derive(Debug)]
+    pub Inline {}
+
+    impl Inline for Inline {
+        fn collection(&self) -> Collection;
+        fn wants(&self) -> Query;
+        fn apply(&self, event: &Arc<Recorded>, rows: &mut dyn InlineRows) -> Result<(), String>;
+    }
+}
+
+mock! {
+    /// A mock of [`SchemaRegistry`].
+    #[derive(Debug)]
+    pub SchemaRegistry {}
+
+    #[async_trait]
+    impl SchemaRegistry for SchemaRegistry {
+        async fn list(&self) -> Result<Vec<SchemaVersions>, SchemaError>;
+        async fn schema(&self, subject: SchemaSubject, version: u32) -> Result<Schema, SchemaError>;
+    }
+}
+
+mock! {
+    /// A mock of [`Authenticator`].
+    #[derive(Debug)]
+    pub Authenticator {}
+
+    #[async_trait]
+    impl Authenticator for Authenticator {
+        async fn authenticate(&self, credentials: &Credentials) -> Result<Caller, AuthenticationError>;
+        fn challenge(&self) -> Cow<'static, str>;
     }
 }
 

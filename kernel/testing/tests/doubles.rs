@@ -5,17 +5,18 @@ use futures::FutureExt as _;
 use portolan_kernel::application::{Application, Storage};
 use portolan_kernel::drivers::Hooked;
 use portolan_kernel::ports::{
-    AppendError, Body, Capabilities, Clock as _, CommandEnvelope, CommandError, EventStore, IdSource as _, Lease,
-    LeaseError, LeaseStore as _, QueryBus as _, QueryEnvelope, QueryError, ReadError, ReadModelStore as _, RowError,
-    Sleep as _, Snapshot, SnapshotError, SnapshotStore as _, Spawn as _, StoreId,
+    AppendError, AuthenticationError, Authenticator, Body, Capabilities, Clock as _, CommandEnvelope, CommandError,
+    Credentials, EventStore, IdSource as _, Lease, LeaseError, LeaseStore as _, QueryBus as _, QueryEnvelope,
+    QueryError, ReadError, ReadModelStore as _, RowError, SchemaRegistry, Sleep as _, Snapshot, SnapshotError,
+    SnapshotStore as _, Spawn as _, StoreId,
 };
 use portolan_kernel::values::{
     Append, Appended, Batch, Checkpoint, CheckpointState, Collection, Expected, Format, Guard, Move, Name, NewEvent,
     Page, Position, Query, Read, Recorded, Revision, Start, StreamId, Timestamp, Token,
 };
 use portolan_testing::{
-    CountingIds, Fault, Faulty, MockEventStore, MockHooks, MockLeaseStore, MockQueryBus, MockReadModelStore,
-    MockSnapshotStore, ReadFault, TestRuntime, TestSleep, Tracking,
+    CountingIds, Fault, Faulty, MockAuthenticator, MockEventStore, MockHooks, MockLeaseStore, MockQueryBus,
+    MockReadModelStore, MockSchemaRegistry, MockSnapshotStore, ReadFault, TestRuntime, TestSleep, Tracking,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -275,4 +276,18 @@ async fn an_application_runs_on_doubles() {
     let command = CommandEnvelope::new("nothing".parse().expect("a name"), Body::Encoded("{}".into(), Format::Json));
     let outcome = ports.commands.dispatch(command).await;
     assert!(matches!(outcome, Err(CommandError::UnknownCommand(_))), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn who_comes_and_what_is_known_can_be_mocked() {
+    let mut schemas = MockSchemaRegistry::new();
+    schemas.expect_list().returning(|| Ok(Vec::new()));
+    let schemas: Arc<dyn SchemaRegistry> = Arc::new(schemas);
+    assert!(schemas.list().await.expect("a list").is_empty());
+
+    let mut authenticator = MockAuthenticator::new();
+    authenticator.expect_authenticate().returning(|_| Err(AuthenticationError::Missing));
+    let authenticator: Arc<dyn Authenticator> = Arc::new(authenticator);
+    let refused = authenticator.authenticate(&Credentials::default()).await;
+    assert!(matches!(refused, Err(AuthenticationError::Missing)));
 }

@@ -249,8 +249,8 @@ async fn what_goes_wrong_in_between_is_settled_or_told(#[case] fault: Fault, #[c
     let world = World::new();
     let _hand = Hand::on(&world, 1, 0).await;
     let store = Arc::new(world.store.clone());
-    // Three definitions come first, and nobody else writes.
-    let rows: Arc<dyn ReadModelStore> = Arc::new(Faulty::new(store.clone()).nth_write(4, fault));
+    // Four definitions come first, and nobody else writes.
+    let rows: Arc<dyn ReadModelStore> = Arc::new(Faulty::new(store.clone()).nth_write(5, fault));
     let storage = Storage::new(store.clone(), store.clone()).with_leases(store.clone()).with_read_models(rows);
     let process = world.process_over(storage).projection::<Balances>().build().await.unwrap();
     let registry = process.ports().projections;

@@ -1,12 +1,13 @@
 //! Two processes over one store, with the same code and with different versions of it.
 
 use super::support::*;
+use super::working::Lenient;
 use portolan::TokioRuntime as _;
 use portolan::application::{Application, Runtime, Storage};
 use portolan::ports::ProjectionAction::*;
-use portolan::ports::{ProjectionError, ProjectionRegistry, RowsQuestion};
+use portolan::ports::{ProjectionError, ProjectionRegistry, ReadModelStore as _, RowsQuestion};
 use portolan::sqlite::SqliteStore;
-use portolan::values::{Cell, Edition};
+use portolan::values::{Cell, Collection, ColumnType, Edition};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -89,6 +90,66 @@ async fn what_is_done_in_one_process_is_done_in_the_other() {
     let last = world.deposit("ann", 6).await;
     of_two.wait_for(balances(), last).await.unwrap();
     assert_eq!(balance(&of_two, of_ann()).await, (1, 11));
+}
+
+/// What workers say, as programs define it that count no skipped events. `Hand` says it in this form.
+fn editions_of_old() -> Collection {
+    use ColumnType::{Bool, Integer, Text};
+    let columns = [
+        ("ready", Bool),
+        ("state", Text),
+        ("reason", Text),
+        ("stopped_at", Integer),
+        ("holder", Text),
+        ("said_at", Integer),
+        ("moved_at", Integer),
+        ("events_per_second", Integer),
+        ("failed_at", Integer),
+        ("failed_position", Integer),
+        ("failure", Text),
+        ("parked", Integer),
+        ("requests_done", Integer),
+        ("replayed_to", Integer),
+    ];
+    columns
+        .into_iter()
+        .fold(Collection::new(name("$editions"), 1), |all, (column, kind)| all.column(name(column), kind))
+}
+
+#[tokio::test]
+async fn programs_that_count_no_skipped_events_work_beside_those_that_do() {
+    let world = World::new();
+    world.store.define(editions_of_old()).await.unwrap();
+    let mut old = Hand::on(&world, 1, 0).await;
+    old.begin().await;
+    let first = world.deposit("ann", 5).await;
+    old.reach(first, &[("ann", 5)]).await;
+    old.is_ready(true).await;
+
+    let new = world.process().projection::<Lenient>().build().await.unwrap();
+    let registry = new.ports().projections;
+    let status = status_when(&*registry, |status| status.edition == Some(Edition::first(1))).await;
+    assert_eq!((status.position, status.skipped, status.last_error), (Some(first), 0, None));
+    assert_eq!(read(&*registry).await, [("ann".into(), 5)]);
+    old.leave().await;
+    let unknown = || world.append("account-ann", "account.frozen", "{}");
+    registry.wait_for(balances(), unknown().await).await.unwrap();
+    assert_eq!(registry.status(balances()).await.unwrap().skipped, 1);
+
+    // The old program begins again on what the new one has made, and works on.
+    world.store.define(editions_of_old()).await.unwrap();
+    new.shutdown().await;
+    let mut old = Hand::on(&world, 1, 0).await;
+    let second = world.deposit("ann", 6).await;
+    old.reach(second, &[("ann", 11)]).await;
+    old.is_ready(false).await;
+    old.leave().await;
+
+    let new = world.process().projection::<Lenient>().build().await.unwrap();
+    let registry = new.ports().projections;
+    registry.wait_for(balances(), unknown().await).await.unwrap();
+    assert_eq!(registry.status(balances()).await.unwrap().skipped, 2, "what was counted before counts on");
+    assert_eq!(read(&*registry).await, [("ann".into(), 11)]);
 }
 
 /// A process over a file.

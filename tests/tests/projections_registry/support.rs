@@ -235,7 +235,6 @@ impl Hand {
             Cell::Null,
             Cell::Null,
             Cell::Integer(parked),
-            Cell::Integer(0),
             Cell::Integer(requests_done),
             Cell::Null,
         ];

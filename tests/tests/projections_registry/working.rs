@@ -144,7 +144,7 @@ async fn a_poison_event_is_parked_with_its_sequence_and_dropped() {
 }
 
 /// Passes over what it does not know, and skips what it cannot apply.
-struct Lenient;
+pub(crate) struct Lenient;
 
 impl Projection for Lenient {
     const NAME: &'static str = "balances";
@@ -189,6 +189,9 @@ async fn what_is_left_out_of_rows_is_counted_for_each_edition() {
     let rebuilt = Some(Edition { version: 1, rebuild: 1 });
     let status = status_when(&*registry, |status| status.edition == rebuilt).await;
     assert_eq!(status.skipped, 3, "the rows are made anew, and so is the count");
+    registry.act(balances(), Remove(Edition::first(1))).await.unwrap();
+    let counts = world.store.find(portolan::values::Find::all(name("$skipped")).version(1)).await.unwrap().rows;
+    assert_eq!(counts.iter().map(|row| row.key.as_str()).collect::<Vec<_>>(), ["balances@1.1"]);
 }
 
 #[tokio::test]

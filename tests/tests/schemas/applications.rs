@@ -5,7 +5,7 @@ use super::stores::{Before, Way, registrations};
 use portolan::application::{Application, ApplicationBuilder, BuildError, Storage};
 use portolan::domain::compatibility::Compatibility;
 use portolan::drivers::{SchemaOptions, SchemaRefusal};
-use portolan::ports::{EventStore, SchemaError, SchemaSubject};
+use portolan::ports::{AppendError, EventStore, ReadError, SchemaError, SchemaSubject};
 use portolan::prelude::*;
 use portolan::values::{Append, EventType, NewEvent};
 use portolan_testing::{Fault, Faulty, ReadFault};
@@ -176,6 +176,8 @@ async fn a_store_that_fails_is_told_of() {
         [on(|store| store.nth_write(1, Fault::Broken)).await, on(|store| store.nth_read(1, ReadFault::Broken)).await]
     {
         let (built, registered) = broken;
+        let Err(BuildError::Schema(SchemaRefusal::Store(source))) = &built else { panic!("it was built") };
+        assert!(source.get().is::<AppendError>() || source.get().is::<ReadError>(), "{source:?}");
         let text = refusal(built);
         assert!(text.starts_with("schemas: the schemas cannot be registered in the stream $schemas: "), "{text}");
         assert!(text.contains("as the script of the test has it"), "{text}");
@@ -183,11 +185,15 @@ async fn a_store_that_fails_is_told_of() {
     }
     // Not for ever.
     let (built, _) = on(|store| store.first_writes(1000, Fault::Busy)).await;
+    assert!(matches!(&built, Err(BuildError::Schema(SchemaRefusal::Busy(_)))));
     assert!(refusal(built).contains("busy"));
+    let (built, _) = on(|store| store.first_writes(1000, Fault::Conflict)).await;
+    assert!(matches!(&built, Err(BuildError::Schema(SchemaRefusal::Busy(_)))));
 }
 
+/// Nobody who can append to the stream past all judges stops applications with it.
 #[tokio::test]
-async fn what_is_no_registration_is_told_with_its_place_and_what_is_newer_is_passed_over() {
+async fn what_is_no_registration_is_passed_over_as_what_is_newer() {
     let store = MemoryStore::builder().build();
     let write = async |event_type: &str, payload: &str| {
         let stream = StreamId::new("$schemas").unwrap();
@@ -198,11 +204,21 @@ async fn what_is_no_registration_is_told_with_its_place_and_what_is_newer_is_pas
     write("schema.registered", r#"{"kind":"saga","name":"a","version":1,"later":true}"#).await;
     let schemas = kept(builder(store.clone()).aggregate::<first::Jar>()).build().await.unwrap().ports().schemas;
     assert_eq!(schemas.list().await.unwrap().len(), 2);
-    write("schema.registered", r#"{"kind":"event","version":1}"#).await;
-    let refused = refusal(kept(builder(store.clone()).aggregate::<first::Jar>()).build().await);
-    assert!(refused.contains("its event 4 is no registration of a schema: "), "{refused}");
-    assert!(schemas.list().await.is_err());
-    assert!(schemas.schema(filled(), 1).await.is_ok(), "what is known is told");
+    for unreadable in [
+        "{",
+        r#"{"kind":"event","version":1}"#,
+        r#"{"kind":"event","name":"","version":1}"#,
+        r#"{"kind":"event","name":"jar.filled","version":7,"category":""}"#,
+        r#"{"kind":"event","name":"jar.filled","version":-1}"#,
+    ] {
+        write("schema.registered", unreadable).await;
+    }
+    assert_eq!(schemas.list().await.unwrap().len(), 2);
+    assert!(matches!(schemas.schema(filled(), 7).await, Err(SchemaError::Unknown { .. })));
+    let again = kept(builder(store.clone()).aggregate::<second::Jar>()).build().await.unwrap().ports().schemas;
+    // What comes after is read.
+    assert!(schemas.schema(filled(), 2).await.unwrap().schema.is_some());
+    assert_eq!(again.list().await.unwrap().len(), 2);
 }
 
 /// What was first in the stream stays, whatever is appended past the registration.
@@ -246,6 +262,25 @@ async fn two_that_tell_a_version_otherwise_are_refused_unless_one_only_reads_it(
     let reading = builder(store).aggregate::<first::Jar>().events::<SomeCoins>().build().await.unwrap();
     let schema = reading.ports().schemas.schema(filled(), 1).await.unwrap().schema.unwrap();
     assert_eq!(schema["properties"]["coins"]["format"], "uint32");
+}
+
+/// An event type of the jars, told by another category.
+#[derive(Event, JsonSchema, Serialize, Deserialize)]
+#[event(category = "box")]
+enum Boxes {
+    #[event(name = "jar.filled")]
+    Filled { coins: u32 },
+}
+
+/// What is asked of one category would else be asked of both, or of neither.
+#[tokio::test]
+async fn a_type_of_two_categories_is_refused() {
+    let store = MemoryStore::builder().build();
+    let two = builder(store).aggregate::<first::Jar>().events::<Boxes>().build().await;
+    let Err(BuildError::Schema(SchemaRefusal::TwoCategories { subject, first, second, .. })) = two else {
+        panic!("it was built")
+    };
+    assert_eq!((subject, &*first, &*second), (filled(), "jar", "box"));
 }
 
 #[tokio::test]

@@ -14,6 +14,8 @@ pub(crate) struct Life<'a> {
     pub(crate) name: Named,
     /// The current version.
     pub(crate) version: u32,
+    /// The version that it came with, where that is said.
+    pub(crate) added: Option<(u32, Span)>,
     pub(crate) renames: Vec<Rename>,
     pub(crate) fields: Vec<FieldLife>,
     pub(crate) upcasts: Vec<Upcast>,
@@ -38,8 +40,16 @@ impl Life<'_> {
         name_at(&self.name.text, &self.renames, version)
     }
 
+    /// The version that it came with.
+    fn first(&self) -> u32 {
+        self.added.map_or(1, |(version, _)| version)
+    }
+
     /// Every version that is said is one that the variant has come to.
     fn check(&self) -> Result<()> {
+        if let Some((version, span)) = self.added {
+            self.reaches(version, span)?;
+        }
         let versions = self.renames.iter().map(|rename| (rename.since, rename.span));
         let of_fields = self.fields.iter().flat_map(|field| {
             let renames = field.renames.iter().map(|rename| (rename.since, rename.span));
@@ -47,13 +57,20 @@ impl Life<'_> {
         });
         let name = &self.variant.ident;
         for (version, span) in versions.chain(of_fields) {
-            if version == 1 {
-                return Err(Error::new(span, "what is so since version 1 was never otherwise; leave it out"));
+            let first = self.first();
+            if version <= first {
+                let message = format!("what is so since version {first} was never otherwise; leave it out");
+                return Err(Error::new(span, message));
             }
             self.reaches(version, span)?;
         }
         for (n, upcast) in self.upcasts.iter().enumerate() {
             self.reaches(upcast.from + 1, upcast.span)?;
+            if upcast.from < self.first() {
+                let message =
+                    format!("`{name}` came in version {}, so there is no earlier one; leave this out", self.first());
+                return Err(Error::new(upcast.span, message));
+            }
             if self.upcasts[..n].iter().any(|before| before.from == upcast.from) {
                 let message =
                     format!("two functions take version {} of `{name}`; a version has one way on", upcast.from);
@@ -106,6 +123,8 @@ impl Life<'_> {
             }
             let Some(added) = field.added.as_ref().filter(|added| added.version == version) else { continue };
             let value = match &added.value {
+                // An `Option`: `null`, which it would have been read as anyway, so that whoever is shown it finds it there.
+                None if field.is_usual => quote!(()),
                 None => continue,
                 Some(Value::Given(value)) => quote!(#value),
                 Some(Value::Of(path)) => quote_spanned!(path.span()=> #path()),
@@ -153,7 +172,8 @@ impl Told<'_> {
         self.refuse_two_ways(&hops)?;
         let current = self.lives.iter().map(|life| {
             let (name, version) = (&life.name.text, number(life.version));
-            quote!(.current(#name, #version))
+            let first = life.added.map(|(first, _)| number(first)).map(|first| quote!(.first(#name, #first)));
+            quote!(.current(#name, #version) #first)
         });
         let told_by = self.told_by.as_ref().map(|other| quote!(.told_by::<#other>()));
         let hops = hops.iter().map(|written| &written.hop);
@@ -206,7 +226,7 @@ impl Told<'_> {
     }
 
     fn write_life(&self, life: &Life<'_>, kernel: &Path, hops: &mut Vec<Written>) -> Result<()> {
-        for version in 1..life.version {
+        for version in life.first()..life.version {
             let (name, next) = (life.name_at(version), version + 1);
             let (to, then) = (life.name_at(next), number(next));
             let hop = match life.upcasts.iter().find(|upcast| upcast.from == version) {
@@ -265,6 +285,13 @@ impl Told<'_> {
                 Error::new(wanted.span(), format!("`{wanted}` is none of the variants{hint}"))
             })?;
             let version = piece.version.unwrap_or(version);
+            if version < life.first() {
+                let first = life.first();
+                let message = format!(
+                    "`{wanted}` came in version {first}; say in which version the function gives it: `{wanted} = {first}`"
+                );
+                return Err(Error::new(wanted.span(), message));
+            }
             if version > life.version {
                 let current = life.version;
                 let message = format!(
@@ -287,7 +314,7 @@ impl Told<'_> {
                 let added = field.added.as_ref().map(|added| added.span);
                 added.or(field.renames.first().map(|rename| rename.span))
             });
-            renames.or(upcasts).or(fields)
+            life.added.map(|(_, span)| span).or(renames).or(upcasts).or(fields)
         });
         match of_variants.or(self.retired.first().map(|retired| retired.span)) {
             Some(span) => Err(Error::new(

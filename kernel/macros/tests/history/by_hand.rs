@@ -23,6 +23,8 @@ pub(crate) enum UserEvent {
     },
     #[serde(rename = "user.limited")]
     Limited { limit: u128, level: i8 },
+    #[serde(rename = "user.verified")]
+    Verified { user_id: String },
     #[serde(rename = "user.deleted")]
     Deleted,
 }
@@ -46,7 +48,7 @@ impl Event for UserEvent {
         History::new()
             .current("user.created", 3)
             .hop(Hop::from("user.created", 1).add("name", "Unknown").to("user.created", 2))
-            .hop(Hop::from("user.created", 2).rename("mail", "email").to("user.created", 3))
+            .hop(Hop::from("user.created", 2).rename("mail", "email").add("nick", ()).to("user.created", 3))
             .current("user.email-updated", 3)
             .hop(Hop::from("user.mail-changed", 1).rename("e_mail", "mail").to("user.email-updated", 2))
             .hop(Hop::from("user.email-updated", 2).rename("mail", "email").to("user.email-updated", 3))
@@ -57,6 +59,8 @@ impl Event for UserEvent {
             .hop(Hop::from("user.limited", 1).to("user.limited", 2))
             .hop(Hop::from("user.limited", 2).try_with(read_limit).to("user.limited", 3))
             .hop(Hop::from("user.limited", 3).add("level", -1).to("user.limited", 4))
+            .current("user.verified", 3)
+            .first("user.verified", 3)
             .current("user.deleted", 1)
             .hop(Hop::from("user.newsletter-flagged", 1).retire())
             .hop(Hop::from("user.newsletter-flagged", 2).retire())

@@ -40,6 +40,8 @@ pub(crate) enum UserEvent {
         #[event(added = 4, default = -1)]
         level: i8,
     },
+    #[event(added = 3)]
+    Verified { user_id: String },
     #[event(version = 1)]
     Deleted,
 }

@@ -1,7 +1,7 @@
 //! Mistakes that no compiler sees: an application says at start-up what is wrong and how it is mended.
 
 use portolan_kernel::domain::history::Histories;
-use portolan_kernel::domain::{Event, EventSet};
+use portolan_kernel::domain::{Event, EventSet, Upcasters};
 use serde::{Deserialize, Serialize};
 
 fn said<E: EventSet>() -> String {
@@ -101,4 +101,20 @@ fn a_set_has_the_histories_of_its_events() {
     let old = super::recorded("user.created", 1, r#"{"mail":"a@b"}"#);
     let events = portolan_kernel::domain::decode_recorded::<BankEvent>(&upcasters, &old).expect("it is upcast");
     assert_eq!(events, [BankEvent::User(wide::UserEvent::Created { email: "a@b".into() })]);
+}
+
+#[test]
+fn a_variant_that_came_later_has_no_earlier_versions() {
+    #[derive(Event, Serialize, Deserialize)]
+    #[event(category = "user", version = 4)]
+    enum UserEvent {
+        #[event(added = 3)]
+        CityVisited {
+            #[event(was = "town", since = 4)]
+            city: String,
+        },
+    }
+    let upcasters = Upcasters::of::<UserEvent>().expect("the history is right");
+    let known: Vec<_> = upcasters.known().map(|(event_type, version, _)| (event_type.to_string(), version)).collect();
+    assert_eq!(known, [3, 4].map(|version| ("user.city-visited".to_owned(), version)));
 }

@@ -162,6 +162,8 @@ struct Known {
     ways: BTreeMap<u32, (Way, &'static str)>,
     /// Whether a hop of somebody who tells what is current starts here.
     is_told: bool,
+    /// The version that it came with, where that is told.
+    first: Option<u32>,
     /// The earliest version that events of other types become.
     arrives: Option<u32>,
 }
@@ -172,7 +174,7 @@ impl Histories {
     /// The hops of all of them, with every chain ending at what is current.
     ///
     /// What is current is known where a history tells it, as the derive does; then every version from 1 on has to lead there
-    /// (for a type that began as a rename of another, every version from that on). Where it is not told, a chain may end
+    /// (for a type that began as a rename of another, or that [came later](super::History::first), every version from that on). Where it is not told, a chain may end
     /// anywhere past the last hop.
     ///
     /// # Errors
@@ -184,6 +186,11 @@ impl Histories {
             for (event_type, version) in &history.current {
                 let (event_type, version) = checked(owner, event_type, *version)?;
                 current(&mut types, owner, event_type, version)?;
+            }
+            for (event_type, version) in &history.first {
+                let (event_type, version) = checked(owner, event_type, *version)?;
+                let first = &mut types.entry(event_type).or_default().first;
+                *first = Some(first.map_or(version, |other| other.min(version)));
             }
             let tells = !history.current.is_empty();
             for hop in &history.hops {
@@ -321,7 +328,7 @@ fn has_no_gap(event_type: &EventType, known: &Known) -> Result<(), HistoryError>
     let first = match (known.arrives, known.current.is_some() || known.is_told) {
         // It began as another type.
         (Some(arrives), _) => earliest.unwrap_or(arrives).min(arrives),
-        (None, true) => 1,
+        (None, true) => known.first.unwrap_or(1),
         (None, false) => earliest.unwrap_or(1),
     };
     let current = known.current.map(|(current, _)| current);

@@ -10,22 +10,24 @@ use alloc::vec::Vec;
 /// How much an append of a migration may hold.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Room {
+    /// What the target takes.
     limits: Limits,
+    batch: u32,
 }
 
 impl Room {
     pub(super) fn new(target: &Capabilities, batch: u32) -> Self {
         let mut limits = target.limits;
-        limits.append_events = limits.append_events.min(batch);
         if !target.has(Capability::SeveralStreams) {
             limits.append_streams = 1;
         }
-        Self { limits }
+        Self { limits, batch }
     }
 
     /// Whether what comes of one event has room in an append of its own. That is for the target to say: what belongs together
     /// may be more than a batch.
-    pub(super) fn judge(target: &Limits, events: &[NewEvent]) -> Result<(), MigrationReason> {
+    pub(super) fn judge(&self, events: &[NewEvent]) -> Result<(), MigrationReason> {
+        let target = &self.limits;
         for event in events {
             within("bytes of an event", event.bytes(), target.event_bytes)?;
             within("tags of an event", event.tags.len() as u64, target.event_tags.into())?;
@@ -62,6 +64,7 @@ impl Batch {
     /// Whether these go with what is in it. The first always do.
     pub(super) fn has_room(&self, room: &Room, events: &[NewEvent], time: Option<Timestamp>) -> bool {
         let Limits { append_events, append_bytes, append_streams, .. } = room.limits;
+        let append_events = append_events.min(room.batch);
         let is_new = events.first().is_some_and(|event| !self.streams.contains(&event.stream));
         let fits = self.events.len() + events.len() <= append_events as usize
             && self.bytes + bytes(events) <= append_bytes
@@ -71,7 +74,8 @@ impl Batch {
     }
 
     /// Whether these, which belong to what is in it, can be written with it.
-    pub(super) fn judge_together(&self, target: &Limits, events: &[NewEvent]) -> Result<(), MigrationReason> {
+    pub(super) fn judge_together(&self, room: &Room, events: &[NewEvent]) -> Result<(), MigrationReason> {
+        let target = &room.limits;
         let new = events.first().is_some_and(|event| !self.streams.contains(&event.stream));
         let streams = (self.streams.len() + usize::from(new)) as u64;
         within("events of one command", (self.events.len() + events.len()) as u64, target.append_events.into())?;

@@ -1,11 +1,10 @@
 //! What comes of one event. Pure.
 
 use super::MigrationReason;
-use super::record::{MIGRATION, hex};
-use crate::domain::Upcasters;
+use super::record::{MIGRATION, RulesDigest};
+use crate::domain::{Place, Upcasters};
 use crate::ports::RawEvent;
-use crate::values::{EventId, EventType, Name, NewEvent, Query, Recorded, StreamId};
-use alloc::collections::{BTreeMap, BTreeSet};
+use crate::values::{EventId, NewEvent, Query, Recorded, StreamId};
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec;
@@ -14,24 +13,13 @@ use sha2::{Digest, Sha256};
 
 pub(super) struct Chain {
     upcasters: Arc<Upcasters>,
-    /// The types that are told of: the versions that hops start from, and the one that is written now.
-    told: BTreeMap<EventType, (BTreeSet<u32>, Option<u32>)>,
     pub(super) system: bool,
     pub(super) keep_unknown: bool,
 }
 
 impl Chain {
     pub(super) fn new(upcasters: Arc<Upcasters>) -> Self {
-        let mut told = BTreeMap::<EventType, (BTreeSet<u32>, Option<u32>)>::new();
-        for (event_type, version, is_current) in upcasters.known() {
-            let (starts, current) = told.entry(event_type.clone()).or_default();
-            if is_current {
-                *current = Some(version);
-            } else {
-                starts.insert(version);
-            }
-        }
-        Self { upcasters, told, system: false, keep_unknown: false }
+        Self { upcasters, system: false, keep_unknown: false }
     }
 
     /// Which events are copied, in the source as in the target.
@@ -63,37 +51,29 @@ impl Chain {
 
     /// Whether a hop starts from it.
     fn has_way(&self, event: &NewEvent) -> Result<bool, MigrationReason> {
-        match self.told.get(&event.event_type) {
-            Some((starts, _)) if starts.contains(&event.version) => Ok(true),
-            Some((_, Some(current))) if *current != event.version && !self.keep_unknown => {
-                Err(MigrationReason::UnknownVersion { current: *current })
-            }
-            // A chain that knows nothing takes every event to be of now.
-            None if !self.told.is_empty() && !self.keep_unknown => Err(MigrationReason::UnknownType),
+        // A chain that knows nothing takes every event to be of now.
+        if self.upcasters.is_empty() {
+            return Ok(false);
+        }
+        match self.upcasters.place(&event.event_type, event.version) {
+            Place::Old => Ok(true),
+            Place::UnknownVersion { newest } if !self.keep_unknown => Err(MigrationReason::UnknownVersion { newest }),
+            Place::UnknownType if !self.keep_unknown => Err(MigrationReason::UnknownType),
             _ => Ok(false),
         }
     }
 
-    /// What has to be the same in every run into one target, as a digest.
-    pub(super) fn rules(&self, keeps_times: bool, commands: &[Name]) -> String {
-        let mut hash = Sha256::new();
-        let mut text = |text: &str| {
-            hash.update((text.len() as u64).to_be_bytes());
-            hash.update(text);
-        };
-        for command in commands {
-            text(command);
+    /// The types and versions that are told of, and what is done with others, as a digest.
+    pub(super) fn rules(&self) -> String {
+        let mut digest = RulesDigest::default();
+        for (event_type, version, is_current) in self.upcasters.known() {
+            digest.text(event_type);
+            digest.text(&alloc::format!("{version}"));
+            digest.flags(&[is_current]);
         }
-        text("");
-        for (event_type, (starts, current)) in &self.told {
-            text(event_type);
-            for version in starts {
-                text(&alloc::format!("{version}"));
-            }
-            text(&alloc::format!("{current:?}"));
-        }
-        hash.update([u8::from(self.system), u8::from(self.keep_unknown), u8::from(keeps_times)]);
-        hex(&<[u8; 32]>::from(hash.finalize()))
+        digest.text("");
+        digest.flags(&[self.keep_unknown]);
+        digest.into_hex()
     }
 }
 

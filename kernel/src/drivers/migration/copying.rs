@@ -3,9 +3,10 @@
 use super::batch::{Batch, Room};
 use super::keys::Keyed;
 use super::standing::Standing;
-use super::{Migration, MigrationError, MigrationProgress};
+use super::{Migration, MigrationError, MigrationProgress, MigrationReason};
 use crate::ports::{AppendError, StoreId};
-use crate::values::{Append, Position, Recorded};
+use crate::values::{Append, NewEvent, Position, Recorded, Timestamp};
+use alloc::vec::Vec;
 
 /// How often it looks anew at what the target holds, without a success in between.
 const LOOKS: u32 = 8;
@@ -68,27 +69,25 @@ impl Migration {
         told: &mut (dyn FnMut(&MigrationProgress) + Send),
         left: &mut u32,
     ) -> Result<MigrationProgress, MigrationError> {
-        let target = self.to.capabilities();
-        let room = Room::new(&target, self.batch);
+        let room = Room::new(&self.to.capabilities(), self.batch);
         let mut events = self.source(standing.through);
-        let mut run = Run { migration: self, source, standing, batch: Batch::default(), told, left };
+        let mut run =
+            Run { migration: self, source, standing, batch: Batch::default(), is_clock_judged: false, told, left };
         while let Some(recorded) = events.next().await? {
-            let converted = self.chain.convert(&recorded);
-            let judged = converted.and_then(|events| Room::judge(&target.limits, &events).map(|()| events));
+            let (belongs, judged) = self.judge_next(&mut run.batch, &room, &recorded);
             let events_of_now = match judged {
                 Ok(events) => events,
                 Err(reason) => {
-                    run.flush(events.frontier).await?;
+                    // Of a command that cannot be copied whole, nothing is.
+                    if !belongs {
+                        run.flush(events.frontier).await?;
+                    }
                     run.record().await?;
                     return Err(MigrationError::event(&recorded, reason));
                 }
             };
             let time = self.times.as_ref().map(|_| recorded.recorded_at);
-            let belongs = run.batch.keyed.as_mut().is_some_and(|keyed| keyed.is_next(recorded.id));
-            if belongs {
-                let together = run.batch.judge_together(&target.limits, &events_of_now);
-                together.map_err(|reason| MigrationError::event(&recorded, reason))?;
-            } else {
+            if !belongs {
                 let keyed = self.key_of(&recorded).await?;
                 if keyed.is_some() || run.batch.keyed.is_some() || !run.batch.has_room(&room, &events_of_now, time) {
                     run.flush(events.frontier).await?;
@@ -100,11 +99,31 @@ impl Migration {
         run.flush(events.frontier).await?;
         // Past its last event may stand others that are not copied.
         run.standing.through = events.frontier;
-        run.record().await?;
+        if !run.standing.whole || run.standing.read != run.standing.recorded {
+            run.write_record(true).await?;
+        }
         Ok(run.standing.progress(events.frontier))
     }
 
-    async fn key_of(&self, recorded: &Recorded) -> Result<Option<Keyed>, MigrationError> {
+    /// What comes of the event after those of the batch, and whether it is of the command that is gathered there.
+    pub(super) fn judge_next(
+        &self,
+        batch: &mut Batch,
+        room: &Room,
+        recorded: &Recorded,
+    ) -> (bool, Result<Vec<NewEvent>, MigrationReason>) {
+        let belongs = batch.keyed.as_mut().is_some_and(|keyed| keyed.is_next(recorded.id));
+        let judged = self.chain.convert(recorded).and_then(|events| {
+            room.judge(&events)?;
+            if belongs {
+                batch.judge_together(room, &events)?;
+            }
+            Ok(events)
+        });
+        (belongs, judged)
+    }
+
+    pub(super) async fn key_of(&self, recorded: &Recorded) -> Result<Option<Keyed>, MigrationError> {
         if self.commands.is_empty() {
             return Ok(None);
         }
@@ -118,6 +137,8 @@ struct Run<'a> {
     source: StoreId,
     standing: Standing,
     batch: Batch,
+    /// Whether the target has told the time of the clock that it was to be opened with.
+    is_clock_judged: bool,
     told: &'a mut (dyn FnMut(&MigrationProgress) + Send),
     left: &'a mut u32,
 }
@@ -133,6 +154,10 @@ impl Run<'_> {
         if batch.is_append() {
             if let (Some(clock), Some(time)) = (&self.migration.times, batch.time) {
                 clock.set(time);
+                self.judge_clock(time).await?;
+            }
+            if self.standing.whole {
+                self.write_record(false).await?;
             }
             let append = Append::new(batch.events).guard(self.migration.alone_since(self.standing.target));
             let append = match batch.keyed {
@@ -157,11 +182,34 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// Whether the target tells the time of the clock: seen by a record, so that nothing is copied where it does not.
+    async fn judge_clock(&mut self, time: Timestamp) -> Result<(), MigrationError> {
+        if self.is_clock_judged {
+            return Ok(());
+        }
+        self.write_record(false).await?;
+        let Some(record) = self.migration.last_record().await? else { return Err(MigrationError::Rivals) };
+        if Some(record.position) != self.standing.target {
+            return Err(MigrationError::Rivals);
+        }
+        if record.recorded_at != time {
+            return Err(MigrationError::OtherClock);
+        }
+        self.is_clock_judged = true;
+        Ok(())
+    }
+
     /// Writes down how far it has come, unless that is written.
     async fn record(&mut self) -> Result<(), MigrationError> {
         if self.standing.read == self.standing.recorded {
             return Ok(());
         }
+        self.write_record(false).await
+    }
+
+    /// Writes it down, and whether that is all there was to copy.
+    async fn write_record(&mut self, whole: bool) -> Result<(), MigrationError> {
+        self.standing.whole = whole;
         let record = self.migration.record(self.source, &self.standing);
         let appended = self.migration.to.append(record).await.map_err(MigrationError::Append)?;
         self.standing.target = appended.last.or(self.standing.target);

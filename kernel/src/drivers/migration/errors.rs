@@ -11,8 +11,8 @@ pub enum MigrationError {
     /// Source and target are one store. Open another target.
     #[error("source and target are the same store, {0}; a copy needs a store of its own")]
     SameStore(StoreId),
-    /// The target lacks what a migration stands on. Choose another.
-    #[error("the target does not support {0}, by which a migration is exact")]
+    /// The target lacks what this migration stands on. Choose another, or keep no keys where it has none.
+    #[error("the target does not support {0}, by which this migration is exact")]
     Unsupported(Capability),
     /// The target had events before the migration. Choose an empty one.
     #[error("the target is not empty: an event stands at position {position}; take an empty store")]
@@ -28,11 +28,20 @@ pub enum MigrationError {
         /// The source that it was to go on with.
         source_store: StoreId,
     },
-    /// The chain or the options are not those that the target was begun with. Run it as it was begun, or anew.
+    /// The options are not those that the target was begun with, or what is there is not what the chain makes of the source
+    /// now. Run it as it was begun, or anew. A chain that has learnt what it did not know goes on.
     #[error(
-        "the target was begun with another chain or other options; run it with those, or begin with an empty store"
+        "the target was begun with other options, or holds what this chain would not make; run it as it was begun, or \
+         begin with an empty store"
     )]
     OtherRules,
+    /// The target does not tell the time of the clock that times are kept by. Nothing has been copied with a wrong time: open
+    /// the target with that clock, and run again.
+    #[error(
+        "the target was not opened with the clock of this migration, so that times would not be kept; open it with the \
+         `ReplayClock` that `keep_times` is given, and run again"
+    )]
+    OtherClock,
     /// The target holds an event that does not come of the source: an application writes there already, or hops do not give
     /// the same each time. Take an empty target.
     #[error(
@@ -54,7 +63,10 @@ pub enum MigrationError {
         /// What is wrong with it.
         reason: String,
     },
-    /// An event of the source cannot be copied. Mend the chain, or the options; everything before it is copied.
+    /// An event of the source cannot be copied. Everything before it is, but for what belongs to the same command. Where the
+    /// hop that failed is mended, or the chain learns what it did not know, the next run goes on from there; where that
+    /// changes what has been copied, the next run is [`OtherRules`](Self::OtherRules), and an empty store is needed. A
+    /// [dry run](super::Migration::dry_run) tells of all such events beforehand.
     #[error(
         "event {revision} of {stream} ({event_type} version {version}, at position {position}) cannot be copied: {reason}"
     )]
@@ -119,11 +131,11 @@ pub enum MigrationReason {
     /// The chain does not know the type.
     #[error("its type is unknown to the chain; give the migration its history, or have unknown events kept")]
     UnknownType,
-    /// The version is not the current one, and no hop starts from it.
-    #[error("the chain ends at version {current}; update the application, or have unknown events kept")]
+    /// Its type is known, and its version is neither current nor one that a hop starts from.
+    #[error("the chain knows its type up to version {newest}; update the application, or have unknown events kept")]
     UnknownVersion {
-        /// The version that is written now.
-        current: u32,
+        /// The newest version that the chain knows.
+        newest: u32,
     },
     /// What comes of it is larger than the target takes.
     #[error("{what}: {size} is more than the target takes, which is {limit}")]

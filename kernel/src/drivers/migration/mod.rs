@@ -52,15 +52,20 @@ use core::fmt;
 /// - **MG-04** Exactly once. Wherever a run ends, killed or by an error, also where the outcome of an append is unknown, the
 ///   next goes on without a loss or a repetition. Results of one split are never in two appends.
 /// - **MG-05** Alone. Every append is guarded: it is refused when the target holds an event after what this migration wrote
-///   last. A target that is not empty at the start, that began from another source or under other rules, or that holds
-///   events that do not come of the source, is refused. Rivals with the same source and rules share the work.
+///   last. A target that is not empty at the start, that began from another source or with other options, or that holds
+///   events that do not come of the source, is refused. Under another chain than before, all of the target is compared, and
+///   it goes on where this chain would have made the same. Rivals with the same source and rules do no harm: each goes on from
+///   what the other has written, and one that is overtaken all the time ends as [`Rivals`](MigrationError::Rivals).
 /// - **MG-06** Nothing is left out. An event that a hop fails on, that the chain does not know, or that is too large for the
-///   target, stops the run; the error names it, everything before it is copied, and nothing of it.
+///   target, stops the run; the error names it, everything before it is copied, and nothing of it, nor of a command that it
+///   belongs to and whose key is kept.
 /// - **MG-07** A dry run writes nothing, and foretells what a run does.
 /// - **MG-08** The source is only read, up to its frontier at the start of the run. The next run copies what has come since.
 /// - **MG-09** Times. With [`keep_times`](Self::keep_times) an event has the time of the source; else the time of the copy.
 /// - **MG-10** Keys. With [`keep_keys`](Self::keep_keys) a command that is repeated under its id finds its receipt, with the
 ///   positions and revisions of the target.
+/// - **MG-11** Half a copy says so: [`is_unfinished`](Self::is_unfinished) from its first event on until a run has come to its
+///   end, and again while a later run writes.
 ///
 /// # What is copied
 ///
@@ -81,9 +86,17 @@ use core::fmt;
 /// 2. [`run`](Self::run), while it goes on; as often as it takes until a run is short.
 /// 3. Stop the application on the source, and whoever else writes there.
 /// 4. Run once more, then [`verify`](Self::verify): nothing is missing.
-/// 5. Start the application on the target. From its first event on, a further run is refused.
+/// 5. Start the application on the target, unless the copy [is unfinished](Self::is_unfinished): an application on half a
+///    copy answers as if the rest had never happened. From its first event on, a further run is refused.
 ///
 /// Whoever kept positions of the source outside of it, such as subscribers, begins anew.
+///
+/// So does every projection of the target, from its first event, and there is no edition before it that has had effects:
+/// [`View::is_replaying`](crate::drivers::View::is_replaying) is false, and **a view that has effects elsewhere carries them
+/// out again for the whole history**. To avoid that, start the target first with the effects left out in the code of such a
+/// view; once it has caught up, raise its version and put them in again. The new version then replays what the one before
+/// has applied, and its effects begin after that. Or let whoever is called know each effect by the id of its event, which
+/// the last result keeps; a position does not stay.
 pub struct Migration {
     from: Arc<dyn EventStore>,
     to: Arc<dyn EventStore>,
@@ -119,7 +132,7 @@ pub struct MigrationProgress {
 /// What a comparison of source and target has found, when they agree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Verified {
+pub struct MigrationVerified {
     /// Events of the target that are what comes of the source.
     pub events: u64,
     /// Events that are yet to be copied.
@@ -151,7 +164,7 @@ impl Migration {
     }
 
     /// The same; events keep the times that the source recorded. The target has to be opened with this very clock, and for
-    /// nothing else. Each append then holds events of one time alone, so that there are about as many as there were in the
+    /// nothing else; before the first append of a run, a record shows whether it is. Each append then holds events of one time alone, so that there are about as many as there were in the
     /// source; a target that syncs each of them is slow, and may be opened with less durability, since what is lost of a copy
     /// is copied by the next run. Such a target is to be closed before it is relied upon.
     #[must_use]

@@ -7,6 +7,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use core::fmt::Write as _;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 pub(super) const MIGRATION: &str = "$migration";
 
@@ -14,20 +15,26 @@ pub(super) const MIGRATION: &str = "$migration";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Record {
     pub(super) source: StoreId,
-    pub(super) rules: String,
+    /// What may not change from run to run, and what may where all that is there would be the same: digests.
+    pub(super) options: String,
+    pub(super) chain: String,
     pub(super) through: Option<Position>,
     pub(super) read: u64,
     pub(super) written: u64,
+    /// Whether a run has come to its end, and none has begun to write since.
+    pub(super) whole: bool,
 }
 
 /// The same in JSON, with positions as strings.
 #[derive(Serialize, Deserialize)]
 struct Stored {
     source: String,
-    rules: String,
+    options: String,
+    chain: String,
     through: Option<String>,
     read: u64,
     written: u64,
+    whole: bool,
 }
 
 pub(super) fn stream() -> StreamId {
@@ -38,10 +45,12 @@ impl Record {
     pub(super) fn to_event(&self) -> NewEvent {
         let stored = Stored {
             source: self.source.to_string(),
-            rules: self.rules.clone(),
+            options: self.options.clone(),
+            chain: self.chain.clone(),
             through: self.through.map(|position| position.to_string()),
             read: self.read,
             written: self.written,
+            whole: self.whole,
         };
         // Strings and numbers: there is nothing that could fail.
         let payload = serde_json::to_vec(&stored).unwrap_or_default();
@@ -57,17 +66,38 @@ impl Record {
         };
         Ok(Self {
             source: stored.source.parse().map_err(|_| failed(format!("{:?} is no store", stored.source)))?,
-            rules: stored.rules,
+            options: stored.options,
+            chain: stored.chain,
             through: stored.through.map(position).transpose()?,
             read: stored.read,
             written: stored.written,
+            whole: stored.whole,
         })
     }
 }
 
-pub(super) fn hex(bytes: &[u8]) -> String {
+fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut hex, byte| {
         let _ = write!(hex, "{byte:02x}");
         hex
     })
+}
+
+/// A digest of texts and flags.
+#[derive(Default)]
+pub(super) struct RulesDigest(Sha256);
+
+impl RulesDigest {
+    pub(super) fn text(&mut self, text: &str) {
+        self.0.update((text.len() as u64).to_be_bytes());
+        self.0.update(text);
+    }
+
+    pub(super) fn flags(&mut self, flags: &[bool]) {
+        flags.iter().for_each(|flag| self.0.update([u8::from(*flag)]));
+    }
+
+    pub(super) fn into_hex(self) -> String {
+        hex(&<[u8; 32]>::from(self.0.finalize()))
+    }
 }

@@ -1,6 +1,6 @@
 //! What a migration would do.
 
-use super::batch::Room;
+use super::batch::{Batch, Room};
 use super::{Migration, MigrationError, MigrationReason};
 use crate::values::{EventType, NewEvent, Position, Recorded, StreamId};
 use alloc::collections::BTreeMap;
@@ -195,12 +195,20 @@ impl Migration {
             Some(standing) => report.copied = standing.read,
             None => self.judge_empty().await?,
         }
-        let limits = self.to.capabilities().limits;
+        let room = Room::new(&self.to.capabilities(), self.batch);
+        // What is gathered of one command, which goes into one append.
+        let mut batch = Batch::default();
         let mut streams = BTreeMap::<StreamId, bool>::new();
         let mut events = self.source(None);
         while let Some(recorded) = events.next().await? {
-            let converted = self.chain.convert(&recorded);
-            let judged = converted.and_then(|events| Room::judge(&limits, &events).map(|()| events));
+            let (belongs, judged) = self.judge_next(&mut batch, &room, &recorded);
+            if !belongs {
+                batch = Batch::default();
+                batch.keyed = self.key_of(&recorded).await?;
+            }
+            if let (Some(_), Ok(events)) = (&batch.keyed, &judged) {
+                batch.add(events.clone(), recorded.position, None);
+            }
             let is_kept = report.add(&recorded, judged);
             match streams.get_mut(&recorded.stream) {
                 Some(kept) => *kept |= is_kept,

@@ -1,11 +1,12 @@
 //! How far a target has come: its last record, and what was written after that.
 
 use super::reader::Reader;
-use super::record::{self, Record};
-use super::{Migration, MigrationError, MigrationProgress, Verified};
-use crate::ports::{AppendError, Capability, StoreId};
-use crate::values::{Append, Expected, Guard, Item, Position, Read};
+use super::record::{self, Record, RulesDigest};
+use super::{Migration, MigrationError, MigrationProgress, MigrationVerified};
+use crate::ports::{AppendError, Capability, EventStore, StoreId};
+use crate::values::{Append, Expected, Guard, Item, Position, Read, Recorded};
 use alloc::string::String;
+use alloc::sync::Arc;
 
 /// How far a migration has come.
 #[derive(Debug, Clone, Copy, Default)]
@@ -18,12 +19,20 @@ pub(super) struct Standing {
     pub(super) target: Option<Position>,
     /// How much was read when the last record was written.
     pub(super) recorded: u64,
+    /// Whether that record says that the copy is whole.
+    pub(super) whole: bool,
 }
 
 impl Standing {
     pub(super) fn progress(&self, frontier: Option<Position>) -> MigrationProgress {
         MigrationProgress { read: self.read, written: self.written, position: self.through, frontier }
     }
+}
+
+async fn last_record(store: &dyn EventStore) -> Result<Option<Arc<Recorded>>, MigrationError> {
+    let last = Read::stream(record::stream()).backward().limit(1);
+    let page = store.read(last).await.map_err(MigrationError::Target)?;
+    Ok(page.events.into_iter().next())
 }
 
 impl Migration {
@@ -42,7 +51,7 @@ impl Migration {
         Guard::new(all, after)
     }
 
-    /// The stores are two, and the target can be guarded.
+    /// The stores are two, and the target has what this migration stands on.
     pub(super) fn judge_stores(&self) -> Result<StoreId, MigrationError> {
         let (source, target) = (self.from.capabilities().identity, self.to.capabilities());
         if source == target.identity {
@@ -51,33 +60,66 @@ impl Migration {
         if !target.has(Capability::Guard) {
             return Err(MigrationError::Unsupported(Capability::Guard));
         }
+        if !self.commands.is_empty() && !target.has(Capability::Keys) {
+            return Err(MigrationError::Unsupported(Capability::Keys));
+        }
         Ok(source)
     }
 
-    /// How far the last record says, once it has been judged; `None` for a target without one.
+    pub(super) async fn last_record(&self) -> Result<Option<Arc<Recorded>>, MigrationError> {
+        last_record(&*self.to).await
+    }
+
+    /// Whether this store is the target of a migration whose last run has not come to its end. For an application to ask before
+    /// it starts there. That the source has grown since that end, nobody can tell here.
+    ///
+    /// # Errors
+    ///
+    /// [`MigrationError::Target`], and [`MigrationError::NoRecord`].
+    pub async fn is_unfinished(store: &dyn EventStore) -> Result<bool, MigrationError> {
+        match last_record(store).await? {
+            Some(recorded) => Record::of(&recorded).map(|record| !record.whole),
+            None => Ok(false),
+        }
+    }
+
+    /// How far the last record says, once it has been judged; `None` for a target without one. One under another chain is
+    /// not believed: then all of the target is compared with what comes of the source now.
     pub(super) async fn recorded(&self, source: StoreId) -> Result<Option<Standing>, MigrationError> {
-        let last = Read::stream(record::stream()).backward().limit(1);
-        let page = self.to.read(last).await.map_err(MigrationError::Target)?;
-        let Some(recorded) = page.events.first() else { return Ok(None) };
-        let record = Record::of(recorded)?;
+        let Some(recorded) = self.last_record().await? else { return Ok(None) };
+        let record = Record::of(&recorded)?;
         if record.source != source {
             return Err(MigrationError::OtherSource { began: record.source, source_store: source });
         }
-        if record.rules != self.rules() {
+        if record.options != self.options() {
             return Err(MigrationError::OtherRules);
         }
-        let Record { read, through, written, .. } = record;
-        Ok(Some(Standing { read, through, written, target: Some(recorded.position), recorded: read }))
+        if record.chain != self.chain.rules() {
+            let mut all = Standing::default();
+            self.compare(&mut all).await.map_err(|error| match error {
+                MigrationError::Foreign { .. } => MigrationError::OtherRules,
+                error => error,
+            })?;
+            return Ok(Some(Standing { target: all.target.max(Some(recorded.position)), ..all }));
+        }
+        let Record { read, through, written, whole, .. } = record;
+        Ok(Some(Standing { read, through, written, target: Some(recorded.position), recorded: read, whole }))
     }
 
-    fn rules(&self) -> String {
-        self.chain.rules(self.times.is_some(), &self.commands)
+    /// What has to be the same in every run into one target, as a digest.
+    fn options(&self) -> String {
+        let mut digest = RulesDigest::default();
+        self.commands.iter().for_each(|command| digest.text(command));
+        digest.text("");
+        digest.flags(&[self.chain.system, self.times.is_some()]);
+        digest.into_hex()
     }
 
     /// A record of this standing, on the condition that nobody has written since.
     pub(super) fn record(&self, source: StoreId, standing: &Standing) -> Append {
-        let Standing { read, through, written, target, .. } = *standing;
-        let record = Record { source, rules: self.rules(), through, read, written };
+        let Standing { read, through, written, target, whole, .. } = *standing;
+        let (options, chain) = (self.options(), self.chain.rules());
+        let record = Record { source, options, chain, through, read, written, whole };
         Append::new([record.to_event()]).guard(self.alone_since(target))
     }
 
@@ -142,7 +184,7 @@ impl Migration {
     /// # Errors
     ///
     /// [`MigrationError`]; [`Foreign`](MigrationError::Foreign) where they differ.
-    pub async fn verify(&self) -> Result<Verified, MigrationError> {
+    pub async fn verify(&self) -> Result<MigrationVerified, MigrationError> {
         let source = self.judge_stores()?;
         if self.recorded(source).await?.is_none() {
             self.judge_empty().await?;
@@ -155,6 +197,6 @@ impl Migration {
             let events = self.chain.convert(&recorded).map_err(|reason| MigrationError::event(&recorded, reason))?;
             missing += events.len() as u64;
         }
-        Ok(Verified { events: standing.written, missing })
+        Ok(MigrationVerified { events: standing.written, missing })
     }
 }

@@ -19,8 +19,8 @@ use alloc::vec::Vec;
 use core::time::Duration;
 use futures::future::join;
 
-/// Room in each batch for what a worker says, and for an activation.
-pub(super) const RESERVED: usize = 2;
+/// Room in each batch for the two rows of what a worker says, and for an activation.
+pub(super) const RESERVED: usize = 3;
 
 /// After how long something is said again.
 const SAY: Duration = Duration::from_secs(1);

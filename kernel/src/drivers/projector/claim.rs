@@ -5,6 +5,7 @@ use super::engine::{Engine, Overlay, Place};
 use super::env::Env;
 use super::parking::{self, Held, ParkedEvent};
 use super::record::{self, Record};
+use super::standing;
 use super::worker::{End, Hunt};
 use crate::ports::{ProjectionFailure, ProjectionState, RowError};
 use crate::values::{Batch, Checkpoint, CheckpointState, Edition, Move, Name, Page, Position, Timestamp, Token};
@@ -73,9 +74,7 @@ impl<'a> Shift<'a> {
         let model = engine.model();
         let rows = &*env.rows;
         let of_rows = |error| End::of_rows(error, token);
-        for collection in [control::collection(), record::collection(), parking::collection()] {
-            rows.define(collection).await.map_err(of_rows)?;
-        }
+        standing::define(rows).await.map_err(of_rows)?;
         let collection = model.collection_of(edition);
         let defined = rows.define(collection.clone()).await;
         let log = env.events.capabilities().identity;

@@ -1,5 +1,8 @@
 //! What the worker of an edition says of it: one row an edition in the collection `$editions`, written only in batches
 //! under the edition's own checkpoint and token, so that a worker that was superseded says nothing any more.
+//!
+//! How many events it has skipped is a row of the same key in the collection `$skipped`. Older programs know only the first
+//! row: they may work beside, and what they skip is not counted.
 
 use crate::ports::{ProjectionFailure, ProjectionState, ReadModelStore, RowError};
 use crate::values::{Batch, Cell, Collection, ColumnType, Edition, KeyedRow, Name, Position, RowKey, Timestamp};
@@ -57,7 +60,7 @@ impl Record {
     }
 }
 
-/// The system's collection of such rows.
+/// The system's collection of such rows, but for what was skipped.
 pub(super) fn collection() -> Collection {
     let columns = [
         ("ready", ColumnType::Bool),
@@ -72,7 +75,6 @@ pub(super) fn collection() -> Collection {
         ("failed_position", ColumnType::Integer),
         ("failure", ColumnType::Text),
         ("parked", ColumnType::Integer),
-        ("skipped", ColumnType::Integer),
         ("requests_done", ColumnType::Integer),
         ("replayed_to", ColumnType::Integer),
     ];
@@ -81,8 +83,17 @@ pub(super) fn collection() -> Collection {
         .fold(Collection::new(name(), 1), |collection, (column, kind)| collection.column(constant(column), kind))
 }
 
+/// The system's collection of what was skipped.
+pub(super) fn skipped_collection() -> Collection {
+    Collection::new(skipped_name(), 1).column(constant("skipped"), ColumnType::Integer)
+}
+
 fn name() -> Name {
     constant("$editions")
+}
+
+fn skipped_name() -> Name {
+    constant("$skipped")
 }
 
 fn constant(text: &'static str) -> Name {
@@ -93,7 +104,8 @@ fn key(projection: &Name, edition: Edition) -> Result<RowKey, RowError> {
     RowKey::new(format!("{projection}@{edition}")).map_err(|error| RowError::Invalid(error.to_string()))
 }
 
-/// What was said last of these editions, in their order; `None`: nothing yet. The collection has to be defined.
+/// What was said last of these editions, in their order; `None`: nothing yet. The collection has to be defined; that of what
+/// was skipped is not, where only older programs have worked.
 ///
 /// # Errors
 ///
@@ -107,10 +119,19 @@ pub(super) async fn load(
     for some in editions.chunks(rows.limits().page_rows.max(1) as usize) {
         let keys = some.iter().map(|edition| key(projection, *edition)).collect::<Result<Vec<_>, _>>()?;
         let mut found = rows.get(name(), Some(1), keys.clone()).await?.rows.into_iter().peekable();
+        let skipped = match rows.get(skipped_name(), Some(1), keys.clone()).await {
+            Err(RowError::UnknownCollection { .. }) => Vec::new(),
+            skipped => skipped?.rows,
+        };
+        let mut skipped = skipped.into_iter().peekable();
         for key in keys {
-            let record = found.next_if(|row| row.key == key).map(|row| {
-                decode(row.cells).ok_or_else(|| RowError::Corrupt { place: format!("row {key} of $editions") })
-            });
+            let damaged = |of: Name| RowError::Corrupt { place: format!("row {key} of {of}") };
+            let row = found.next_if(|row| row.key == key);
+            let skipped = match skipped.next_if(|row| row.key == key) {
+                Some(row) => decode_skipped(row.cells).ok_or_else(|| damaged(skipped_name()))?,
+                None => 0,
+            };
+            let record = row.map(|row| decode(row.cells, skipped).ok_or_else(|| damaged(name())));
             records.push(record.transpose()?);
         }
     }
@@ -123,7 +144,9 @@ pub(super) async fn load(
 ///
 /// [`RowError::Invalid`] when the projection's name is too long.
 pub(super) fn say(batch: Batch, projection: &Name, edition: Edition, record: &Record) -> Result<Batch, RowError> {
-    Ok(batch.put(name(), 1, KeyedRow::new(key(projection, edition)?, encode(record))))
+    let key = key(projection, edition)?;
+    let skipped = KeyedRow::new(key.clone(), vec![cell_u64(record.skipped)]);
+    Ok(batch.put(name(), 1, KeyedRow::new(key, encode(record))).put(skipped_name(), 1, skipped))
 }
 
 /// The batch, with what was said of the edition gone.
@@ -132,7 +155,8 @@ pub(super) fn say(batch: Batch, projection: &Name, edition: Edition, record: &Re
 ///
 /// [`RowError::Invalid`] when the projection's name is too long.
 pub(super) fn forget(batch: Batch, projection: &Name, edition: Edition) -> Result<Batch, RowError> {
-    Ok(batch.delete(name(), 1, key(projection, edition)?))
+    let key = key(projection, edition)?;
+    Ok(batch.delete(name(), 1, key.clone()).delete(skipped_name(), 1, key))
 }
 
 /// A number as a cell. What is larger than a cell holds is as good as the largest.
@@ -168,13 +192,17 @@ fn encode(record: &Record) -> Vec<Cell> {
         position(failure.and_then(|failure| failure.position)),
         failure.map_or(Cell::Null, |failure| text(&failure.reason)),
         cell_u64(record.parked),
-        cell_u64(record.skipped),
         cell_u64(record.requests_done),
         position(record.replayed_to),
     ]
 }
 
-fn decode(cells: Vec<Cell>) -> Option<Record> {
+fn decode_skipped(cells: Vec<Cell>) -> Option<u64> {
+    let [skipped] = read_cells(cells)?;
+    number(skipped)
+}
+
+fn decode(cells: Vec<Cell>, skipped: u64) -> Option<Record> {
     let [
         ready,
         state,
@@ -188,7 +216,6 @@ fn decode(cells: Vec<Cell>) -> Option<Record> {
         failed_position,
         failure,
         parked,
-        skipped,
         done,
         replayed_to,
     ] = read_cells(cells)?;
@@ -213,7 +240,7 @@ fn decode(cells: Vec<Cell>) -> Option<Record> {
         events_per_second: number(rate)?,
         last_error: last_error.map(|(at, reason)| ProjectionFailure::new(Timestamp::from_micros(at), place, reason)),
         parked: number(parked)?,
-        skipped: number(skipped)?,
+        skipped,
         requests_done: number(done)?,
         replayed_to: position(replayed_to)?,
     })

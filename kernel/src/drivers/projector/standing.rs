@@ -162,9 +162,16 @@ pub(super) fn is_foreign(env: &Env, state: &CheckpointState) -> Option<String> {
 ///
 /// What defining may fail with.
 pub(super) async fn define(rows: &dyn ReadModelStore) -> Result<(), RowError> {
-    rows.define(control::collection()).await?;
-    rows.define(record::collection()).await?;
-    rows.define(parking::collection()).await
+    for collection in collections() {
+        rows.define(collection).await?;
+    }
+    Ok(())
+}
+
+/// What processes tell each other in. Programs of several releases work on one store, so that a definition never changes:
+/// what is new is said in a collection of its own.
+fn collections() -> [Collection; 4] {
+    [control::collection(), record::collection(), record::skipped_collection(), parking::collection()]
 }
 
 /// Nothing, where nobody has defined the system's collections yet.
@@ -177,4 +184,66 @@ pub(super) fn unless_missing<T: Default>(read: Result<T, RowError>) -> Result<T,
 
 fn edition_of(collection: &Collection) -> Edition {
     Edition::stored(collection.version)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::collections;
+    use alloc::string::String;
+    use alloc::vec::Vec;
+    use core::fmt::Write as _;
+
+    /// Stores out there have them so. If this fails, take the change back.
+    const DEFINED: &str = "\
+$projections 1
+  paused_at Integer
+  pinned Integer
+  wanted Json
+  requests Json
+  last_request Integer
+$editions 1
+  ready Bool
+  state Text
+  reason Text
+  stopped_at Integer
+  holder Text
+  said_at Integer
+  moved_at Integer
+  events_per_second Integer
+  failed_at Integer
+  failed_position Integer
+  failure Text
+  parked Integer
+  requests_done Integer
+  replayed_to Integer
+$skipped 1
+  skipped Integer
+$parked 1
+  edition Text
+  sequence Text
+  further Json
+  position Integer
+  stream Text
+  waits Bool
+  reason Text
+  at Integer
+  index edition: edition, position
+";
+
+    #[test]
+    fn definitions_are_those_that_stores_have() {
+        let mut defined = String::new();
+        for collection in collections() {
+            writeln!(defined, "{} {}", collection.name, collection.version).unwrap();
+            for column in &collection.columns {
+                writeln!(defined, "  {} {:?}", column.name, column.kind).unwrap();
+            }
+            for index in &collection.indexes {
+                let unique = if index.unique { "unique " } else { "" };
+                let columns: Vec<_> = index.columns.iter().map(|column| column.as_str()).collect();
+                writeln!(defined, "  {unique}index {}: {}", index.name, columns.join(", ")).unwrap();
+            }
+        }
+        assert_eq!(defined, DEFINED);
+    }
 }

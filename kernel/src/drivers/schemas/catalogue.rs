@@ -8,7 +8,7 @@ use crate::drivers::handlers::CommandHandlers;
 use crate::ports::{Schema, SchemaError, SchemaRegistry, SchemaSubject, SchemaVersions};
 use crate::values::Name;
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use async_trait::async_trait;
 use serde_json::Value;
@@ -40,6 +40,9 @@ pub(super) struct Known {
     pub(super) current: Option<u32>,
     pub(super) versions: BTreeMap<u32, Option<Value>>,
 }
+
+/// Versions, category, and what is current.
+type Listed<'a> = (BTreeSet<u32>, Option<&'a Name>, Option<u32>);
 
 impl SchemaCatalogue {
     /// Nothing is known.
@@ -89,27 +92,21 @@ impl SchemaCatalogue {
         self.types.get(subject)?.versions.get(&version)
     }
 
-    /// These and those of the other; where both have a schema, this one's.
-    pub(super) fn and(&self, other: &Self) -> Self {
-        let mut both = self.clone();
-        for (subject, known) in &other.types {
-            for (version, schema) in &known.versions {
-                both.add(subject.clone(), *version, known.category.clone(), schema.clone());
-            }
-            if let Some(of_both) = both.types.get_mut(subject) {
-                of_both.current = of_both.current.max(known.current);
-            }
+    /// What these and those of the other are, without their schemas.
+    pub(super) fn listed_with(&self, other: &Self) -> Vec<SchemaVersions> {
+        let mut all: BTreeMap<&SchemaSubject, Listed<'_>> = BTreeMap::new();
+        for (subject, known) in self.types.iter().chain(&other.types) {
+            let (versions, category, current) = all.entry(subject).or_default();
+            versions.extend(known.versions.keys());
+            *category = category.or(known.category.as_ref());
+            *current = (*current).max(known.current);
         }
-        both
-    }
-
-    pub(super) fn listed(&self) -> Vec<SchemaVersions> {
-        let of = |(subject, known): (&SchemaSubject, &Known)| {
-            SchemaVersions::new(subject.clone(), known.versions.keys().copied().collect())
-                .with_category(known.category.clone())
-                .with_current(known.current)
+        let of = |(subject, (versions, category, current)): (&SchemaSubject, Listed<'_>)| {
+            SchemaVersions::new(subject.clone(), versions.into_iter().collect())
+                .with_category(category.cloned())
+                .with_current(current)
         };
-        self.types.iter().map(of).collect()
+        all.into_iter().map(of).collect()
     }
 
     /// What an application is built of: events with their schemas, the versions that their histories speak of, and commands.
@@ -132,6 +129,11 @@ impl SchemaCatalogue {
             }
             for of in (told.schemas)() {
                 let (subject, version) = (SchemaSubject::event(named(&of.event_type)?), of.version);
+                if let Some(first) = catalogue.of(&subject).and_then(|known| known.category.clone())
+                    && first != category
+                {
+                    return Err(SchemaRefusal::TwoCategories { subject, owner: told.owner, first, second: category });
+                }
                 if let (Some(Some(first)), Some(second)) = (catalogue.schema_of(&subject, version), &of.schema) {
                     let changes = differences(first, second);
                     if !changes.is_empty() {
@@ -170,7 +172,7 @@ impl SchemaCatalogue {
 #[async_trait]
 impl SchemaRegistry for SchemaCatalogue {
     async fn list(&self) -> Result<Vec<SchemaVersions>, SchemaError> {
-        Ok(self.listed())
+        Ok(self.listed_with(&Self::default()))
     }
 
     async fn schema(&self, subject: SchemaSubject, version: u32) -> Result<Schema, SchemaError> {

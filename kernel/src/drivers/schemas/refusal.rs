@@ -1,12 +1,12 @@
 //! Why an application is not built: its schemas.
 
 use crate::domain::compatibility::Compatibility;
-use crate::ports::{SchemaKind, SchemaSubject};
-use crate::values::InvalidName;
+use crate::ports::{SchemaKind, SchemaSubject, Source};
+use crate::values::{InvalidName, Name};
 use alloc::string::String;
 
 /// Why schemas are refused (UP-06).
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum SchemaRefusal {
     /// A version that is registered looks otherwise now.
@@ -59,6 +59,21 @@ pub enum SchemaRefusal {
         /// A line a difference. Each begins with a line break.
         changes: String,
     },
+    /// One stored type is told in two categories.
+    #[error(
+        "{owner} tells {subject} in the category {second}, and it is of {first} already; give one of the two another name, \
+         or say `#[event(history = …)]` on what only reads it"
+    )]
+    TwoCategories {
+        /// The type.
+        subject: SchemaSubject,
+        /// Who tells it in the second.
+        owner: &'static str,
+        /// The category that it is told in first.
+        first: Name,
+        /// The other one.
+        second: Name,
+    },
     /// The name of a stored type or a category is none.
     #[error("{owner}: {name:?} is no name: {source}")]
     Name {
@@ -83,12 +98,23 @@ pub enum SchemaRefusal {
         /// The category.
         category: String,
     },
-    /// The store does not let schemas be registered. Start again, once it does.
-    #[error("the schemas cannot be registered in the stream $schemas: {reason}")]
-    Store {
-        /// What it says.
-        reason: String,
+    /// The store is busy, or others were faster each time. Start again, with a pause.
+    #[error(
+        "the schemas cannot be registered in the stream $schemas now, the store is busy; start again, with a pause"
+    )]
+    Busy(#[source] Source),
+    /// This process may not, says a policy before the store. Let it read and append to the stream, and start again.
+    #[error("the schemas cannot be registered in the stream $schemas: not allowed: {0}")]
+    Denied(String),
+    /// The store met damaged data. An operator has to look.
+    #[error("the schemas cannot be registered in the stream $schemas: the store is damaged at {place}")]
+    Corrupt {
+        /// Where: a file, a table and row, a key.
+        place: String,
     },
+    /// The store does not let schemas be registered for another reason.
+    #[error("the schemas cannot be registered in the stream $schemas: {0}")]
+    Store(#[source] Source),
 }
 
 fn and_say(subject: &SchemaSubject, version: u32) -> String {

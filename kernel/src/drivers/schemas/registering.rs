@@ -5,16 +5,14 @@ use super::judging::{New, judge};
 use super::options::SchemaOptions;
 use super::refusal::SchemaRefusal;
 use super::stored::StoredSchemas;
-use super::stream::{Registered, SchemasEvent, StreamError, read_after, stream};
+use super::stream::{Registered, SchemasEvent, read_after, stream};
 use crate::domain::new_event;
 use crate::drivers::backoff::Backoff;
-use crate::ports::{AppendError, EventStore, IdSource, ReadError, Sleep};
+use crate::ports::{AppendError, EventStore, IdSource, ReadError, Sleep, Source};
 use crate::values::{Append, Expected, NewEvent};
-use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::Bytes;
-use core::fmt;
 
 /// How often a busy store is asked again, and others are let go first.
 const PAUSES: u32 = 40;
@@ -29,6 +27,10 @@ const PAUSES: u32 = 40;
 /// - A version that others have gone past is not judged further: a process of before a deploy starts again beside one of
 ///   after it. If it was never registered, it is now.
 /// - What is registered and no longer told is left as it is.
+/// - What stands in the stream and is no registration that this application can read is passed over.
+///
+/// Who may append raw, and has no judge before it, can write to the stream too, and so register what applications are then
+/// held to.
 ///
 /// # Errors
 ///
@@ -53,7 +55,7 @@ pub async fn register_schemas(
             Err(Failed::Refused(refusal)) => return Err(refusal),
             Err(Failed::Again(error)) => {
                 if !pauses.pause().await {
-                    return Err(unavailable(error));
+                    return Err(gave_up(error));
                 }
             }
         }
@@ -66,11 +68,13 @@ enum Failed {
     Again(AppendError),
 }
 
-impl From<StreamError> for Failed {
-    fn from(error: StreamError) -> Self {
+impl From<ReadError> for Failed {
+    fn from(error: ReadError) -> Self {
         match error {
-            StreamError::Read(ReadError::Busy(source)) => Self::Again(AppendError::Busy(source)),
-            other => Self::Refused(unavailable(other)),
+            ReadError::Busy(source) => Self::Again(AppendError::Busy(source)),
+            ReadError::Denied(reason) => Self::Refused(SchemaRefusal::Denied(reason)),
+            ReadError::Corrupt { place } => Self::Refused(SchemaRefusal::Corrupt { place }),
+            other => Self::Refused(SchemaRefusal::Store(Source::new(other))),
         }
     }
 }
@@ -80,13 +84,18 @@ impl From<AppendError> for Failed {
         match error {
             // Of an unknown append it shows in the stream whether it was written. If it comes yet, the next one conflicts.
             AppendError::Conflict { .. } | AppendError::Busy(_) | AppendError::Unknown(_) => Self::Again(error),
-            other => Self::Refused(unavailable(other)),
+            AppendError::Denied(reason) => Self::Refused(SchemaRefusal::Denied(reason)),
+            AppendError::Corrupt { place } => Self::Refused(SchemaRefusal::Corrupt { place }),
+            other => Self::Refused(SchemaRefusal::Store(Source::new(other))),
         }
     }
 }
 
-fn unavailable(error: impl fmt::Display) -> SchemaRefusal {
-    SchemaRefusal::Store { reason: error.to_string() }
+fn gave_up(last: AppendError) -> SchemaRefusal {
+    match last {
+        AppendError::Busy(source) => SchemaRefusal::Busy(source),
+        other => SchemaRefusal::Busy(Source::new(other)),
+    }
 }
 
 async fn attempt(
@@ -97,8 +106,8 @@ async fn attempt(
     registered: &mut Registered,
 ) -> Result<(), Failed> {
     loop {
-        let read = read_after(events, registered.last).await.map_err(StreamError::from)?;
-        registered.take(&read)?;
+        let read = read_after(events, registered.last).await?;
+        registered.take(&read);
         let new = judge(own, &registered.schemas, options).map_err(Failed::Refused)?;
         if new.is_empty() {
             return Ok(());
@@ -115,7 +124,7 @@ fn as_much_as_fits(new: &[New], events: &dyn EventStore, ids: &dyn IdSource) -> 
     let (mut part, mut bytes) = (Vec::new(), 0);
     for one in new.iter().take(limits.append_events as usize) {
         let event = new_event(&SchemasEvent::of(one), stream(), ids.new_id(), Bytes::new());
-        let event = event.map_err(|error| Failed::Refused(unavailable(error)))?;
+        let event = event.map_err(|error| Failed::Refused(SchemaRefusal::Store(Source::new(error))))?;
         bytes += event.bytes();
         if bytes > limits.append_bytes && !part.is_empty() {
             break;

@@ -1,10 +1,9 @@
 //! The registry of all that was registered in a store.
 
 use super::catalogue::SchemaCatalogue;
-use super::stream::{Registered, StreamError, read_after};
+use super::stream::{Registered, read_after};
 use crate::ports::{EventStore, ReadError, Schema, SchemaError, SchemaRegistry, SchemaSubject, SchemaVersions, Source};
 use alloc::boxed::Box;
-use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use async_lock::Mutex;
@@ -35,17 +34,13 @@ impl StoredSchemas {
     async fn read_on(&self) -> Result<(), SchemaError> {
         let last = self.registered.lock().await.last;
         // Not under the lock: who asks for what is known does not wait for the store.
-        let read = read_after(&*self.events, last).await.map_err(StreamError::from);
-        let taken = match read {
-            Ok(read) => self.registered.lock().await.take(&read),
-            Err(error) => Err(error),
-        };
-        taken.map_err(|error| match error {
-            StreamError::Read(ReadError::Busy(source)) => SchemaError::Busy(source),
-            StreamError::Read(ReadError::Denied(reason)) => SchemaError::Denied(reason),
-            StreamError::Read(other) => SchemaError::Other(Source::new(other)),
-            damaged @ StreamError::Damaged { .. } => SchemaError::Other(Source::new(damaged.to_string())),
-        })
+        let read = read_after(&*self.events, last).await.map_err(|error| match error {
+            ReadError::Busy(source) => SchemaError::Busy(source),
+            ReadError::Denied(reason) => SchemaError::Denied(reason),
+            other => SchemaError::Other(Source::new(other)),
+        })?;
+        self.registered.lock().await.take(&read);
+        Ok(())
     }
 
     /// What is known by now; the outer `None`: not even that there is such a version.
@@ -60,7 +55,7 @@ impl StoredSchemas {
 impl SchemaRegistry for StoredSchemas {
     async fn list(&self) -> Result<Vec<SchemaVersions>, SchemaError> {
         self.read_on().await?;
-        Ok(self.registered.lock().await.schemas.and(&self.own).listed())
+        Ok(self.registered.lock().await.schemas.listed_with(&self.own))
     }
 
     async fn schema(&self, subject: SchemaSubject, version: u32) -> Result<Schema, SchemaError> {

@@ -69,15 +69,6 @@ pub(super) struct Registered {
     pub(super) schemas: SchemaCatalogue,
 }
 
-/// Why the stream cannot be read.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum StreamError {
-    #[error(transparent)]
-    Read(#[from] ReadError),
-    #[error("its event {revision} is no registration of a schema: {reason}")]
-    Damaged { revision: Revision, reason: String },
-}
-
 /// What stands in the stream after this event.
 pub(super) async fn read_after(
     events: &dyn EventStore,
@@ -94,27 +85,23 @@ pub(super) async fn read_after(
 }
 
 impl Registered {
-    /// Takes in what has been read; what is in it already is passed over. What a newer application writes there, and this one
-    /// does not know, says nothing to it.
-    pub(super) fn take(&mut self, events: &[Arc<Recorded>]) -> Result<(), StreamError> {
+    /// Takes in what has been read; what is in it already is passed over. So is what this application cannot read: a newer
+    /// one may write it, and a raw append must not stop all others for good.
+    pub(super) fn take(&mut self, events: &[Arc<Recorded>]) {
         let last = self.last;
         for event in events.iter().filter(|event| Some(event.revision) > last) {
-            let damaged = |reason: String| StreamError::Damaged { revision: event.revision, reason };
-            let raw = RawEvent::new(event.event_type.clone(), event.version, event.format, event.payload.clone());
-            match SchemasEvent::decode(&raw) {
-                Err(EventError::UnknownType(_)) => {}
-                Err(error) => return Err(damaged(error.to_string())),
-                Ok(SchemasEvent::Registered { kind, name, version, category, schema }) => {
-                    let named = |text: String| Name::new(text).map_err(|error| damaged(error.to_string()));
-                    let (name, category) = (named(name)?, category.map(named).transpose()?);
-                    let kinds = [SchemaKind::Event, SchemaKind::Command];
-                    if let Some(kind) = kinds.into_iter().find(|known| known.to_string() == kind) {
-                        self.schemas.add(SchemaSubject { kind, name }, version, category, schema);
-                    }
-                }
+            if let Some((subject, version, category, schema)) = registration(event) {
+                self.schemas.add(subject, version, category, schema);
             }
             self.last = Some(event.revision);
         }
-        Ok(())
     }
+}
+
+fn registration(event: &Recorded) -> Option<(SchemaSubject, u32, Option<Name>, Option<Value>)> {
+    let raw = RawEvent::new(event.event_type.clone(), event.version, event.format, event.payload.clone());
+    let SchemasEvent::Registered { kind, name, version, category, schema } = SchemasEvent::decode(&raw).ok()?;
+    let kind = [SchemaKind::Event, SchemaKind::Command].into_iter().find(|known| known.to_string() == kind)?;
+    let category = category.map(Name::new).transpose().ok()?;
+    Some((SchemaSubject { kind, name: Name::new(name).ok()? }, version, category, schema))
 }

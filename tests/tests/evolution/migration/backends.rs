@@ -68,3 +68,28 @@ async fn many_events_are_few_appends() {
     let records = target.read(records).await.unwrap().events.len();
     assert_eq!(records, 4, "the start, two on the way, and the end");
 }
+
+/// Nothing of it is copied with a wrong time, and the same file will do once it is opened with the clock.
+#[tokio::test]
+async fn a_target_with_another_clock_is_found_before_anything_is_copied() {
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::new(Wrong::Nothing);
+    world.write(&[old(0), old(8)]).await;
+    let clock = Arc::new(ReplayClock::new());
+    let migration = |target: &Arc<dyn EventStore>| {
+        Migration::new(world.source.clone(), target.clone(), Arc::new(Upcasters::new())).keep_times(clock.clone())
+    };
+    // At the start, and when it goes on.
+    for copied in [0, 2] {
+        let other: Arc<dyn EventStore> =
+            Arc::new(SqliteStore::builder(folder.path().join("copy")).open().await.unwrap());
+        let ended = migration(&other).run(|_| {}).await.unwrap_err().to_string();
+        assert!(ended.contains("was not opened with the clock"), "{ended}");
+        assert_eq!(log(&*other).await.len(), copied);
+        drop(other);
+        let target = sqlite(folder.path(), "copy", &clock).await;
+        migration(&target).run(|_| {}).await.unwrap();
+        assert_eq!(told(&*target).await, told(&*world.source).await);
+        world.write(&[old(8)]).await;
+    }
+}

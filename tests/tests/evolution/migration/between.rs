@@ -41,6 +41,8 @@ pub(crate) enum Wrong {
     AnySource,
     /// The target tells its own time.
     OwnTime,
+    /// It is said to be whole from the beginning.
+    WholeTooEarly,
 }
 
 /// On which side of the migration.
@@ -71,6 +73,10 @@ fn altered(mut event: NewEvent, wrong: Wrong) -> NewEvent {
         Wrong::NewIds => event.id = EventId::from_bytes([9; 16]),
         Wrong::NoTags => event.tags = Arc::default(),
         Wrong::NoMetadata => event.metadata = portolan::Bytes::new(),
+        Wrong::WholeTooEarly if event.stream.is_system() => {
+            let record = String::from_utf8(event.payload.to_vec()).unwrap();
+            event.payload = record.replace("\"whole\":false", "\"whole\":true").into();
+        }
         _ => {}
     }
     event

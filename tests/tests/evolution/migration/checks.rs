@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 pub(crate) type Check = (&'static str, fn(Wrong) -> BoxFuture<'static, Result<(), String>>);
 
-pub(crate) const CHECKS: [Check; 12] = [
+pub(crate) const CHECKS: [Check; 13] = [
     ("mg_01_order", |wrong| order(wrong).boxed()),
     ("mg_02_content_and_mg_03_ids", |wrong| content(wrong).boxed()),
     ("mg_04_killed", |wrong| killed(wrong).boxed()),
@@ -28,6 +28,7 @@ pub(crate) const CHECKS: [Check; 12] = [
     ("mg_08_source", |wrong| source(wrong).boxed()),
     ("mg_09_times", |wrong| times(wrong).boxed()),
     ("mg_10_keys", |wrong| super::keys::keys(wrong).boxed()),
+    ("mg_11_unfinished", |wrong| unfinished(wrong).boxed()),
 ];
 
 /// Every kind, in two streams, one of which loses everything; a split in the middle.
@@ -81,6 +82,37 @@ async fn killed(wrong: Wrong) -> Result<(), String> {
         world.run().await.map_err(|error| format!("killed after {polls} polls: {error}"))?;
         is_as_the_model(&*world.source, &*world.target).await?;
         if ended.is_some() {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+/// Wherever it is killed, also in a later run, half a copy says that it is unfinished.
+async fn unfinished(wrong: Wrong) -> Result<(), String> {
+    for polls in 1.. {
+        let world = World::with_limits(wrong, small_limits());
+        let (mut has_ended, mut before) = (false, 0);
+        for run in ["the first", "a later"] {
+            world.write(&every_kind()).await;
+            has_ended = run_for(&world.migration().batch(3), polls).is_some();
+            let says = async || Migration::is_unfinished(&*world.target).await.map_err(|error| error.to_string());
+            let (said, copied) = (says().await?, log(&*world.target).await.len());
+            // That it goes on is for other checks.
+            if world.run().await.is_err() {
+                return Ok(());
+            }
+            let whole = log(&*world.target).await.len();
+            // Until a run begins to write, the copy is still that of the run before.
+            if before < copied && copied < whole && !said {
+                return Err(format!("after {polls} polls of {run} run: half a copy is said to be finished"));
+            }
+            if says().await? {
+                return Err(format!("after {polls} polls of {run} run: a whole copy is said to be unfinished"));
+            }
+            before = whole;
+        }
+        if has_ended {
             return Ok(());
         }
     }

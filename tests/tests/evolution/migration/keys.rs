@@ -4,11 +4,12 @@ use super::between::Wrong;
 use super::history::{World, equal, log};
 use crate::events::UserEvent;
 use portolan::application::{Application, Runtime, Storage};
-use portolan::domain::{Aggregate, Command, Context, Decide, Decision, Rejection, StreamCommand, Upcasters};
-use portolan::drivers::{CommandBusExt, Migration};
-use portolan::ports::{CommandError, EventStore, Receipt, SnapshotStore};
-use portolan::values::{InvalidName, Metadata, StreamId};
+use portolan::domain::{Aggregate, Command, Context, Decide, Decision, IdSeed, Rejection, StreamCommand, Upcasters};
+use portolan::drivers::{CommandBusExt, Migration, MigrationError, command_scope};
+use portolan::ports::{Capabilities, Capability, CommandError, EventStore, Limits, Receipt, SnapshotStore, StoreId};
+use portolan::values::{Append, EventType, IdempotencyKey, InvalidName, Metadata, NewEvent, StreamId};
 use portolan::{MemoryStore, TokioRuntime};
+use rstest::rstest;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -140,4 +141,100 @@ async fn an_id_that_was_used_twice_loses_nothing() {
     assert_eq!(log(&*target).await.len(), 2);
     let again = send(&target, "k", "a", change("1", 1)).await.unwrap();
     assert_eq!((again.repeated, again.position), (true, log(&*target).await.last().map(|event| event.position)));
+}
+
+/// A command whose second event a hop fails on is not in the target at all, until the hop is mended; then all of it is.
+#[tokio::test]
+async fn a_command_is_copied_whole_or_not_at_all() {
+    use portolan::domain::history::{Histories, History, Hop};
+    let world = World::new(Wrong::Nothing);
+    world.write(&[super::history::old(7)]).await;
+    let receipt = send(&world.source, "k", "a", change("1", 2)).await.unwrap();
+    let chain = |is_mended: bool| {
+        let make = move |old: serde_json::Value| match old["email"].as_str() {
+            Some("1@") if !is_mended => Err("not this one"),
+            _ => Ok(old),
+        };
+        let hop = |from| Hop::from("user.email-updated", from).to("user.email-updated", from + 1);
+        let last = Hop::from("user.email-updated", 3).try_with(make).to("user.email-updated", 4);
+        let mut histories = Histories::new();
+        histories.add("chain", History::new().current("user.email-updated", 4).hop(hop(1)).hop(hop(2)).hop(last));
+        Arc::new(histories.judge().unwrap())
+    };
+    let migration = |is_mended| {
+        Migration::new(world.source.clone(), world.target.clone(), chain(is_mended))
+            .keep_keys([portolan::values::Name::new("change").unwrap()])
+    };
+    let failed = migration(false).run(|_| {}).await.unwrap_err().to_string();
+    assert!(failed.contains("not this one"), "{failed}");
+    assert_eq!(log(&*world.target).await.len(), 1, "what is before the command");
+    let copied = migration(true).run(|_| {}).await.unwrap();
+    assert_eq!((copied.read, copied.written), (3, 3));
+    let again = send(&world.target, "k", "a", change("1", 2)).await.unwrap();
+    assert_eq!((again.repeated, &again.events), (true, &receipt.events));
+    assert_eq!(again.position, log(&*world.target).await.last().map(|event| event.position));
+}
+
+/// An event a stream, of one command: its third does not go with the others.
+async fn too_much_for(target: Arc<dyn EventStore>, streams: [&str; 3], said: &str) {
+    let source: Arc<dyn EventStore> = Arc::new(MemoryStore::new());
+    let name = |name: &str| portolan::values::Name::new(name).unwrap();
+    let (scope, id) = (command_scope(&name("change"), None), name("k"));
+    let seed = IdSeed::of_command(&scope, &id);
+    let metadata = Metadata { command: Some("k".into()), ..Metadata::default() }.encode();
+    let events = (0..).zip(streams).map(|(n, stream)| {
+        NewEvent::new(StreamId::new(stream).unwrap(), EventType::new("told").unwrap(), "x".repeat(300))
+            .with_id(seed.event_id(n))
+            .with_metadata(metadata.clone())
+    });
+    let append = Append::new(events.collect::<Vec<_>>()).key(IdempotencyKey::new(scope, id, [7; 32]));
+    let third = source.append(append).await.unwrap().last.unwrap();
+    // One of no command follows.
+    let other = NewEvent::new(StreamId::new("other").unwrap(), EventType::new("told").unwrap(), "{}");
+    source.append(Append::new([other])).await.unwrap();
+    let migration =
+        Migration::new(source, target.clone(), Arc::new(Upcasters::new())).keep_keys([name("change")]).batch(1);
+    let report = migration.dry_run().await.unwrap();
+    assert_eq!((report.failed, report.failures.first().map(|failure| failure.position)), (1, Some(third)), "{report}");
+    assert!(report.to_string().contains(said), "{report}");
+    let ended = migration.run(|_| {}).await.unwrap_err();
+    assert!(matches!(&ended, MigrationError::Event { position, .. } if *position == third), "{ended}");
+    assert!(ended.to_string().contains(said), "{ended}");
+    assert_eq!(log(&*target).await, []);
+}
+
+#[rstest]
+#[case::events(|limits: &mut Limits| limits.append_events = 2, ["a"; 3], "events of one command: 3 is more")]
+#[case::streams(|limits: &mut Limits| limits.append_streams = 2, ["a", "b", "c"], "streams of one command: 3 is more")]
+#[case::bytes(|limits: &mut Limits| limits.append_bytes = 800, ["a"; 3], "bytes of the events of one command: ")]
+#[tokio::test]
+async fn a_dry_run_foretells_what_is_too_much_for_one_append(
+    #[case] limit: impl Fn(&mut Limits),
+    #[case] streams: [&str; 3],
+    #[case] said: &str,
+) {
+    let mut limits = Limits::default();
+    limit(&mut limits);
+    too_much_for(Arc::new(MemoryStore::builder().limits(limits).build()), streams, said).await;
+}
+
+fn lacking(capability: Capability) -> Arc<dyn EventStore> {
+    let capabilities = Capabilities::new(StoreId::from_bytes([1; 16])).lacking(capability);
+    let clock = Arc::new(portolan_testing::TestClock::at(portolan::values::Timestamp::from_micros(1)));
+    Arc::new(portolan_conformance::ReferenceStore::with_capabilities(clock, capabilities))
+}
+
+#[tokio::test]
+async fn a_dry_run_foretells_that_a_command_has_too_many_streams() {
+    too_much_for(lacking(Capability::SeveralStreams), ["a", "a", "b"], "streams of one command: 2 is more").await;
+}
+
+#[tokio::test]
+async fn keys_are_kept_only_where_there_are_keys() {
+    let world = World::new(Wrong::Nothing);
+    let migration = world
+        .migration_of(&world.source, &lacking(Capability::Keys))
+        .keep_keys([portolan::values::Name::new("change").unwrap()]);
+    let outcome = migration.dry_run().await;
+    assert!(matches!(outcome, Err(MigrationError::Unsupported(Capability::Keys))), "{outcome:?}");
 }

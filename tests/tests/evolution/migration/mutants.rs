@@ -16,8 +16,9 @@ const DRY_RUN: &str = CHECKS[8].0;
 const SOURCE: &str = CHECKS[9].0;
 const TIMES: &str = CHECKS[10].0;
 const KEYS: &str = CHECKS[11].0;
+const UNFINISHED: &str = CHECKS[12].0;
 
-const MUTANTS: [(Wrong, &[&str]); 14] = [
+const MUTANTS: [(Wrong, &[&str]); 15] = [
     (Wrong::Reversed, &[ORDER, CONTENT, KILLED, FAULTS, TIMES, KEYS]),
     (Wrong::NewIds, &[CONTENT, KILLED, FAULTS, TIMES, KEYS]),
     (Wrong::NoTags, &[CONTENT, KILLED, FAULTS, TIMES]),
@@ -32,6 +33,7 @@ const MUTANTS: [(Wrong, &[&str]); 14] = [
     (Wrong::WritesSource, &[SOURCE]),
     (Wrong::AnySource, &[OTHER_SOURCE]),
     (Wrong::OwnTime, &[TIMES]),
+    (Wrong::WholeTooEarly, &[UNFINISHED]),
 ];
 
 #[tokio::test]

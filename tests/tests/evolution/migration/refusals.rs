@@ -4,9 +4,10 @@ use super::between::Wrong;
 use super::checks::bad;
 use super::history::{World, is_as_the_model, log, old, small_limits};
 use portolan::domain::Upcasters;
+use portolan::domain::history::{Histories, History, Hop};
 use portolan::drivers::{Migration, MigrationError, MigrationReason};
-use portolan::ports::{Capabilities, Capability};
-use portolan::values::{Append, EventType, NewEvent, StoreId, StreamId};
+use portolan::ports::{Capabilities, Capability, StoreId};
+use portolan::values::{Append, EventType, Name, NewEvent, Query, Read, StreamId};
 use portolan_conformance::ReferenceStore;
 use rstest::rstest;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use std::sync::Arc;
 #[rstest]
 #[case::hop_fails(bad("user.address-set", 1, r#"{"addres":""}"#), "missing field `address`")]
 #[case::unknown(bad("user.burnt", 1, "{}"), "its type is unknown to the chain")]
-#[case::future(bad("user.created", 4, "{}"), "the chain ends at version 3")]
+#[case::future(bad("user.created", 4, "{}"), "the chain knows its type up to version 3")]
 #[tokio::test]
 async fn what_cannot_be_copied_is_named(#[case] event: NewEvent, #[case] said: &str) {
     let world = World::new(Wrong::Nothing);
@@ -63,10 +64,10 @@ async fn what_is_too_large_for_the_target_is_named() {
 #[tokio::test]
 async fn a_target_goes_on_as_it_was_begun() {
     let world = World::new(Wrong::Nothing);
-    world.write(&[old(8)]).await;
+    world.write(&[old(0)]).await;
     world.run().await.unwrap();
     let others: [Migration; 4] = [
-        world.migration().keep_unknown(),
+        world.migration().keep_keys([Name::new("change").unwrap()]),
         world.migration().with_system_streams(),
         world.migration().keep_times(world.target_time.clone()),
         Migration::new(world.source.clone(), world.target.clone(), Arc::new(Upcasters::new())),
@@ -77,6 +78,66 @@ async fn a_target_goes_on_as_it_was_begun() {
         assert!(matches!(other.dry_run().await, Err(MigrationError::OtherRules)));
     }
     world.run().await.unwrap();
+}
+
+/// A chain that learns what it did not know goes on where it stopped, since what is there is what it would have made.
+#[tokio::test]
+async fn a_mended_chain_goes_on() {
+    let (known, burnt) = (("user.kept", 1), ("user.burnt", 1));
+    let chain = |types: &[(&str, u32)]| {
+        let mut histories = Histories::new();
+        for (event_type, version) in types {
+            histories.add("chain", History::new().current(*event_type, *version));
+        }
+        Arc::new(histories.judge().unwrap())
+    };
+    for mend in [0, 1] {
+        let world = World::new(Wrong::Nothing);
+        for (event_type, version) in [known, known, burnt, known] {
+            world.source.append(Append::new([bad(event_type, version, "{}")])).await.unwrap();
+        }
+        let migration =
+            |types: &[(&str, u32)]| Migration::new(world.source.clone(), world.target.clone(), chain(types));
+        assert!(matches!(migration(&[known]).run(|_| {}).await, Err(MigrationError::Event { .. })));
+        let mended = || if mend == 0 { migration(&[known, burnt]) } else { migration(&[known]).keep_unknown() };
+        assert_eq!(mended().dry_run().await.unwrap().copied, 2);
+        let copied = mended().run(|_| {}).await.unwrap();
+        assert_eq!((copied.read, copied.written), (4, 4));
+        let verified = mended().verify().await.unwrap();
+        assert_eq!((verified.events, verified.missing), (4, 0));
+        // Once it has gone on, it is the chain that is known.
+        let outcome = migration(&[known]).run(|_| {}).await;
+        assert!(matches!(outcome, Err(MigrationError::OtherRules)), "{outcome:?}");
+    }
+}
+
+/// What hops end at is current where nobody tells what is; and whoever shows an event and whoever copies it agree.
+#[rstest]
+#[case::end("user.email-updated", 1, Ok(1))]
+#[case::past_the_end("user.email-updated", 2, Err("knows its type up to version 1"))]
+#[case::start("user.mail-changed", 1, Ok(1))]
+#[case::past_the_start("user.mail-changed", 9, Err("knows its type up to version 1"))]
+#[case::unknown("user.burnt", 1, Err("its type is unknown to the chain"))]
+#[tokio::test]
+async fn the_end_of_a_chain_is_current(
+    #[case] event_type: &str,
+    #[case] version: u32,
+    #[case] expected: Result<u64, &str>,
+) {
+    let mut histories = Histories::new();
+    histories.add("chain", History::new().hop(Hop::from("user.mail-changed", 1).to("user.email-updated", 1)));
+    let upcasters = Arc::new(histories.judge().unwrap());
+    let world = World::new(Wrong::Nothing);
+    world.source.append(Append::new([bad(event_type, version, "{}")])).await.unwrap();
+    let page = world.source.read(Read::log(Query::all())).await.unwrap();
+    let current = upcasters.current(&page.events[0]);
+    assert_eq!(current.is_ok(), expected.is_ok(), "{current:?}");
+    let outcome = Migration::new(world.source.clone(), world.target.clone(), upcasters).run(|_| {}).await;
+    match (outcome, expected) {
+        (Ok(copied), Ok(written)) => assert_eq!(copied.written, written),
+        (Err(error), Err(said)) => assert!(error.to_string().contains(said), "{error}"),
+        (outcome, expected) => panic!("{outcome:?}, and not {expected:?}"),
+    }
 }
 
 #[tokio::test]

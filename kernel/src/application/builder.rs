@@ -300,6 +300,13 @@ impl ApplicationBuilder {
         self.events::<P::Event>()
     }
 
+    /// Has workers of this process make the index of sagas ([`SagaIndex`](crate::drivers::SagaIndex)).
+    #[doc(hidden)]
+    pub fn saga_index(mut self) -> Self {
+        self.projections.push(ProjectionRegistration::of_sagas());
+        self
+    }
+
     /// How workers of projections work, in place of the usual.
     pub fn projection_options(self, projection_options: ProjectionOptions) -> Self {
         Self { projection_options, ..self }

@@ -64,7 +64,11 @@ pub use read_rows::{
     Rows,
 };
 pub use reading::EventStoreExt;
-pub use sagas::{SagaDriveError, SagaDriver, SagaHandlers, SagaLacking, SagaNudge, SagaPorts, SagaReadError, SagaRest};
+pub(crate) use sagas::saga_index;
+pub use sagas::{
+    SAGA_INDEX, SAGA_SLOTS, SagaDriveError, SagaDriver, SagaHandlers, SagaIndex, SagaLacking, SagaNudge, SagaPorts,
+    SagaReadError, SagaRest, Unfinished, saga_slot,
+};
 pub use schemas::{SchemaCatalogue, SchemaOptions, SchemaRefusal, StoredSchemas, register_schemas};
 pub use send::{CommandBusExt, Sending};
 pub use subscription::{Delivery, From, SubscribeError, Subscription, Subscriptions};

@@ -2,7 +2,7 @@
 
 use crate::world::{Answer, Back, Demo, Forward, Script, Settle, World, step};
 use portolan_kernel::domain::saga::{
-    Action, Definition, End, FailureClass, Plan, Retry as Policy, SagaEvent, SagaState, Settling, Standing, Step,
+    Action, Brief, Definition, End, FailureClass, Plan, Retry as Policy, SagaEvent, SagaState, Settling, Standing, Step,
     StepPlan, Undo, Way,
 };
 use portolan_kernel::values::Timestamp;
@@ -118,6 +118,7 @@ proptest! {
         world.run();
         check_laws(&world);
         check_truth(&world);
+        check_brief(&world);
     }
 
     /// Gone on with from any fact, it comes to the same facts.
@@ -166,6 +167,7 @@ proptest! {
             world.act(Action::Abort);
         }
         check_laws(&world);
+        check_brief(&world);
     }
 
     /// An operator who insists brings every saga to an end that is true.
@@ -183,6 +185,7 @@ proptest! {
             world.act(Action::Retry);
         }
         check_truth(&world);
+        check_brief(&world);
     }
 }
 
@@ -201,6 +204,24 @@ fn act(world: &mut World, action: Action) {
             assert_eq!(world.state, before);
         }
     }
+}
+
+/// What an index keeps shows the same, fact by fact.
+fn check_brief(world: &World) {
+    let mut state = SagaState::new(world.state.id().clone());
+    let mut brief = Brief::first(&world.log[0]);
+    for (at, fact) in world.log.iter().enumerate() {
+        state.apply(fact).unwrap();
+        if at > 0 {
+            brief.apply(fact);
+        }
+        for now in [fact.at(), world.now] {
+            assert_eq!(brief.status(now), state.status(now), "after {:#?}", &world.log[..=at]);
+        }
+        let known = (state.version(), state.started_at(), state.deadline(), state.end());
+        assert_eq!((Some(brief.version), Some(brief.started_at), brief.deadline, brief.end()), known);
+    }
+    assert_eq!(brief.unread, None);
 }
 
 fn check_laws(world: &World) {

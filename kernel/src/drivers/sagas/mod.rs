@@ -9,9 +9,14 @@ mod attempt;
 mod closing;
 mod driver;
 mod handlers;
+mod index;
+mod listing;
 mod log;
 mod recording;
 
 pub use driver::{SagaDriveError, SagaDriver, SagaNudge, SagaPorts, SagaRest};
 pub use handlers::{SagaHandlers, SagaLacking};
+pub(crate) use index::saga_index;
+pub use index::{SAGA_INDEX, SAGA_SLOTS, saga_slot};
+pub use listing::{SagaIndex, Unfinished};
 pub use log::SagaReadError;

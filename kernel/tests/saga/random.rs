@@ -1,8 +1,9 @@
 //! Random plans, answers, operators and clocks: the laws hold in every run.
 
+use crate::brief::check_brief;
 use crate::world::{Answer, Back, Demo, Forward, Script, Settle, World, step};
 use portolan_kernel::domain::saga::{
-    Action, Brief, Definition, End, FailureClass, Plan, Retry as Policy, SagaEvent, SagaState, Settling, Standing, Step,
+    Action, Definition, End, FailureClass, Plan, Retry as Policy, SagaEvent, SagaState, Settling, Standing, Step,
     StepPlan, Undo, Way,
 };
 use portolan_kernel::values::Timestamp;
@@ -204,24 +205,6 @@ fn act(world: &mut World, action: Action) {
             assert_eq!(world.state, before);
         }
     }
-}
-
-/// What an index keeps shows the same, fact by fact.
-fn check_brief(world: &World) {
-    let mut state = SagaState::new(world.state.id().clone());
-    let mut brief = Brief::first(&world.log[0]);
-    for (at, fact) in world.log.iter().enumerate() {
-        state.apply(fact).unwrap();
-        if at > 0 {
-            brief.apply(fact);
-        }
-        for now in [fact.at(), world.now] {
-            assert_eq!(brief.status(now), state.status(now), "after {:#?}", &world.log[..=at]);
-        }
-        let known = (state.version(), state.started_at(), state.deadline(), state.end());
-        assert_eq!((Some(brief.version), Some(brief.started_at), brief.deadline, brief.end()), known);
-    }
-    assert_eq!(brief.unread, None);
 }
 
 fn check_laws(world: &World) {

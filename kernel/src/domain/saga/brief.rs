@@ -219,12 +219,10 @@ impl Open {
                 self.steps.retain(|trying| !among(trying));
             }
             Action::Compensate => {
-                for trying in &mut self.steps {
-                    if self.pivots.contains(&trying.step) {
-                        trying.doubt = false;
-                    } else if trying.is == Is::Failed && trying.way == Way::Settle {
-                        trying.try_again(Way::Settle, at);
-                    }
+                // Of a pivot the operator says by this that it has not happened.
+                let is_stuck = |trying: &&mut Trying| trying.is == Is::Failed && trying.way == Way::Settle;
+                for trying in self.steps.iter_mut().filter(is_stuck).filter(|of| !self.pivots.contains(&of.step)) {
+                    trying.try_again(Way::Settle, at);
                 }
             }
             Action::Abort => {}

@@ -266,3 +266,6 @@ fn read<T>(cell: Cell, expected: &'static str, of: impl FnOnce(&str) -> Option<T
     let found = if let Cell::Text(text) = &cell { of(text) } else { None };
     found.ok_or_else(|| RowValueError::NotOfType { cell: format!("{cell:?}"), expected })
 }
+
+#[cfg(test)]
+mod tests;

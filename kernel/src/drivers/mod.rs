@@ -19,6 +19,7 @@ mod formed;
 mod gate;
 mod handlers;
 mod key;
+mod lease;
 mod loading;
 mod middleware;
 mod migration;
@@ -35,6 +36,7 @@ mod schemas;
 mod send;
 mod step;
 mod subscription;
+mod task;
 mod turns;
 mod typed;
 
@@ -66,8 +68,8 @@ pub use read_rows::{
 pub use reading::EventStoreExt;
 pub(crate) use sagas::saga_index;
 pub use sagas::{
-    SAGA_INDEX, SAGA_SLOTS, SagaDriveError, SagaDriver, SagaHandlers, SagaIndex, SagaLacking, SagaNudge, SagaPorts,
-    SagaReadError, SagaRest, Unfinished, saga_slot,
+    LocalSagas, SAGA_INDEX, SAGA_SLOTS, SagaDriveError, SagaDriver, SagaHandlers, SagaIndex, SagaLacking, SagaNudge,
+    SagaOptions, SagaPorts, SagaReadError, SagaRest, Unfinished, saga_slot,
 };
 pub use schemas::{SchemaCatalogue, SchemaOptions, SchemaRefusal, StoredSchemas, register_schemas};
 pub use send::{CommandBusExt, Sending};

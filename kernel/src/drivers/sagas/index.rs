@@ -159,6 +159,7 @@ impl Row for SagaRow {
     /// All of them hold what there may be, so that rows become cells once a batch; so `open` is text that is JSON.
     const COLUMNS: &'static [RowColumn] = &[
         RowColumn::of::<String>("saga"),
+        RowColumn::of::<String>("name"),
         RowColumn::of::<u32>("version"),
         RowColumn::of::<String>("phase"),
         RowColumn::of::<String>("step"),
@@ -178,7 +179,7 @@ impl Row for SagaRow {
     /// The key stands in `saga` too, so that a range of it can be asked for within a phase. An ended saga has no slot, and so
     /// is past no bound of a range of slots.
     const INDEXES: &'static [RowIndex] =
-        &[RowIndex::new("phase", &["phase", "saga"]), RowIndex::new("slot", &["slot"])];
+        &[RowIndex::new("phase", &["phase", "saga"]), RowIndex::new("slot", &["name", "slot"])];
 
     fn to_cells(&self) -> Result<Vec<Cell>, RowValueError> {
         let Brief { version, started_at, deadline, status, unread, open } = &self.brief;
@@ -187,6 +188,7 @@ impl Row for SagaRow {
         let open = open.as_ref().map(|open| serde_json::to_string(open).unwrap_or_default());
         Ok(alloc::vec![
             Cell::Text(key_of(&self.saga)),
+            Cell::Text(self.saga.name().as_str().into()),
             version.to_cell()?,
             Cell::Text(status.phase.name().into()),
             status.step.to_cell()?,
@@ -207,6 +209,7 @@ impl Row for SagaRow {
     fn from_cells(cells: Vec<Cell>) -> Result<Self, RowValueError> {
         let [
             saga,
+            _,
             version,
             phase,
             step,

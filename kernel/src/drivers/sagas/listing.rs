@@ -88,7 +88,7 @@ impl SagaIndex {
         Ok(SagaPage::new(rows.into_iter().map(|row| self.summary(row, now)).collect(), next))
     }
 
-    /// All sagas of these slots that have not ended, once the index has come to this position. What was recorded after it may be
+    /// All sagas of this name and these slots that have not ended, once the index has come to this position. What was recorded after it may be
     /// in it or not; so may be a saga that has ended since.
     ///
     /// It reads those that have not ended and no others, however many there are. The index may never come to the position:
@@ -100,6 +100,7 @@ impl SagaIndex {
     /// operator has to look at it.
     pub async fn unfinished(
         &self,
+        name: &Name,
         slots: Range<u32>,
         at_least: Option<Position>,
     ) -> Result<Vec<Unfinished>, SagaError> {
@@ -107,7 +108,8 @@ impl SagaIndex {
         if slots.is_empty() {
             return Ok(Vec::new());
         }
-        let rows = self.projections.get::<SagaRows>().find("slot", ()).range(slots).limit(PAGE).at_least(at_least);
+        let found = self.projections.get::<SagaRows>().find("slot", name.as_str());
+        let rows = found.range(slots).limit(PAGE).at_least(at_least);
         let unfinished = rows.all().map_ok(|keyed| Unfinished {
             due: keyed.row.brief.status.due,
             phase: keyed.row.brief.status.phase,

@@ -6,3 +6,4 @@ mod bank;
 mod crashes;
 mod driving;
 mod guarded;
+mod sharing;

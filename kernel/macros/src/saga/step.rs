@@ -280,22 +280,22 @@ impl Kind {
 
     fn wrong(self, signature: &Signature) -> Option<(Span, &'static str)> {
         let is_condition = self == Self::Condition;
-        let arguments = || match signature.inputs.is_empty() {
-            true => signature.ident.span(),
-            false => signature.inputs.span(),
-        };
         match (&signature.asyncness, is_condition) {
             (None, false) => return Some((signature.fn_token.span(), "is not async")),
             (Some(is_async), true) => return Some((is_async.span(), "is async")),
             _ => {}
         }
-        let is_shared = |argument: &FnArg| match argument {
+        let has_receiver = signature.receiver().is_some();
+        if has_receiver == is_condition || signature.inputs.len() - usize::from(has_receiver) != 2 {
+            return Some((signature.ident.span(), "takes something else"));
+        }
+        let is_shared = |argument: &&FnArg| match argument {
             FnArg::Receiver(own) => matches!(own.kind, ReceiverKind::Reference(_, _, None)),
             FnArg::Typed(typed) => matches!(&*typed.ty, Type::Reference(reference) if reference.mutability.is_none()),
         };
-        let others = signature.inputs.len() - usize::from(signature.receiver().is_some());
-        if signature.receiver().is_some() == is_condition || others != 2 || !signature.inputs.iter().all(is_shared) {
-            return Some((arguments(), "takes something else"));
+        if let Some(other) = signature.inputs.iter().find(|argument| !is_shared(argument)) {
+            let span = if let FnArg::Typed(typed) = other { typed.ty.span() } else { other.span() };
+            return Some((span, "takes something else"));
         }
         match &signature.output {
             ReturnType::Default if is_condition => Some((signature.ident.span(), "returns nothing")),

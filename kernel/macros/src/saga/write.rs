@@ -55,10 +55,10 @@ pub(super) fn implementation(said: &Said, steps: &Steps<'_>, methods: &ItemImpl,
 
 impl Step<'_> {
     fn written(&self, kernel: &Path) -> TokenStream {
-        let (name, method) = (&self.name.text, self.method);
+        let (name, method) = (&self.name.text, path(self.method));
         let by = |setting: &str, method: Option<&Ident>| {
             let setting = Ident::new(setting, proc_macro2::Span::call_site());
-            method.map(|method| quote!(.#setting(Self::#method)))
+            method.map(path).map(|method| quote!(.#setting(#method)))
         };
         let compensation = self.compensate.as_ref();
         let compensate = by("compensate", compensation.map(|compensation| compensation.method));
@@ -72,8 +72,13 @@ impl Step<'_> {
         let back_timeout = compensation.and_then(|compensation| compensation.timeout);
         let back_timeout = back_timeout.map(|timeout| quote!(.compensation_timeout(#timeout)));
         quote! {
-            #kernel::domain::saga::Step::new(#name, Self::#method)
+            #kernel::domain::saga::Step::new(#name, #method)
                 #compensate #harmless #outside #resolve #when #retry #timeout #back_retry #back_timeout
         }
     }
+}
+
+/// A method, in such a way that errors about its type point to it.
+fn path(method: &Ident) -> TokenStream {
+    quote_spanned!(method.span()=> Self::#method)
 }

@@ -5,9 +5,10 @@ use portolan::application::{Application, Runtime, Storage};
 use portolan::domain::saga::{Definition, Retry, Saga, Step, StepContext, StepError};
 use portolan::drivers::SagaOptions;
 use portolan::ports::{
-    ActOnSaga, ListSagas, SagaAction, SagaError, SagaOrchestrator as _, SagaPhase, StartSaga,
+    ActOnSaga, AppendError, Lease, LeaseError, LeaseStore, ListSagas, SagaAction, SagaError, SagaOrchestrator as _,
+    SagaPhase, StartSaga,
 };
-use portolan::values::SagaId;
+use portolan::values::{Append, Appended, Name, SagaId};
 use portolan::{MemoryStore, SqliteStore};
 use portolan_testing::Tracking;
 use rstest::rstest;
@@ -23,6 +24,7 @@ use std::time::Duration;
 struct Errands {
     done: Arc<Mutex<Vec<String>>>,
     is_shut: Arc<AtomicBool>,
+    is_quick: Arc<AtomicBool>,
     tried: Arc<AtomicU32>,
 }
 
@@ -52,7 +54,8 @@ impl Errands {
     }
 
     async fn act(&self, errand: &Errand, step: &StepContext) -> Result<(), StepError> {
-        tokio::time::sleep(Duration::from_millis(errand.takes)).await;
+        let takes = if self.is_quick.load(SeqCst) { 0 } else { errand.takes };
+        tokio::time::sleep(Duration::from_millis(takes)).await;
         self.done.lock().unwrap().push(step.saga().id().to_string());
         Ok(())
     }
@@ -238,4 +241,109 @@ async fn ten_thousand_that_wait_cost_nothing(#[values("memory", "sqlite")] which
     application.ports().sagas.act(ActOnSaga::new(errand(77, 0).saga, SagaAction::Retry)).await.unwrap();
     all_are(&application, SagaPhase::Completed, 1).await;
     assert_eq!(errands.tried.load(SeqCst) as usize, MANY + 1);
+}
+
+#[rstest]
+#[test]
+fn a_process_that_dies_is_stood_in_for(#[values("memory", "sqlite")] which: &str) {
+    let runtime = || tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let (dies, lives) = (runtime(), runtime());
+    let (storage, _folder) = lives.block_on(store(which));
+    let (first, second) = (Errands::default(), Errands::default());
+    dies.block_on(async {
+        let one = process(&storage, &first).await;
+        for n in 0..20 {
+            one.ports().sagas.start(errand(n, 60_000)).await.unwrap();
+        }
+        while (first.tried.load(SeqCst) as usize) < 20 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        // Its steps last for longer than it does.
+        std::mem::forget(one);
+    });
+    dies.shutdown_background();
+    lives.block_on(async {
+        second.is_quick.store(true, SeqCst);
+        let two = process(&storage, &second).await;
+        all_are(&two, SagaPhase::Completed, 20).await;
+        assert_eq!((done(&[&second])[0].len(), second.tried.load(SeqCst)), (20, 0), "they go on where they were");
+    });
+}
+
+/// Leases as two processes see them of which the one sleeps.
+enum Seen {
+    /// It is not told that another has its leases.
+    Asleep(Arc<dyn LeaseStore>),
+    /// It need not wait for what the other holds.
+    Awake(Arc<dyn LeaseStore>),
+}
+
+impl Seen {
+    fn store(&self) -> &Arc<dyn LeaseStore> {
+        let (Self::Asleep(store) | Self::Awake(store)) = self;
+        store
+    }
+}
+
+#[async_trait::async_trait]
+impl LeaseStore for Seen {
+    async fn grant(&self, name: Name, holder: Name, time_to_live: Duration) -> Result<Lease, LeaseError> {
+        match (self, self.store().grant(name, holder.clone(), time_to_live).await) {
+            (Self::Awake(store), Err(LeaseError::Held(held))) => store.take_over(held, holder, time_to_live).await,
+            (_, granted) => granted,
+        }
+    }
+    async fn take_over(&self, seen: Lease, holder: Name, time_to_live: Duration) -> Result<Lease, LeaseError> {
+        self.store().take_over(seen, holder, time_to_live).await
+    }
+    async fn renew(&self, lease: Lease) -> Result<Lease, LeaseError> {
+        match self {
+            Self::Asleep(_) => Ok(lease),
+            Self::Awake(store) => store.renew(lease).await,
+        }
+    }
+    async fn release(&self, lease: Lease) -> Result<(), LeaseError> {
+        self.store().release(lease).await
+    }
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_was_superseded_writes_nothing(#[values("memory", "sqlite")] which: &str) {
+    let (storage, _folder) = store(which).await;
+    let seen_by = |storage: &Storage, seen_as: fn(Arc<dyn LeaseStore>) -> Seen| {
+        let seen = Arc::new(Tracking::new(storage.events.clone()));
+        let mut storage = storage.clone();
+        storage.events = seen.clone();
+        storage.leases = storage.leases.map(|leases| Arc::new(seen_as(leases)) as Arc<dyn LeaseStore>);
+        (storage, seen)
+    };
+    let (first, second) = (Errands::default(), Errands::default());
+    let (one, seen) = seen_by(&storage, Seen::Asleep);
+    let one = process(&one, &first).await;
+    for n in 0..8 {
+        one.ports().sagas.start(errand(n, 2_000)).await.unwrap();
+    }
+    while (first.tried.load(SeqCst) as usize) < 8 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    // Another takes all shards while the first is in the midst of their second steps.
+    let two = process(&seen_by(&storage, Seen::Awake).0, &second).await;
+    all_are(&two, SagaPhase::Completed, 8).await;
+    let facts = |call: &&portolan_testing::Call<Append, Appended, AppendError>| {
+        call.asked.checkpoint.is_some() && !call.asked.events.is_empty()
+    };
+    // Under one token of one shard: once it was refused, nothing more is written.
+    let mut refused = BTreeSet::new();
+    for call in seen.appends().iter().filter(facts) {
+        let checkpoint = call.asked.checkpoint.clone().unwrap();
+        let under = (checkpoint.name, checkpoint.token);
+        match &call.answered {
+            Some(Err(AppendError::CheckpointMoved { .. })) => _ = refused.insert(under),
+            Some(Ok(_)) => assert!(!refused.contains(&under), "{under:?}"),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(refused.len() >= 3, "its outcomes came too late: {refused:?}");
 }

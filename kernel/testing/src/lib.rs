@@ -77,8 +77,8 @@ pub use given_log::{GivenLog, given_log};
 pub use golden::{GOLDEN, Golden, golden};
 pub use mocks::{
     MockAuthenticator, MockClock, MockCommandBus, MockEventStore, MockHooks, MockIdSource, MockInline, MockLeaseStore,
-    MockMiddleware, MockPolicy, MockProjectionRegistry, MockQueryBus, MockReadModelStore, MockSchemaRegistry,
-    MockSleep, MockSnapshotStore, MockSpawn, MockUpcaster,
+    MockMiddleware, MockPolicy, MockProjectionRegistry, MockQueryBus, MockReadModelStore, MockSagaOrchestrator,
+    MockSchemaRegistry, MockSleep, MockSnapshotStore, MockSpawn, MockUpcaster,
 };
 pub use outcome::Outcome;
 pub use runtime::{CountingIds, TestClock, TestRuntime, TestSleep, TestSpawn};

@@ -15,7 +15,7 @@ fn is_of(route: &str, documented: &str) -> bool {
 #[test]
 fn every_route_is_documented() {
     let mut documented: Vec<String> = routes::paths(ALL).keys().cloned().collect();
-    documented.extend([path("commands", "a/b"), path("queries", "q")]);
+    documented.extend([path("commands", "a/b"), path("queries", "q"), path("sagas", "s")]);
     for route in served::paths() {
         assert!(documented.iter().any(|documented| is_of(route, documented)), "{route} is not among {documented:#?}");
     }

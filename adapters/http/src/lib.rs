@@ -27,7 +27,7 @@
 //! | `GET /projections/{name}/rows/by/{index}` | a page of its rows by an index, see [below](#projections) |
 //! | `POST /projections/{name}/rows` | rows, as the port `ProjectionRegistry` asks for them, whole |
 //! | `GET /sagas` | a page of sagas: `name`, `phase` (any of those given), `limit`, `after` |
-//! | `POST /sagas/{name}` | starts a saga: its input as a JSON body. 201, or 200 where it had been started; see [below](#sagas) |
+//! | `POST /sagas/{name}` | starts a saga: its input as a JSON object. 201, or 200 where it had been started; see [below](#sagas) |
 //! | `GET /sagas/{name}/{id}` | how a saga stands |
 //! | `GET /sagas/{name}/{id}/timeline` | a page of its facts: `after` (a revision), `limit` |
 //! | `POST /sagas/{name}/{id}/{action}` | what operators do, see [below](#sagas). The saga as it stands then |

@@ -95,7 +95,7 @@ async fn pages(of: &dyn SagaOrchestrator, mut list: ListSagas) -> Vec<SagaId> {
 async fn a_saga_without_a_correlation_has_its_own() {
     let server = Running::start().await;
     let letter = saga("letter", "1");
-    sagas(&server).await.start(StartSaga::new(letter.clone(), 1.into())).await.unwrap();
+    sagas(&server).await.start(StartSaga::new(letter.clone(), json!({}))).await.unwrap();
     let read = portolan_kernel::values::Read::stream(letter.stream());
     let page = server.store.read(read).await.unwrap();
     assert_eq!(Metadata::decode(&page.events[0].metadata).correlation.as_deref(), Some("letter/1"));

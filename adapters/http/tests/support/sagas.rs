@@ -99,7 +99,7 @@ impl OldTransfers {
     }
 }
 
-/// Without a schema and a description: any JSON will do.
+/// Without a schema and a description: any object will do.
 struct Letters;
 
 impl Saga for Letters {

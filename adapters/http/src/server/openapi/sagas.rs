@@ -105,7 +105,7 @@ pub(super) fn insert_starts(
     schemas: &mut Map<String, Value>,
 ) {
     let Some(definitions) = definitions else {
-        let mut operation = start("start", "Starts a saga.".to_owned(), json!({}));
+        let mut operation = start("start", "Starts a saga.".to_owned(), json!({ "type": "object" }));
         operation.parameters.insert(0, name_in_path());
         paths.insert("/sagas/{name}".to_owned(), json!({ "post": operation.value() }));
         return;
@@ -119,11 +119,7 @@ pub(super) fn insert_starts(
     }
     for SagaInfo { name, description, schema, .. } in highest.into_values() {
         let summary = buses::summary(&description, "Starts the saga", &name);
-        let input = match &schema {
-            Some(_) => buses::component(schemas, "saga", &name, schema.as_ref()),
-            // An input need not be an object.
-            None => json!({}),
-        };
+        let input = buses::component(schemas, "saga", &name, schema.as_ref());
         let operation = start(&format!("start-{name}"), summary, input);
         paths.insert(buses::path("sagas", &name), json!({ "post": operation.value() }));
     }

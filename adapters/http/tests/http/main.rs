@@ -35,6 +35,8 @@ mod sagas;
 #[cfg(test)]
 mod sagas_by_client;
 #[cfg(test)]
+mod sagas_malformed;
+#[cfg(test)]
 mod schemas;
 #[cfg(test)]
 mod streams;

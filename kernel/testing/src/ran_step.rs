@@ -1,6 +1,6 @@
 //! What a step of a saga has done, and what was expected of it.
 
-use crate::difference::difference;
+use crate::difference::{difference, right};
 use portolan_kernel::domain::Command;
 use portolan_kernel::domain::saga::{SagaId, StepError, Way};
 use serde::Serialize;
@@ -23,8 +23,7 @@ impl Sent {
     #[must_use]
     #[track_caller]
     pub fn of<C: Command>(command: C) -> Self {
-        let body = serde_json::to_value(command);
-        let body = body.unwrap_or_else(|error| panic!("{} has no JSON: {error}", C::NAME));
+        let body = right(serde_json::to_value(command), format_args!("{} has no JSON", C::NAME));
         Self { name: C::NAME, body, part: None }
     }
 
@@ -97,8 +96,7 @@ impl RanStep {
     /// It failed, or had another outcome.
     #[track_caller]
     pub fn then_succeeds(self, expected: impl Serialize) -> Self {
-        let expected = serde_json::to_value(expected);
-        let expected = expected.unwrap_or_else(|error| panic!("the expected outcome has no JSON: {error}"));
+        let expected = right(serde_json::to_value(expected), "the expected outcome has no JSON");
         match &self.result {
             Ok(outcome) if *outcome == expected => {}
             Ok(outcome) => panic!(

@@ -1,5 +1,6 @@
 //! Steps of sagas at work, over buses that a test looks into.
 
+use crate::difference::right;
 use crate::ran_step::{RanStep, Seen};
 use async_trait::async_trait;
 use core::fmt;
@@ -67,17 +68,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 #[track_caller]
 pub fn run_step<S: Saga>(saga: S, step: &str, input: S::Input) -> RunStep {
     let name = S::NAME;
-    let handler = SagaHandler::new(saga).unwrap_or_else(|error| panic!("{name} cannot be followed: {error}"));
+    let handler = right(SagaHandler::new(saga), format_args!("{name} cannot be followed"));
     let plan = handler.plan().clone();
     if plan.step(step).is_none() {
         let steps: Vec<_> = plan.steps().map(|step| &*step.name).collect();
         panic!("{name} has no step {step}; it has {}", steps.join(", "));
     }
-    let json = serde_json::to_vec(&input).unwrap_or_else(|error| panic!("the input of {name} has no JSON: {error}"));
-    let input = handler.input(&json).unwrap_or_else(|violations| {
-        panic!("the input of {name} is invalid ({})", crate::outcome::listed(&violations));
-    });
-    let open = handler.open(&plan, &input).unwrap_or_else(|error| panic!("{error}"));
+    let json = right(serde_json::to_vec(&input), format_args!("the input of {name} has no JSON"));
+    let input = match handler.input(&json) {
+        Ok(input) => input,
+        Err(violations) => panic!("the input of {name} is invalid ({})", crate::outcome::listed(&violations)),
+    };
+    let open = right(handler.open(&plan, &input), format_args!("{name} cannot run"));
     RunStep {
         saga: SagaId::new(name, "test").expect("the handler has this name"),
         step: step.to_owned(),
@@ -117,7 +119,7 @@ impl RunStep {
     /// It is no id.
     #[track_caller]
     pub fn of_saga(self, id: &str) -> Self {
-        let saga = SagaId::new(self.saga.name(), id).unwrap_or_else(|error| panic!("{error}"));
+        let saga = right(SagaId::new(self.saga.name(), id), "there is no such saga");
         Self { saga, ..self }
     }
 
@@ -163,8 +165,7 @@ impl RunStep {
     #[track_caller]
     pub fn outcome(mut self, of: &str, outcome: impl Serialize) -> Self {
         assert!(self.plan.step(of).is_some(), "there is no step {of}, and so no outcome of it");
-        let outcome = serde_json::to_value(outcome);
-        let outcome = outcome.unwrap_or_else(|error| panic!("the outcome of {of} has no JSON: {error}"));
+        let outcome = right(serde_json::to_value(outcome), format_args!("the outcome of {of} has no JSON"));
         self.outcomes.insert(of.to_owned(), outcome);
         self
     }

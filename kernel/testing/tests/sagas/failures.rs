@@ -25,7 +25,7 @@ fn retried() -> SagaOutcome<Orders> {
 #[case::begins(failed, |it: Outcome| it.then_begins("reserve", Way::Back), &["reserve was to begin back"])]
 #[case::another_way(failed, |it: Outcome| it.then_begins("insure", Way::Forward), &["insure was to begin forward"])]
 #[case::before(failed, |it: Outcome| it.then_begins("check", Way::Forward), &["check was to begin forward"])]
-#[case::begins_nothing(failed, Outcome::then_begins_nothing, &["nothing was to begin"])]
+#[case::begins_nothing(failed, |it: Outcome| it.then_begins_nothing(), &["nothing was to begin"])]
 #[case::in_flight(
     failed,
     |it: Outcome| it.then_in_flight([("insure", Way::Forward)]),
@@ -71,7 +71,7 @@ fn retried() -> SagaOutcome<Orders> {
     |it: Outcome| it.then_begins("reserve", Way::Forward),
     &["the operator's skip was refused: nothing holds the saga up", "reserve was to begin forward"]
 )]
-#[case::nothing_begun_by_a_refusal(skipped, Outcome::then_begins_nothing, &["the operator's skip was refused"])]
+#[case::nothing_begun_by_a_refusal(skipped, |it: Outcome| it.then_begins_nothing(), &["the operator's skip was refused"])]
 #[case::in_flight_after_a_refusal(
     skipped,
     |it: Outcome| it.then_in_flight([("reserve", Way::Forward)]),

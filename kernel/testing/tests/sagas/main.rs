@@ -15,7 +15,9 @@ use portolan_kernel::values::{Metadata, Timestamp};
 use portolan_testing::{GivenSaga, MockCommandBus, MockQueryBus, RanStep, SagaOutcome, Sent, given_saga, run_step};
 use rstest::rstest;
 use serde::{Deserialize, Serialize};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
+use std::sync::Once;
 
 #[derive(Serialize, Deserialize, Clone)]
 struct Order {
@@ -130,8 +132,26 @@ fn busy() -> StepError {
     StepError::retry("busy")
 }
 
+thread_local! {
+    /// In which file this thread panicked last.
+    static PANICKED_IN: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+/// The words of its panic, which is one at a line of these tests.
+#[track_caller]
 fn message(run: impl FnOnce()) -> String {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let earlier = take_hook();
+        set_hook(Box::new(move |panic| {
+            let file = panic.location().map(|location| location.file().to_owned());
+            PANICKED_IN.set(file.unwrap_or_default());
+            earlier(panic);
+        }));
+    });
     let panic = catch_unwind(AssertUnwindSafe(run)).expect_err("it is not met");
+    let file = PANICKED_IN.take();
+    assert!(file.contains("tests"), "it panicked at a line of {file}");
     match panic.downcast::<String>() {
         Ok(message) => *message,
         Err(panic) => (*panic.downcast::<&str>().expect("a panic with a sentence")).to_owned(),

@@ -1,5 +1,6 @@
 //! Given, when, then: sagas.
 
+use crate::difference::right;
 use crate::saga_machine::SagaMachine;
 use crate::saga_outcome::SagaOutcome;
 use core::fmt;
@@ -125,8 +126,7 @@ impl<S: Saga> GivenSaga<S> {
     #[must_use = "an outcome is judged by one of the `then`s"]
     #[track_caller]
     pub fn when_succeeds(mut self, step: &str, outcome: impl Serialize) -> SagaOutcome<S> {
-        let outcome = serde_json::to_value(outcome);
-        let outcome = outcome.unwrap_or_else(|error| panic!("the outcome of {step} has no JSON: {error}"));
+        let outcome = right(serde_json::to_value(outcome), format_args!("the outcome of {step} has no JSON"));
         let from = self.0.facts.len();
         self.0.answer(step, &[Way::Forward, Way::Settle], Ok(outcome));
         SagaOutcome::since(self.0, format!("the success of {step}"), from)

@@ -70,6 +70,7 @@ mod given_saga;
 mod golden;
 mod mocks;
 mod outcome;
+mod ran_step;
 mod run_step;
 mod runtime;
 mod saga_machine;
@@ -88,7 +89,8 @@ pub use mocks::{
     MockSchemaRegistry, MockSleep, MockSnapshotStore, MockSpawn, MockUpcaster,
 };
 pub use outcome::Outcome;
-pub use run_step::{RanStep, RunStep, Sent, run_step};
+pub use ran_step::{RanStep, Sent};
+pub use run_step::{RunStep, run_step};
 pub use runtime::{CountingIds, TestClock, TestRuntime, TestSleep, TestSpawn};
 pub use saga_outcome::SagaOutcome;
 pub use tracking::{Call, Tracking};

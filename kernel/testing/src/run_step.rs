@@ -1,14 +1,12 @@
 //! Steps of sagas at work, over buses that a test looks into.
 
-use crate::difference::difference;
+use crate::difference::right;
+use crate::ran_step::{RanStep, Seen};
 use async_trait::async_trait;
 use core::fmt;
 use core::future::IntoFuture;
 use futures::future::BoxFuture;
-use portolan_kernel::domain::Command;
-use portolan_kernel::domain::saga::{
-    OpenSaga, Plan, Saga, SagaHandler, SagaId, Settling, StepContext, StepError, Undo, Way,
-};
+use portolan_kernel::domain::saga::{OpenSaga, Plan, Saga, SagaHandler, SagaId, Settling, StepContext, Undo, Way};
 use portolan_kernel::ports::{
     Answer, Body, CommandBus, CommandEnvelope, CommandError, CommandInfo, QueryBus, QueryEnvelope, QueryError,
     QueryInfo, Receipt,
@@ -70,17 +68,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 #[track_caller]
 pub fn run_step<S: Saga>(saga: S, step: &str, input: S::Input) -> RunStep {
     let name = S::NAME;
-    let handler = SagaHandler::new(saga).unwrap_or_else(|error| panic!("{name} cannot be followed: {error}"));
+    let handler = right(SagaHandler::new(saga), format_args!("{name} cannot be followed"));
     let plan = handler.plan().clone();
     if plan.step(step).is_none() {
         let steps: Vec<_> = plan.steps().map(|step| &*step.name).collect();
         panic!("{name} has no step {step}; it has {}", steps.join(", "));
     }
-    let json = serde_json::to_vec(&input).unwrap_or_else(|error| panic!("the input of {name} has no JSON: {error}"));
-    let input = handler.input(&json).unwrap_or_else(|violations| {
-        panic!("the input of {name} is invalid ({})", crate::outcome::listed(&violations));
-    });
-    let open = handler.open(&plan, &input).unwrap_or_else(|error| panic!("{error}"));
+    let json = right(serde_json::to_vec(&input), format_args!("the input of {name} has no JSON"));
+    let input = match handler.input(&json) {
+        Ok(input) => input,
+        Err(violations) => panic!("the input of {name} is invalid ({})", crate::outcome::listed(&violations)),
+    };
+    let open = right(handler.open(&plan, &input), format_args!("{name} cannot run"));
     RunStep {
         saga: SagaId::new(name, "test").expect("the handler has this name"),
         step: step.to_owned(),
@@ -120,7 +119,7 @@ impl RunStep {
     /// It is no id.
     #[track_caller]
     pub fn of_saga(self, id: &str) -> Self {
-        let saga = SagaId::new(self.saga.name(), id).unwrap_or_else(|error| panic!("{error}"));
+        let saga = right(SagaId::new(self.saga.name(), id), "there is no such saga");
         Self { saga, ..self }
     }
 
@@ -166,8 +165,7 @@ impl RunStep {
     #[track_caller]
     pub fn outcome(mut self, of: &str, outcome: impl Serialize) -> Self {
         assert!(self.plan.step(of).is_some(), "there is no step {of}, and so no outcome of it");
-        let outcome = serde_json::to_value(outcome);
-        let outcome = outcome.unwrap_or_else(|error| panic!("the outcome of {of} has no JSON: {error}"));
+        let outcome = right(serde_json::to_value(outcome), format_args!("the outcome of {of} has no JSON"));
         self.outcomes.insert(of.to_owned(), outcome);
         self
     }
@@ -214,151 +212,6 @@ impl fmt::Debug for RunStep {
         let mut debug = f.debug_struct("RunStep");
         debug.field("saga", &self.saga).field("step", &self.step).field("way", &self.way);
         debug.field("attempt", &self.attempt).field("outcomes", &self.outcomes).finish_non_exhaustive()
-    }
-}
-
-/// A command that a step is expected to send.
-#[derive(Debug, Clone)]
-pub struct Sent {
-    name: &'static str,
-    body: Value,
-    part: Option<String>,
-}
-
-impl Sent {
-    /// This command, under the step's key.
-    ///
-    /// # Panics
-    ///
-    /// It has no JSON.
-    #[must_use]
-    #[track_caller]
-    pub fn of<C: Command>(command: C) -> Self {
-        let body = serde_json::to_value(command);
-        let body = body.unwrap_or_else(|error| panic!("{} has no JSON: {error}", C::NAME));
-        Self { name: C::NAME, body, part: None }
-    }
-
-    /// Sent by [`send_as`](StepContext::send_as), under this word.
-    #[must_use]
-    pub fn as_part(self, part: impl Into<String>) -> Self {
-        Self { part: Some(part.into()), ..self }
-    }
-}
-
-/// A command as a bus sees it.
-#[derive(Debug, Clone, PartialEq)]
-struct Seen {
-    name: String,
-    id: Option<String>,
-    body: Value,
-}
-
-/// A step that has run.
-///
-/// Each `then…` panics with a sentence and the difference, line by line, at the line that called it.
-#[derive(Debug)]
-pub struct RanStep {
-    saga: SagaId,
-    step: String,
-    way: Way,
-    sent: Vec<Seen>,
-    result: Result<Value, StepError>,
-}
-
-impl RanStep {
-    /// What it returned: its outcome as it is recorded, or its error.
-    ///
-    /// # Errors
-    ///
-    /// The step's.
-    pub fn result(&self) -> Result<&Value, &StepError> {
-        self.result.as_ref()
-    }
-
-    /// It has sent exactly these commands, in this order, each under its key; what came of them does not matter.
-    ///
-    /// # Panics
-    ///
-    /// It has sent others, or others under these keys, or these under others.
-    #[track_caller]
-    pub fn then_sends(self, expected: impl IntoIterator<Item = Sent>) -> Self {
-        let keyed = |Sent { name, body, part }: Sent| {
-            let id = match part {
-                None => self.saga.step_key(&self.step, self.way),
-                Some(part) => self.saga.part_key(&self.step, self.way, &part),
-            };
-            Seen { name: name.to_owned(), id: Some(id.to_string()), body }
-        };
-        let expected: Vec<_> = expected.into_iter().map(keyed).collect();
-        assert!(
-            expected == self.sent,
-            "{} {} sent other commands; expected (-) and sent (+):\n{}",
-            self.step,
-            self.way,
-            difference(&expected, &self.sent)
-        );
-        self
-    }
-
-    /// It went well, with exactly this outcome.
-    ///
-    /// # Panics
-    ///
-    /// It failed, or had another outcome.
-    #[track_caller]
-    pub fn then_succeeds(self, expected: impl Serialize) -> Self {
-        let expected = serde_json::to_value(expected);
-        let expected = expected.unwrap_or_else(|error| panic!("the expected outcome has no JSON: {error}"));
-        match &self.result {
-            Ok(outcome) if *outcome == expected => {}
-            Ok(outcome) => panic!(
-                "{} {} had another outcome; expected (-) and had (+):\n{}",
-                self.step,
-                self.way,
-                difference(&expected, outcome)
-            ),
-            Err(error) => panic!(
-                "{} {} failed: {error:?}, where this outcome was expected: {expected}; it had sent: {}",
-                self.step,
-                self.way,
-                self.told_sent()
-            ),
-        }
-        self
-    }
-
-    /// It failed, with exactly this.
-    ///
-    /// # Panics
-    ///
-    /// It went well, or failed otherwise.
-    #[track_caller]
-    pub fn then_fails(self, expected: &StepError) -> Self {
-        match &self.result {
-            Err(error) if error == expected => {}
-            Err(error) => panic!(
-                "{} {} failed otherwise; expected (-) and given (+):\n{}",
-                self.step,
-                self.way,
-                difference(expected, error)
-            ),
-            Ok(outcome) => panic!(
-                "{} {} succeeded: {outcome}, where this was expected: {expected:?}; it had sent: {}",
-                self.step,
-                self.way,
-                self.told_sent()
-            ),
-        }
-        self
-    }
-
-    fn told_sent(&self) -> String {
-        if self.sent.is_empty() {
-            return "nothing".into();
-        }
-        let one = |seen: &Seen| format!("{} {}", seen.name, seen.body);
-        self.sent.iter().map(one).collect::<Vec<_>>().join(", ")
     }
 }
 

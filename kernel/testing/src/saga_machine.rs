@@ -1,5 +1,6 @@
 //! A saga over the pure machine, with a clock that a test moves.
 
+use crate::difference::right;
 use core::fmt::Write as _;
 use core::time::Duration;
 use portolan_kernel::domain::saga::{
@@ -23,15 +24,15 @@ impl<S: Saga> SagaMachine<S> {
     #[track_caller]
     pub(crate) fn start(id: &str, input: S::Input) -> Self {
         let name = S::NAME;
-        let id = SagaId::new(name, id).unwrap_or_else(|error| panic!("{name} cannot be started: {error}"));
+        let id = right(SagaId::new(name, id), format_args!("{name} cannot be started"));
         let definition = S::definition();
-        let plan = definition.plan().unwrap_or_else(|error| panic!("{name} cannot be followed: {error}"));
+        let plan = right(definition.plan(), format_args!("{name} cannot be followed"));
         let violations = S::validate(&input);
         if !violations.is_empty() {
             panic!("{name} is not started, because its input is invalid ({})", crate::outcome::listed(&violations));
         }
         let json = serde_json::to_value(&input);
-        let json = json.unwrap_or_else(|error| panic!("{name} is not started, because its input has no JSON: {error}"));
+        let json = right(json, format_args!("{name} is not started, because its input has no JSON"));
         assert!(json.is_object(), "{name} is not started, because its input is no JSON object: {json}");
         let now = Timestamp::default();
         let started = SagaState::started(&id, S::VERSION, Arc::new(plan), Arc::new(json), now);

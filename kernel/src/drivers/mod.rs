@@ -64,6 +64,7 @@ pub use read_rows::{
     Rows,
 };
 pub use reading::EventStoreExt;
+pub use sagas::{ReceiveError, ReceiveReason, Received, ReceivedAs};
 pub use sagas::{SagaDriveError, SagaDriver, SagaHandlers, SagaLacking, SagaNudge, SagaPorts, SagaReadError, SagaRest};
 pub use schemas::{SchemaCatalogue, SchemaOptions, SchemaRefusal, StoredSchemas, register_schemas};
 pub use send::{CommandBusExt, Sending};

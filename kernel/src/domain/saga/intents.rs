@@ -176,8 +176,7 @@ impl Intent {
     pub(super) fn step(&self) -> Result<Option<StepPlan>, PlanError> {
         let Self::Send { step, command, run } = self else { return Ok(None) };
         let (command, run) = (Some(command.clone()), run.clone());
-        let plan =
-            StepPlan { name: step.clone(), conditional: false, run, undo: Undo::Pivot, settle: None, command };
+        let plan = StepPlan { name: step.clone(), conditional: false, run, undo: Undo::Pivot, settle: None, command };
         check_saga_name("step", &plan.name)?;
         plan.check()?;
         Ok(Some(plan))

@@ -3,8 +3,8 @@
 use super::standing::StepState;
 use super::state::Wish;
 use super::{
-    End, FailedIntent, Intents, Outcomes, Reaction, ReactionError, SagaEvent, SagaState, SentCommand, Standing, StepError,
-    StepPlan, Way,
+    End, FailedIntent, Intents, Outcomes, Reaction, ReactionError, SagaEvent, SagaState, SentCommand, Standing,
+    StepError, StepPlan, Way,
 };
 use crate::values::{Name, Timestamp};
 use alloc::format;

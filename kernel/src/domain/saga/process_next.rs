@@ -24,9 +24,8 @@ impl SagaState {
         next: &mut Next,
     ) -> Option<SagaEvent> {
         // What is due is older than anything that begins now. An operator who is needed holds up commands alone.
-        self.fire(process, now, code, next).or_else(|| {
-            if self.needs_operator() { None } else { self.send_next(process, now, code, next) }
-        })
+        self.fire(process, now, code, next)
+            .or_else(|| if self.needs_operator() { None } else { self.send_next(process, now, code, next) })
     }
 
     fn fire(

@@ -125,7 +125,9 @@ impl SagaState {
         let (state, intents) = match fact {
             SagaEvent::Received { position, state, intents, .. } => {
                 match self.reception(*position) {
-                    Reception::Repeated => return Err(format!("it has received the event at {position}, or a later one")),
+                    Reception::Repeated => {
+                        return Err(format!("it has received the event at {position}, or a later one"));
+                    }
                     Reception::Ended => return Err("it has decided to end".into()),
                     _ => {}
                 }

@@ -34,7 +34,9 @@ pub enum ReactionError {
     #[error("this code is no process's; register the handler of the process")]
     NoProcess,
     /// The recorded state is none of the code's.
-    #[error("the process's state cannot be read by this code: {0}; let its type take older forms, or raise the version")]
+    #[error(
+        "the process's state cannot be read by this code: {0}; let its type take older forms, or raise the version"
+    )]
     State(#[source] CodecError),
     /// The state, or a command, has no form in which it can be recorded.
     #[error("what the process did cannot be recorded: {0}")]

@@ -1,7 +1,7 @@
 //! The state of a saga: the fold of its facts.
 
-use super::standing::StepState;
 use super::process_state::ProcessState;
+use super::standing::StepState;
 use super::{End, Outcomes, Plan, SagaEvent, SagaId, Standing, StepPlan};
 use crate::values::Timestamp;
 use alloc::string::String;

@@ -4,14 +4,20 @@
 //! machine ([`next`](crate::domain::saga::next())) what comes next, appends that, runs the attempts that are in flight, and
 //! appends what they come to. Every append expects the revision that the driver has seen, so that of two drivers of one saga
 //! one goes on and the other reads what it has missed (SG-07).
+//!
+//! Processes are sagas that receive events: [`SagaDriver::receive`] records what an event does to the process that it is for.
+//! Whoever drives that process then does what it wants.
 
 mod attempt;
 mod closing;
 mod driver;
 mod handlers;
 mod log;
+mod receiving;
 mod recording;
+mod reliable;
 
 pub use driver::{SagaDriveError, SagaDriver, SagaNudge, SagaPorts, SagaRest};
 pub use handlers::{SagaHandlers, SagaLacking};
 pub use log::SagaReadError;
+pub use receiving::{ReceiveError, ReceiveReason, Received, ReceivedAs};

@@ -15,10 +15,7 @@ impl<'a> Reliable<'a> {
         Self { open, spawn }
     }
 
-    pub(super) fn caught<T>(
-        &self,
-        work: impl FnOnce() -> Result<T, ReactionError>,
-    ) -> Result<T, ReactionError> {
+    pub(super) fn caught<T>(&self, work: impl FnOnce() -> Result<T, ReactionError>) -> Result<T, ReactionError> {
         let (mut work, mut done) = (Some(work), None);
         let caught = self.spawn.catch(&mut || done = work.take().map(|work| work()));
         let panicked = |said| Err(ReactionError::Panicked(said));

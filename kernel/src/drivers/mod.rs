@@ -68,8 +68,9 @@ pub use read_rows::{
 pub use reading::EventStoreExt;
 pub(crate) use sagas::saga_index;
 pub use sagas::{
-    LocalSagas, SAGA_INDEX, SAGA_SLOTS, SagaDriveError, SagaDriver, SagaHandlers, SagaIndex, SagaLacking, SagaNudge,
-    SagaOptions, SagaPorts, SagaReadError, SagaRest, Unfinished, saga_slot,
+    LocalSagas, ReceiveError, ReceiveReason, Received, ReceivedAs, SAGA_INDEX, SAGA_SLOTS, SagaDriveError, SagaDriver,
+    SagaHandlers, SagaIndex, SagaLacking, SagaNudge, SagaOptions, SagaPorts, SagaReadError, SagaRest, Unfinished,
+    saga_slot,
 };
 pub use schemas::{SchemaCatalogue, SchemaOptions, SchemaRefusal, StoredSchemas, register_schemas};
 pub use send::{CommandBusExt, Sending};

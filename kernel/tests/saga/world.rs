@@ -2,8 +2,8 @@
 //! are scripted.
 
 use portolan_kernel::domain::saga::{
-    Action, Definition, Next, Outcomes, Plan, Saga, SagaEvent, SagaId, SagaState, Step, StepContext, StepError, Way,
-    next,
+    Action, Definition, Intent, Next, OpenSaga, Outcomes, Plan, Saga, SagaEvent, SagaId, SagaState, Step, StepContext,
+    StepError, Way, next,
 };
 use portolan_kernel::values::{Name, Timestamp};
 use serde_json::Value;
@@ -92,6 +92,8 @@ pub(crate) fn script(answers: &[(&'static str, Way, Answer)]) -> Script {
 
 pub(crate) struct World {
     pub(crate) plan: Plan,
+    /// That of a process, which reacts.
+    pub(crate) code: Option<OpenSaga>,
     script: Script,
     /// Conditions that do not hold.
     pub(crate) passed: BTreeSet<String>,
@@ -123,6 +125,7 @@ impl World {
         let state = SagaState::fold(id, &log).unwrap();
         Self {
             plan,
+            code: None,
             script,
             passed: BTreeSet::new(),
             unknown: BTreeSet::new(),
@@ -141,10 +144,13 @@ impl World {
         let conditions = |step: &str, _: &Outcomes| {
             if self.unknown.contains(step) { None } else { Some(!self.passed.contains(step)) }
         };
-        next(&self.state, self.now, &conditions)
+        match &self.code {
+            Some(code) => next(&self.state, self.now, code),
+            None => next(&self.state, self.now, &conditions),
+        }
     }
 
-    fn record(&mut self, fact: SagaEvent) {
+    pub(crate) fn record(&mut self, fact: SagaEvent) {
         self.state.apply(&fact).unwrap();
         self.log.push(fact);
         assert!(self.log.len() < 3_000, "it goes on for ever: {:#?}", &self.log[self.log.len() - 20..]);
@@ -171,6 +177,38 @@ impl World {
     /// One attempt is answered, or time passes until something is due. `false`: nothing happens by itself any more.
     pub(crate) fn step(&mut self) -> bool {
         let next = self.settle_facts();
+        if self.answer(&next) {
+            return true;
+        }
+        match next.wake {
+            Some(wake) => {
+                self.now = wake;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// All that happens up to this time, and nothing that is due after it.
+    pub(crate) fn run_until(&mut self, time: Timestamp) -> &mut Self {
+        while self.now <= time {
+            let next = self.settle_facts();
+            if self.answer(&next) {
+                continue;
+            }
+            match next.wake.filter(|wake| *wake <= time) {
+                Some(wake) => self.now = wake,
+                None => {
+                    self.now = time;
+                    break;
+                }
+            }
+        }
+        self
+    }
+
+    /// One attempt is answered, or stays silent from now on.
+    fn answer(&mut self, next: &Next) -> bool {
         let silent =
             |run: &portolan_kernel::domain::saga::Run| self.silent.contains(&(run.step.clone(), run.way, run.attempt));
         if let Some(run) = next.run.iter().find(|run| !silent(run)).cloned() {
@@ -186,19 +224,15 @@ impl World {
             }
             return true;
         }
-        match next.wake {
-            Some(wake) => {
-                self.now = wake;
-                true
-            }
-            None => false,
-        }
+        false
     }
 
     /// Until nothing happens by itself any more: it has ended, or waits with a reason.
     pub(crate) fn run(&mut self) -> &mut Self {
         while self.step() {}
-        let waits = self.state.needs_operator() || !self.next().missing.is_empty();
+        let next = self.next();
+        let idles = self.state.is_process() && next.run.is_empty() && self.state.timers().next().is_none();
+        let waits = self.state.needs_operator() || !next.missing.is_empty() || next.unanswered.is_some() || idles;
         assert!(waits || self.state.end().is_some(), "it waits for nothing: {:#?}", self.log);
         self
     }
@@ -266,6 +300,9 @@ pub(crate) fn word(fact: &SagaEvent) -> String {
             format!("{step}{}-{class}{}", way(of), if retry_at.is_none() { "!" } else { "" })
         }
         SagaEvent::Passed { step, .. } => format!("{step}/"),
+        SagaEvent::Received { position, intents, .. } => format!("@{position}{}", wanted(intents)),
+        SagaEvent::Fired { timer, intents, .. } => format!("!{timer}{}", wanted(intents)),
+        SagaEvent::Handled { step, intents, .. } => format!("{step}~{}", wanted(intents)),
         SagaEvent::TurnedBack { .. } => "BACK".into(),
         SagaEvent::NeedsOperator { steps, .. } => format!("STOP({})", steps.join(",")),
         SagaEvent::Acted { action, steps, .. } => format!("{action}({})", steps.join(",")),
@@ -275,4 +312,19 @@ pub(crate) fn word(fact: &SagaEvent) -> String {
         }
         other => format!("{other:?}"),
     }
+}
+
+/// `(1-tell,+timer,-timer,end)`.
+fn wanted(intents: &[Intent]) -> String {
+    let word = |intent: &Intent| match intent {
+        Intent::Send { step, .. } => step.clone(),
+        Intent::SetTimer { timer, .. } => format!("+{timer}"),
+        Intent::CancelTimer { timer } => format!("-{timer}"),
+        Intent::End => "end".into(),
+        other => format!("{other:?}"),
+    };
+    if intents.is_empty() {
+        return String::new();
+    }
+    format!("({})", intents.iter().map(word).collect::<Vec<_>>().join(","))
 }

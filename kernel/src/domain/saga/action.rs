@@ -24,6 +24,9 @@ pub enum ActError {
     /// It is on its way back.
     #[error("the saga is on its way back already; where its compensation sticks, retry or skip it")]
     TurnedBack,
+    /// It is a process.
+    #[error("a process has no way back, so it cannot be compensated; let it go on, retry, skip or abort")]
+    NoWayBack,
     /// It is past its pivot.
     #[error("the saga is past its pivot {pivot}, which cannot be undone; retry, skip or abort")]
     PastPivot {
@@ -64,6 +67,7 @@ impl SagaState {
             },
             Action::Skip if self.hold.is_none() => Err(ActError::NothingToSkip),
             Action::Skip => Ok(self.stuck()),
+            Action::Compensate if self.is_process() => Err(ActError::NoWayBack),
             Action::Compensate => {
                 if self.is_turned_back() || self.wish.is_some() {
                     return Err(ActError::TurnedBack);

@@ -1,9 +1,9 @@
 //! What a step sees of its saga and of the world.
 
-use super::{Outcomes, SagaId, StepError, Way};
+use super::{Outcomes, SagaId, SentCommand, StepError, Way};
 use crate::domain::Command;
 use crate::ports::{Body, CommandBus, CommandEnvelope, QueryBus};
-use crate::values::{Metadata, Name, Timestamp};
+use crate::values::{Format, Metadata, Name, Timestamp};
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use core::fmt;
@@ -177,12 +177,26 @@ impl StepContext {
             None => self.key(),
             Some(part) => self.saga.part_key(&self.step, self.way, part),
         };
+        Ok(self.enclosed(name, Body::Typed(Arc::new(command)), id))
+    }
+
+    /// The recorded command of a process's step, as that step sends it.
+    ///
+    /// # Errors
+    ///
+    /// [`StepError::Refused`] when the command's name is none.
+    pub fn recorded_envelope(&self, command: &SentCommand) -> Result<CommandEnvelope, StepError> {
+        let name = Name::new(&*command.name).map_err(|error| StepError::refused("invalid", error))?;
+        let body = Body::Encoded(command.body.to_string().into(), Format::Json);
+        Ok(self.enclosed(name, body, self.key()))
+    }
+
+    fn enclosed(&self, name: Name, body: Body, id: Name) -> CommandEnvelope {
         let mut metadata = self.metadata.clone();
         metadata.more.insert(String::from("saga"), self.saga.to_string().into());
-        let mut envelope =
-            CommandEnvelope::new(name, Body::Typed(Arc::new(command))).with_id(id).with_metadata(metadata);
+        let mut envelope = CommandEnvelope::new(name, body).with_id(id).with_metadata(metadata);
         envelope.within = self.within;
-        Ok(envelope)
+        envelope
     }
 }
 

@@ -146,7 +146,7 @@ impl<S: Saga> Definition<S> {
             return Err(PlanError::HarmlessAndCompensated { step: step.name.clone() });
         }
         let groups = self.groups.iter().map(|group| group.iter().map(Step::plan).collect()).collect();
-        let plan = Plan { timeout: self.timeout, groups };
+        let plan = Plan { timeout: self.timeout, groups, process: None };
         plan.check()?;
         Ok(plan)
     }
@@ -300,7 +300,7 @@ impl<S: Saga> Step<S> {
             Some(Settling::Keys(Effort::persistent(timeout)))
         };
         let conditional = self.functions.condition.is_some();
-        StepPlan { name: self.name.to_string(), conditional, run: self.run.clone(), undo, settle }
+        StepPlan { name: self.name.to_string(), conditional, run: self.run.clone(), undo, settle, command: None }
     }
 }
 

@@ -12,13 +12,19 @@ impl Plan {
     /// started under the same name and version. `None`: they are equal.
     ///
     /// A saga goes on by its own plan whatever the difference, as long as the code has its functions (SG-8). A difference
-    /// that changes what a step means should have raised the version.
+    /// that changes what a step means should have raised the version. The steps of a process are of its past, and no
+    /// difference.
     #[must_use]
     pub fn difference(&self, there: &Self) -> Option<String> {
-        if self == there {
+        if self == there || (self.process.is_some() && self.process == there.process) {
             return None;
         }
         let mut found = Vec::new();
+        let longest = |plan: &Self| plan.process.as_ref().map(|process| process.longest.as_millis().to_string());
+        told("process.longest_ms", longest(self), longest(there), &mut found);
+        if self.process.is_some() && there.process.is_some() {
+            return Some(found.join(", "));
+        }
         let millis = |plan: &Self| plan.timeout.map(|timeout| timeout.as_millis().to_string());
         told("timeout_ms", millis(self), millis(there), &mut found);
         let names: BTreeSet<_> = self.steps().chain(there.steps()).map(|step| &*step.name).collect();

@@ -1,9 +1,9 @@
 //! The facts of a saga: what its stream holds.
 
-use super::{Action, FailureClass, Plan, SAGA_CATEGORY, Way};
+use super::{Action, FailureClass, Intent, Plan, SAGA_CATEGORY, Way};
 use crate::domain::{CodecError, Event, EventError, variant};
 use crate::ports::RawEvent;
-use crate::values::Timestamp;
+use crate::values::{EventId, Position, Timestamp};
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -139,6 +139,52 @@ pub enum SagaEvent {
         /// Why, for a person.
         reason: String,
     },
+    /// A process received an event. The first of them follows the start.
+    #[serde(rename = "$saga.received")]
+    Received {
+        /// When.
+        at: Timestamp,
+        /// Which event.
+        #[serde(with = "as_text")]
+        event: EventId,
+        /// Its position: later ones are received after it. As JSON it is a string.
+        #[serde(with = "as_text")]
+        position: Position,
+        /// The process's state after it.
+        #[serde(with = "shared")]
+        state: Arc<Value>,
+        /// What the process wants.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        intents: Vec<Intent>,
+    },
+    /// A timer of a process fired.
+    #[serde(rename = "$saga.fired")]
+    Fired {
+        /// When.
+        at: Timestamp,
+        /// Which timer.
+        timer: String,
+        /// The process's state after it.
+        #[serde(with = "shared")]
+        state: Arc<Value>,
+        /// What the process wants.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        intents: Vec<Intent>,
+    },
+    /// A process goes on without a command that has failed.
+    #[serde(rename = "$saga.handled")]
+    Handled {
+        /// When.
+        at: Timestamp,
+        /// The command's step, which counts as passed over.
+        step: String,
+        /// The process's state after it.
+        #[serde(with = "shared")]
+        state: Arc<Value>,
+        /// What the process wants.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        intents: Vec<Intent>,
+    },
     /// An operator acted (SG-9).
     #[serde(rename = "$saga.acted")]
     Acted {
@@ -182,9 +228,19 @@ impl SagaEvent {
             | Self::KeyClosed { at, .. }
             | Self::TurnedBack { at, .. }
             | Self::NeedsOperator { at, .. }
+            | Self::Received { at, .. }
+            | Self::Fired { at, .. }
+            | Self::Handled { at, .. }
             | Self::Acted { at, .. }
             | Self::Ended { at, .. } => *at,
         }
+    }
+}
+
+impl SagaEvent {
+    /// Whether it tells what a process has done about something.
+    pub(super) fn is_reaction(&self) -> bool {
+        matches!(self, Self::Received { .. } | Self::Fired { .. } | Self::Handled { .. })
     }
 }
 
@@ -204,16 +260,53 @@ impl Event for SagaEvent {
     }
 }
 
+/// Identities and positions as text.
+mod as_text {
+    use crate::values::{EventId, Position};
+    use alloc::string::String;
+    use core::fmt::Display;
+    use serde::de::Error as _;
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    pub(super) trait OfText: Sized {
+        fn of_text(text: &str) -> Option<Self>;
+    }
+
+    impl OfText for EventId {
+        fn of_text(text: &str) -> Option<Self> {
+            text.parse().ok()
+        }
+    }
+
+    impl OfText for Position {
+        fn of_text(text: &str) -> Option<Self> {
+            text.parse().ok().and_then(Self::new)
+        }
+    }
+
+    pub(super) fn serialize<S: Serializer>(value: &impl Display, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(value)
+    }
+
+    pub(super) fn deserialize<'de, T: OfText, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        T::of_text(&text).ok_or_else(|| D::Error::custom("no such identity or position"))
+    }
+}
+
 /// What is shared in memory, and written as if it were not.
-mod shared {
+pub(super) mod shared {
     use alloc::sync::Arc;
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-    pub(super) fn serialize<T: Serialize, S: Serializer>(shared: &Arc<T>, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(in super::super) fn serialize<T: Serialize, S: Serializer>(
+        shared: &Arc<T>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         (**shared).serialize(serializer)
     }
 
-    pub(super) fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    pub(in super::super) fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<Arc<T>, D::Error> {
         T::deserialize(deserializer).map(Arc::new)

@@ -1,5 +1,6 @@
 //! One fact after another: what may follow what.
 
+use super::process_state::ProcessState;
 use super::standing::{Failure, StepState};
 use super::state::{Hold, ImpossibleFact, Start, Wish};
 use super::{Action, End, FailureClass, Plan, SagaEvent, SagaState, Standing, StepPlan, Undo, Way};
@@ -22,6 +23,7 @@ impl SagaState {
     pub fn apply(&mut self, fact: &SagaEvent) -> Result<(), ImpossibleFact> {
         let applied = match (&self.start, &self.end) {
             (Some(_), Some(_)) => Err("it has ended".to_string()),
+            (Some(_), None) if fact.is_reaction() => self.react(fact),
             (Some(start), None) => {
                 let plan = start.plan.clone();
                 self.go_on(&plan, fact)
@@ -30,6 +32,9 @@ impl SagaState {
         };
         applied.map_err(|why| ImpossibleFact { saga: self.id.to_string(), fact: fact.event_type(), why })?;
         self.facts = self.facts.saturating_add(1);
+        if let Some(process) = &mut self.process {
+            process.since = fact.at();
+        }
         Ok(())
     }
 
@@ -41,6 +46,10 @@ impl SagaState {
             return Err(format!("it is of the definition {name}"));
         }
         plan.check().map_err(|error| error.to_string())?;
+        if plan.process.is_some() && !plan.groups.is_empty() {
+            return Err("a process starts without steps".into());
+        }
+        self.process = plan.process.as_ref().map(|_| ProcessState::default());
         let groups = plan.groups.iter().enumerate();
         self.steps = groups.flat_map(|(group, steps)| steps.iter().map(move |_| StepState::new(group))).collect();
         let (plan, input) = (plan.clone(), input.clone());
@@ -86,10 +95,11 @@ impl SagaState {
                 state.in_doubt = false;
                 Ok(())
             }
-            SagaEvent::Failed { at, step, way, attempt, class, reason, retry_at, .. } => {
+            SagaEvent::Failed { at, step, way, attempt, class, code, reason, retry_at } => {
                 let told = self.facts;
                 let state = self.in_flight(step, *way, *attempt)?;
-                state.fail(*way, *at, Failure { class: *class, reason: reason.clone() }, *retry_at);
+                let failure = Failure { class: *class, code: code.clone(), reason: reason.clone() };
+                state.fail(*way, *at, failure, *retry_at);
                 if *way != Way::Back {
                     state.told = told;
                 }
@@ -117,6 +127,7 @@ impl SagaState {
             }
             SagaEvent::Acted { at, action, steps, note, .. } => self.acted(plan, *action, steps, note, *at),
             SagaEvent::Ended { at, end, left } => self.ended(*end, left, *at),
+            SagaEvent::Received { .. } | SagaEvent::Fired { .. } | SagaEvent::Handled { .. } => self.react(fact),
         }
     }
 
@@ -160,6 +171,9 @@ impl SagaState {
         self.free()?;
         if self.is_turned_back() {
             return Err("it has turned back before".into());
+        }
+        if self.is_process() {
+            return Err("a process has no way back".into());
         }
         if let Some(pivot) = self.passed_pivot() {
             return Err(format!("it is past its pivot {}", pivot.name));
@@ -216,7 +230,10 @@ impl SagaState {
     fn ended(&mut self, end: End, left: &[String], at: Timestamp) -> Result<(), Wrong> {
         self.free()?;
         let may = match end {
-            End::Completed => !self.is_turned_back() && self.current().is_empty(),
+            End::Completed => {
+                let is_open = self.process.as_ref().is_some_and(|process| !process.is_ending);
+                !self.is_turned_back() && self.current().is_empty() && !is_open
+            }
             End::Compensated => self.is_turned_back() && left.is_empty() && self.left().is_empty(),
             End::Aborted => self.is_turned_back() || self.is_aborted(),
         };

@@ -1,10 +1,15 @@
 //! A saga as drivers hold it: its plan, and its functions by name, with the handler and its types taken away.
 
 use super::functions::{Functions, StepFuture};
-use super::{Conditions, Outcomes, Plan, PlanError, Saga, Settling, StepContext, StepError, StepPlan, Undo};
-use crate::domain::{Codec, CodecError, Json};
+use super::process_handler::{Arrival, Reacting};
+use super::{
+    Conditions, FailedIntent, Intents, Outcomes, Plan, PlanError, Process, Reaction, ReactionError, Saga, Settling,
+    StepContext, StepError, StepPlan, Undo,
+};
+use crate::domain::history::HistoryError;
+use crate::domain::{Codec, CodecError, DecodeError, Json, Unknown, Upcasters, query_of};
 use crate::ports::Violation;
-use crate::values::{Name, check_saga_name as check_name};
+use crate::values::{Name, Query, Recorded, check_saga_name as check_name};
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
@@ -21,6 +26,8 @@ pub struct SagaHandler {
     description: &'static str,
     schema: Option<Value>,
     plan: Arc<Plan>,
+    /// Those that a process receives.
+    events: Option<Query>,
     handler: Arc<dyn Handler>,
 }
 
@@ -39,7 +46,60 @@ impl SagaHandler {
         let plan = Arc::new(definition.plan()?);
         let steps = Arc::new(definition.into_functions().collect());
         let (version, description, schema) = (S::VERSION, S::DESCRIPTION, S::schema());
-        Ok(Self { name, version, description, schema, plan, handler: Arc::new(Typed { saga: Arc::new(saga), steps }) })
+        let handler = Arc::new(Typed { saga: Arc::new(saga), steps });
+        Ok(Self { name, version, description, schema, plan, events: None, handler })
+    }
+
+    /// This process manager. Its events are read by the histories of their types.
+    ///
+    /// # Errors
+    ///
+    /// [`PlanError`] when its name, its version, or its events are none.
+    pub fn process<P: Process>(process: P) -> Result<Self, PlanError> {
+        let name = check_name("process", P::NAME)?;
+        if P::VERSION == 0 {
+            return Err(PlanError::Version { saga: P::NAME.into() });
+        }
+        let plan = Plan::of_process(P::LONGEST);
+        plan.check()?;
+        let (version, description, events) = (P::VERSION, P::DESCRIPTION, Some(query_of::<P::Event>()?));
+        let handler = Arc::new(Reacting::new(process)?);
+        Ok(Self { name, version, description, schema: None, plan: Arc::new(plan), events, handler })
+    }
+
+    /// The same handler, whose process, if it is one, reads events by these upcasters too, and does this about those that are
+    /// unknown to it. Without this it reads by the histories of its own events, and an unknown one is an error.
+    ///
+    /// # Errors
+    ///
+    /// [`HistoryError`], which is a mistake of the application.
+    pub fn reading_by(self, upcasters: &Arc<Upcasters>, unknown: Unknown) -> Result<Self, HistoryError> {
+        Ok(match self.handler.reading_by(upcasters, unknown)? {
+            Some(handler) => Self { handler, ..self },
+            None => self,
+        })
+    }
+
+    /// Whether it is a process's.
+    #[must_use]
+    pub fn is_process(&self) -> bool {
+        self.events.is_some()
+    }
+
+    /// The events that a process receives; `None` for a saga that is none.
+    #[must_use]
+    pub fn events(&self) -> Option<&Query> {
+        self.events.as_ref()
+    }
+
+    /// To which processes a recorded event is to be fed, and what is to be done about it there: none unless it is a process's
+    /// handler and the event is for one.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError`] with the event's place.
+    pub fn arrivals(&self, recorded: &Arc<Recorded>) -> Result<Vec<Arrival>, DecodeError> {
+        self.handler.arrivals(recorded)
     }
 
     /// The name of the definition.
@@ -87,7 +147,10 @@ impl SagaHandler {
     ///
     /// [`Misfit`]: this code cannot go on with it (SG-8).
     pub fn open(&self, plan: &Arc<Plan>, input: &Value) -> Result<OpenSaga, Misfit> {
-        for step in plan.steps() {
+        if plan.process.is_some() != self.is_process() {
+            return Err(Misfit::Kind);
+        }
+        for step in plan.steps().filter(|step| step.command.is_none()) {
             let has = self.handler.has(&step.name).ok_or_else(|| Misfit::Step { step: step.name.clone() })?;
             let needed = [
                 (matches!(step.undo, Undo::Compensation(_)) && !has.compensation, "compensation"),
@@ -136,6 +199,19 @@ impl Conditions for OpenSaga {
     fn holds(&self, step: &str, outcomes: &Outcomes) -> Option<bool> {
         self.at_work.holds(step, outcomes)
     }
+
+    fn fired(&self, timer: &str, state: Option<&Value>, intents: Intents) -> Result<Reaction, ReactionError> {
+        self.at_work.fired(timer, state, intents)
+    }
+
+    fn failed(
+        &self,
+        failed: &FailedIntent,
+        state: Option<&Value>,
+        intents: Intents,
+    ) -> Result<Option<Reaction>, ReactionError> {
+        self.at_work.failed(failed, state, intents)
+    }
 }
 
 impl fmt::Debug for OpenSaga {
@@ -148,6 +224,11 @@ impl fmt::Debug for OpenSaga {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Misfit {
+    /// One of them is a process.
+    #[error(
+        "of the saga and this code one is a process and the other is none; give the new one another name, or raise its version"
+    )]
+    Kind,
     /// The code has no such step.
     #[error(
         "the saga has a step {step} that this code has not; register the handler that it was started by beside the new one, \
@@ -176,21 +257,51 @@ pub enum Misfit {
 }
 
 /// Which functions a step has.
-struct Has {
+pub(super) struct Has {
     compensation: bool,
     resolution: bool,
     condition: bool,
 }
 
-trait Handler: Send + Sync {
+pub(super) trait Handler: Send + Sync {
     fn has(&self, step: &str) -> Option<Has>;
     fn input(&self, json: &[u8]) -> Result<Value, Vec<Violation>>;
     fn open(&self, input: &Value) -> Result<Arc<dyn AtWork>, CodecError>;
+
+    fn arrivals(&self, recorded: &Arc<Recorded>) -> Result<Vec<Arrival>, DecodeError> {
+        let _ = recorded;
+        Ok(Vec::new())
+    }
+
+    /// `None`: it reads no events.
+    fn reading_by(
+        &self,
+        upcasters: &Arc<Upcasters>,
+        unknown: Unknown,
+    ) -> Result<Option<Arc<dyn Handler>>, HistoryError> {
+        let _ = (upcasters, unknown);
+        Ok(None)
+    }
 }
 
-trait AtWork: Send + Sync {
+pub(super) trait AtWork: Send + Sync {
     fn run(&self, step: StepContext, resolves: bool) -> Option<StepFuture<'static, Value>>;
     fn holds(&self, step: &str, outcomes: &Outcomes) -> Option<bool>;
+
+    fn fired(&self, timer: &str, state: Option<&Value>, intents: Intents) -> Result<Reaction, ReactionError> {
+        let _ = (timer, state, intents);
+        Err(ReactionError::NoProcess)
+    }
+
+    fn failed(
+        &self,
+        failed: &FailedIntent,
+        state: Option<&Value>,
+        intents: Intents,
+    ) -> Result<Option<Reaction>, ReactionError> {
+        let _ = (failed, state, intents);
+        Err(ReactionError::NoProcess)
+    }
 }
 
 struct Typed<S: Saga> {

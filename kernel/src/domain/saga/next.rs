@@ -2,11 +2,15 @@
 
 use super::standing::StepState;
 use super::state::Wish;
-use super::{End, Outcomes, SagaEvent, SagaState, Standing, StepError, StepPlan, Way};
+use super::{
+    End, FailedIntent, Intents, Outcomes, Reaction, ReactionError, SagaEvent, SagaState, SentCommand, Standing,
+    StepError, StepPlan, Way,
+};
 use crate::values::{Name, Timestamp};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use serde_json::Value;
 
 /// What is to be done about a saga now: first record, then run, then come back.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -22,6 +26,8 @@ pub struct Next {
     pub wake: Option<Timestamp>,
     /// The steps whose conditions this code cannot tell. The saga waits for a process that can (SG-8).
     pub missing: Vec<String>,
+    /// Why this code has no answer to what a process has to react to. It waits for a process of the system that has (SG-8).
+    pub unanswered: Option<ReactionError>,
 }
 
 /// An attempt in flight.
@@ -38,14 +44,41 @@ pub struct Run {
     pub key: Name,
     /// When it counts as unknown, if there is no answer.
     pub until: Timestamp,
-    /// The outcomes that it sees.
+    /// The outcomes that it sees; none for a step that sends a command of its plan.
     pub outcomes: Outcomes,
+    /// What is to be sent, for a step of a process; `None`: run the step's function.
+    pub command: Option<SentCommand>,
 }
 
-/// Tells whether conditions hold: what the machine needs of a saga's functions.
+/// Tells whether conditions hold, and how a process reacts: what the machine needs of a saga's functions.
 pub trait Conditions {
     /// Whether the condition of this step holds, with these outcomes; `None`: this code does not know the condition.
     fn holds(&self, step: &str, outcomes: &Outcomes) -> Option<bool>;
+
+    /// What a process does when this timer fires, in this state; `None` before its first reaction.
+    ///
+    /// # Errors
+    ///
+    /// [`ReactionError`]: this code has no answer.
+    fn fired(&self, timer: &str, state: Option<&Value>, intents: Intents) -> Result<Reaction, ReactionError> {
+        let _ = (timer, state, intents);
+        Err(ReactionError::NoProcess)
+    }
+
+    /// What a process does about a command that has failed; `None`: it needs an operator.
+    ///
+    /// # Errors
+    ///
+    /// [`ReactionError`]: this code has no answer.
+    fn failed(
+        &self,
+        failed: &FailedIntent,
+        state: Option<&Value>,
+        intents: Intents,
+    ) -> Result<Option<Reaction>, ReactionError> {
+        let _ = (failed, state, intents);
+        Err(ReactionError::NoProcess)
+    }
 }
 
 impl<F: Fn(&str, &Outcomes) -> Option<bool>> Conditions for F {
@@ -60,7 +93,7 @@ impl<F: Fn(&str, &Outcomes) -> Option<bool>> Conditions for F {
 pub fn next(state: &SagaState, now: Timestamp, conditions: &dyn Conditions) -> Next {
     let mut state = state.clone();
     let mut next = Next::default();
-    while let Some(fact) = state.decide(now, conditions, &mut next.missing) {
+    while let Some(fact) = state.decide(now, conditions, &mut next) {
         let applied = state.apply(&fact);
         debug_assert_eq!(applied, Ok(()), "what the machine decides, its fold takes");
         if applied.is_err() {
@@ -84,7 +117,11 @@ impl SagaState {
                 attempt,
                 key: self.id.step_key(&plan.name, way),
                 until,
-                outcomes: self.outcomes_for(&plan.name, way),
+                outcomes: match plan.command {
+                    Some(_) => Outcomes::new(),
+                    None => self.outcomes_for(&plan.name, way),
+                },
+                command: plan.command.clone(),
             }),
             _ => None,
         };
@@ -103,13 +140,15 @@ impl SagaState {
             Standing::Pausing { retry_at, .. } => Some(retry_at).filter(|_| is_free),
             _ => None,
         });
-        let may_turn = is_free && !self.is_turned_back() && !self.is_past_pivot();
-        due.chain(self.deadline().filter(|_| may_turn)).filter(|due| *due > now).min()
+        let may_turn = is_free && !self.is_turned_back() && !self.is_past_pivot() && !self.is_process();
+        let timers = self.timers().map(|(_, due)| due);
+        due.chain(self.deadline().filter(|_| may_turn)).chain(timers).filter(|due| *due > now).min()
     }
 
     /// One fact that follows from the state at this time, if any does.
-    fn decide(&self, now: Timestamp, conditions: &dyn Conditions, missing: &mut Vec<String>) -> Option<SagaEvent> {
-        missing.clear();
+    fn decide(&self, now: Timestamp, conditions: &dyn Conditions, next: &mut Next) -> Option<SagaEvent> {
+        next.missing.clear();
+        next.unanswered = None;
         if self.start.is_none() || self.end.is_some() {
             return None;
         }
@@ -119,12 +158,14 @@ impl SagaState {
         if let Some(late) = self.timed_out(now) {
             return Some(late);
         }
-        if self.needs_operator() {
+        if let Some(process) = &self.process {
+            self.go_on_as_process(process, now, conditions, next)
+        } else if self.needs_operator() {
             None
         } else if self.is_turned_back() {
             self.back(now)
         } else {
-            self.forward(now, conditions, missing)
+            self.forward(now, conditions, &mut next.missing)
         }
     }
 
@@ -273,14 +314,14 @@ impl SagaState {
 
 /// Facts.
 impl SagaState {
-    fn begun(&self, plan: &StepPlan, state: &StepState, way: Way, now: Timestamp) -> Option<SagaEvent> {
+    pub(super) fn begun(&self, plan: &StepPlan, state: &StepState, way: Way, now: Timestamp) -> Option<SagaEvent> {
         let until = now.plus(plan.effort(way)?.timeout);
         let attempt = state.tried(way).saturating_add(1);
         Some(SagaEvent::Begun { at: now, step: plan.name.clone(), way, attempt, until })
     }
 
     /// That an operator is needed because of those steps among these; `None` when there are none.
-    fn stopped(
+    pub(super) fn stopped(
         &self,
         places: core::ops::Range<usize>,
         sticks: impl Fn(&StepState) -> bool,
@@ -292,6 +333,7 @@ impl SagaState {
                 Way::Forward if state.in_doubt => {
                     format!("it is unknown whether {} has happened: {}", plan.name, failure.reason)
                 }
+                Way::Forward if self.is_process() => format!("{} failed: {}", plan.name, failure.reason),
                 Way::Forward => format!("{} failed and there is no way back: {}", plan.name, failure.reason),
                 Way::Settle => format!("it cannot be found out whether {} has happened: {}", plan.name, failure.reason),
                 Way::Back => format!("{} cannot be undone: {}", plan.name, failure.reason),

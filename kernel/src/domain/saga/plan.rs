@@ -1,8 +1,9 @@
 //! Plans: definitions as data.
 
 use super::retry::millis;
-use super::{Effort, Retry, SagaNameError};
-use crate::values::check_saga_name as check_name;
+use super::{Effort, Retry, SagaNameError, SentCommand};
+use crate::domain::history::HistoryError;
+use crate::values::{InvalidName, check_saga_name as check_name};
 use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -23,6 +24,20 @@ pub struct Plan {
     pub timeout: Option<Duration>,
     /// The groups in their order; the steps of one group are begun together.
     pub groups: Vec<Vec<StepPlan>>,
+    /// It is a process's, which starts without steps and gets one for each command that it wants sent; `None`: of a saga whose
+    /// steps are known when it starts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub process: Option<ProcessPlan>,
+}
+
+/// What is known of a process before it has received anything.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct ProcessPlan {
+    /// The longest time that one of its commands may take, with all its attempts and pauses.
+    #[serde(rename = "longest_ms", with = "millis")]
+    pub longest: Duration,
 }
 
 /// A step, as data.
@@ -42,6 +57,9 @@ pub struct StepPlan {
     /// How it is found out whether it has happened; `None`: it cannot be, and then its compensation is for both.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settle: Option<Settling>,
+    /// What it sends, as a step of a process; `None`: what it does is in the code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<SentCommand>,
 }
 
 /// How a step that has happened is undone.
@@ -88,10 +106,19 @@ impl Plan {
         self.steps().find(|step| step.name == name)
     }
 
+    /// The plan of a process that has just started.
+    pub(super) fn of_process(longest: Duration) -> Self {
+        Self { timeout: None, groups: Vec::new(), process: Some(ProcessPlan { longest }) }
+    }
+
     /// How long the saga takes at the most while somebody drives it and no operator is needed: every attempt, every pause,
-    /// and all the way back. Keys have to be kept for longer (SG-1). Saturates.
+    /// and all the way back; of a process, which has no end of its own, how long a command of it takes. Keys have to be
+    /// kept for longer (SG-1). Saturates.
     #[must_use]
     pub fn longest(&self) -> Duration {
+        if let Some(process) = &self.process {
+            return process.longest;
+        }
         let forward = self.groups.iter().map(|group| {
             let step = |step: &StepPlan| {
                 let settle = step.settle.as_ref().map_or(Duration::ZERO, |settle| settle.effort().longest());
@@ -112,8 +139,11 @@ impl Plan {
     ///
     /// [`PlanError`], the first thing that is wrong, and how to mend it.
     pub fn check(&self) -> Result<(), PlanError> {
-        if self.groups.is_empty() {
+        if self.groups.is_empty() && self.process.is_none() {
             return Err(PlanError::NoSteps);
+        }
+        if let Some(process) = &self.process {
+            check_duration("the process", "longest time of a command", process.longest, Duration::from_millis(1))?;
         }
         if let Some(timeout) = self.timeout {
             check_duration("the saga", "time-out", timeout, Duration::from_millis(1))?;
@@ -149,7 +179,7 @@ impl StepPlan {
         [Some(&self.run), undo, self.settle.as_ref().map(Settling::effort)].into_iter().flatten()
     }
 
-    fn check(&self) -> Result<(), PlanError> {
+    pub(super) fn check(&self) -> Result<(), PlanError> {
         let none = Duration::ZERO;
         for Effort { retry, timeout } in self.efforts() {
             let Retry { attempts, first, factor, longest, jitter_percent, .. } = retry;
@@ -195,6 +225,12 @@ pub enum PlanError {
         /// The saga.
         saga: String,
     },
+    /// A category of a process's events is none.
+    #[error("the process's events have a category that is none: {0}")]
+    Category(#[from] InvalidName),
+    /// The histories of a process's events contradict themselves.
+    #[error("the histories of the process's events: {0}")]
+    Histories(#[from] HistoryError),
     /// There is no step.
     #[error("the saga has no steps; give it at least one with `step`")]
     NoSteps,

@@ -59,6 +59,8 @@ pub enum Standing {
 pub struct Failure {
     /// What is known of its effect.
     pub class: FailureClass,
+    /// The code of a refusal.
+    pub code: Option<String>,
     /// For a person.
     pub reason: String,
 }

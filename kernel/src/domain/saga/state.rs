@@ -1,5 +1,6 @@
 //! The state of a saga: the fold of its facts.
 
+use super::process_state::ProcessState;
 use super::standing::StepState;
 use super::{End, Outcomes, Plan, SagaEvent, SagaId, Standing, StepPlan};
 use crate::values::Timestamp;
@@ -24,6 +25,8 @@ pub struct SagaState {
     pub(super) turned_back: Option<(String, Timestamp)>,
     pub(super) hold: Option<Hold>,
     pub(super) wish: Option<Wish>,
+    /// Of a process alone.
+    pub(super) process: Option<ProcessState>,
     pub(super) end: Option<(End, Vec<String>, Timestamp)>,
 }
 
@@ -71,7 +74,7 @@ impl SagaState {
     #[must_use]
     pub fn new(id: SagaId) -> Self {
         let (steps, end, turned_back, hold, wish) = (Vec::new(), None, None, None, None);
-        Self { id, start: None, steps, facts: 0, turned_back, hold, wish, end }
+        Self { id, start: None, steps, facts: 0, turned_back, hold, wish, process: None, end }
     }
 
     /// The state after these facts.

@@ -52,6 +52,18 @@ impl SagaState {
         if let Some(hold) = &self.hold {
             (status.since, status.due, status.reason) = (Some(hold.since), None, Some(hold.reason.clone()));
         }
+        if let Some(process) = self.process.as_ref().filter(|_| self.end.is_none()) {
+            let timer = process.first_timer();
+            let timer_due = timer.map(|(_, due)| due);
+            status.due = status.due.into_iter().chain(timer_due).min();
+            if self.idles() && self.hold.is_none() {
+                status.since = Some(process.since);
+                status.reason = Some(match timer {
+                    Some((timer, _)) => format!("it waits for an event, or the timer {timer}"),
+                    None => "it waits for an event".into(),
+                });
+            }
+        }
         if let Some((_, left, at)) = &self.end {
             (status.since, status.due) = (Some(*at), None);
             if !left.is_empty() {
@@ -61,6 +73,11 @@ impl SagaState {
         status
     }
 
+    /// Whether a process waits for what comes from outside, or for the time.
+    fn idles(&self) -> bool {
+        self.is_process() && self.current().is_empty()
+    }
+
     fn phase(&self) -> Phase {
         let waits = self.steps.iter().any(|step| matches!(step.standing, Standing::Pausing { .. }));
         let runs = self.steps.iter().any(StepState::is_running);
@@ -68,7 +85,7 @@ impl SagaState {
             (Some((end, ..)), _) => (*end).into(),
             (None, Some(_)) => Phase::NeedsOperator,
             _ if self.is_turned_back() => Phase::Compensating,
-            _ if waits && !runs => Phase::Waiting,
+            _ if (waits && !runs) || self.idles() => Phase::Waiting,
             _ => Phase::Running,
         }
     }

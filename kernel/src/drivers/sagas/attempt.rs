@@ -2,7 +2,7 @@
 
 use super::closing::{Close, ClosingBus};
 use crate::domain::saga::{OpenSaga, Run, Settling, StepContext, StepError, StepPlan, Way};
-use crate::ports::{CommandBus, Spawn};
+use crate::ports::{CommandBus, CommandEnvelope, CommandError, Spawn};
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -33,7 +33,10 @@ pub(super) fn attempt(
     let closing = (run.way == Way::Settle && by_keys)
         .then(|| Arc::new(ClosingBus::new(bus.clone(), run.step.clone(), run.attempt, requests.clone())));
     let context = context(closing.clone().map(|closing| closing as Arc<dyn CommandBus>));
-    let work = context.map(|context| saga.run(context));
+    let work = context.map(|context| match &run.command {
+        Some(command) => sent(context.recorded_envelope(command), context.commands().clone()),
+        None => saga.run(context),
+    });
     Box::pin(async move {
         let result = match work {
             Ok(work) => caught(work, spawn).await,
@@ -44,6 +47,20 @@ pub(super) fn attempt(
             None => result,
         };
         (key, result)
+    })
+}
+
+/// A process's step: its command, sent as it is recorded.
+fn sent(
+    envelope: Result<CommandEnvelope, StepError>,
+    bus: Arc<dyn CommandBus>,
+) -> BoxFuture<'static, Result<Value, StepError>> {
+    Box::pin(async move {
+        match bus.dispatch(envelope?).await {
+            // It waits for no projection; a bus that does so by itself tells that the command has taken effect.
+            Ok(_) | Err(CommandError::NotCaughtUp { .. }) => Ok(Value::Null),
+            Err(error) => Err(error.into()),
+        }
     })
 }
 

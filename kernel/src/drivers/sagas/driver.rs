@@ -4,8 +4,11 @@ use super::attempt::{AttemptKey, Outcome, attempt};
 use super::closing::{Close, Closed, closed_digest};
 use super::handlers::{SagaHandlers, SagaLacking};
 use super::log::{NotAppended, SagaLog, SagaReadError};
+use super::reliable::Reliable;
 use crate::domain::EncodeError;
-use crate::domain::saga::{End, OpenSaga, Run, SagaEvent, SagaState, Standing, StepContext, StepError, Way, next};
+use crate::domain::saga::{
+    End, Next, OpenSaga, Run, SagaEvent, SagaState, Standing, StepContext, StepError, Way, next,
+};
 use crate::ports::{AppendError, Clock, CommandBus, EventStore, IdSource, QueryBus, Sleep, Spawn};
 use crate::values::{Checkpoint, Revision, SagaId, Timestamp};
 use alloc::string::ToString as _;
@@ -72,8 +75,11 @@ pub enum SagaRest {
     NotStarted,
     /// It has ended.
     Ended(End),
-    /// It waits until then: drive it again at this time.
+    /// It waits until then: drive it again at this time, or when its stream has grown. A process that needs an operator too may
+    /// wait so for its timers.
     Until(Timestamp),
+    /// It is a process that waits for an event and for no timer: drive it again when its stream has grown.
+    Idle,
     /// It needs an operator: drive it again when its stream has grown.
     NeedsOperator,
     /// This process cannot go on with it (SG-08), and another may.
@@ -292,12 +298,13 @@ impl SagaDriver {
             Ok(open) => open,
             Err(lacking) => return Ok(SagaRest::Lacks(lacking)),
         };
+        let code = Reliable::new(&open, &*self.ports.spawn);
         let (requests, closes) = async_channel::bounded(1);
         let mut at_work = AtWork::default();
         let mut answered = None;
         loop {
             let is_stopped = nudge.is_stopped();
-            match self.record(log, &open, &mut answered, is_stopped).await {
+            match self.record(log, &code, &mut answered, is_stopped).await {
                 Ok(()) => {}
                 Err(NotAppended::Changed) => continue,
                 Err(NotAppended::Read(SagaReadError::Unreadable(lacking))) => return Ok(SagaRest::Lacks(lacking)),
@@ -306,7 +313,7 @@ impl SagaDriver {
                 Err(NotAppended::Encode(source)) => return Err(SagaDriveError::Encode { saga: saga.clone(), source }),
             }
             let now = self.ports.clock.now();
-            let next = next(&log.state, now, &open);
+            let next = next(&log.state, now, &code);
             at_work.keep_only(&next.run);
             if !is_stopped {
                 for run in next.run.iter().filter(|run| !at_work.has(run)).collect::<Vec<_>>() {
@@ -319,7 +326,7 @@ impl SagaDriver {
                 if !is_stopped && !next.record.is_empty() {
                     continue;
                 }
-                return Ok(rest(&log.state, next.wake, next.missing, is_stopped));
+                return Ok(rest(&log.state, next, is_stopped));
             }
             match self.woken(&mut at_work, &closes, next.wake, nudge, (log.revision, is_stopped)).await {
                 Woken::Answered(outcome) => answered = Some(outcome),
@@ -333,7 +340,7 @@ impl SagaDriver {
     async fn record(
         &self,
         log: &mut SagaLog,
-        open: &OpenSaga,
+        code: &Reliable<'_>,
         answered: &mut Option<Outcome>,
         is_stopped: bool,
     ) -> Result<(), NotAppended> {
@@ -351,7 +358,7 @@ impl SagaDriver {
         }
         // Whoever stops begins nothing.
         if !is_stopped {
-            facts.extend(next(&state, now, open).record);
+            facts.extend(next(&state, now, code).record);
         }
         if facts.is_empty() {
             return Ok(());
@@ -460,13 +467,14 @@ impl SagaDriver {
     }
 }
 
-fn rest(state: &SagaState, wake: Option<Timestamp>, missing: Vec<alloc::string::String>, is_stopped: bool) -> SagaRest {
-    match (state.end(), wake) {
+fn rest(state: &SagaState, next: Next, is_stopped: bool) -> SagaRest {
+    let lacking = SagaLacking::of(next.missing, next.unanswered);
+    match (state.end(), next.wake) {
         (Some(end), _) => SagaRest::Ended(end),
         _ if is_stopped => SagaRest::Stopped,
-        _ if !missing.is_empty() => SagaRest::Lacks(SagaLacking::Conditions(missing)),
-        _ if state.needs_operator() => SagaRest::NeedsOperator,
+        _ if lacking.is_some() => lacking.map_or(SagaRest::NeedsOperator, SagaRest::Lacks),
         (None, Some(wake)) => SagaRest::Until(wake),
+        (None, None) if state.is_process() && !state.needs_operator() => SagaRest::Idle,
         // Nothing is due and nothing in flight: whatever comes, comes from outside.
         (None, None) => SagaRest::NeedsOperator,
     }

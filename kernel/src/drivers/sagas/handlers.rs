@@ -1,6 +1,6 @@
 //! The code of sagas, by name and version.
 
-use crate::domain::saga::{Misfit, OpenSaga, SagaHandler, SagaState};
+use crate::domain::saga::{Misfit, OpenSaga, ReactionError, SagaHandler, SagaState};
 use crate::values::Name;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
@@ -36,9 +36,20 @@ pub enum SagaLacking {
     /// The handler does not know the conditions of these steps.
     #[error("this code knows no condition of {}; register the handler that the saga was started by", .0.join(", "))]
     Conditions(alloc::vec::Vec<String>),
+    /// The code has no answer to what the process has to react to.
+    #[error("{0}; then the process goes on")]
+    Reaction(ReactionError),
     /// A fact of the saga is of a form that this code does not know.
     #[error("a fact of the saga cannot be read by this code: {0}; it was recorded by a newer one")]
     Facts(String),
+}
+
+impl SagaLacking {
+    /// What the code was found to lack, if anything.
+    pub(super) fn of(conditions: alloc::vec::Vec<String>, unanswered: Option<ReactionError>) -> Option<Self> {
+        let conditions = (!conditions.is_empty()).then_some(conditions).map(Self::Conditions);
+        conditions.or(unanswered.map(Self::Reaction))
+    }
 }
 
 impl SagaHandlers {
@@ -57,6 +68,11 @@ impl SagaHandlers {
             self.by_name.insert(key, handler);
         }
         is_new
+    }
+
+    /// Those of processes, in the order of names and versions: feed them [the events](SagaHandler::events) that they receive.
+    pub fn processes(&self) -> impl Iterator<Item = &SagaHandler> {
+        self.all().filter(|handler| handler.is_process())
     }
 
     /// Whether there is none.

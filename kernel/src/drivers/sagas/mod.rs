@@ -4,6 +4,9 @@
 //! machine ([`next`](crate::domain::saga::next())) what comes next, appends that, runs the attempts that are in flight, and
 //! appends what they come to. Every append expects the revision that the driver has seen, so that of two drivers of one saga
 //! one goes on and the other reads what it has missed (SG-07).
+//!
+//! Processes are sagas that receive events: [`SagaDriver::receive`] records what an event does to the process that it is for.
+//! Whoever drives that process then does what it wants.
 
 mod attempt;
 mod board;
@@ -15,7 +18,9 @@ mod listing;
 mod local;
 mod log;
 mod options;
+mod receiving;
 mod recording;
+mod reliable;
 mod resting;
 mod shard;
 mod steward;
@@ -28,3 +33,4 @@ pub use listing::{SagaIndex, Unfinished};
 pub use local::LocalSagas;
 pub use log::SagaReadError;
 pub use options::SagaOptions;
+pub use receiving::{ReceiveError, ReceiveReason, Received, ReceivedAs};

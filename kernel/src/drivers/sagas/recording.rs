@@ -2,6 +2,7 @@
 
 use super::driver::SagaDriver;
 use super::log::{NotAppended, SagaLog, SagaReadError};
+use super::reliable::Reliable;
 use crate::domain::saga::{Action, Conditions, OpenSaga, Outcomes, SagaEvent, SagaState, next};
 use crate::ports::{
     ActOnSaga, AppendError, ReadError, SagaError, SagaFact, SagaInfo, SagaStarted, SagaSummary, SagaTimeline, Source,
@@ -50,7 +51,8 @@ impl SagaDriver {
             let mut state = log.state.clone();
             state.apply(&first).map_err(other)?;
             let open = self.handlers.open(&state).map_err(other)?;
-            let facts: Vec<_> = core::iter::once(first).chain(next(&state, now, &open).record).collect();
+            let code = Reliable::new(&open, &*self.ports.spawn);
+            let facts: Vec<_> = core::iter::once(first).chain(next(&state, now, &code).record).collect();
             match log.append_as(&facts, &metadata, None).await {
                 Ok(appended) => return Ok(SagaStarted::new(saga, version, appended.first)),
                 Err(NotAppended::Changed) => {}
@@ -99,7 +101,7 @@ impl SagaDriver {
     /// What follows from an action. Without the code only an end does: what would begin is for a process that can run it.
     fn following(&self, state: &SagaState, action: Action, now: Timestamp) -> Vec<SagaEvent> {
         match self.handlers.open(state) {
-            Ok(open) => next(state, now, &open).record,
+            Ok(open) => next(state, now, &Reliable::new(&open, &*self.ports.spawn)).record,
             Err(_) if action == Action::Abort => next(state, now, &no_conditions as &dyn Conditions).record,
             Err(_) => Vec::new(),
         }
@@ -165,8 +167,8 @@ impl SagaDriver {
     }
 
     fn missing(&self, state: &SagaState, open: &OpenSaga, now: Timestamp) -> Option<alloc::string::String> {
-        let missing = next(state, now, open).missing;
-        (!missing.is_empty()).then(|| super::SagaLacking::Conditions(missing).to_string())
+        let next = next(state, now, &Reliable::new(open, &*self.ports.spawn));
+        super::SagaLacking::of(next.missing, next.unanswered).map(|lacking| lacking.to_string())
     }
 
     async fn loaded(&self, saga: &SagaId) -> Result<SagaLog, SagaError> {
@@ -185,7 +187,7 @@ fn fact(recorded: &Recorded) -> Result<SagaFact, SagaError> {
     Ok(SagaFact::new(recorded.revision, at, recorded.event_type.clone(), data))
 }
 
-fn other(error: impl core::error::Error + Send + Sync + 'static) -> SagaError {
+pub(super) fn other(error: impl core::error::Error + Send + Sync + 'static) -> SagaError {
     SagaError::Other(Source::new(error))
 }
 
@@ -196,14 +198,14 @@ fn not_read(error: ReadError) -> SagaError {
     }
 }
 
-fn unreadable(error: SagaReadError) -> SagaError {
+pub(super) fn unreadable(error: SagaReadError) -> SagaError {
     match error {
         SagaReadError::Read(error) => not_read(error),
         error => other(error),
     }
 }
 
-fn not_recorded(error: NotAppended) -> SagaError {
+pub(super) fn not_recorded(error: NotAppended) -> SagaError {
     match error {
         NotAppended::Refused(AppendError::Busy(source)) => SagaError::Busy(source),
         NotAppended::Refused(AppendError::Unknown(source)) => SagaError::Unknown(source),

@@ -1,7 +1,8 @@
 //! A saga in brief: what a list shows of it, folded by itself.
 
-use super::{Action, End, FailureClass, Phase, SagaEvent, Status, Undo, Way};
+use super::{Action, End, FailureClass, Intent, Phase, SagaEvent, Status, Undo, Way};
 use crate::values::Timestamp;
+use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
@@ -53,6 +54,23 @@ pub(crate) struct Open {
     pivots: Vec<String>,
     #[serde(skip_serializing_if = "core::ops::Not::not")]
     past: bool,
+    /// What only processes have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    process: Option<Waits>,
+}
+
+/// What a process waits for.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Waits {
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    timers: BTreeMap<String, Timestamp>,
+    /// How many commands it has asked for that are not sent.
+    unsent: u64,
+    #[serde(skip_serializing_if = "core::ops::Not::not")]
+    ending: bool,
+    /// When its last fact was.
+    since: Timestamp,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -113,6 +131,7 @@ impl Brief {
         let pivots = plan.steps().filter(|step| step.undo == Undo::Pivot);
         if let Some(open) = &mut brief.open {
             open.pivots = pivots.map(|step| step.name.clone()).take(STEPS).collect();
+            open.process = plan.process.is_some().then(|| Waits { since: *at, ..Waits::default() });
         }
         brief
     }
@@ -163,6 +182,9 @@ impl Brief {
 
 impl Open {
     fn apply(&mut self, fact: &SagaEvent) {
+        if let Some(process) = &mut self.process {
+            process.apply(fact);
+        }
         match fact {
             SagaEvent::Begun { at, step, way, attempt, until } => {
                 let at_hand = self.steps.iter().position(|trying| trying.step == *step);
@@ -188,6 +210,7 @@ impl Open {
                     trying.fail(*way, *at, *class, reason, *retry_at);
                 }
             }
+            SagaEvent::Handled { step, .. } => self.steps.retain(|trying| trying.step != *step),
             SagaEvent::TurnedBack { reason, .. } => self.back = Some(shortened(reason)),
             SagaEvent::NeedsOperator { at, steps, reason } => {
                 let steps = steps.iter().take(STEPS).cloned().collect();
@@ -256,6 +279,17 @@ impl Open {
         if let Some(hold) = &self.hold {
             (status.since, status.due, status.reason) = (Some(hold.since), None, Some(hold.reason.clone()));
         }
+        if let Some(process) = &self.process {
+            let timer = process.timers.iter().min_by_key(|(_, due)| **due);
+            status.due = status.due.into_iter().chain(timer.map(|(_, due)| *due)).min();
+            if process.unsent == 0 && self.hold.is_none() {
+                status.since = Some(process.since);
+                status.reason = Some(match timer {
+                    Some((timer, _)) => format!("it waits for an event, or the timer {timer}"),
+                    None => "it waits for an event".into(),
+                });
+            }
+        }
         status
     }
 
@@ -265,6 +299,7 @@ impl Open {
             (Some(_), _) => Phase::NeedsOperator,
             (None, Some(_)) => Phase::Compensating,
             _ if any(Is::Pausing) && !any(Is::Running) => Phase::Waiting,
+            _ if self.process.as_ref().is_some_and(|process| process.unsent == 0) => Phase::Waiting,
             _ => Phase::Running,
         }
     }
@@ -280,6 +315,43 @@ impl Open {
             Is::Failed => 9,
         };
         self.steps.iter().min_by_key(rank).filter(|shown| rank(shown) < 9)
+    }
+}
+
+impl Waits {
+    fn apply(&mut self, fact: &SagaEvent) {
+        self.since = fact.at();
+        match fact {
+            SagaEvent::Received { intents, .. } => self.want(intents),
+            SagaEvent::Fired { timer, intents, .. } => {
+                self.timers.remove(timer);
+                self.want(intents);
+            }
+            SagaEvent::Handled { intents, .. } => {
+                self.unsent = self.unsent.saturating_sub(1);
+                self.want(intents);
+            }
+            SagaEvent::Succeeded { .. } => self.unsent = self.unsent.saturating_sub(1),
+            SagaEvent::Acted { action: Action::Skip, steps, .. } => {
+                self.unsent = self.unsent.saturating_sub(steps.len() as u64);
+            }
+            _ => {}
+        }
+    }
+
+    fn want(&mut self, intents: &[Intent]) {
+        for intent in intents {
+            match intent {
+                Intent::SetTimer { timer, due } => drop(self.timers.insert(timer.clone(), *due)),
+                Intent::CancelTimer { timer } => drop(self.timers.remove(timer)),
+                Intent::Send { .. } => self.unsent += 1,
+                Intent::End => {}
+            }
+        }
+        self.ending |= intents.contains(&Intent::End);
+        if self.ending {
+            self.timers.clear();
+        }
     }
 }
 

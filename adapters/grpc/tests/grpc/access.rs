@@ -1,5 +1,6 @@
 //! What they may do who are let in, for how long, and in whose name.
 
+use crate::support::sagas::{act, every_call, saga, start};
 use crate::support::{Counting, Running, append, command, new_event};
 use async_trait::async_trait;
 use core::time::Duration;
@@ -10,8 +11,8 @@ use portolan_kernel::application::Admission;
 use portolan_kernel::drivers::{Delivery, From, Roles, StaticKeys, SubscribeError};
 use portolan_kernel::ports::{
     AppendError, AuthenticationError, Authenticator, Caller, CommandBus as _, CommandError, Credentials,
-    EventStore as _, ProjectionAction, ProjectionError, ProjectionRegistry as _, QueryBus as _, QueryEnvelope,
-    QueryError, ReadError, RowsQuestion, Source, WaitError,
+    EventStore as _, ProjectionAction, ProjectionError, ProjectionRegistry, QueryBus as _, QueryEnvelope, QueryError,
+    ReadError, RowsQuestion, SagaError, Source, WaitError,
 };
 use portolan_kernel::values::{Append, Item, Metadata, Name, Position, Query, Read, Timestamp};
 use std::sync::atomic::Ordering;
@@ -27,7 +28,8 @@ const KEYS: &[u8] = br#"[
 ]"#;
 
 const ROLES: &[u8] = br#"{"teller": {"commands": ["echo"], "queries": ["echo"], "streams": ["s"], "appends": ["s"],
-    "projections": ["balances", "new"], "operates": ["balances"], "records": true}}"#;
+    "projections": ["balances", "new"], "operates": ["balances"], "records": true,
+    "starts": ["transfer-money"], "sagas": ["transfer-money"], "steers": ["transfer-money"]}}"#;
 
 fn roles() -> Admission {
     Admission::by(StaticKeys::from_json(KEYS).unwrap()).with_policy(Roles::from_json(ROLES).unwrap())
@@ -54,6 +56,7 @@ struct Answers {
     dispatch: Result<(), CommandError>,
     ask: Result<(), QueryError>,
     projections: Vec<Result<(), ProjectionError>>,
+    sagas: Vec<Result<(), SagaError>>,
     wait: Result<(), WaitError>,
 }
 
@@ -82,6 +85,7 @@ async fn answers(client: &GrpcClient) -> Answers {
             client.parked(balances(), None, 1).await.map(drop),
             client.rows(RowsQuestion::keys(balances(), Vec::new())).await.map(drop),
         ],
+        sagas: every_call(client, &saga("transfer-money", "1")).await,
         wait: client.wait_for(balances(), Position::new(1).unwrap()).await,
     }
 }
@@ -105,6 +109,10 @@ macro_rules! all_are {
             let Err(ProjectionError::$variant(why)) = answer else { panic!("{answer:?}") };
             says(why.to_string());
         }
+        for answer in answers.sagas {
+            let Err(SagaError::$variant(why)) = answer else { panic!("{answer:?}") };
+            says(why.to_string());
+        }
         let Err(WaitError::$variant(why)) = answers.wait else { panic!("{:?}", answers.wait) };
         says(why.to_string());
     }};
@@ -120,7 +128,7 @@ async fn what_no_role_allows_is_denied_at_every_port_and_reaches_none() {
     let server = Running::over(store.clone(), |server| server.with_raw_appends(true).with_admission(roles())).await;
     let bob = server.client_of("Bearer bob-has-this-key").await;
     all_are!(answers(&bob).await, Denied, "bob may not ");
-    assert!(bob.list().await.unwrap().is_empty());
+    assert!(ProjectionRegistry::list(&bob).await.unwrap().is_empty());
     let mut live = bob.ports().subscriptions.subscribe(of_s(), From::Beginning);
     assert!(matches!(live.next().await, Some(Err(SubscribeError::Read(ReadError::Denied(_))))));
     assert_eq!(reached(&server, &store), 0);
@@ -130,7 +138,8 @@ async fn what_no_role_allows_is_denied_at_every_port_and_reaches_none() {
     assert!(allowed.append.is_ok() && allowed.dispatch.is_ok() && allowed.ask.is_ok() && allowed.wait.is_ok());
     assert!(allowed.reads.iter().all(Result::is_ok), "{:?}", allowed.reads);
     assert!(allowed.projections.iter().all(Result::is_ok), "{:?}", allowed.projections);
-    let listed: Vec<_> = ann.list().await.unwrap().into_iter().map(|status| status.name).collect();
+    assert!(allowed.sagas.iter().all(Result::is_ok), "{:?}", allowed.sagas);
+    let listed: Vec<_> = ProjectionRegistry::list(&ann).await.unwrap().into_iter().map(|status| status.name).collect();
     assert_eq!(listed, [name("new")]);
     assert!(
         matches!(ann.dispatch(command("denied")).await, Err(CommandError::Denied(why)) if why.contains("`commands`"))
@@ -215,7 +224,7 @@ async fn a_client_that_is_no_longer_let_in_has_it_from_every_port() {
     let answered = answers(&client).await;
     assert!(!format!("{:?}", answered.append).contains("secret"), "{:?}", answered.append);
     all_are!(answered, Busy, "cannot be found out now");
-    assert!(matches!(client.list().await, Err(ProjectionError::Busy(_))));
+    assert!(matches!(ProjectionRegistry::list(&client).await, Err(ProjectionError::Busy(_))));
     assert_eq!(reached(&server, &store), 0);
 
     let mut strange = server.strange_commands().await;

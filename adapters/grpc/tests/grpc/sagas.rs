@@ -51,8 +51,7 @@ async fn how_sagas_stand_arrives_as_it_was() {
     let last = Some(Revision::new(u64::MAX));
     assert_eq!(client.timeline(of.clone(), last, u32::MAX).await.unwrap(), timeline());
     client.timeline(of.clone(), None, 0).await.unwrap();
-    let asked = server.sagas.asked.lock().unwrap().split_off(summaries().len());
-    assert_eq!(asked, [(of.clone(), Some((last, u32::MAX))), (of, Some((None, 0)))]);
+    assert_eq!(*server.sagas.timelines.lock().unwrap(), [(of.clone(), last, u32::MAX), (of, None, 0)]);
     assert_eq!(client.describe().await.unwrap(), definitions());
 }
 
@@ -184,7 +183,7 @@ async fn a_strangers_calls_are_completed_by_their_metadata() {
     client.list(proto::ListSagasRequest::default()).await.unwrap();
     assert_eq!(server.sagas.listed.lock().unwrap().pop().unwrap(), ListSagas::all());
     client.timeline(proto::SagaTimelineRequest { saga: id(), ..Default::default() }).await.unwrap();
-    assert_eq!(server.sagas.asked.lock().unwrap().pop().unwrap(), (saga("order", "1"), Some((None, 100))));
+    assert_eq!(server.sagas.timelines.lock().unwrap().pop().unwrap(), (saga("order", "1"), None, 100));
 }
 
 #[tokio::test]

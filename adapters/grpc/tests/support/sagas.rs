@@ -122,14 +122,18 @@ pub(crate) async fn every_call(sagas: &dyn SagaOrchestrator, of: &SagaId) -> Vec
 pub(crate) struct Sagas {
     pub(crate) started: Mutex<Vec<StartSaga>>,
     pub(crate) listed: Mutex<Vec<ListSagas>>,
-    pub(crate) asked: Mutex<Vec<(SagaId, Option<(Option<Revision>, u32)>)>>,
+    pub(crate) shown: Mutex<Vec<SagaId>>,
+    pub(crate) timelines: Mutex<Vec<(SagaId, Option<Revision>, u32)>>,
     pub(crate) acted: Mutex<Vec<ActOnSaga>>,
 }
 
 impl Sagas {
     pub(crate) fn reached(&self) -> usize {
-        let asked = self.listed.lock().unwrap().len() + self.asked.lock().unwrap().len();
-        asked + self.started.lock().unwrap().len() + self.acted.lock().unwrap().len()
+        let shown = self.shown.lock().unwrap().len() + self.timelines.lock().unwrap().len();
+        shown
+            + self.listed.lock().unwrap().len()
+            + self.started.lock().unwrap().len()
+            + self.acted.lock().unwrap().len()
     }
 }
 
@@ -155,14 +159,14 @@ impl SagaOrchestrator for Sagas {
     }
 
     async fn status(&self, saga: SagaId) -> Result<SagaSummary, SagaError> {
-        self.asked.lock().unwrap().push((saga.clone(), None));
+        self.shown.lock().unwrap().push(saga.clone());
         raised(&saga)?;
         let nth: usize = saga.id().parse().unwrap_or_default();
         Ok(summaries()[nth].clone())
     }
 
     async fn timeline(&self, saga: SagaId, after: Option<Revision>, limit: u32) -> Result<SagaTimeline, SagaError> {
-        self.asked.lock().unwrap().push((saga.clone(), Some((after, limit))));
+        self.timelines.lock().unwrap().push((saga.clone(), after, limit));
         raised(&saga)?;
         Ok(timeline())
     }

@@ -66,11 +66,20 @@ pub(crate) fn timeline() -> SagaTimeline {
 }
 
 pub(crate) fn definitions() -> Vec<SagaInfo> {
-    let name = || "transfer-money".parse().unwrap();
-    let told = SagaInfo::new(name(), u32::MAX, json!({ "steps": [{ "name": "debit" }] }));
+    let of = |name: &str, version, schema| {
+        let info = SagaInfo::new(name.parse().unwrap(), version, json!({ "steps": [{ "name": "debit" }] }));
+        info.with_schema(Some(schema))
+    };
+    let amount = json!({ "type": "integer", "format": "uint64", "minimum": 0 });
+    let order = json!({
+        "type": "object", "properties": { "amount": amount, "to": { "type": "string" } }, "required": ["amount"],
+    });
     vec![
-        SagaInfo::new(name(), 1, Value::Null),
-        told.with_description("Moves \"money\".").with_schema(Some(json!({ "type": "object" }))),
+        of("order", 2, order),
+        of("plain", 1, json!({ "type": ["string", "null"] })),
+        of("tick", 1, json!({ "type": "object", "additionalProperties": false })),
+        of("transfer-money", 1, json!({ "type": "string" })),
+        SagaInfo::new("transfer-money".parse().unwrap(), u32::MAX, Value::Null).with_description("Moves \"money\"."),
     ]
 }
 

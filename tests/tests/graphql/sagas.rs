@@ -3,6 +3,7 @@
 use super::orchestra::{
     ERRORS, HOSTILE, act, definitions, error, every_call, input, page, saga, start, summaries, timeline,
 };
+use super::settled::Wire;
 use super::support::{House, house, house_of, house_with};
 use portolan::ports::{ListSagas, SagaAction, SagaError, SagaOrchestrator as _, SagaPhase, StartSaga};
 use portolan::values::{Metadata, Position, Revision};
@@ -92,6 +93,22 @@ async fn every_error_arrives_as_it_was() {
             other => panic!("{nth}: {other:?}"),
         }
     }
+}
+
+#[tokio::test]
+async fn what_is_not_answered_may_have_been_done() {
+    let house = acting().await;
+    let wire = Wire::to(house.address).await;
+    let client = GraphqlClient::connect(format!("http://{}/graphql", wire.address)).await.unwrap();
+    wire.lets_through(i64::MAX, 0);
+    for (nth, answer) in every_call(&client, &saga("order", "1")).await.into_iter().enumerate() {
+        match answer {
+            Err(SagaError::Unknown(_)) if matches!(nth, 0 | 4) => {}
+            Err(SagaError::Busy(_)) if !matches!(nth, 0 | 4) => {}
+            other => panic!("{nth}: {other:?}"),
+        }
+    }
+    assert_eq!((house.sagas.started.lock().unwrap().len(), house.sagas.acted.lock().unwrap().len()), (1, 1));
 }
 
 #[tokio::test]

@@ -6,3 +6,6 @@ mod bank;
 mod crashes;
 mod driving;
 mod guarded;
+mod index;
+mod trips;
+mod unfinished;

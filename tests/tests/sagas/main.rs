@@ -7,5 +7,6 @@ mod crashes;
 mod driving;
 mod guarded;
 mod index;
+mod served;
 mod trips;
 mod unfinished;

@@ -355,6 +355,13 @@ impl ApplicationBuilder {
         self.events::<P::Event>()
     }
 
+    /// The index of sagas alone, which nobody drives.
+    #[doc(hidden)]
+    pub fn saga_index(mut self) -> Self {
+        self.projections.push(ProjectionRegistration::of_sagas());
+        self
+    }
+
     /// How sagas are driven, in place of the usual.
     pub fn saga_options(self, saga_options: SagaOptions) -> Self {
         Self { saga_options, ..self }

@@ -6,4 +6,9 @@ mod bank;
 mod crashes;
 mod driving;
 mod guarded;
+
+mod index;
+mod served;
 mod sharing;
+mod trips;
+mod unfinished;

@@ -3,7 +3,7 @@
 use crate::process_world::{
     DemoEvent, Do, Scripted, Tell, event, feed, handler, recorded, resumed, set, started, tells, when,
 };
-use crate::world::{Answer, Forward, World, at};
+use crate::world::{Answer, World, at};
 use portolan_kernel::domain::history::{History, Hop, Pieces};
 use portolan_kernel::domain::saga::{
     Action, Conditions as _, Effort, End, Intent, Intents, Misfit, Phase, PlanError, Process, ReactionError, Reception,
@@ -515,7 +515,6 @@ fn a_plain_saga_receives_nothing() {
     assert!(!world.state.is_process() && world.state.process_state().is_none());
     let unstarted = SagaState::new(world.state.id().clone());
     assert_eq!(unstarted.reception(Position::new(1).unwrap()), Reception::NotStarted);
-    let _ = Forward;
 }
 
 #[test]

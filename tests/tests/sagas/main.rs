@@ -6,3 +6,5 @@ mod bank;
 mod crashes;
 mod driving;
 mod guarded;
+mod orders;
+mod processes;

@@ -5,7 +5,8 @@
 //! [`domain`], [`drivers`] and [`application`]. `examples/bank.rs` is a whole application.
 //!
 //! The feature `macros` (on by default) has the derives `Command`, `Event`, `Rejection`, `Query` and `JsonSchema`, and for
-//! read models `Row`, `Projection`, `EventSet` and `EventFields`; but for `Query`, they share their names with the traits.
+//! read models `Row`, `Projection`, `EventSet` and `EventFields`; but for `Query`, they share their names with the traits. For
+//! sagas it has the attribute `#[saga]`, which shares its name with the module [`domain::saga`].
 
 pub use portolan_kernel::{Bytes, application, domain, drivers, ports, values};
 pub use prelude::*;
@@ -19,10 +20,11 @@ pub mod prelude {
     pub use portolan_kernel::application::{Application, BuildError, Ports, Runtime, Storage};
     pub use portolan_kernel::domain::compatibility::Compatibility;
     pub use portolan_kernel::domain::history::{History, Hop, Pieces};
+    pub use portolan_kernel::domain::saga::{Saga, StepContext, StepError};
     pub use portolan_kernel::domain::{
         Aggregate, CodecError, Command, Context, Decide, Decision, DecisionModel, Event, EventError, EventFields,
         EventSet, FailurePolicy, OnFailure, OrRaw, Projection, RecordedAs, Rejection, Row, SnapshotPolicy,
-        StreamCommand, Unknown, inline, variant,
+        StreamCommand, Unknown, inline, saga, variant,
     };
     pub use portolan_kernel::drivers::{
         ApplyError, Authorization, BusOptions, CommandBusExt, Deadline, Delivery, EventStoreExt, Hooks, Middleware,

@@ -71,6 +71,27 @@ fn roles_decide_which_streams_are_read(#[case] has: &[&str], #[case] id: &str, #
     assert_eq!(judged.is_ok(), allowed, "{judged:?}");
 }
 
+/// `*` names no projection of the system's.
+#[rstest]
+#[case::own_name(r#"{"*": {"projections": ["$sagas"]}}"#, false, true, false)]
+#[case::every(r#"{"*": {"projections": ["*"], "operates": ["*"]}}"#, true, false, false)]
+#[case::every_of_the_systems(r#"{"*": {"projections": ["$*"]}}"#, false, true, false)]
+#[case::operates_it(r#"{"*": {"operates": ["$sagas"]}}"#, false, true, true)]
+#[case::operates_every(r#"{"*": {"operates": ["$*"]}}"#, false, true, true)]
+fn the_systems_projections_are_apart(
+    #[case] roles: &str,
+    #[case] own: bool,
+    #[case] sees: bool,
+    #[case] operates: bool,
+) {
+    let roles = Roles::from_json(roles.as_bytes()).unwrap();
+    let (pause, sagas) = (ProjectionAction::Pause, name("$sagas"));
+    let may = |access: Access<'_>| roles.judge(&Caller::nobody(), &access).is_ok();
+    assert_eq!(may(Access::Projection(&sagas)), sees);
+    assert_eq!(may(Access::Operate(&sagas, Some(&pause))), operates);
+    assert_eq!(may(Access::Projection(&name("balances"))), own);
+}
+
 #[rstest]
 #[case::all(&["teller"], Query::all(), false)]
 #[case::all_for_an_auditor(&["auditor"], Query::all(), true)]

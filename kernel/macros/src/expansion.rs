@@ -1,10 +1,10 @@
-//! What the crate's documentation shows is what the derives write.
+//! What the crate's documentation shows is what the macros write.
 //!
 //! `UPDATE_EXPANSION=1 cargo test -p portolan-macros` writes it anew; read it then.
 
-use crate::{Derive, command, event, event_set, projection, query, rejection, row};
+use crate::{Derive, command, event, event_set, projection, query, rejection, row, saga};
 use std::path::Path;
-use syn::{Attribute, DeriveInput, Item, parse_quote};
+use syn::{Attribute, DeriveInput, Item, ItemImpl, parse_quote};
 
 const DERIVES: [(&str, Derive); 7] = [
     ("Command", command::derive),
@@ -27,8 +27,11 @@ fn is_derived(attributes: &[Attribute], name: &str) -> bool {
     })
 }
 
-/// What stands in place of the derives on an item.
+/// What is written for an item.
 fn expanded(item: &Item) -> String {
+    if let Item::Impl(methods) = item {
+        return expanded_saga(methods);
+    }
     let input: DeriveInput = parse_quote!(#item);
     let crate_path = parse_quote!(crate);
     let derived = DERIVES.iter().filter(|(name, _)| is_derived(&input.attrs, name));
@@ -38,6 +41,13 @@ fn expanded(item: &Item) -> String {
         prettyplease::unparse(&file)
     });
     texts.collect::<Vec<_>>().join("\n")
+}
+
+fn expanded_saga(methods: &ItemImpl) -> String {
+    let attribute = methods.attrs.iter().find(|attribute| attribute.path().is_ident("saga")).expect("it is a saga");
+    let said = attribute.meta.require_list().expect("it says something").tokens.clone();
+    let tokens = saga::implementation(said, methods, &parse_quote!(crate)).unwrap_or_else(|error| panic!("{error}"));
+    prettyplease::unparse(&syn::parse2(tokens).unwrap_or_else(|error| panic!("{error}")))
 }
 
 #[test]
@@ -50,5 +60,5 @@ fn the_documentation_shows_what_is_written() {
         std::fs::write(folder.join("output.rs"), &written).expect("the output can be written");
     }
     let shown = std::fs::read_to_string(folder.join("output.rs")).unwrap_or_default();
-    assert!(written == shown, "the derives write something else now; UPDATE_EXPANSION=1 shows it:\n{written}");
+    assert!(written == shown, "the macros write something else now; UPDATE_EXPANSION=1 shows it:\n{written}");
 }

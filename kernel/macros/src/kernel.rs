@@ -1,4 +1,4 @@
-//! Under which name the kernel is to be had where a derive stands.
+//! Under which name the kernel is to be had where a macro stands.
 
 use proc_macro_crate::{FoundCrate, crate_name};
 use proc_macro2::{Span, TokenStream};
@@ -18,7 +18,7 @@ pub(crate) fn path() -> Result<Path> {
             return Ok(parse_quote!(::#name));
         }
     }
-    let message = "this derive needs `portolan`, or `portolan-kernel` with its feature `macros`, among the dependencies \
+    let message = "this macro needs `portolan`, or `portolan-kernel` with its feature `macros`, among the dependencies \
                    in Cargo.toml";
     Err(Error::new(Span::call_site(), message))
 }

@@ -1,4 +1,4 @@
-//! The derives of Portolan. Take them from `portolan` (feature `macros`, on by default) or from `portolan-kernel`
+//! The derives of Portolan, and the attribute of its sagas. Take them from `portolan` (feature `macros`, on by default) or from `portolan-kernel`
 //! (feature `macros`); this crate is no dependency of yours.
 //!
 //! | derive | stands on | gives |
@@ -13,8 +13,11 @@
 //! | [`EventFields`] | an event's payload that is a struct | its fields, for derived projections |
 //! | [`JsonSchema`] | what is within those | its JSON Schema |
 //!
+//! And an attribute: [`macro@saga`] stands on the methods of a saga's handler, and gives name, input, its JSON Schema, and the
+//! definition.
+//!
 //! They write what a person would have written, and everything can be written by hand: the traits of the same names
-//! show how. Nothing is decided at run time, and serde's derives stay where they are. A derive on
+//! show how. Nothing is decided at run time, and serde's derives stay where they are. What stands on
 //!
 //! ```text
 #![doc = include_str!("../tests/expansion/input.rs")]
@@ -50,6 +53,7 @@ mod projection;
 mod query;
 mod rejection;
 mod row;
+mod saga;
 mod schema;
 mod serde_view;
 mod template;
@@ -525,4 +529,96 @@ pub fn derive_row(input: TokenStream) -> TokenStream {
 #[proc_macro_derive(Projection, attributes(projection))]
 pub fn derive_projection(input: TokenStream) -> TokenStream {
     expand(input, projection::derive)
+}
+
+/// A saga: the methods of its handler, of which some are its steps. It writes the handler's `Saga`.
+///
+/// ```
+/// use portolan_kernel::domain::saga::{Outcomes, Saga, StepContext, StepError};
+/// use portolan_kernel::domain::{JsonSchema, saga};
+/// # use portolan_kernel::domain::Command;
+/// # use serde::{Deserialize, Serialize};
+/// # #[derive(Command, Serialize, Deserialize)] struct Withdraw { account: String, amount: u64 }
+/// # #[derive(Command, Serialize, Deserialize)] struct Deposit { account: String, amount: u64 }
+/// # #[derive(Command, Serialize, Deserialize)] struct Audit { amount: u64 }
+///
+/// #[derive(JsonSchema, Serialize, Deserialize)]
+/// struct TransferMoney { from: String, to: String, amount: u64 }
+///
+/// struct Transfers;
+///
+/// /// Moves money from one account to another.
+/// #[saga(name = "transfer-money", input = TransferMoney, timeout = "1m")]
+/// impl Transfers {
+///     #[step(1, compensate = "refund", retry(attempts = 5, first = "100ms", factor = 2, max = "5s"), timeout = "5s")]
+///     async fn debit(&self, transfer: &TransferMoney, step: &StepContext) -> Result<(), StepError> {
+///         step.send(Withdraw { account: transfer.from.clone(), amount: transfer.amount }).await?;
+///         Ok(())
+///     }
+///
+///     // With neither `compensate` nor `harmless`, it is the pivot.
+///     #[step(2)]
+///     async fn credit(&self, transfer: &TransferMoney, step: &StepContext) -> Result<(), StepError> {
+///         step.send(Deposit { account: transfer.to.clone(), amount: transfer.amount }).await?;
+///         Ok(())
+///     }
+///
+///     #[step(3, harmless, when = "is_large")]
+///     async fn tell_the_auditor(&self, transfer: &TransferMoney, step: &StepContext) -> Result<(), StepError> {
+///         step.send(Audit { amount: transfer.amount }).await?;
+///         Ok(())
+///     }
+///
+///     #[compensation(timeout = "10s")]
+///     async fn refund(&self, transfer: &TransferMoney, step: &StepContext) -> Result<(), StepError> {
+///         step.send(Deposit { account: transfer.from.clone(), amount: transfer.amount }).await?;
+///         Ok(())
+///     }
+///
+///     fn is_large(transfer: &TransferMoney, _: &Outcomes) -> bool {
+///         transfer.amount >= 10_000
+///     }
+/// }
+///
+/// let plan = Transfers::definition().plan().expect("it can be followed");
+/// assert_eq!(Transfers::DESCRIPTION, "Moves money from one account to another.");
+/// assert_eq!(plan.steps().map(|step| &*step.name).collect::<Vec<_>>(), ["debit", "credit", "tell-the-auditor"]);
+/// assert_eq!(Transfers::schema().unwrap()["properties"]["amount"]["type"], "integer");
+/// ```
+///
+/// `#[saga(…)]` takes
+///
+/// - `input = Type`, which there has to be: what a saga is started with. It has serde's derives and a [`JsonSchema`];
+/// - `name = "…"`; else that of the handler's type in kebab case;
+/// - `version = 2`; else 1. Raise it with each change of what a step means;
+/// - `description = "…"`; else the doc comment;
+/// - `timeout = "1m"`: how long the whole may take before it turns back; else as long as it takes;
+/// - `check = path`: a `fn(&Input) -> Vec<Violation>` with what can be wrong with an input. A saga with such an input is not
+///   started.
+///
+/// A method with `#[step(1)]` is a step: `async fn(&self, &Input, &StepContext) -> Result<_, StepError>`. The number is its
+/// place; those with one number are begun together. All else is optional:
+///
+/// - `name = "…"`: its name, by which its outcome is found; else the method's in kebab case. It is stored: keep it when the
+///   method is renamed.
+/// - `compensate = "refund"`: a method of the same form that returns `Result<(), StepError>` and undoes it. It may have an
+///   attribute of its own, `#[compensation(retry(…), timeout = "10s")]`.
+/// - `harmless`: there is nothing to undo.
+/// - `outside`: its effect is elsewhere than in this application's own store.
+/// - `resolve = "find_out"`: a method of the same form that returns `Result<Option<_>, StepError>` and finds out whether the
+///   step has happened.
+/// - `when = "is_large"`: a `fn(&Input, &Outcomes) -> bool`. If it does not hold, the step is passed over.
+/// - `retry(attempts = 5, first = "100ms", factor = 2, max = "5s", jitter = 50, also_refused = ["busy"])`: how often it is
+///   tried in all, which there has to be in `retry`; the pause before the second attempt, the factor by which pauses grow, the
+///   longest pause; how many percent of a pause may be taken away from it; and the codes of refusals that are tried again.
+/// - `timeout = "5s"`: how long one attempt may take.
+///
+/// What is not said is as [`Step`] and [`Retry`] say. A length of time is a whole number and `ms`, `s`, `m`, `h` or `d`. Methods
+/// without these attributes are methods.
+///
+/// [`Step`]: https://docs.rs/portolan-kernel/latest/portolan_kernel/domain/saga/struct.Step.html
+/// [`Retry`]: https://docs.rs/portolan-kernel/latest/portolan_kernel/domain/saga/struct.Retry.html
+#[proc_macro_attribute]
+pub fn saga(said: TokenStream, item: TokenStream) -> TokenStream {
+    saga::expand(said.into(), item.into()).into()
 }

@@ -3,16 +3,18 @@
 use super::parts::{Ports, Runtime, Storage};
 use super::projections::{self, ProjectionRegistration};
 use super::registration::{AggregateRegistration, ModelRegistration};
+use super::sagas;
 use crate::domain::history::{AnyHop, Histories, History, HistoryError};
 use crate::domain::mapping::MappingError;
+use crate::domain::saga::{PlanError, Saga, SagaHandler};
 use crate::domain::{Aggregate, Command, DecisionModel, EventSet, Projection, Upcasters};
 use crate::drivers::{
     BusOptions, CommandHandlers, Execution, Hooked, Hooks, Loader, LocalCommandBus, LocalProjections, LocalQueryBus,
-    Middleware, ProjectionOptions, QueryHandler, Question, RegisterError, SchemaCatalogue, SchemaOptions,
-    SchemaRefusal, TypedEvents, ViewProjection, register_schemas,
+    LocalSagas, Middleware, ProjectionOptions, QueryHandler, Question, RegisterError, SagaOptions, SagaPorts,
+    SchemaCatalogue, SchemaOptions, SchemaRefusal, TypedEvents, ViewProjection, register_schemas,
 };
 use crate::ports::{Capability, ProjectionRegistry, SchemaRegistry};
-use crate::values::Recorded;
+use crate::values::{Name, Recorded};
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -28,6 +30,7 @@ pub struct Application {
     commands: Arc<LocalCommandBus>,
     /// Those that work in this process.
     projections: Arc<LocalProjections>,
+    sagas: Arc<LocalSagas>,
     upcasters: Arc<Upcasters>,
 }
 
@@ -49,6 +52,8 @@ pub struct ApplicationBuilder {
     on_skipped: Option<OnSkipped>,
     /// Whether schemas are registered in the store.
     schemas: Option<SchemaOptions>,
+    sagas: Vec<(&'static str, Result<SagaHandler, PlanError>)>,
+    saga_options: SagaOptions,
     /// Names and types of commands.
     expected: Vec<(&'static str, &'static str)>,
 }
@@ -174,6 +179,37 @@ pub enum BuildError {
         /// The version of its code.
         version: u16,
     },
+    /// The definition of a saga cannot be followed.
+    #[error("saga {saga}: {source}")]
+    Saga {
+        /// The name of the definition.
+        saga: &'static str,
+        /// What is wrong with it.
+        source: PlanError,
+    },
+    /// Two definitions of sagas have one name and one version.
+    #[error("there are two handlers of saga {saga} version {version}; raise the version of the newer one")]
+    SameSaga {
+        /// The name of the definition.
+        saga: Name,
+        /// The version of both.
+        version: u32,
+    },
+    /// The store forgets the keys of commands before a saga is over, so that a step could take effect twice (SG-01).
+    #[error(
+        "saga {saga} version {version} may take {takes:?}, and this store keeps keys for {kept:?}; have it keep them for longer, \
+         or give the saga fewer attempts, shorter pauses and time-outs"
+    )]
+    KeysTooShort {
+        /// The name of the definition.
+        saga: Name,
+        /// Its version.
+        version: u32,
+        /// The longest that it may take without an operator.
+        takes: Duration,
+        /// How long keys are kept.
+        kept: Duration,
+    },
     /// Projections were registered, and a registry of others was given.
     #[error("projections are registered, and another registry is given by `projections`; leave one of the two out")]
     TwoRegistries,
@@ -196,6 +232,8 @@ impl Application {
             histories: Histories::new(),
             on_skipped: None,
             schemas: None,
+            sagas: Vec::new(),
+            saga_options: SagaOptions::default(),
             expected: Vec::new(),
         }
     }
@@ -225,7 +263,7 @@ impl Application {
         self.ports.events.capabilities().key_retention
     }
 
-    /// Refuses new commands from now on, and waits until all accepted ones are finished, their
+    /// Has sagas rest ([`LocalSagas::shut_down`]), refuses new commands from then on, and waits until all accepted ones are finished, their
     /// middleware and their waits for projections included (CB-12). These go on for [`BusOptions::catch_up`] at most,
     /// whatever the deadline of their command. Then it stops the workers of projections, and waits until they have given
     /// up what they held, so that another process goes on at once. Queries and reads go on.
@@ -234,6 +272,7 @@ impl Application {
     ///
     /// Safe: the refusal stays, and the next call waits again.
     pub async fn shutdown(&self) {
+        self.sagas.shut_down().await;
         self.commands.shut_down().await;
         self.projections.shut_down().await;
     }
@@ -298,6 +337,20 @@ impl ApplicationBuilder {
     pub fn view_projection<P: ViewProjection>(mut self) -> Self {
         self.projections.push(ProjectionRegistration::of_view::<P>());
         self.events::<P::Event>()
+    }
+
+    /// Lets sagas of this definition be started, and has this process drive them ([`LocalSagas`]). Sagas end by the version that
+    /// they were started with: handlers of older versions are registered beside the newest, as long as sagas of theirs run.
+    ///
+    /// The storage has to have read models, for their index, and leases.
+    pub fn saga<S: Saga>(mut self, saga: S) -> Self {
+        self.sagas.push((S::NAME, SagaHandler::new(saga)));
+        self
+    }
+
+    /// How sagas are driven, in place of the usual.
+    pub fn saga_options(self, saga_options: SagaOptions) -> Self {
+        Self { saga_options, ..self }
     }
 
     /// How workers of projections work, in place of the usual.
@@ -402,7 +455,12 @@ impl ApplicationBuilder {
         if self.registry.is_some() && !self.projections.is_empty() {
             return Err(BuildError::TwoRegistries);
         }
-        let forms = projections::judge(&self.projections, &storage)?;
+        let sagas = Arc::new(sagas::judge(self.sagas, &storage)?);
+        let mut registrations = self.projections;
+        if !sagas.is_empty() {
+            registrations.push(ProjectionRegistration::of_sagas());
+        }
+        let forms = projections::judge(&registrations, &storage)?;
         let catalogue = SchemaCatalogue::of_application(&histories, &upcasters, &handlers)?;
         // Last of what can fail, since it stays in the store.
         let schemas: Arc<dyn SchemaRegistry> = match &self.schemas {
@@ -418,8 +476,15 @@ impl ApplicationBuilder {
         let registry = self.registry.unwrap_or_else(|| own.clone());
         let commands = LocalCommandBus::new(execution, handlers, self.middleware, registry.clone());
         let commands = Arc::new(commands);
-        let ports = Ports::new(commands.clone(), Arc::new(queries), storage.events, runtime.spawn);
+        let queries = Arc::new(queries);
+        let ports = Ports::new(commands.clone(), queries.clone(), storage.events.clone(), runtime.spawn.clone());
+        let Runtime { clock, ids, sleep, spawn } = runtime;
+        let over = SagaPorts { events: storage.events, commands: commands.clone(), queries, clock, ids, sleep, spawn };
+        let (subscriptions, options) = (ports.subscriptions.clone(), self.saga_options);
+        let sagas = LocalSagas::start(over, sagas, own.clone(), storage.leases, subscriptions, options);
+        let sagas = Arc::new(sagas);
         let ports = ports.with_projections(registry).with_upcasters(upcasters.clone()).with_schemas(schemas);
-        Ok(Application { ports, commands, projections: own, upcasters })
+        let ports = ports.with_sagas(sagas.clone());
+        Ok(Application { ports, commands, projections: own, sagas, upcasters })
     }
 }

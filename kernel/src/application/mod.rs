@@ -5,6 +5,7 @@ mod builder;
 mod parts;
 mod projections;
 mod registration;
+mod sagas;
 
 pub use admission::{Admission, Admitted};
 pub use builder::{Application, ApplicationBuilder, BuildError};

@@ -4,7 +4,7 @@ use super::builder::BuildError;
 use super::parts::{Runtime, Storage};
 use crate::domain::{Projection, Upcasters};
 use crate::drivers::{
-    LocalProjections, ModelError, ProjectionForm, ProjectionOptions, ViewProjection, WorkerPorts, Workers,
+    LocalProjections, ModelError, ProjectionForm, ProjectionOptions, ViewProjection, WorkerPorts, Workers, saga_index,
 };
 use crate::ports::Lifecycle;
 use alloc::collections::BTreeMap;
@@ -21,6 +21,11 @@ impl ProjectionRegistration {
 
     pub(super) fn of_view<P: ViewProjection>() -> Self {
         Self(ProjectionForm::of_view::<P>)
+    }
+
+    /// The index of sagas.
+    pub(super) fn of_sagas() -> Self {
+        Self(saga_index)
     }
 }
 

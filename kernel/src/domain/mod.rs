@@ -59,7 +59,7 @@ pub use shape::{EventField, EventFields, EventShape, EventVariant, FieldType, In
 pub use upcasting::{DecodeError, DecodeReason, Decoded, Unknown, Upcasters, decode_recorded};
 
 #[cfg(feature = "macros")]
-pub use portolan_macros::{Command, Event, EventFields, EventSet, JsonSchema, Projection, Rejection, Row};
+pub use portolan_macros::{Command, Event, EventFields, EventSet, JsonSchema, Projection, Rejection, Row, saga};
 /// The trait. Its derive is ours, which needs no dependency on schemars; the glob is what lets one name have both.
 #[cfg(feature = "macros")]
 pub use schema::trait_alone::*;

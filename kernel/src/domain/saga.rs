@@ -86,6 +86,7 @@
 
 mod action;
 mod answer;
+mod brief;
 mod context;
 mod definition;
 mod difference;
@@ -116,6 +117,8 @@ pub use crate::ports::{
 pub use crate::values::{MAX_SAGA_NAME_BYTES, SAGA_CATEGORY, SagaId, SagaIdError, SagaNameError};
 pub use action::ActError;
 pub use answer::{LateAnswer, settled_by_keys};
+pub use brief::Brief;
+pub(crate) use brief::Open;
 pub use context::StepContext;
 pub use definition::{Definition, Saga, Step};
 pub use event::{End, SagaEvent};

@@ -19,6 +19,7 @@ mod formed;
 mod gate;
 mod handlers;
 mod key;
+mod lease;
 mod loading;
 mod middleware;
 mod migration;
@@ -35,6 +36,7 @@ mod schemas;
 mod send;
 mod step;
 mod subscription;
+mod task;
 mod turns;
 mod typed;
 
@@ -64,8 +66,12 @@ pub use read_rows::{
     Rows,
 };
 pub use reading::EventStoreExt;
-pub use sagas::{ReceiveError, ReceiveReason, Received, ReceivedAs};
-pub use sagas::{SagaDriveError, SagaDriver, SagaHandlers, SagaLacking, SagaNudge, SagaPorts, SagaReadError, SagaRest};
+pub(crate) use sagas::saga_index;
+pub use sagas::{
+    LocalSagas, ReceiveError, ReceiveReason, Received, ReceivedAs, SAGA_INDEX, SAGA_SLOTS, SagaDriveError, SagaDriver,
+    SagaHandlers, SagaIndex, SagaLacking, SagaNudge, SagaOptions, SagaPorts, SagaReadError, SagaRest, Unfinished,
+    saga_slot,
+};
 pub use schemas::{SchemaCatalogue, SchemaOptions, SchemaRefusal, StoredSchemas, register_schemas};
 pub use send::{CommandBusExt, Sending};
 pub use subscription::{Delivery, From, SubscribeError, Subscription, Subscriptions};

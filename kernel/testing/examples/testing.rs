@@ -4,13 +4,14 @@
 //! cargo test -p portolan-testing --example testing
 //! ```
 //!
-//! First the domain, as an application has it: an account, a course with places, and a service that sends commands. Then
+//! First the domain, as an application has it: an account, a course with places, a service that sends commands, and a saga. Then
 //! its tests. No store, no runtime, no clock. It stands in this crate and not beside the bank, because the facade has
 //! no dependency that the bank does not run on.
 #![allow(clippy::print_stdout, reason = "a program talks to its user")]
 #![cfg_attr(not(test), allow(dead_code, reason = "the domain is here for its tests"))]
 
 use portolan_kernel::Bytes;
+use portolan_kernel::domain::saga::{Definition, Retry, Saga, Step, StepContext, StepError};
 use portolan_kernel::domain::{
     Aggregate, CodecError, Command, Context, Decide, Decision, DecisionModel, Event, EventError, Rejection,
     StreamCommand, variant,
@@ -232,12 +233,67 @@ impl Collector {
     }
 }
 
+// A saga: fetches money for a student, and pays it back when there is no place.
+
+#[derive(Serialize, Deserialize, Clone)]
+struct Enrol {
+    account_id: String,
+    course: String,
+    student: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct PayBack {
+    account_id: String,
+    amount: u64,
+}
+
+impl Command for PayBack {
+    const NAME: &'static str = "pay-back";
+}
+
+struct Enrolments {
+    fee: u64,
+}
+
+impl Saga for Enrolments {
+    const NAME: &'static str = "enrol";
+    type Input = Enrol;
+
+    fn definition() -> Definition<Self> {
+        let retry = Retry::attempts(3).jitter_percent(0);
+        Definition::new()
+            .step(Step::new("charge", Self::charge).compensate(Self::pay_back).retry(retry))
+            .step(Step::new("join", Self::join))
+    }
+}
+
+impl Enrolments {
+    async fn charge(&self, enrol: &Enrol, step: &StepContext) -> Result<u64, StepError> {
+        step.send(Withdraw { account_id: enrol.account_id.clone(), amount: self.fee }).await?;
+        Ok(self.fee)
+    }
+
+    async fn pay_back(&self, enrol: &Enrol, step: &StepContext) -> Result<(), StepError> {
+        let amount = step.outcome("charge")?;
+        step.send(PayBack { account_id: enrol.account_id.clone(), amount }).await?;
+        Ok(())
+    }
+
+    async fn join(&self, enrol: &Enrol, step: &StepContext) -> Result<(), StepError> {
+        step.send(Join { course: enrol.course.clone(), student: enrol.student.clone() }).await?;
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use AccountEvent::{Deposited, Opened, Withdrawn};
+    use core::time::Duration;
+    use portolan_kernel::domain::saga::{End, Way};
     use portolan_kernel::ports::Receipt;
-    use portolan_testing::{Fault, Faulty, MockCommandBus, Tracking, given, given_log};
+    use portolan_testing::{Fault, Faulty, MockCommandBus, Sent, Tracking, given, given_log, given_saga, run_step};
     use rstest::rstest;
 
     fn opened() -> AccountEvent {
@@ -308,6 +364,47 @@ mod tests {
         given_log::<Places>(past()).when(join("rust", "Cid")).then_rejected(NoPlace::Full { places: 2 });
         given_log::<Places>(past()).when(join("go", "Cid")).then([joined("go", "Cid")]);
         given_log::<Places>(past()).when(join("rust", "Ann")).then_nothing();
+    }
+
+    // A saga, whose attempts come to what the test says; and its steps, which send what they send.
+
+    fn enrol() -> Enrol {
+        Enrol { account_id: "ann".into(), course: "rust".into(), student: "Ann".into() }
+    }
+
+    #[test]
+    fn without_a_place_the_fee_is_paid_back() {
+        given_saga::<Enrolments>("e-1", enrol())
+            .succeeded("charge", 5)
+            .when_fails("join", NoPlace::Full { places: 2 }.to_error().into())
+            .then_turns_back("all 2 places are taken")
+            .then_begins("charge", Way::Back)
+            .and()
+            .when_undone("charge")
+            .then_ends(End::Compensated);
+    }
+
+    #[test]
+    fn a_busy_bank_is_asked_again() {
+        let pause = Duration::from_millis(100);
+        given_saga::<Enrolments>("e-1", enrol())
+            .when_fails("charge", StepError::retry("busy"))
+            .then_tries_again("charge", pause..=pause)
+            .and()
+            .when_time_passes(pause)
+            .then_begins("charge", Way::Forward);
+    }
+
+    #[tokio::test]
+    async fn what_was_charged_is_paid_back() {
+        run_step(Enrolments { fee: 5 }, "charge", enrol()).await.then_sends([Sent::of(withdraw(5))]).then_succeeds(5);
+        // The fee has been raised since.
+        run_step(Enrolments { fee: 7 }, "charge", enrol())
+            .back()
+            .outcome("charge", 5)
+            .await
+            .then_sends([Sent::of(PayBack { account_id: "ann".into(), amount: 5 })])
+            .then_succeeds(());
     }
 
     // A mock of a port.

@@ -3,6 +3,8 @@
 //! | I want to test | I take |
 //! |---|---|
 //! | a decision | [`given`], or [`given_log`] for a decision over the log |
+//! | what a saga does when its steps go well, or do not | [`given_saga`] |
+//! | what a saga's step does | [`run_step`] |
 //! | code that calls a port | the port's mock, such as [`MockCommandBus`] |
 //! | code over a store | a store in memory, which passes the suite, and not a mock |
 //! | what reaches a port | [`Tracking`] around it |
@@ -64,22 +66,31 @@ mod difference;
 mod faulty;
 mod given;
 mod given_log;
+mod given_saga;
 mod golden;
 mod mocks;
 mod outcome;
+mod ran_step;
+mod run_step;
 mod runtime;
+mod saga_machine;
+mod saga_outcome;
 mod tracking;
 
 pub use crash::crash_points;
 pub use faulty::{Fault, Faulty, ReadFault};
 pub use given::{Given, given};
 pub use given_log::{GivenLog, given_log};
+pub use given_saga::{GivenSaga, given_saga};
 pub use golden::{GOLDEN, Golden, golden};
 pub use mocks::{
     MockAuthenticator, MockClock, MockCommandBus, MockEventStore, MockHooks, MockIdSource, MockInline, MockLeaseStore,
-    MockMiddleware, MockPolicy, MockProjectionRegistry, MockQueryBus, MockReadModelStore, MockSchemaRegistry,
-    MockSleep, MockSnapshotStore, MockSpawn, MockUpcaster,
+    MockMiddleware, MockPolicy, MockProjectionRegistry, MockQueryBus, MockReadModelStore, MockSagaOrchestrator,
+    MockSchemaRegistry, MockSleep, MockSnapshotStore, MockSpawn, MockUpcaster,
 };
 pub use outcome::Outcome;
+pub use ran_step::{RanStep, Sent};
+pub use run_step::{RunStep, run_step};
 pub use runtime::{CountingIds, TestClock, TestRuntime, TestSleep, TestSpawn};
+pub use saga_outcome::SagaOutcome;
 pub use tracking::{Call, Tracking};

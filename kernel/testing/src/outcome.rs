@@ -126,7 +126,7 @@ impl<E: Debug, R: Rejection> Outcome<E, R> {
     }
 }
 
-fn listed(violations: &[Violation]) -> String {
+pub(crate) fn listed(violations: &[Violation]) -> String {
     let one = |violation: &Violation| format!("{}: {} [{}]", violation.path, violation.message, violation.code);
     violations.iter().map(one).collect::<Vec<_>>().join("; ")
 }

@@ -327,3 +327,15 @@ fn settling_by_keys(
 ) {
     assert_eq!(settled_by_keys(result, closed, found).map_err(|error| error.class()), expected);
 }
+
+#[test]
+fn a_definition_tells_its_conditions_without_a_handler() {
+    let definition = Orders::definition();
+    let order = |amount| Order { item: "tea".into(), amount };
+    let reserved: Outcomes = [("reserve", json!(1))].into_iter().collect();
+    assert_eq!(definition.holds("greet", &order(2), &reserved), Some(true));
+    assert_eq!(definition.holds("greet", &order(1), &reserved), Some(false));
+    assert_eq!(definition.holds("greet", &order(2), &Outcomes::new()), Some(false));
+    assert_eq!(definition.holds("reserve", &order(2), &reserved), None);
+    assert_eq!(definition.holds("pray", &order(2), &reserved), None);
+}

@@ -1,5 +1,6 @@
 //! Random plans, answers, operators and clocks: the laws hold in every run.
 
+use crate::brief::check_brief;
 use crate::world::{Answer, Back, Demo, Forward, Script, Settle, World, step};
 use portolan_kernel::domain::saga::{
     Action, Definition, End, FailureClass, Plan, Retry as Policy, SagaEvent, SagaState, Settling, Standing, Step,
@@ -118,6 +119,7 @@ proptest! {
         world.run();
         check_laws(&world);
         check_truth(&world);
+        check_brief(&world);
     }
 
     /// Gone on with from any fact, it comes to the same facts.
@@ -166,6 +168,7 @@ proptest! {
             world.act(Action::Abort);
         }
         check_laws(&world);
+        check_brief(&world);
     }
 
     /// An operator who insists brings every saga to an end that is true.
@@ -183,6 +186,7 @@ proptest! {
             world.act(Action::Retry);
         }
         check_truth(&world);
+        check_brief(&world);
     }
 }
 

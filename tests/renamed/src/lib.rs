@@ -114,6 +114,40 @@ struct Balance {
     place: Option<Vec<Owner>>,
 }
 
+#[derive(JsonSchema, Serialize, Deserialize)]
+struct TransferMoney {
+    from: Owner,
+    amount: u64,
+}
+
+struct Transfers;
+
+#[saga(name = "transfer-money", input = TransferMoney, timeout = "1m", check = no_violations)]
+impl Transfers {
+    #[step(1, compensate = "refund", resolve = "find_out", when = "is_large", retry(attempts = 2, first = "1s"))]
+    async fn debit(&self, transfer: &TransferMoney, step: &StepContext) -> Result<(), StepError> {
+        step.send(Withdraw { account_id: transfer.from.clone(), amount: transfer.amount }).await?;
+        Ok(())
+    }
+
+    #[compensation(retry(attempts = 3), timeout = "10s")]
+    async fn refund(&self, _: &TransferMoney, _: &StepContext) -> Result<(), StepError> {
+        Ok(())
+    }
+
+    async fn find_out(&self, _: &TransferMoney, _: &StepContext) -> Result<Option<()>, StepError> {
+        Ok(None)
+    }
+
+    fn is_large(transfer: &TransferMoney, _: &saga::Outcomes) -> bool {
+        transfer.amount > 9
+    }
+}
+
+fn no_violations(_: &TransferMoney) -> Vec<Violation> {
+    Vec::new()
+}
+
 #[test]
 fn derives_find_the_facade_by_its_name_here() {
     let withdraw = Withdraw { account_id: "ann".into(), amount: 5 };
@@ -131,4 +165,6 @@ fn derives_find_the_facade_by_its_name_here() {
     assert!(AccountQuery::answer_schema().is_some());
     assert_eq!((Balance::NAME, Balance::COLUMNS.len(), Balance::check()), ("balance", 2, Ok(())));
     assert_eq!(BankEvent::CATEGORIES, ["account", "owner"]);
+    assert_eq!((Transfers::NAME, Transfers::definition().plan().is_ok()), ("transfer-money", true));
+    assert!(Transfers::schema().is_some());
 }

@@ -8,3 +8,4 @@ mod driving;
 mod guarded;
 mod orders;
 mod processes;
+mod sharing;

@@ -68,7 +68,8 @@ pub(crate) async fn build(ports: &Ports, config: &ServerConfig, actions: bool) -
 async fn projections(registry: &dyn ProjectionRegistry) -> (Vec<Projected>, bool) {
     let Ok(statuses) = registry.list().await else { return (Vec::new(), false) };
     let mut projections = Vec::new();
-    for status in statuses {
+    // The system's own have fields of their own, as sagas have.
+    for status in statuses.into_iter().filter(|status| !status.name.starts_with('$')) {
         let everything = By::Key(Bound::Unbounded, Bound::Unbounded);
         let question = RowsQuestion::page(status.name.clone(), everything).limit(1).prefer(status.version);
         let collection = match registry.rows(question).await {

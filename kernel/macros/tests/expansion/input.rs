@@ -50,3 +50,25 @@ struct Balance {
     #[projection(default)]
     balance: u64,
 }
+
+/// Moves money from one account to another.
+#[saga(name = "transfer-money", input = TransferMoney, timeout = "1m")]
+impl Transfers {
+    #[step(1, compensate = "refund", retry(attempts = 5, max = "5s"))]
+    async fn debit(&self, transfer: &TransferMoney, step: &StepContext) -> Result<(), StepError> {
+        step.send(Withdraw::of(transfer)).await?;
+        Ok(())
+    }
+
+    #[step(2)]
+    async fn credit(&self, transfer: &TransferMoney, step: &StepContext) -> Result<(), StepError> {
+        step.send(Deposit::of(transfer)).await?;
+        Ok(())
+    }
+
+    #[compensation(timeout = "10s")]
+    async fn refund(&self, transfer: &TransferMoney, step: &StepContext) -> Result<(), StepError> {
+        step.send(Deposit::back(transfer)).await?;
+        Ok(())
+    }
+}

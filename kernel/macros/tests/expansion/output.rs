@@ -346,3 +346,27 @@ impl crate::domain::Projection for Balance {
             .check::<AccountEvent>()
     }
 }
+
+#[automatically_derived]
+impl crate::domain::saga::Saga for Transfers {
+    const NAME: &'static str = "transfer-money";
+    const DESCRIPTION: &'static str = "Moves money from one account to another.";
+    type Input = TransferMoney;
+    fn definition() -> crate::domain::saga::Definition<Self> {
+        crate::domain::saga::Definition::new()
+            .timeout(::core::time::Duration::from_secs(60))
+            .step(
+                crate::domain::saga::Step::new("debit", Self::debit)
+                    .compensate(Self::refund)
+                    .retry(
+                        crate::domain::saga::Retry::attempts(5)
+                            .longest(::core::time::Duration::from_secs(5)),
+                    )
+                    .compensation_timeout(::core::time::Duration::from_secs(10)),
+            )
+            .step(crate::domain::saga::Step::new("credit", Self::credit))
+    }
+    fn schema() -> ::core::option::Option<crate::__private::Value> {
+        ::core::option::Option::Some(crate::domain::schema::of_input::<TransferMoney>())
+    }
+}

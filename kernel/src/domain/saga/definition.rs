@@ -151,6 +151,14 @@ impl<S: Saga> Definition<S> {
         Ok(plan)
     }
 
+    /// Whether the condition of this step holds, of this input and these outcomes; `None` when there is no such step, or it
+    /// has no condition. With it a test asks [`next`](super::next()) without a handler.
+    #[must_use]
+    pub fn holds(&self, step: &str, input: &S::Input, outcomes: &Outcomes) -> Option<bool> {
+        let step = self.groups.iter().flatten().find(|own| own.name == step)?;
+        step.functions.condition.as_ref().map(|condition| condition(input, outcomes))
+    }
+
     pub(super) fn into_functions(self) -> impl Iterator<Item = (String, Functions<S>)> {
         self.groups.into_iter().flatten().map(|step| (step.name, step.functions))
     }

@@ -48,9 +48,9 @@ pub struct Role {
     /// The categories to whose streams it may append past the domain. An append with a guard (which may ask of
     /// any stream) or a checkpoint, under the key of a command, or with a key and nothing else, takes `*`.
     pub appends: BTreeSet<String>,
-    /// The projections whose rows and state it may see.
+    /// The projections whose rows and state it may see. `*` is all but the system's, as `$sagas`; `$*` is all of these.
     pub projections: BTreeSet<String>,
-    /// The projections on which it may act, and whose parked events it may see.
+    /// The projections on which it may act, and whose parked events it may see. `*` and `$*` are as with those.
     pub operates: BTreeSet<String>,
     /// The sagas that it may start, by the names of their definitions, and see.
     pub starts: BTreeSet<String>,
@@ -65,7 +65,7 @@ pub struct Role {
 /// Everybody's role, and every name.
 const ALL: &str = "*";
 
-/// Every category of the system.
+/// Every name of the system.
 const ALL_OF_SYSTEM: &str = "$*";
 
 impl Roles {
@@ -118,9 +118,10 @@ impl Held<'_> {
         self.lists(part, ALL) || self.lists(part, name)
     }
 
-    fn has_category(&self, part: Part, category: &str) -> bool {
-        let all = if category.starts_with('$') { ALL_OF_SYSTEM } else { ALL };
-        self.lists(part, all) || self.lists(part, category)
+    /// The same, where names that begin with `$` are the system's, and no others.
+    fn names_apart(&self, part: Part, name: &str) -> bool {
+        let all = if name.starts_with('$') { ALL_OF_SYSTEM } else { ALL };
+        self.lists(part, all) || self.lists(part, name)
     }
 
     /// Whether all that a query can find may be read.
@@ -129,8 +130,8 @@ impl Held<'_> {
         // What names no place finds every category, those of the system only if it says so.
         let everywhere = self.lists(part, ALL) && (!query.system || self.lists(part, ALL_OF_SYSTEM));
         let may_find = |item: &Item| {
-            let streams = item.streams.iter().all(|stream| self.has_category(part, stream.category()));
-            let categories = item.categories.iter().all(|category| self.has_category(part, category));
+            let streams = item.streams.iter().all(|stream| self.names_apart(part, stream.category()));
+            let categories = item.categories.iter().all(|category| self.names_apart(part, category));
             match (item.streams.is_empty(), item.categories.is_empty()) {
                 (true, true) => everywhere,
                 (false, true) => streams,
@@ -152,19 +153,19 @@ impl Held<'_> {
             || append.key.as_ref().is_some_and(|key| names_nothing || of_a_command(key));
         let mut streams = events.map(|event| &event.stream).chain(expect.map(|(stream, _)| stream));
         let part: Part = |role| &role.appends;
-        (!more || self.lists(part, ALL)) && streams.all(|stream| self.has_category(part, stream.category()))
+        (!more || self.lists(part, ALL)) && streams.all(|stream| self.names_apart(part, stream.category()))
     }
 
     fn may(&self, access: &Access<'_>) -> bool {
-        let operates = |name: &Name| self.names(|role| &role.operates, name);
+        let operates = |name: &Name| self.names_apart(|role| &role.operates, name);
         match access {
             Access::Command(command) => self.names(|role| &role.commands, &command.name),
             Access::Query(query) => self.names(|role| &role.queries, &query.name),
-            Access::Stream(stream) => self.has_category(|role| &role.streams, stream.category()),
+            Access::Stream(stream) => self.names_apart(|role| &role.streams, stream.category()),
             Access::Log(query) => self.may_find(query),
             Access::Append(append) => self.may_append(append),
             Access::Records => self.0.iter().any(|role| role.records),
-            Access::Projection(name) => self.names(|role| &role.projections, name) || operates(name),
+            Access::Projection(name) => self.names_apart(|role| &role.projections, name) || operates(name),
             Access::Operate(name, _) => operates(name),
             Access::StartSaga(start) => self.names(|role| &role.starts, start.saga.name()),
             Access::OperateSaga(act) => self.names(|role| &role.steers, act.saga.name()),

@@ -1,5 +1,6 @@
 //! What all workers of an application stand on.
 
+use super::super::lease::Leasing;
 use super::options::ProjectionOptions;
 use crate::domain::{FailurePolicy, OnFailure, Upcasters};
 use crate::ports::{
@@ -45,6 +46,13 @@ pub(super) struct Model {
 }
 
 impl Env {
+    /// As whom, and for how long, it asks for leases.
+    pub(super) fn leasing(&self) -> Leasing {
+        let Self { leases, ids, sleep, spawn, holder, options, .. } = self;
+        let (leases, ids, sleep, spawn) = (leases.clone(), ids.clone(), sleep.clone(), spawn.clone());
+        Leasing { leases, ids, sleep, spawn, holder: holder.clone(), time_to_live: options.lease }
+    }
+
     /// Whether the store runs it inside of appends.
     pub(super) fn is_inline(&self, model: &Model) -> bool {
         let is_asked_for = matches!(model.lifecycle, Lifecycle::Inline | Lifecycle::InlineIfPossible);

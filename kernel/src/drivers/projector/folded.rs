@@ -3,7 +3,7 @@
 use super::caught::{caught, caught_in};
 use super::engine::{Applied, CACHED_BYTES, CACHED_ROWS, Changed, Engine, Halt, Overlay, Place, Terms};
 use super::env::Model;
-use super::model::{ModelError, model_of};
+use super::model::{ModelError, model_of, system_model_of};
 use super::parking::Sequence;
 use super::uniques::{Changing, Question, Uniques};
 use crate::domain::{Projection, RecordedAs, Row, Upcasters};
@@ -33,6 +33,16 @@ impl<P: Projection> Folded<P> {
     /// [`ModelError`].
     pub(super) fn new() -> Result<Self, ModelError> {
         let model = model_of::<P, P::Event>(P::on_failure(), P::lifecycle())?;
+        Ok(Self { model, projection: PhantomData })
+    }
+
+    /// The same, also of a projection of the system's own.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError`].
+    pub(super) fn of_system() -> Result<Self, ModelError> {
+        let model = system_model_of::<P, P::Event>(P::on_failure(), P::lifecycle())?;
         Ok(Self { model, projection: PhantomData })
     }
 }

@@ -14,7 +14,6 @@ mod env;
 mod errors;
 mod folded;
 mod idle;
-mod lease;
 mod live;
 mod model;
 mod options;

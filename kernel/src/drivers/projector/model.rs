@@ -38,12 +38,24 @@ pub(super) fn model_of<M: ReadModel, E: EventSet>(
     policy: FailurePolicy,
     lifecycle: Lifecycle,
 ) -> Result<Model, ModelError> {
+    if M::NAME.starts_with('$') {
+        return Err(ModelError::System(M::NAME));
+    }
+    system_model_of::<M, E>(policy, lifecycle)
+}
+
+/// The same, also for a projection of the system's own.
+///
+/// # Errors
+///
+/// [`ModelError`].
+pub(super) fn system_model_of<M: ReadModel, E: EventSet>(
+    policy: FailurePolicy,
+    lifecycle: Lifecycle,
+) -> Result<Model, ModelError> {
     let projection = M::NAME;
     let named = |source| ModelError::Name { projection, source };
     let name = Name::new(projection).map_err(named)?;
-    if name.starts_with('$') {
-        return Err(ModelError::System(projection));
-    }
     if name.contains(['@', '/']) {
         return Err(ModelError::Divided(projection));
     }

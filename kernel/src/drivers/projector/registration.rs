@@ -56,6 +56,16 @@ impl ProjectionForm {
         Ok(Self { projection, model: engine.model().clone(), make: Make::Stored(Arc::new(engine)) })
     }
 
+    /// A projection of the system's own, in the pure form: its name begins with `$`, and its rows are stored.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError`].
+    pub(crate) fn of_system<P: Projection>() -> Result<Self, ModelError> {
+        let engine = Folded::<P>::of_system()?;
+        Ok(Self { projection: type_name::<P>(), model: engine.model().clone(), make: Make::Stored(Arc::new(engine)) })
+    }
+
     /// The second form.
     ///
     /// # Errors

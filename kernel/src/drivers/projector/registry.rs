@@ -1,10 +1,11 @@
 //! The projections of an application in its own process.
 
+use super::super::task::Task;
 use super::engine::Engine;
 use super::env::{Env, Model};
 use super::live::LiveRows;
 use super::standing::unless_missing;
-use super::supervisor::{self, Supervisor};
+use super::supervisor;
 use super::waiting::{self, Reader};
 use super::{acting, errors, parking, reading, status};
 use crate::ports::{
@@ -30,7 +31,7 @@ use core::fmt;
 /// down, and when its last clone is dropped.
 pub struct LocalProjections {
     projections: BTreeMap<Name, Registered>,
-    supervisors: Vec<Supervisor>,
+    supervisors: Vec<Task>,
 }
 
 /// A projection, by where its rows are.
@@ -102,7 +103,7 @@ impl LocalProjections {
     ///
     /// Safe: the workers stop all the same, and the next call waits again.
     pub async fn shut_down(&self) {
-        self.supervisors.iter().for_each(Supervisor::stop);
+        self.supervisors.iter().for_each(Task::stop);
         for supervisor in &self.supervisors {
             supervisor.stopped().await;
         }

@@ -1,12 +1,12 @@
 //! Removing an edition: its rows, what was said of it, and what it has parked.
 
+use super::super::lease::acquire;
+use super::super::task::Stop;
 use super::acting::RIVALS;
 use super::env::Env;
 use super::errors;
-use super::lease::acquire;
 use super::registry::Stored;
 use super::standing::{self, Standing, checkpoint};
-use super::worker::Stop;
 use super::{acting, parking, record};
 use crate::drivers::backoff::Backoff;
 use crate::ports::{Lease, LeaseError, ProjectionError, RowError, Source};
@@ -52,7 +52,7 @@ fn why_not(of: &Stored, standing: &Standing, edition: Edition) -> Option<String>
 /// from.
 pub(super) async fn remove_left_over(of: &Stored, edition: Edition, stop: &Stop) -> Result<(), ProjectionError> {
     let name = lease_name(&of.model().name, edition)?;
-    let Some(lease) = acquire(&of.env, &name, stop).await else { return Ok(()) };
+    let Some(lease) = acquire(&of.env.leasing(), &name, stop, |_| {}).await else { return Ok(()) };
     let is_over = |now: &Standing| now.left_over(edition.version).contains(&edition);
     let removed = remove_if(of, edition, (&name, lease.token()), is_over).await;
     lease.release().await;

@@ -1,65 +1,28 @@
 //! Supervision: which editions this process works on, and that its workers are there.
 
+use super::super::task::{Stop, Task};
 use super::acting;
-use super::env::Env;
 use super::registry::Stored;
 use super::removing;
 use super::standing::{self, Standing};
 use super::worker;
 use crate::ports::{ProjectionFailure, RowError};
 use crate::values::Edition;
-use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
-use async_channel::{Receiver, Sender};
-use core::convert::Infallible;
 use core::pin::pin;
 use event_listener::listener;
 use futures::future::{Either, select};
 
-/// A task that is told to stop, and tells when it is gone, however it ended. Dropped, it is told to stop.
-pub(super) struct Supervisor {
-    stop: Sender<Infallible>,
-    gone: Receiver<Infallible>,
-}
-
-impl Supervisor {
-    fn spawn<F: Future<Output = ()> + Send + 'static>(env: &Env, task: impl FnOnce(worker::Stop) -> F) -> Self {
-        let (stop, stopping) = async_channel::bounded(1);
-        let (is_here, gone) = async_channel::bounded::<Infallible>(1);
-        let task = task(stopping);
-        env.spawn.spawn(Box::pin(async move {
-            // Dropped with the task, also when that panics.
-            let _is_here = is_here;
-            task.await;
-        }));
-        Self { stop, gone }
-    }
-
-    /// Tells it to stop.
-    pub(super) fn stop(&self) {
-        self.stop.close();
-    }
-
-    /// Returns once it is gone.
-    pub(super) async fn stopped(&self) {
-        let _ = self.gone.recv().await;
-    }
-
-    fn is_gone(&self) -> bool {
-        self.gone.is_closed()
-    }
-}
-
 /// Supervises the workers of this projection.
-pub(super) fn start(of: Arc<Stored>) -> Supervisor {
+pub(super) fn start(of: Arc<Stored>) -> Task {
     let env = of.env.clone();
-    Supervisor::spawn(&env, |stop| supervise(of, stop))
+    Task::spawn(&*env.spawn, |stop| supervise(of, stop))
 }
 
-async fn supervise(of: Arc<Stored>, stop: worker::Stop) {
+async fn supervise(of: Arc<Stored>, stop: Stop) {
     let env = of.env.clone();
     let mut is_defined = false;
     let (mut workers, mut removers) = (BTreeMap::new(), BTreeMap::new());
@@ -73,7 +36,7 @@ async fn supervise(of: Arc<Stored>, stop: worker::Stop) {
         select(pin!(stop.recv()), pause).await;
     }
     let all = || workers.values().chain(removers.values());
-    all().for_each(Supervisor::stop);
+    all().for_each(Task::stop);
     for one in all() {
         one.stopped().await;
     }
@@ -83,8 +46,8 @@ async fn supervise(of: Arc<Stored>, stop: worker::Stop) {
 /// is active, also where nobody works on it any more.
 async fn look(
     of: &Arc<Stored>,
-    workers: &mut BTreeMap<Edition, Supervisor>,
-    removers: &mut BTreeMap<Edition, Supervisor>,
+    workers: &mut BTreeMap<Edition, Task>,
+    removers: &mut BTreeMap<Edition, Task>,
     is_defined: &mut bool,
 ) -> Result<(), String> {
     let (env, model) = (&*of.env, of.model());
@@ -97,7 +60,7 @@ async fn look(
     workers.retain(|_, worker| !worker.is_gone());
     workers.iter().filter(|(edition, _)| !worked_on.contains(edition)).for_each(|(_, worker)| worker.stop());
     for edition in worked_on {
-        workers.entry(edition).or_insert_with(|| Supervisor::spawn(env, |stop| keep(of.clone(), edition, stop)));
+        workers.entry(edition).or_insert_with(|| Task::spawn(&*env.spawn, |stop| keep(of.clone(), edition, stop)));
     }
     if to_activate(&standing).is_some() {
         activate(of).await.map_err(|error| error.to_string())?;
@@ -106,13 +69,13 @@ async fn look(
     removers.retain(|_, remover| !remover.is_gone());
     removers.iter().filter(|(edition, _)| !left_over.contains(edition)).for_each(|(_, remover)| remover.stop());
     for edition in left_over.into_iter().filter(|edition| !workers.contains_key(edition)) {
-        removers.entry(edition).or_insert_with(|| Supervisor::spawn(env, |stop| remove(of.clone(), edition, stop)));
+        removers.entry(edition).or_insert_with(|| Task::spawn(&*env.spawn, |stop| remove(of.clone(), edition, stop)));
     }
     Ok(())
 }
 
 /// Removes what is left over, also when its holder has died, which takes the time that others have to notice that.
-async fn remove(of: Arc<Stored>, edition: Edition, stop: worker::Stop) {
+async fn remove(of: Arc<Stored>, edition: Edition, stop: Stop) {
     if let Err(error) = removing::remove_left_over(&of, edition, &stop).await {
         of.has_failed(error.to_string()).await;
     }
@@ -135,10 +98,10 @@ async fn activate(of: &Stored) -> Result<(), RowError> {
 }
 
 /// Has a worker on the edition, and another one when that ends without having been told to.
-async fn keep(of: Arc<Stored>, edition: Edition, stop: worker::Stop) {
+async fn keep(of: Arc<Stored>, edition: Edition, stop: Stop) {
     let env = of.env.clone();
     loop {
-        let worker = Supervisor::spawn(&env, |stop| worker::work(of.env.clone(), of.engine.clone(), edition, stop));
+        let worker = Task::spawn(&*env.spawn, |stop| worker::work(of.env.clone(), of.engine.clone(), edition, stop));
         if let Either::Left(_) = select(pin!(stop.recv()), pin!(worker.stopped())).await {
             worker.stop();
             worker.stopped().await;

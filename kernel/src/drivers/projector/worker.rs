@@ -4,23 +4,19 @@
 //! parked events, what it says of itself, and the checkpoint, together. Whatever fails, it begins again from what is
 //! committed; so it can be dropped at any moment.
 
+use super::super::lease::{Held, acquire, hold, pause};
 use super::super::subscription::yield_now;
+use super::super::task::Stop;
 use super::claim::Shift;
 use super::engine::Engine;
 use super::env::Env;
-use super::lease::{Held, acquire, hold, pause};
 use crate::ports::RowError;
 use crate::values::{Edition, Name, Position};
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
-use async_channel::Receiver;
-use core::convert::Infallible;
 use core::pin::pin;
 use futures::future::{Either, select};
-
-/// Tells a worker to stop: it closes.
-pub(super) type Stop = Receiver<Infallible>;
 
 /// Works on the edition until told to stop.
 ///
@@ -34,9 +30,9 @@ pub(super) async fn work(env: Arc<Env>, engine: Arc<dyn Engine>, edition: Editio
         let _ = stop.recv().await;
         return;
     };
-    let mut hunt = Hunt::default();
+    let (leasing, mut hunt) = (env.leasing(), Hunt::default());
     loop {
-        let Some(mut lease) = acquire(&env, &name, &stop).await else { return };
+        let Some(mut lease) = acquire(&leasing, &name, &stop, |_| {}).await else { return };
         let is_over = {
             let term = pin!(term(&env, &*engine, edition, &name, &mut lease, &mut hunt));
             matches!(select(pin!(stop.recv()), term).await, Either::Left(_))
@@ -69,7 +65,7 @@ async fn term(env: &Env, engine: &dyn Engine, edition: Edition, name: &Name, lea
                 End::Trouble(reason) => {
                     hunt.trouble = Some(reason);
                     hunt.troubles = hunt.troubles.saturating_add(1);
-                    pause(env, hunt.troubles).await;
+                    pause(&*env.ids, &*env.sleep, hunt.troubles).await;
                 }
                 End::Stopped(reason) => {
                     hunt.stop = Some(reason);
@@ -78,7 +74,7 @@ async fn term(env: &Env, engine: &dyn Engine, edition: Edition, name: &Name, lea
             }
         }
     };
-    select(pin!(hold(env, lease)), pin!(shifts)).await;
+    select(pin!(hold(lease)), pin!(shifts)).await;
 }
 
 /// Why a worker begins again from what is committed.

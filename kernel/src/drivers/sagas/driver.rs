@@ -10,14 +10,14 @@ use crate::domain::saga::{
     End, Next, OpenSaga, Run, SagaEvent, SagaState, Standing, StepContext, StepError, Way, next,
 };
 use crate::ports::{AppendError, Clock, CommandBus, EventStore, IdSource, QueryBus, Sleep, Spawn};
-use crate::values::{SagaId, Timestamp};
+use crate::values::{Checkpoint, Revision, SagaId, Timestamp};
 use alloc::string::ToString as _;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use async_channel::{Receiver, Sender};
 use core::fmt;
 use core::pin::pin;
-use core::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 use core::time::Duration;
 use event_listener::{Event, listener};
 use futures::future::{AbortHandle, Abortable, Aborted, BoxFuture, Either, select};
@@ -31,6 +31,8 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 pub struct SagaDriver {
     pub(super) ports: SagaPorts,
     pub(super) handlers: Arc<SagaHandlers>,
+    /// What its appends claim anew; `None`: they are fenced by revisions alone.
+    fence: Option<Checkpoint>,
 }
 
 /// What sagas are driven over.
@@ -122,7 +124,8 @@ pub struct SagaNudge(Arc<Told>);
 
 #[derive(Debug, Default)]
 struct Told {
-    grown: AtomicBool,
+    /// How many facts the stream is known to have; at its most when that is not known.
+    facts: AtomicU32,
     stop: AtomicBool,
     event: Event,
 }
@@ -136,7 +139,16 @@ impl SagaNudge {
 
     /// The saga's stream may have grown: an operator has acted.
     pub fn look(&self) {
-        self.0.grown.store(true, SeqCst);
+        self.has_facts(u32::MAX);
+    }
+
+    /// The saga's stream has grown to this fact. It is nothing new to whoever has appended it.
+    pub(super) fn has(&self, last: Revision) {
+        self.has_facts(facts(Some(last)));
+    }
+
+    fn has_facts(&self, facts: u32) {
+        self.0.facts.fetch_max(facts, SeqCst);
         self.0.event.notify(usize::MAX);
     }
 
@@ -146,20 +158,31 @@ impl SagaNudge {
         self.0.event.notify(usize::MAX);
     }
 
+    /// The last fact that it was told of, if nobody has heard that.
+    pub(super) fn untold(&self) -> Option<Revision> {
+        self.0.facts.load(SeqCst).checked_sub(1).map(|last| Revision::new(last.into()))
+    }
+
     fn is_stopped(&self) -> bool {
         self.0.stop.load(SeqCst)
     }
 
-    /// Returns once told, and forgets that the stream has grown. `known` is whether it is known that it is to stop.
-    async fn told(&self, known: bool) {
+    /// Returns once told what is new: that the stream has grown past what was read, which is forgotten then, or that it is to
+    /// stop, unless that is known.
+    async fn told(&self, read: Option<Revision>, is_stopped: bool) {
         loop {
             listener!(self.0.event => told);
-            if self.0.grown.swap(false, SeqCst) || (self.is_stopped() && !known) {
+            if self.0.facts.swap(0, SeqCst) > facts(read) || (self.is_stopped() && !is_stopped) {
                 return;
             }
             told.await;
         }
     }
+}
+
+/// How many facts there are up to this one, as far as can be counted.
+fn facts(last: Option<Revision>) -> u32 {
+    last.map_or(0, |last| u32::try_from(last.get()).unwrap_or(u32::MAX).saturating_add(1).min(u32::MAX - 1))
 }
 
 /// The attempts of one saga that are at work here.
@@ -220,12 +243,17 @@ impl SagaDriver {
     /// A driver over these ports, with this code.
     #[must_use]
     pub fn new(ports: SagaPorts, handlers: Arc<SagaHandlers>) -> Self {
-        Self { ports, handlers }
+        Self { ports, handlers, fence: None }
+    }
+
+    /// The same, whose appends are refused once a larger token than the checkpoint's has been claimed.
+    pub(super) fn under(&self, fence: Checkpoint) -> Self {
+        Self { fence: Some(fence), ..self.clone() }
     }
 
     pub(super) async fn load(&self, saga: &SagaId) -> Result<SagaLog, SagaReadError> {
         let SagaPorts { events, ids, sleep, .. } = self.ports.clone();
-        SagaLog::load(events, ids, sleep, saga.clone()).await
+        SagaLog::load(events, ids, sleep, self.fence.clone(), saga.clone()).await
     }
 
     /// Drives a saga until it rests: until nothing of it is in flight, and nothing is to be done now.
@@ -239,11 +267,27 @@ impl SagaDriver {
     /// Safe at any moment, as the death of the process is: whoever drives it next goes on by what is recorded. Attempts at
     /// work are dropped with it, and run again under their keys.
     pub async fn drive(&self, saga: &SagaId, nudge: &SagaNudge) -> Result<SagaRest, SagaDriveError> {
-        let read = |source| SagaDriveError::Read { saga: saga.clone(), source };
+        self.drive_up_to(saga, nudge).await.map(|(rest, _)| rest)
+    }
+
+    /// The same, and says by which fact it rests.
+    pub(super) async fn drive_up_to(
+        &self,
+        saga: &SagaId,
+        nudge: &SagaNudge,
+    ) -> Result<(SagaRest, Option<Revision>), SagaDriveError> {
         let mut log = match self.load(saga).await {
-            Err(SagaReadError::Unreadable(lacking)) => return Ok(SagaRest::Lacks(lacking)),
-            log => log.map_err(read)?,
+            Err(SagaReadError::Unreadable(lacking)) => return Ok((SagaRest::Lacks(lacking), None)),
+            Err(source) => return Err(SagaDriveError::Read { saga: saga.clone(), source }),
+            Ok(log) => log,
         };
+        let rest = self.drive_on(&mut log, nudge).await?;
+        Ok((rest, log.revision))
+    }
+
+    async fn drive_on(&self, log: &mut SagaLog, nudge: &SagaNudge) -> Result<SagaRest, SagaDriveError> {
+        let saga = log.state.id().clone();
+        let read = |source| SagaDriveError::Read { saga: saga.clone(), source };
         if log.revision.is_none() {
             return Ok(SagaRest::NotStarted);
         }
@@ -260,7 +304,7 @@ impl SagaDriver {
         let mut answered = None;
         loop {
             let is_stopped = nudge.is_stopped();
-            match self.record(&mut log, &code, &mut answered, is_stopped).await {
+            match self.record(log, &code, &mut answered, is_stopped).await {
                 Ok(()) => {}
                 Err(NotAppended::Changed) => continue,
                 Err(NotAppended::Read(SagaReadError::Unreadable(lacking))) => return Ok(SagaRest::Lacks(lacking)),
@@ -274,7 +318,7 @@ impl SagaDriver {
             if !is_stopped {
                 for run in next.run.iter().filter(|run| !at_work.has(run)).collect::<Vec<_>>() {
                     let key = (run.step.clone(), run.way, run.attempt);
-                    at_work.add(key, self.attempt(&log, &open, run, now, &requests));
+                    at_work.add(key, self.attempt(log, &open, run, now, &requests));
                 }
             }
             if at_work.handles.is_empty() {
@@ -284,9 +328,9 @@ impl SagaDriver {
                 }
                 return Ok(rest(&log.state, next, is_stopped));
             }
-            match self.woken(&mut at_work, &closes, next.wake, nudge, is_stopped).await {
+            match self.woken(&mut at_work, &closes, next.wake, nudge, (log.revision, is_stopped)).await {
                 Woken::Answered(outcome) => answered = Some(outcome),
-                Woken::Close(close) => self.close(&mut log, close).await,
+                Woken::Close(close) => self.close(log, close).await,
                 Woken::Looking => log.catch_up().await.map_err(read)?,
             }
         }
@@ -365,7 +409,7 @@ impl SagaDriver {
         closes: &Receiver<Close>,
         wake: Option<Timestamp>,
         nudge: &SagaNudge,
-        is_stopped: bool,
+        (revision, is_stopped): (Option<Revision>, bool),
     ) -> Woken {
         let pause = wake.map_or(LONGEST_SLEEP, |wake| {
             Duration::from_micros(wake.as_micros().saturating_sub(self.ports.clock.now().as_micros()))
@@ -380,7 +424,7 @@ impl SagaDriver {
             }
         };
         let told = async {
-            select(self.ports.sleep.sleep(pause), pin!(nudge.told(is_stopped))).await;
+            select(self.ports.sleep.sleep(pause), pin!(nudge.told(revision, is_stopped))).await;
         };
         match select(pin!(work), pin!(told)).await {
             Either::Left((woken, _)) => woken,

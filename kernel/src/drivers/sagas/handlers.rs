@@ -86,6 +86,12 @@ impl SagaHandlers {
         self.by_name.values()
     }
 
+    /// The handler of this name and version.
+    #[must_use]
+    pub fn get(&self, name: &Name, version: u32) -> Option<&SagaHandler> {
+        self.by_name.get(&(name.clone(), version))
+    }
+
     /// The highest version of this name: what a saga is started by.
     #[must_use]
     pub fn latest(&self, name: &Name) -> Option<&SagaHandler> {
@@ -101,7 +107,7 @@ impl SagaHandlers {
     pub fn open(&self, state: &SagaState) -> Result<OpenSaga, SagaLacking> {
         let (name, version) = (state.id().name(), state.version().unwrap_or_default());
         let lacking = || SagaLacking::Handler { name: name.as_str().into(), version };
-        let handler = self.by_name.get(&(name.clone(), version)).ok_or_else(lacking)?;
+        let handler = self.get(name, version).ok_or_else(lacking)?;
         match (state.plan(), state.input()) {
             (Some(plan), Some(input)) => Ok(handler.open(plan, input)?),
             _ => Err(lacking()),

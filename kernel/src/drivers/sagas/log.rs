@@ -6,7 +6,8 @@ use crate::domain::{EncodeError, Event as _, new_event};
 use crate::drivers::backoff::Backoff;
 use crate::ports::{AppendError, EventStore, IdSource, RawEvent, ReadError, Sleep};
 use crate::values::{
-    Append, Appended, EventId, Expected, IdempotencyKey, Metadata, NewEvent, Read, Recorded, Revision, SagaId,
+    Append, Appended, Checkpoint, EventId, Expected, IdempotencyKey, Metadata, NewEvent, Read, Recorded, Revision,
+    SagaId,
 };
 use alloc::string::ToString;
 use alloc::sync::Arc;
@@ -22,6 +23,8 @@ pub(super) struct SagaLog {
     events: Arc<dyn EventStore>,
     ids: Arc<dyn IdSource>,
     sleep: Arc<dyn Sleep>,
+    /// What every append claims anew, so that none is written by whoever was superseded.
+    fence: Option<Checkpoint>,
     pub(super) state: SagaState,
     pub(super) revision: Option<Revision>,
     /// That of the first fact.
@@ -68,10 +71,11 @@ impl SagaLog {
         events: Arc<dyn EventStore>,
         ids: Arc<dyn IdSource>,
         sleep: Arc<dyn Sleep>,
+        fence: Option<Checkpoint>,
         saga: SagaId,
     ) -> Result<Self, SagaReadError> {
         let (state, metadata) = (SagaState::new(saga), Metadata::default());
-        let mut log = Self { events, ids, sleep, state, revision: None, metadata };
+        let mut log = Self { events, ids, sleep, fence, state, revision: None, metadata };
         log.catch_up().await?;
         Ok(log)
     }
@@ -134,6 +138,7 @@ impl SagaLog {
         let own = new.first().map(|event| event.id);
         let mut append = Append::new(new).expect(stream.clone(), Expected::unchanged_since(self.revision));
         append.key = key;
+        append.checkpoint = self.fence.clone();
         let mut again = Backoff::new(&*self.ids, &*self.sleep, AGAIN);
         let outcome = loop {
             match self.events.append(append.clone()).await {

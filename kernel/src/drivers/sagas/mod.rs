@@ -9,15 +9,28 @@
 //! Whoever drives that process then does what it wants.
 
 mod attempt;
+mod board;
 mod closing;
 mod driver;
 mod handlers;
+mod index;
+mod listing;
+mod local;
 mod log;
+mod options;
 mod receiving;
 mod recording;
 mod reliable;
+mod resting;
+mod shard;
+mod steward;
 
 pub use driver::{SagaDriveError, SagaDriver, SagaNudge, SagaPorts, SagaRest};
 pub use handlers::{SagaHandlers, SagaLacking};
+pub(crate) use index::saga_index;
+pub use index::{SAGA_INDEX, SAGA_SLOTS, saga_slot};
+pub use listing::{SagaIndex, Unfinished};
+pub use local::LocalSagas;
 pub use log::SagaReadError;
+pub use options::SagaOptions;
 pub use receiving::{ReceiveError, ReceiveReason, Received, ReceivedAs};

@@ -1,10 +1,9 @@
-//! The lease of an edition: granted, taken over from a holder that is gone, renewed until it is lost.
+//! Leases of workers: granted, taken over from a holder that is gone, renewed until they are lost.
 
-use super::super::backoff::share_of;
-use super::super::subscription::yield_now;
-use super::env::Env;
-use super::worker::Stop;
-use crate::ports::{Lease, LeaseError};
+use super::backoff::share_of;
+use super::subscription::yield_now;
+use super::task::Stop;
+use crate::ports::{IdSource, Lease, LeaseError, LeaseStore, Sleep, Spawn};
 use crate::values::{Name, Token};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -16,15 +15,33 @@ use futures::future::select;
 pub(super) const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
 /// Pauses after so many failures in a row: longer each time, by a random share.
-pub(super) async fn pause(env: &Env, failures: u32) {
+pub(super) async fn pause(ids: &dyn IdSource, sleep: &dyn Sleep, failures: u32) {
     let most = Duration::from_millis(4).saturating_mul(1 << failures.min(10)).min(LONGEST_PAUSE);
-    env.sleep.sleep(share_of(&*env.ids, most)).await;
+    sleep.sleep(share_of(ids, most)).await;
     yield_now().await;
+}
+
+/// Who asks for leases, and how. A clone is the same.
+#[derive(Clone)]
+pub(super) struct Leasing {
+    pub(super) leases: Arc<dyn LeaseStore>,
+    pub(super) ids: Arc<dyn IdSource>,
+    pub(super) sleep: Arc<dyn Sleep>,
+    pub(super) spawn: Arc<dyn Spawn>,
+    /// Who this process is among those that hold leases.
+    pub(super) holder: Name,
+    pub(super) time_to_live: Duration,
+}
+
+impl Leasing {
+    async fn pause(&self, failures: u32) {
+        pause(&*self.ids, &*self.sleep, failures).await;
+    }
 }
 
 /// A lease that is given up at its end, whatever that comes from: who comes next need not wait for its time to live.
 pub(super) struct Held {
-    env: Arc<Env>,
+    leasing: Leasing,
     lease: Option<Lease>,
 }
 
@@ -37,7 +54,7 @@ impl Held {
     /// Gives it up. If that fails, who comes next waits.
     pub(super) async fn release(mut self) {
         if let Some(lease) = self.lease.take() {
-            let _ = self.env.leases.release(lease).await;
+            let _ = self.leasing.leases.release(lease).await;
         }
     }
 }
@@ -46,8 +63,8 @@ impl Held {
 impl Drop for Held {
     fn drop(&mut self) {
         if let Some(lease) = self.lease.take() {
-            let leases = self.env.leases.clone();
-            self.env.spawn.spawn(Box::pin(async move {
+            let leases = self.leasing.leases.clone();
+            self.leasing.spawn.spawn(Box::pin(async move {
                 let _ = leases.release(lease).await;
             }));
         }
@@ -58,16 +75,21 @@ impl Drop for Held {
 const LAST_WORDS: u32 = 3;
 
 /// The lease, once nobody else holds it: at once, or when its holder has let it go or not renewed it for its time to
-/// live; `None` when it is told to stop before.
+/// live; `None` when it is told to stop before. As long as somebody else holds it, `held_by` is told who.
 ///
 /// The store is never left in the midst of an answer: what it grants then would be held by nobody.
-pub(super) async fn acquire(env: &Arc<Env>, name: &Name, stop: &Stop) -> Option<Held> {
-    let granted = |lease| Some(Held { env: env.clone(), lease: Some(lease) });
+pub(super) async fn acquire(
+    leasing: &Leasing,
+    name: &Name,
+    stop: &Stop,
+    mut held_by: impl FnMut(&Name) + Send,
+) -> Option<Held> {
+    let granted = |lease| Some(Held { leasing: leasing.clone(), lease: Some(lease) });
     // The lease that is watched, and for how long it has not changed.
     let mut watched: Option<(Lease, Duration)> = None;
     let (mut failures, mut is_unknown) = (0, false);
     loop {
-        let held = match env.leases.grant(name.clone(), env.holder.clone(), env.options.lease).await {
+        let held = match leasing.leases.grant(name.clone(), leasing.holder.clone(), leasing.time_to_live).await {
             Ok(lease) => return granted(lease),
             Err(LeaseError::Held(held)) => held,
             Err(error) => {
@@ -76,12 +98,13 @@ pub(super) async fn acquire(env: &Arc<Env>, name: &Name, stop: &Stop) -> Option<
                 if stop.is_closed() && (!is_unknown || failures > LAST_WORDS) {
                     return None;
                 }
-                pause(env, failures).await;
+                leasing.pause(failures).await;
                 continue;
             }
         };
         failures = 0;
-        let is_own = is_unknown && held.holder == env.holder;
+        held_by(&held.holder);
+        let is_own = is_unknown && held.holder == leasing.holder;
         if stop.is_closed() {
             return if is_own { granted(held) } else { None };
         }
@@ -91,35 +114,35 @@ pub(super) async fn acquire(env: &Arc<Env>, name: &Name, stop: &Stop) -> Option<
         };
         // What is held by this holder after an unknown outcome was granted to this very call.
         if unchanged >= held.time_to_live || is_own {
-            match env.leases.take_over(held, env.holder.clone(), env.options.lease).await {
+            match leasing.leases.take_over(held, leasing.holder.clone(), leasing.time_to_live).await {
                 Ok(lease) => return granted(lease),
                 Err(error) => {
                     is_unknown |= matches!(error, LeaseError::Unknown(_));
-                    pause(env, 0).await;
+                    leasing.pause(0).await;
                 }
             }
             watched = None;
             continue;
         }
         let part = held.time_to_live.div_f64(3.0).max(Duration::from_millis(1));
-        select(pin!(stop.recv()), env.sleep.sleep(part)).await;
+        select(pin!(stop.recv()), leasing.sleep.sleep(part)).await;
         yield_now().await;
         watched = Some((held, unchanged + part));
     }
 }
 
 /// Renews the lease until it is lost.
-pub(super) async fn hold(env: &Env, held: &mut Held) {
-    let Some(lease) = &mut held.lease else { return };
+pub(super) async fn hold(held: &mut Held) {
+    let Held { leasing, lease: Some(lease) } = held else { return };
     let mut failures = 0;
     loop {
         if failures == 0 {
-            env.sleep.sleep(lease.time_to_live / 3).await;
+            leasing.sleep.sleep(lease.time_to_live / 3).await;
             yield_now().await;
         } else {
-            pause(env, failures).await;
+            leasing.pause(failures).await;
         }
-        match env.leases.renew(lease.clone()).await {
+        match leasing.leases.renew(lease.clone()).await {
             Ok(renewed) => {
                 *lease = renewed;
                 failures = 0;

@@ -1,0 +1,23 @@
+use portolan_kernel::domain::saga::{StepContext, StepError};
+use portolan_kernel::domain::{JsonSchema, saga};
+use serde::{Deserialize, Serialize};
+
+#[derive(JsonSchema, Serialize, Deserialize)]
+struct TransferMoney {
+    amount: u64,
+}
+
+struct Transfers;
+
+#[saga(input = TransferMoney)]
+impl Transfers {
+    #[step(1)]
+    async fn debit(&self, _: &TransferMoney, step: &StepContext) -> Result<(), StepError> {
+        let kept = std::rc::Rc::new(step.attempt());
+        std::future::ready(()).await;
+        drop(kept);
+        Ok(())
+    }
+}
+
+fn main() {}

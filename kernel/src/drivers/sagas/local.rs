@@ -1,0 +1,122 @@
+//! The sagas of an application in its own process.
+
+use super::board::Board;
+use super::driver::{SagaDriver, SagaPorts};
+use super::handlers::SagaHandlers;
+use super::listing::SagaIndex;
+use super::options::SagaOptions;
+use super::steward::{self, Env};
+use crate::drivers::lease::Leasing;
+use crate::drivers::subscription::Subscriptions;
+use crate::drivers::task::Task;
+use crate::ports::{
+    ActOnSaga, LeaseStore, ListSagas, ProjectionRegistry, SagaError, SagaInfo, SagaOrchestrator, SagaPage, SagaStarted,
+    SagaSummary, SagaTimeline, StartSaga,
+};
+use crate::values::{Name, Revision, SagaId};
+use alloc::boxed::Box;
+use alloc::string::ToString as _;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use async_lock::Mutex;
+use async_trait::async_trait;
+use core::fmt;
+use core::sync::atomic::{AtomicBool, Ordering::SeqCst};
+
+/// Starts sagas, shows them, and drives them to their end: [`SagaOrchestrator`] over the ports of an application.
+///
+/// Sagas of a name are divided into shards ([`SagaOptions::shards`]). A shard is driven by the process that holds its lease,
+/// and every append is written under that lease's token, so that whoever was superseded writes nothing (SG-07). Processes
+/// that have the code of a name share its shards evenly, and take over those of a process that is gone.
+///
+/// A saga that the holder of its shard lacks the code for waits, which [`SagaSummary::lacks`] tells, also when another process
+/// has it: in a rolling deploy, until the old processes are gone.
+///
+/// Dropped, it stops.
+pub struct LocalSagas {
+    driver: SagaDriver,
+    index: SagaIndex,
+    is_shut_down: AtomicBool,
+    steward: Option<Task>,
+}
+
+impl fmt::Debug for LocalSagas {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LocalSagas").field("driver", &self.driver).finish_non_exhaustive()
+    }
+}
+
+impl LocalSagas {
+    /// The sagas of these handlers, driven from now on if there are any. `projections` has the index ([`SagaIndex`]).
+    pub(crate) fn start(
+        ports: SagaPorts,
+        handlers: Arc<SagaHandlers>,
+        projections: Arc<dyn ProjectionRegistry>,
+        leases: Option<Arc<dyn LeaseStore>>,
+        subscriptions: Subscriptions,
+        options: SagaOptions,
+    ) -> Self {
+        let options = options.sound();
+        let index = SagaIndex::new(projections, ports.clock.clone(), handlers.clone());
+        let driver = SagaDriver::new(ports.clone(), handlers.clone());
+        let names = handlers.all().map(|handler| handler.name().clone()).collect();
+        let steward = leases.filter(|_| !handlers.is_empty()).map(|leases| {
+            let SagaPorts { ids, sleep, spawn, .. } = ports;
+            let holder = Name::new(ids.new_id().to_string()).expect("digits and dashes are a name");
+            let leasing = Leasing { leases, ids, sleep, spawn, holder, time_to_live: options.lease };
+            let (driver, index, board) = (driver.clone(), index.clone(), Mutex::new(Board::default()));
+            steward::start(Arc::new(Env { driver, index, subscriptions, leasing, options, board }), names)
+        });
+        Self { driver, index, is_shut_down: AtomicBool::new(false), steward }
+    }
+
+    /// Refuses to start sagas and to have operators act from now on, begins nothing more, waits for the attempts that are at
+    /// work for [`SagaOptions::grace`], and gives up what this process held, so that another goes on at once.
+    ///
+    /// # Cancellation
+    ///
+    /// Safe: the refusal stays, and the next call waits again.
+    pub async fn shut_down(&self) {
+        self.is_shut_down.store(true, SeqCst);
+        if let Some(steward) = &self.steward {
+            steward.stop();
+            steward.stopped().await;
+        }
+    }
+
+    fn is_open(&self) -> Result<(), SagaError> {
+        if self.is_shut_down.load(SeqCst) { Err(SagaError::ShuttingDown) } else { Ok(()) }
+    }
+}
+
+#[async_trait]
+impl SagaOrchestrator for LocalSagas {
+    async fn start(&self, start: StartSaga) -> Result<SagaStarted, SagaError> {
+        self.is_open()?;
+        self.driver.start(start).await
+    }
+
+    async fn list(&self, list: ListSagas) -> Result<SagaPage, SagaError> {
+        if self.steward.is_none() {
+            return Ok(SagaPage::default());
+        }
+        self.index.list(list).await
+    }
+
+    async fn status(&self, saga: SagaId) -> Result<SagaSummary, SagaError> {
+        self.driver.status(saga).await
+    }
+
+    async fn timeline(&self, saga: SagaId, after: Option<Revision>, limit: u32) -> Result<SagaTimeline, SagaError> {
+        self.driver.timeline(saga, after, limit).await
+    }
+
+    async fn act(&self, act: ActOnSaga) -> Result<SagaSummary, SagaError> {
+        self.is_open()?;
+        self.driver.act(act).await
+    }
+
+    async fn describe(&self) -> Result<Vec<SagaInfo>, SagaError> {
+        Ok(self.driver.describe())
+    }
+}

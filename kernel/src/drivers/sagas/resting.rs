@@ -1,0 +1,122 @@
+//! The sagas of a shard that nobody works on: when each is due, and up to where its facts are known.
+
+use crate::drivers::backoff::share_of;
+use crate::ports::IdSource;
+use crate::values::{Revision, SagaId, Timestamp};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use core::time::Duration;
+
+/// So many of those that ended last are remembered: what is told of them late is no reason to look at them.
+const ENDED: usize = 4_096;
+
+/// The longest pause before a saga that could not be driven is tried again.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// The sagas that rest.
+#[derive(Debug, Default)]
+pub(super) struct Resting {
+    sagas: BTreeMap<SagaId, Rest>,
+    /// Those that are due now, in the order in which they became so.
+    ready: VecDeque<SagaId>,
+    later: BTreeSet<(Timestamp, SagaId)>,
+    ended: BTreeSet<SagaId>,
+    ended_in_order: VecDeque<SagaId>,
+}
+
+#[derive(Debug, Default)]
+struct Rest {
+    /// When it is due; `None`: when its stream grows.
+    due: Option<Timestamp>,
+    is_ready: bool,
+    /// The last fact that its driver has seen.
+    last: Option<Revision>,
+    /// How often it could not be driven in a row.
+    failures: u32,
+}
+
+impl Resting {
+    /// It was found, and is due then.
+    pub(super) fn found(&mut self, saga: SagaId, due: Option<Timestamp>) {
+        if !self.sagas.contains_key(&saga) && !self.ended.contains(&saga) {
+            self.rests(saga, None, due);
+        }
+    }
+
+    /// Its driver has seen all up to this fact, and it is due then.
+    pub(super) fn rests(&mut self, saga: SagaId, last: Option<Revision>, due: Option<Timestamp>) {
+        self.put(saga, Rest { due, last, ..Rest::default() });
+    }
+
+    /// It could not be driven, so often in a row, and is due after a pause.
+    pub(super) fn failed(&mut self, saga: SagaId, failures: u32, now: Timestamp, ids: &dyn IdSource) {
+        let most = Duration::from_millis(100).saturating_mul(1 << failures.min(16)).min(LONGEST_PAUSE);
+        let pause = most / 2 + share_of(ids, most / 2);
+        self.put(saga, Rest { due: Some(now.plus(pause)), failures: failures.saturating_add(1), ..Rest::default() });
+    }
+
+    /// It has ended.
+    pub(super) fn ended(&mut self, saga: SagaId) {
+        self.remove(&saga);
+        if self.ended.insert(saga.clone()) {
+            self.ended_in_order.push_back(saga);
+        }
+        if self.ended_in_order.len() > ENDED
+            && let Some(first) = self.ended_in_order.pop_front()
+        {
+            self.ended.remove(&first);
+        }
+    }
+
+    /// Its stream has grown to this fact: it is due now, if that is news.
+    pub(super) fn grown(&mut self, saga: SagaId, last: Revision) {
+        if self.ended.contains(&saga) {
+            return;
+        }
+        let rest = self.sagas.entry(saga.clone()).or_default();
+        if rest.last >= Some(last) || rest.is_ready {
+            return;
+        }
+        rest.is_ready = true;
+        if let Some(due) = rest.due.take() {
+            self.later.remove(&(due, saga.clone()));
+        }
+        self.ready.push_back(saga);
+    }
+
+    /// The next that is due, and how often it could not be driven.
+    pub(super) fn take_due(&mut self, now: Timestamp) -> Option<(SagaId, u32)> {
+        let is_due = |(due, _): &(Timestamp, SagaId)| *due <= now;
+        let saga = match self.later.first().filter(|first| is_due(first)) {
+            // Whoever has waited for a time comes before whoever is told of.
+            Some((_, saga)) => saga.clone(),
+            None => self.ready.pop_front()?,
+        };
+        let failures = self.remove(&saga).map_or(0, |rest| rest.failures);
+        Some((saga, failures))
+    }
+
+    /// When something is due, if nothing is now; `None`: nothing is.
+    pub(super) fn next_due(&self) -> Option<Timestamp> {
+        let now = self.ready.front().map(|_| Timestamp::from_micros(0));
+        now.or_else(|| self.later.first().map(|(due, _)| *due))
+    }
+
+    fn put(&mut self, saga: SagaId, rest: Rest) {
+        self.remove(&saga);
+        if let Some(due) = rest.due {
+            self.later.insert((due, saga.clone()));
+        }
+        self.sagas.insert(saga, rest);
+    }
+
+    fn remove(&mut self, saga: &SagaId) -> Option<Rest> {
+        let rest = self.sagas.remove(saga)?;
+        if let Some(due) = rest.due {
+            self.later.remove(&(due, saga.clone()));
+        }
+        if rest.is_ready {
+            self.ready.retain(|ready| ready != saga);
+        }
+        Some(rest)
+    }
+}

@@ -1,0 +1,127 @@
+//! What an index keeps of a saga: the same as its state shows, and something whatever it meets.
+
+use crate::world::{Answer, Back, Demo, Forward, Settle, World, at, plan, script, step, undoable};
+use portolan_kernel::domain::saga::{
+    Action, Brief, Definition, End, FailureClass, Phase, Retry, SagaEvent, SagaState, Way,
+};
+use rstest::rstest;
+
+/// What an index keeps shows the same, fact by fact.
+pub(crate) fn check_brief(world: &World) {
+    let mut state = SagaState::new(world.state.id().clone());
+    let mut brief = Brief::first(&world.log[0]);
+    for (at, fact) in world.log.iter().enumerate() {
+        state.apply(fact).unwrap();
+        if at > 0 {
+            brief.apply(fact);
+        }
+        for now in [fact.at(), world.now] {
+            assert_eq!(brief.status(now), state.status(now), "after {:#?}", &world.log[..=at]);
+        }
+        let known = (state.version(), state.started_at(), state.deadline(), state.end());
+        assert_eq!((Some(brief.version), Some(brief.started_at), brief.deadline, brief.end()), known);
+    }
+    assert_eq!(brief.unread, None);
+}
+
+/// Past a pivot that was passed over in doubt there is no finding out first.
+#[test]
+fn tried_again_past_a_pivot_in_doubt() {
+    let unknown = || Answer::Unknown { happened: false };
+    let retry = Retry::never();
+    let pay = step("pay").outside().retry(retry.clone());
+    let next = undoable("next").outside().resolve(Demo::resolve).retry(retry.clone());
+    let plan = plan(Definition::new().step(pay).step(next));
+    let answers = [("pay", Forward, unknown()), ("next", Forward, unknown())];
+    let unsettled = (1..=20).map(|_| ("next", Settle, unknown()));
+    let answers: Vec<_> = answers.into_iter().chain(unsettled).collect();
+    let mut world = World::new(plan, script(&answers));
+    world.run().act(Action::Skip).run();
+    let held = world.state.status(world.now);
+    assert_eq!((held.phase, held.way), (Phase::NeedsOperator, Some(Settle)), "{}", world.trace());
+    world.act(Action::Retry);
+    check_brief(&world);
+    assert_eq!(world.state.status(world.now).way, Some(Forward));
+}
+
+/// An operator says that a pivot has not happened, and what was to be found out about it is of no interest any more.
+#[test]
+fn turned_back_at_a_pivot_in_doubt() {
+    let unknown = || Answer::Unknown { happened: false };
+    let pay = step("pay").outside().resolve(Demo::resolve).retry(Retry::never());
+    let plan = plan(Definition::new().step(undoable("debit")).step(pay));
+    let unsettled = (1..=20).map(|_| ("pay", Settle, unknown()));
+    let answers: Vec<_> = [("pay", Forward, unknown())].into_iter().chain(unsettled).collect();
+    let mut world = World::new(plan, script(&answers));
+    world.run();
+    let held = world.state.status(world.now);
+    assert_eq!((held.phase, held.way), (Phase::NeedsOperator, Some(Settle)), "{}", world.trace());
+    world.act(Action::Compensate);
+    check_brief(&world);
+    world.run();
+    check_brief(&world);
+}
+
+fn begun(step: &str, way: Way, attempt: u32) -> SagaEvent {
+    SagaEvent::Begun { at: at(2_000), step: step.into(), way, attempt, until: at(9_000) }
+}
+
+fn failed(step: &str, reason: &str) -> SagaEvent {
+    let (way, attempt, class) = (Forward, 1, FailureClass::Retry);
+    let (at, retry_at, code) = (at(3_000), Some(at(4_000)), None);
+    SagaEvent::Failed { at, step: step.into(), way, attempt, class, code, reason: reason.into(), retry_at }
+}
+
+/// Steps of no plan, attempts that nobody began, and a first fact that is none.
+#[test]
+fn any_fact_follows_any() {
+    let mut brief = Brief::first(&begun("new", Back, 7));
+    assert_eq!(brief.unread.as_deref(), Some("its first fact is missing"));
+    assert_eq!((brief.version, brief.started_at), (0, at(2_000)));
+    assert_eq!(brief.status(at(0)).to_string(), "running, new back, attempt 7");
+    brief.apply(&failed("unheard-of", "no"));
+    brief.apply(&failed("new", "not now"));
+    assert_eq!(brief.status(at(0)).to_string(), "waiting, new forward, attempt 0 (not now)");
+    brief.pass_over("a fact from the future");
+    assert_eq!(brief.status(at(0)).phase, Phase::Waiting);
+    assert_eq!(brief.unread.as_deref(), Some("a fact from the future"));
+    let end = || SagaEvent::Ended { at: at(5_000), end: End::Completed, left: Vec::new() };
+    brief.apply(&end());
+    assert_eq!((brief.end(), &brief.unread), (Some(End::Completed), &None));
+    let ended = brief.clone();
+    brief.apply(&begun("new", Forward, 1));
+    brief.pass_over("after the end");
+    assert_eq!(brief, ended);
+}
+
+/// However many steps are begun together, and however much there is to say of them.
+#[rstest]
+#[case::few(10)]
+#[case::many(5_000)]
+fn it_stays_small(#[case] steps: usize) {
+    let mut brief = Brief::first(&begun("first", Forward, 1));
+    for n in 0..steps {
+        brief.apply(&begun(&format!("step-{n}"), Forward, 1));
+        brief.apply(&failed(&format!("step-{n}"), &"no".repeat(5_000)));
+    }
+    let names = || (0..steps).map(|n| format!("step-{n}")).collect();
+    brief.apply(&SagaEvent::NeedsOperator { at: at(5_000), steps: names(), reason: "é".repeat(5_000) });
+    let reason = brief.status(at(0)).reason.unwrap();
+    assert!(reason.len() <= 603 && reason.ends_with("é…"), "{reason}");
+    assert!(format!("{brief:?}").len() < 100_000);
+    brief.apply(&SagaEvent::Ended { at: at(6_000), end: End::Aborted, left: names() });
+    assert!(format!("{brief:?}").len() < 2_000);
+}
+
+/// However many timers a process has, those that are due first show.
+#[test]
+fn timers_stay_few() {
+    let mut world = crate::process_world::started(script(&[]));
+    let set: Vec<_> =
+        (0..500).map(|n| crate::process_world::set(&format!("{n}{}", "t".repeat(700)), 1_000 - n)).collect();
+    crate::process_world::feed(&mut world, &crate::process_world::event(1, &set));
+    let mut brief = Brief::first(&world.log[0]);
+    brief.apply(&world.log[1]);
+    assert_eq!(brief.status(world.now).due, Some(at(1_501)));
+    assert!(format!("{brief:?}").len() < 100_000);
+}

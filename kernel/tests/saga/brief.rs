@@ -112,3 +112,16 @@ fn it_stays_small(#[case] steps: usize) {
     brief.apply(&SagaEvent::Ended { at: at(6_000), end: End::Aborted, left: names() });
     assert!(format!("{brief:?}").len() < 2_000);
 }
+
+/// However many timers a process has, those that are due first show.
+#[test]
+fn timers_stay_few() {
+    let mut world = crate::process_world::started(script(&[]));
+    let set: Vec<_> =
+        (0..500).map(|n| crate::process_world::set(&format!("{n}{}", "t".repeat(700)), 1_000 - n)).collect();
+    crate::process_world::feed(&mut world, &crate::process_world::event(1, &set));
+    let mut brief = Brief::first(&world.log[0]);
+    brief.apply(&world.log[1]);
+    assert_eq!(brief.status(world.now).due, Some(at(1_501)));
+    assert!(format!("{brief:?}").len() < 100_000);
+}

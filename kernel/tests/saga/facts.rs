@@ -2,11 +2,11 @@
 
 use crate::world::{Answer, Back, Demo, Forward, World, at, plan, script, step, undoable};
 use portolan_kernel::domain::saga::{
-    Action, Definition, End, FailureClass, Outcomes, SagaEvent, SagaId, SagaState, Way, next,
+    Action, Definition, Effort, End, FailureClass, Intent, Outcomes, Retry, SagaEvent, SagaId, SagaState, Way, next,
 };
 use portolan_kernel::domain::{Event as _, EventError};
 use portolan_kernel::ports::RawEvent;
-use portolan_kernel::values::{EventType, Format, StreamId};
+use portolan_kernel::values::{EventId, EventType, Format, Position, StreamId};
 use proptest::prelude::*;
 use rstest::rstest;
 use serde_json::json;
@@ -69,6 +69,38 @@ fn stored(event_type: &str, version: u32, payload: impl Into<portolan_kernel::By
     json!({"at": 1_000, "action": "skip", "steps": ["debit"], "actor": "ann", "note": "n"})
 )]
 #[case(
+    SagaEvent::Received {
+        at: at(1), event: EventId::from_bytes([7; 16]), position: Position::MAX, state: Arc::new(json!({"paid": false})),
+        intents: vec![
+            Intent::SetTimer { timer: "pay".into(), due: at(2) }, Intent::CancelTimer { timer: "ship".into() }, Intent::End,
+        ],
+    },
+    "$saga.received",
+    json!({
+        "at": 1_000, "event": "07070707-0707-0707-0707-070707070707", "position": "9223372036854775807", "state": {"paid": false},
+        "intents": [{"set-timer": {"timer": "pay", "due": 2_000}}, {"cancel-timer": {"timer": "ship"}}, "end"],
+    })
+)]
+#[case(
+    SagaEvent::Fired { at: at(1), timer: "pay".into(), state: Arc::default(), intents: vec![sent()] },
+    "$saga.fired",
+    json!({
+        "at": 1_000, "timer": "pay", "state": null,
+        "intents": [{"send": {
+            "step": "1-cancel-order", "command": {"name": "cancel-order", "body": {"order": "o-1"}},
+            "run": {
+                "retry": {"attempts": 5, "first_ms": 100, "factor": 2, "longest_ms": 30_000, "jitter_percent": 50},
+                "timeout_ms": 5_000,
+            },
+        }}],
+    })
+)]
+#[case(
+    SagaEvent::Handled { at: at(1), step: "1-pay".into(), state: Arc::new(json!(7)), intents: vec![] },
+    "$saga.handled",
+    json!({"at": 1_000, "step": "1-pay", "state": 7})
+)]
+#[case(
     SagaEvent::Ended { at: at(1), end: End::Aborted, left: vec!["debit".into()] },
     "$saga.ended",
     json!({"at": 1_000, "end": "aborted", "left": ["debit"]})
@@ -78,6 +110,27 @@ fn stored_forms(#[case] fact: SagaEvent, #[case] stored_type: &str, #[case] payl
     assert_eq!((raw.event_type.as_str(), raw.version), (stored_type, 1));
     assert_eq!(serde_json::from_slice::<serde_json::Value>(&raw.payload).unwrap(), payload);
     assert_eq!(SagaEvent::decode(&raw), Ok(fact));
+}
+
+fn sent() -> Intent {
+    let run = Effort::new(Retry::default(), Duration::from_secs(5));
+    let command = serde_json::from_value(json!({"name": "cancel-order", "body": {"order": "o-1"}})).unwrap();
+    Intent::Send { step: "1-cancel-order".into(), command, run }
+}
+
+#[rstest]
+#[case("event", json!("no-id"))]
+#[case("position", json!("9223372036854775808"))]
+#[case("position", json!(7))]
+#[case("intents", json!([{"send": {"step": "1-x", "colour": "red"}}]))]
+#[case("intents", json!(["hurry"]))]
+fn receptions_that_are_none_are_refused(#[case] field: &str, #[case] value: serde_json::Value) {
+    let mut received =
+        json!({"at": 1, "event": "07070707-0707-0707-0707-070707070707", "position": "7", "state": null});
+    assert!(SagaEvent::decode(&stored("$saga.received", 1, received.to_string())).is_ok());
+    received[field] = value;
+    let refused = SagaEvent::decode(&stored("$saga.received", 1, received.to_string()));
+    assert!(matches!(refused, Err(EventError::Payload(_))), "{refused:?}");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Random processes: events, timers, answers, operators and clocks in any order, and the laws hold in every run.
 
+use crate::brief::check_brief;
 use crate::process_world::{Do, event, fed, feed, handler, resumed, started};
 use crate::world::{Answer, Forward, Script, World, at};
 use portolan_kernel::domain::saga::{
@@ -289,6 +290,7 @@ impl<'a> Wanted<'a> {
 }
 
 fn check_laws(world: &World) {
+    check_brief(world);
     let mut wanted = Wanted::default();
     let mut flying: Option<(&str, u32)> = None;
     let mut finished: BTreeSet<&str> = BTreeSet::new();

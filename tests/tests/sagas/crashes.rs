@@ -7,7 +7,7 @@ use portolan::domain::Event as _;
 use portolan::domain::saga::{SagaEvent, SagaState};
 use portolan::ports::RawEvent;
 use portolan::sqlite::{Durability, SqliteStore};
-use portolan::values::Read;
+use portolan::values::{Read, SagaId};
 use portolan_testing::crash::{CrashReport, Process, Trial, streams};
 use portolan_testing::crash_points;
 use rstest::rstest;
@@ -24,7 +24,11 @@ async fn transferred(process: &Process, trouble: Trouble, amount: i64) {
 
 /// The facts of the transfer.
 pub(crate) async fn facts(storage: &Storage) -> Vec<SagaEvent> {
-    let page = storage.events.read(Read::stream(saga("t-1").stream())).await.unwrap();
+    facts_of(storage, &saga("t-1")).await
+}
+
+pub(crate) async fn facts_of(storage: &Storage, of: &SagaId) -> Vec<SagaEvent> {
+    let page = storage.events.read(Read::stream(of.stream())).await.unwrap();
     let decode = |recorded: &portolan::values::Recorded| {
         let event = &recorded.event;
         let raw = RawEvent::new(event.event_type.clone(), event.version, event.format, event.payload.clone());

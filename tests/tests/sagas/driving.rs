@@ -14,7 +14,7 @@ use rstest::rstest;
 use std::sync::Arc;
 
 /// Sleepers wake when nothing else can go on.
-async fn settled<T>(runtime: &TestRuntime, work: impl Future<Output = T>) -> T {
+pub(crate) async fn settled<T>(runtime: &TestRuntime, work: impl Future<Output = T>) -> T {
     let mut work = Box::pin(work);
     loop {
         if let std::task::Poll::Ready(done) = futures::poll!(&mut work) {

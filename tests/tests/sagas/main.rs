@@ -6,8 +6,9 @@ mod bank;
 mod crashes;
 mod driving;
 mod guarded;
-
 mod index;
+mod orders;
+mod processes;
 mod served;
 mod sharing;
 mod trips;

@@ -1,5 +1,6 @@
 //! A saga in brief: what a list shows of it, folded by itself.
 
+use super::status::awaited;
 use super::{Action, End, FailureClass, Intent, Phase, SagaEvent, Status, Undo, Way};
 use crate::values::Timestamp;
 use alloc::collections::BTreeMap;
@@ -11,7 +12,8 @@ use serde::{Deserialize, Serialize};
 /// The longest text that is kept, in bytes.
 const TEXT_BYTES: usize = 600;
 
-/// How many steps are kept of each kind: those in flight, those that hold it up, pivots.
+/// How many steps are kept of each kind: those in flight, those that hold it up, pivots. As many timers, those that are due
+/// first.
 const STEPS: usize = 64;
 
 /// How a saga stands, as an index keeps it.
@@ -54,21 +56,19 @@ pub(crate) struct Open {
     pivots: Vec<String>,
     #[serde(skip_serializing_if = "core::ops::Not::not")]
     past: bool,
-    /// What only processes have.
+    /// Of a process alone.
     #[serde(skip_serializing_if = "Option::is_none")]
-    process: Option<Waits>,
+    process: Option<Awaiting>,
 }
 
 /// What a process waits for.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
-struct Waits {
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+struct Awaiting {
+    /// How many commands are to be sent, or are being.
+    pending: u32,
+    ends: bool,
     timers: BTreeMap<String, Timestamp>,
-    /// How many commands it has asked for that are not sent.
-    unsent: u64,
-    #[serde(skip_serializing_if = "core::ops::Not::not")]
-    ending: bool,
     /// When its last fact was.
     since: Timestamp,
 }
@@ -131,7 +131,8 @@ impl Brief {
         let pivots = plan.steps().filter(|step| step.undo == Undo::Pivot);
         if let Some(open) = &mut brief.open {
             open.pivots = pivots.map(|step| step.name.clone()).take(STEPS).collect();
-            open.process = plan.process.is_some().then(|| Waits { since: *at, ..Waits::default() });
+            open.process = plan.process.as_ref().map(|_| Awaiting { since: *at, ..Awaiting::default() });
+            brief.status = open.status(*at);
         }
         brief
     }
@@ -151,6 +152,9 @@ impl Brief {
             return;
         }
         open.apply(fact);
+        if let Some(process) = &mut open.process {
+            process.since = fact.at();
+        }
         self.status = open.status(self.started_at);
     }
 
@@ -182,9 +186,6 @@ impl Brief {
 
 impl Open {
     fn apply(&mut self, fact: &SagaEvent) {
-        if let Some(process) = &mut self.process {
-            process.apply(fact);
-        }
         match fact {
             SagaEvent::Begun { at, step, way, attempt, until } => {
                 let at_hand = self.steps.iter().position(|trying| trying.step == *step);
@@ -203,14 +204,19 @@ impl Open {
                 if *way != Way::Back && self.pivots.contains(step) {
                     self.go_past();
                 }
-                self.steps.retain(|trying| trying.step != *step);
+                self.finish(step);
+            }
+            SagaEvent::Received { intents, .. } => self.want(None, intents),
+            SagaEvent::Fired { timer, intents, .. } => self.want(Some(timer), intents),
+            SagaEvent::Handled { step, intents, .. } => {
+                self.finish(step);
+                self.want(None, intents);
             }
             SagaEvent::Failed { at, step, way, class, reason, retry_at, .. } => {
                 if let Some(trying) = self.steps.iter_mut().find(|trying| trying.step == *step) {
                     trying.fail(*way, *at, *class, reason, *retry_at);
                 }
             }
-            SagaEvent::Handled { step, .. } => self.steps.retain(|trying| trying.step != *step),
             SagaEvent::TurnedBack { reason, .. } => self.back = Some(shortened(reason)),
             SagaEvent::NeedsOperator { at, steps, reason } => {
                 let steps = steps.iter().take(STEPS).cloned().collect();
@@ -239,7 +245,7 @@ impl Open {
                 if self.back.is_none() && self.steps.iter().any(passed) {
                     self.go_past();
                 }
-                self.steps.retain(|trying| !among(trying));
+                steps.iter().for_each(|step| self.finish(step));
             }
             Action::Compensate => {
                 // Of a pivot the operator says by this that it has not happened.
@@ -249,6 +255,37 @@ impl Open {
                 }
             }
             Action::Abort => {}
+        }
+    }
+
+    /// Nothing more is to be done for this step.
+    fn finish(&mut self, step: &str) {
+        self.steps.retain(|trying| trying.step != step);
+        if let Some(process) = &mut self.process {
+            process.pending = process.pending.saturating_sub(1);
+        }
+    }
+
+    /// What a process wants, after this timer has fired, if one has.
+    fn want(&mut self, fired: Option<&str>, intents: &[Intent]) {
+        let process = self.process.get_or_insert_default();
+        if let Some(timer) = fired {
+            process.timers.remove(&shortened(timer));
+        }
+        for intent in intents {
+            match intent {
+                Intent::Send { .. } => process.pending = process.pending.saturating_add(1),
+                Intent::SetTimer { timer, due } => drop(process.timers.insert(shortened(timer), *due)),
+                Intent::CancelTimer { timer } => drop(process.timers.remove(&shortened(timer))),
+                Intent::End => process.ends = true,
+            }
+        }
+        if process.ends {
+            process.timers.clear();
+        }
+        while process.timers.len() > STEPS {
+            let last = process.timers.iter().max_by_key(|(_, due)| **due).map(|(timer, _)| timer.clone());
+            last.and_then(|last| process.timers.remove(&last));
         }
     }
 
@@ -282,15 +319,17 @@ impl Open {
         if let Some(process) = &self.process {
             let timer = process.timers.iter().min_by_key(|(_, due)| **due);
             status.due = status.due.into_iter().chain(timer.map(|(_, due)| *due)).min();
-            if process.unsent == 0 && self.hold.is_none() {
+            if self.idles() && self.hold.is_none() {
                 status.since = Some(process.since);
-                status.reason = Some(match timer {
-                    Some((timer, _)) => format!("it waits for an event, or the timer {timer}"),
-                    None => "it waits for an event".into(),
-                });
+                status.reason = Some(awaited(timer.map(|(timer, _)| &**timer)));
             }
         }
         status
+    }
+
+    /// Whether a process waits for what comes from outside, or for the time.
+    fn idles(&self) -> bool {
+        self.process.as_ref().is_some_and(|process| process.pending == 0)
     }
 
     fn phase(&self) -> Phase {
@@ -298,8 +337,7 @@ impl Open {
         match (&self.hold, &self.back) {
             (Some(_), _) => Phase::NeedsOperator,
             (None, Some(_)) => Phase::Compensating,
-            _ if any(Is::Pausing) && !any(Is::Running) => Phase::Waiting,
-            _ if self.process.as_ref().is_some_and(|process| process.unsent == 0) => Phase::Waiting,
+            _ if (any(Is::Pausing) && !any(Is::Running)) || self.idles() => Phase::Waiting,
             _ => Phase::Running,
         }
     }
@@ -315,43 +353,6 @@ impl Open {
             Is::Failed => 9,
         };
         self.steps.iter().min_by_key(rank).filter(|shown| rank(shown) < 9)
-    }
-}
-
-impl Waits {
-    fn apply(&mut self, fact: &SagaEvent) {
-        self.since = fact.at();
-        match fact {
-            SagaEvent::Received { intents, .. } => self.want(intents),
-            SagaEvent::Fired { timer, intents, .. } => {
-                self.timers.remove(timer);
-                self.want(intents);
-            }
-            SagaEvent::Handled { intents, .. } => {
-                self.unsent = self.unsent.saturating_sub(1);
-                self.want(intents);
-            }
-            SagaEvent::Succeeded { .. } => self.unsent = self.unsent.saturating_sub(1),
-            SagaEvent::Acted { action: Action::Skip, steps, .. } => {
-                self.unsent = self.unsent.saturating_sub(steps.len() as u64);
-            }
-            _ => {}
-        }
-    }
-
-    fn want(&mut self, intents: &[Intent]) {
-        for intent in intents {
-            match intent {
-                Intent::SetTimer { timer, due } => drop(self.timers.insert(timer.clone(), *due)),
-                Intent::CancelTimer { timer } => drop(self.timers.remove(timer)),
-                Intent::Send { .. } => self.unsent += 1,
-                Intent::End => {}
-            }
-        }
-        self.ending |= intents.contains(&Intent::End);
-        if self.ending {
-            self.timers.clear();
-        }
     }
 }
 

@@ -4,7 +4,13 @@ use super::standing::StepState;
 use super::{End, Phase, SagaState, Standing, Status, StepPlan, Way};
 use crate::values::Timestamp;
 use alloc::format;
+use alloc::string::String;
 use core::fmt;
+
+/// What a process waits for that has nothing to do.
+pub(super) fn awaited(timer: Option<&str>) -> String {
+    timer.map_or_else(|| "it waits for an event".into(), |timer| format!("it waits for an event, or the timer {timer}"))
+}
 
 impl From<End> for Phase {
     fn from(end: End) -> Self {
@@ -58,10 +64,7 @@ impl SagaState {
             status.due = status.due.into_iter().chain(timer_due).min();
             if self.idles() && self.hold.is_none() {
                 status.since = Some(process.since);
-                status.reason = Some(match timer {
-                    Some((timer, _)) => format!("it waits for an event, or the timer {timer}"),
-                    None => "it waits for an event".into(),
-                });
+                status.reason = Some(awaited(timer.map(|(timer, _)| timer)));
             }
         }
         if let Some((_, left, at)) = &self.end {

@@ -199,9 +199,9 @@ impl<'a> Shift<'a> {
                     self.finding = None;
                     for found in unfinished.into_iter().filter(|found| !self.driven.contains_key(&found.saga)) {
                         match found.phase {
-                            // It waits for somebody.
-                            SagaPhase::NeedsOperator => {}
-                            SagaPhase::Waiting => self.resting.found(found.saga, found.due),
+                            // It waits for somebody, and for no timer.
+                            SagaPhase::NeedsOperator if found.due.is_none() => {}
+                            SagaPhase::NeedsOperator | SagaPhase::Waiting => self.resting.found(found.saga, found.due),
                             _ => self.resting.found(found.saga, Some(self.env.driver.ports.clock.now())),
                         }
                     }

@@ -75,9 +75,15 @@ impl Ledger {
         self.entries().released.contains(&(call.saga.clone(), call.step.clone()))
     }
 
-    /// The calls of this saga, in order.
+    /// The calls of this saga, in order. An attempt that is run again, because whoever ran it has lost its lease, is one call.
     pub(crate) fn calls(&self, saga: &str) -> Vec<Call> {
-        self.entries().calls.iter().filter(|call| call.saga == saga).cloned().collect()
+        let mut calls: Vec<Call> = Vec::new();
+        for call in self.entries().calls.iter().filter(|call| call.saga == saga) {
+            if !calls.contains(call) {
+                calls.push(call.clone());
+            }
+        }
+        calls
     }
 
     /// The calls of this step of this saga, in order.

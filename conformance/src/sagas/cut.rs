@@ -100,6 +100,8 @@ impl EventStore for CutStore {
         if !is_of(SAGA_CATEGORY) && !is_of("till") {
             return self.inner.append(append).await;
         }
+        // Whoever has read before may come between.
+        tokio::task::yield_now().await;
         self.cut.here().await;
         if is_of(SAGA_CATEGORY) && self.cut.appends.try_read().is_err() {
             self.cut.held.fetch_add(1, SeqCst);

@@ -36,40 +36,43 @@ fn first_done(before: &[Fact]) -> Option<String> {
 }
 
 pub const MUTANTS: &[Mutant] = &[
-    Mutant::new("sends each attempt's command under a new key", &["SG-01", "SG-02", "SG-04"])
+    Mutant::new("sends each attempt's command under a new key", &["SG-01", "SG-02", "SG-04", "SG-07"])
         .commands(|commands| Arc::new(NewKeys(commands))),
     Mutant::new("does not ask how long keys are kept", &["SG-01"]).plain(Flaw::TrustsKeys),
     Mutant::new("forgets its sagas when it dies", &["SG-02", "SG-06", "SG-07", "SG-08"]).plain(Flaw::ForgetsItsPast),
     Mutant::new("loses timers that are overdue", &["SG-06"]).plain(Flaw::LosesOverdueTimers),
-    Mutant::new("records whatever others have recorded", &["SG-03", "SG-07"]).edit(Edit::Unexpecting),
-    Mutant::new("undoes steps in their order", &["SG-01", "SG-04", "SG-08"]).edit(Edit::Recorded(|fact, before| {
-        if fact.kind != "$saga.begun" || fact.text("way") != "back" || fact.data["attempt"] != 1 {
-            return false;
-        }
-        match first_done(before) {
-            Some(first) if first != fact.text("step") => {
-                fact.data["step"] = first.into();
-                true
-            }
-            _ => false,
-        }
-    })),
-    Mutant::new("takes what is unknown for what has not happened", &["SG-02", "SG-04", "SG-06"]).edit(Edit::Recorded(
-        |fact, _| {
-            let is_last = fact.data.get("retry_at").is_none_or(Value::is_null);
-            if fact.kind != "$saga.failed"
-                || fact.text("way") != "forward"
-                || fact.text("class") != "unknown"
-                || !is_last
-            {
+    Mutant::new("records whatever others have recorded", &["SG-03", "SG-07", "SG-09"]).edit(Edit::Unexpecting),
+    Mutant::new("undoes steps in their order", &["SG-01", "SG-04", "SG-05", "SG-08"]).edit(Edit::Recorded(
+        |fact, before| {
+            if fact.kind != "$saga.begun" || fact.text("way") != "back" || fact.data["attempt"] != 1 {
                 return false;
             }
-            fact.data["class"] = "refused".into();
+            match first_done(before) {
+                Some(first) if first != fact.text("step") => {
+                    fact.data["step"] = first.into();
+                    true
+                }
+                _ => false,
+            }
+        },
+    )),
+    Mutant::new("takes what is unknown for what has not happened", &["SG-04", "SG-06", "SG-07"]).edit(Edit::Recorded(
+        |fact, _| {
+            if fact.kind != "$saga.failed" || fact.text("way") != "forward" || fact.text("class") != "unknown" {
+                return false;
+            }
+            let is_last = fact.data.get("retry_at").is_none_or(Value::is_null);
+            fact.data["class"] = if is_last { "refused" } else { "retry" }.into();
             true
         },
     )),
-    Mutant::new("gives up at the first failure", &["SG-05", "SG-06"]).edit(Edit::Recorded(|fact, _| {
-        fact.kind == "$saga.failed" && fact.data.as_object_mut().unwrap().remove("retry_at").is_some()
+    Mutant::new("gives up at the first failure", &["SG-01", "SG-03", "SG-04", "SG-05", "SG-06", "SG-08", "SG-09"])
+        .edit(Edit::Recorded(|fact, _| {
+            fact.kind == "$saga.failed" && fact.data.as_object_mut().unwrap().remove("retry_at").is_some()
+        })),
+    Mutant::new("gives up a compensation at its first failure", &["SG-01", "SG-05"]).edit(Edit::Recorded(|fact, _| {
+        let is_of = fact.kind == "$saga.failed" && fact.text("way") == "back";
+        is_of && fact.data.as_object_mut().unwrap().remove("retry_at").is_some()
     })),
     Mutant::new("pauses for as long each time", &["SG-06"]).edit(Edit::Recorded(|fact, _| {
         let Some(retry_at) = fact.data["retry_at"].as_u64() else { return false };

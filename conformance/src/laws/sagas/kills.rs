@@ -1,9 +1,11 @@
 //! SG-02: processes that die.
 
+use crate::child::tell;
 use crate::law::law;
 use crate::sagas::{Code, Cut, Does, Orchestrated, Script, World, script, trip};
-use crate::{Trial, Verdict, expect_eq};
+use crate::{Broken, Trial, Verdict, expect_eq};
 use core::pin::pin;
+use core::time::Duration;
 use futures::future::{Either, select};
 use futures::stream::{StreamExt as _, TryStreamExt as _};
 use portolan_kernel::ports::SagaPhase;
@@ -15,7 +17,9 @@ law! {
     checks: [
         one_that_goes_well_dies_anywhere, one_that_turns_back_dies_anywhere, one_in_doubt_dies_anywhere,
         many_die_together, what_waits_for_an_operator_waits_after_a_death, a_place_is_opened_again if [Durability],
+        killed_processes_leave_nothing_undone if [Durability, SeveralProcesses],
     ],
+    roles: [travel_until_killed],
 }
 
 /// The final state: how it stands, and each effect, in an order of its own.
@@ -90,9 +94,7 @@ async fn many_die_together(trial: &Trial<Orchestrated>) -> Verdict {
             let start = trip(&format!("t-{life}-{n}"), words);
             sagas.push((start.clone(), if n % 2 == 0 { SagaPhase::Completed } else { SagaPhase::Compensated }));
             let starting = pin!(process.starts(start));
-            if let Either::Right(_) =
-                select(starting, pin!(tokio::time::sleep(core::time::Duration::from_millis(300)))).await
-            {
+            if let Either::Right(_) = select(starting, pin!(tokio::time::sleep(Duration::from_millis(300)))).await {
                 break;
             }
         }
@@ -153,5 +155,57 @@ async fn a_place_is_opened_again(trial: &Trial<Orchestrated>) -> Verdict {
         ["pay", "leave"],
         "what was entered before and after the storage was closed"
     );
+    Ok(())
+}
+
+/// The nth trip of a process, and how it ends: every third turns back, and every third is in doubt for a while.
+fn nth(n: usize) -> (Script, SagaPhase, [&'static str; 2]) {
+    match n % 3 {
+        0 => (script([]), SagaPhase::Completed, ["pay", "leave"]),
+        1 => (script([("leave", &[Does::Refuse])]), SagaPhase::Compensated, ["pay", "undo-pay"]),
+        _ => (script([("pay", &[Does::DoneUnknown])]), SagaPhase::Completed, ["pay", "leave"]),
+    }
+}
+
+/// Starts trips, and tells each that is started.
+async fn travel_until_killed(trial: &Trial<Orchestrated>) -> Verdict {
+    let world = World::open(trial).await?;
+    let process = world.start(Code::First).await?;
+    for n in 0.. {
+        process.start(trip(&format!("{}.{n}", std::process::id()), nth(n).0)).await?;
+        tell(&format!("{}.{n}", std::process::id()));
+        tokio::time::sleep(Duration::from_millis(4)).await;
+    }
+    Ok(())
+}
+
+async fn killed_processes_leave_nothing_undone(trial: &Trial<Orchestrated>) -> Verdict {
+    let mut random = fastrand::Rng::new();
+    let mut started = Vec::new();
+    for round in 0..trial.rounds(5).max(2) {
+        let mut child = trial.child("travel_until_killed")?;
+        for _ in 0..random.usize(5..25) {
+            started.push(child.next().ok_or_else(|| {
+                Broken::new(format!("the child of round {round}"), "trips until it is killed", "it ended")
+            })?);
+        }
+        tokio::time::sleep(Duration::from_micros(random.u64(..30_000))).await;
+        child.kill();
+        while let Some(id) = child.next() {
+            started.push(id);
+        }
+    }
+    let world = World::open(trial).await?;
+    let process = world.start(Code::First).await?;
+    for id in started {
+        let n = id.split_once('.').and_then(|(_, n)| n.parse().ok()).unwrap_or_default();
+        let (words, phase, entered) = nth(n);
+        let again = process.starts(trip(&id, words.clone())).await?;
+        let repeated = again.as_ref().is_ok_and(|started| started.repeated);
+        expect_eq!(repeated, true, "whether a start that was acknowledged outlives its process: {again:?}");
+        let saga = trip(&id, words).saga;
+        process.reaches(&saga, phase).await?;
+        expect_eq!(world.entered(&saga).await?, entered, "what {saga} has entered, whose process was killed");
+    }
     Ok(())
 }

@@ -26,6 +26,12 @@
 //! | `GET /projections/{name}/rows/{key}` | one row; 404 for a missing one |
 //! | `GET /projections/{name}/rows/by/{index}` | a page of its rows by an index, see [below](#projections) |
 //! | `POST /projections/{name}/rows` | rows, as the port `ProjectionRegistry` asks for them, whole |
+//! | `GET /sagas` | a page of sagas: `name`, `phase` (any of those given), `limit`, `after` |
+//! | `POST /sagas/{name}` | starts a saga: its input as a JSON object. 201, or 200 where it had been started; see [below](#sagas) |
+//! | `GET /sagas/{name}/{id}` | how a saga stands |
+//! | `GET /sagas/{name}/{id}/timeline` | a page of its facts: `after` (a revision), `limit` |
+//! | `POST /sagas/{name}/{id}/{action}` | what operators do, see [below](#sagas). The saga as it stands then |
+//! | `GET /saga-definitions` | the definitions there are: `{name, version, description, schema, plan}` |
 //! | `GET /healthz`, `GET /readyz` | the process lives; the store answers a read, takes an append of nothing, and the server is not stopping |
 //!
 //! `POST /append` takes every event with its `id`; `POST /streams/{id}` makes one where it is left out.
@@ -40,17 +46,18 @@
 //! | `Authorization` | every request | who sends it, see [below](#who-is-let-in) |
 //! | `X-Correlation-Id` | every request and answer | what belongs together: it reaches every event. An answer carries the one that was given, or the receipt's, or one that was made for the request. One with control characters, which only `Portolan-Metadata` can hold, stands in no header |
 //! | `traceparent` | every request and answer | the trace (W3C Trace Context): it reaches every event, and comes back as it was. One of another form counts for nothing |
-//! | `Idempotency-Key` | commands, `POST /streams/{id}` | the id, as it is or as a quoted string, whose quotes are not part of it: the same id, the same effect, once; each tenant has its own |
-//! | `Request-Timeout` | commands, queries, rows, `GET /projections/{name}/wait` | how long the caller waits for the answer: seconds above 0, with at most three decimals |
+//! | `Idempotency-Key` | commands, `POST /streams/{id}`, `POST /sagas/{name}` | the id, as it is or as a quoted string, whose quotes are not part of it: the same id, the same effect, once; each tenant has its own, but for sagas |
+//! | `Request-Timeout` | commands, queries, rows, sagas, `GET /projections/{name}/wait` | how long the caller waits for the answer: seconds above 0, with at most three decimals |
 //! | `Portolan-Wait-For` | commands | the projections that are to have applied the command's events before it is answered: names with commas between them, percent-encoded where they have to be |
 //! | `Portolan-At-Least` | queries, rows | a position, such as a receipt's, that the answer must not be older than |
-//! | `Portolan-Metadata` | commands, queries | all metadata, actor and tenant included: a JSON object, percent-encoded where it has to be. For a client that is a bus. Actor and tenant count only from one who [speaks for others](#who-is-let-in) |
+//! | `Portolan-Metadata` | commands, queries, `POST` to sagas | all metadata, actor and tenant included: a JSON object, percent-encoded where it has to be. For a client that is a bus. Actor and tenant count only from one who [speaks for others](#who-is-let-in) |
 //! | `If-None-Match` | queries, streams | a revision that the caller has: then the answer is 304 |
 //! | `If-Match`, `If-None-Match` | `POST /streams/{id}` | the revision that the stream has to have |
 //! | `Last-Event-ID` | live | the position after which it resumes |
 //! | `Prefer: wait=25` | `GET /changed` | for how many seconds to wait for a change (RFC 7240); without it, not at all. `Preference-Applied` answers |
 //! | the same | commands with `Portolan-Wait-For`, rows, `GET /projections/{name}/wait` | for how many seconds to wait for projections, where `Request-Timeout` says nothing |
 //! | `ETag` | answers | the revision in quotes |
+//! | `Location` | answers to `POST /sagas/{name}` | the path of the saga |
 //! | `Retry-After` | answers with 503 | seconds |
 //! | `Allow` | answers with 405 | what is possible there |
 //! | `WWW-Authenticate` | answers with 401 | which credentials are wanted |
@@ -147,6 +154,32 @@
 //!
 //! [`HttpServer::with_projection_actions`] turns them off: then they answer 405.
 //!
+//! # Sagas
+//!
+//! A saga is `{name, id, self, version, phase, step, way, attempt, since, due, reason, is_overdue, started_at, deadline,
+//! lacks}`: `phase` is `running`, `waiting`, `compensating`, `needs-operator`, `completed`, `compensated` or `aborted`, and
+//! `self` its path. What there is nothing of is `null`.
+//!
+//! It is started under the id in `Idempotency-Key`, or under one that is made, which `Location` and the body tell:
+//! `{name, id, self, version, position, repeated}`. Started again under its id, with the same input, it is `repeated`; with
+//! another, that is `saga-started-otherwise`. Ids of sagas are shared by all tenants. An `outcome-unknown` has `name` and `id`
+//! too: start it again under them. Without a correlation the saga's own id is it.
+//!
+//! Pages of sagas and of facts have `after`, what the parameter of that name has to be for the next page, and `next`, its
+//! path; both are `null` at the end. A fact is `{revision, at, type, data}`.
+//!
+//! | action | does |
+//! |---|---|
+//! | `retry` | what holds it up is tried anew; a pause ends at once |
+//! | `skip` | what holds it up counts as passed over |
+//! | `compensate` | it turns back |
+//! | `abort` | it ends as it is |
+//!
+//! An action may have a body, `{"note": "why"}`, and is recorded with its actor. What makes no sense as the saga stands is
+//! `saga-not-now`, with the `reason`. [`HttpServer::with_saga_actions`] turns actions off: then they answer 405.
+//!
+//! A client shows a phase that only a newer server knows as one that needs an operator, and the reason says so.
+//!
 //! # Schemas
 //!
 //! `GET /schemas` lists every type with its `kind` (`event` or `command`), `name`, `category`, the version that is `current`
@@ -188,14 +221,14 @@
 //! | 202 | `not-caught-up`: a success, with the receipt and `waiting` |
 //! | 400 | `malformed`: no JSON, no UTF-8, no HTTP; `invalid-request` for a `Last-Event-ID` that is no position |
 //! | 401 | `unauthenticated`: show credentials, or other ones; with `WWW-Authenticate` |
-//! | 403 | `denied` by a policy; by who lets in; to a page of another origin that would act upon projections |
-//! | 404 | `no-such-route`, `no-such-stream`, `unknown-command`, `unknown-query`, `not-found`, `not-recorded`, `unknown-projection`, `no-such-row`; `unknown-schema`, `no-schema`; `projection-lacks` an edition or a parked event |
-//! | 405, 408, 415, 431 | `method-not-allowed`, `raw-appends-off`, `projection-actions-off`; `slow-request`; `media-type`; `head-too-long` (also 414, and for more than 100 headers) |
-//! | 409 | `command-conflict`, `stream-conflict`, `guard-failed`, `checkpoint-moved`, `wrong-store`, `key-reused`, `inline-refused`, `ahead-of-log`; `projection-stopped`, `projection-stalled`, `event-parked`: waiting is of no use, an operator has to look |
+//! | 403 | `denied` by a policy; by who lets in; to a page of another origin that would act upon projections or sagas |
+//! | 404 | `no-such-route`, `no-such-stream`, `unknown-command`, `unknown-query`, `not-found`, `not-recorded`, `unknown-projection`, `no-such-row`; `unknown-saga` (no such definition), `no-such-saga`; `unknown-schema`, `no-schema`; `projection-lacks` an edition or a parked event |
+//! | 405, 408, 415, 431 | `method-not-allowed`, `raw-appends-off`, `projection-actions-off`, `saga-actions-off`; `slow-request`; `media-type`; `head-too-long` (also 414, and for more than 100 headers) |
+//! | 409 | `command-conflict`, `stream-conflict`, `guard-failed`, `checkpoint-moved`, `wrong-store`, `key-reused`, `inline-refused`, `ahead-of-log`; `projection-stopped`, `projection-stalled`, `event-parked`: waiting is of no use, an operator has to look; `saga-started-otherwise`, `saga-not-now` |
 //! | 410 | `rows-gone`: begin again without a cursor |
 //! | 412 | `stream-conflict`, where the condition stood in a header |
 //! | 413 | `body-too-large` for the server, `too-large` for the store |
-//! | 422 | `invalid-request`, `invalid-command`, `invalid-query` with `violations` of `{path, code, message}`; `rejected` with `code` and `fields`; `invalid-append`, `nonconforming-append`, `invalid-read`, `invalid-projection-request` |
+//! | 422 | `invalid-request`, `invalid-command`, `invalid-query`, `invalid-saga-request` with `violations` of `{path, code, message}`; `rejected` with `code` and `fields`; `invalid-append`, `nonconforming-append`, `invalid-read`, `invalid-projection-request` |
 //! | 500 | `outcome-unknown` (repeat it under the same key), `corrupt`, `failed`, `panicked` |
 //! | 501 | `unsupported`; `no-current-form` |
 //! | 503 | `busy`, `shutting-down`, `not-ready`, `projection-behind`, `projection-not-ready`, with `Retry-After` |

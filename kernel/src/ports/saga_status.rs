@@ -103,6 +103,14 @@ pub struct SagaStatus {
     pub is_overdue: bool,
 }
 
+impl SagaStatus {
+    /// In this phase, and nothing else is known of it. The fields are set after that.
+    #[must_use]
+    pub const fn new(phase: SagaPhase) -> Self {
+        Self { phase, step: None, way: None, attempt: None, since: None, due: None, reason: None, is_overdue: false }
+    }
+}
+
 impl fmt::Display for SagaStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.phase)?;

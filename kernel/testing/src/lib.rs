@@ -84,8 +84,8 @@ pub use given_saga::{GivenSaga, given_saga};
 pub use golden::{GOLDEN, Golden, golden};
 pub use mocks::{
     MockAuthenticator, MockClock, MockCommandBus, MockEventStore, MockHooks, MockIdSource, MockInline, MockLeaseStore,
-    MockMiddleware, MockPolicy, MockProjectionRegistry, MockQueryBus, MockReadModelStore, MockSchemaRegistry,
-    MockSleep, MockSnapshotStore, MockSpawn, MockUpcaster,
+    MockMiddleware, MockPolicy, MockProjectionRegistry, MockQueryBus, MockReadModelStore, MockSagaOrchestrator,
+    MockSchemaRegistry, MockSleep, MockSnapshotStore, MockSpawn, MockUpcaster,
 };
 pub use outcome::Outcome;
 pub use run_step::{RanStep, RunStep, Sent, run_step};

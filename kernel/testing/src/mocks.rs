@@ -8,16 +8,17 @@ use futures::future::BoxFuture;
 use mockall::mock;
 use portolan_kernel::drivers::{Failure, Hooks, Middleware, Next, Policy};
 use portolan_kernel::ports::{
-    Answer, AppendError, AuthenticationError, Authenticator, Caller, Capabilities, Clock, CommandBus, CommandEnvelope,
-    CommandError, CommandInfo, Credentials, EventStore, IdSource, Inline, InlineRows, Lease, LeaseError, LeaseStore,
-    ParkedPage, ProjectionAction, ProjectionError, ProjectionRegistry, ProjectionStatus, QueryBus, QueryEnvelope,
-    QueryError, QueryInfo, RawEvent, ReadError, ReadModelStore, Receipt, RowError, RowLimits, RowsAnswer, RowsQuestion,
-    Schema, SchemaError, SchemaRegistry, SchemaSubject, SchemaVersions, Sleep, Snapshot, SnapshotError, SnapshotStore,
-    Spawn, UpcastError, Upcaster, WaitError,
+    ActOnSaga, Answer, AppendError, AuthenticationError, Authenticator, Caller, Capabilities, Clock, CommandBus,
+    CommandEnvelope, CommandError, CommandInfo, Credentials, EventStore, IdSource, Inline, InlineRows, Lease,
+    LeaseError, LeaseStore, ListSagas, ParkedPage, ProjectionAction, ProjectionError, ProjectionRegistry,
+    ProjectionStatus, QueryBus, QueryEnvelope, QueryError, QueryInfo, RawEvent, ReadError, ReadModelStore, Receipt,
+    RowError, RowLimits, RowsAnswer, RowsQuestion, SagaError, SagaInfo, SagaOrchestrator, SagaPage, SagaStarted,
+    SagaSummary, SagaTimeline, Schema, SchemaError, SchemaRegistry, SchemaSubject, SchemaVersions, Sleep, Snapshot,
+    SnapshotError, SnapshotStore, Spawn, StartSaga, UpcastError, Upcaster, WaitError,
 };
 use portolan_kernel::values::{
     Append, Appended, Batch, Checkpoint, CheckpointState, Collection, EventId, EventType, Find, Name, Page, Position,
-    Query, Read, Recalled, Recorded, Revision, RowKey, Rowset, StreamId, Timestamp, Versions,
+    Query, Read, Recalled, Recorded, Revision, RowKey, Rowset, SagaId, StreamId, Timestamp, Versions,
 };
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -184,6 +185,27 @@ mock! {
         ) -> Result<ParkedPage, ProjectionError>;
         async fn rows(&self, question: RowsQuestion) -> Result<RowsAnswer, ProjectionError>;
         async fn wait_for(&self, projection: Name, position: Position) -> Result<(), WaitError>;
+    }
+}
+
+mock! {
+    /// A mock of [`SagaOrchestrator`].
+    #[derive(Debug)]
+    pub SagaOrchestrator {}
+
+    #[async_trait]
+    impl SagaOrchestrator for SagaOrchestrator {
+        async fn start(&self, start: StartSaga) -> Result<SagaStarted, SagaError>;
+        async fn list(&self, list: ListSagas) -> Result<SagaPage, SagaError>;
+        async fn status(&self, saga: SagaId) -> Result<SagaSummary, SagaError>;
+        async fn timeline(
+            &self,
+            saga: SagaId,
+            after: Option<Revision>,
+            limit: u32,
+        ) -> Result<SagaTimeline, SagaError>;
+        async fn act(&self, act: ActOnSaga) -> Result<SagaSummary, SagaError>;
+        async fn describe(&self) -> Result<Vec<SagaInfo>, SagaError>;
     }
 }
 

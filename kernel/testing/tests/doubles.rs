@@ -5,18 +5,20 @@ use futures::FutureExt as _;
 use portolan_kernel::application::{Application, Storage};
 use portolan_kernel::drivers::Hooked;
 use portolan_kernel::ports::{
-    AppendError, AuthenticationError, Authenticator, Body, Capabilities, Clock as _, CommandEnvelope, CommandError,
-    Credentials, EventStore, IdSource as _, Lease, LeaseError, LeaseStore as _, QueryBus as _, QueryEnvelope,
-    QueryError, ReadError, ReadModelStore as _, RowError, SchemaRegistry, Sleep as _, Snapshot, SnapshotError,
-    SnapshotStore as _, Spawn as _, StoreId,
+    ActOnSaga, AppendError, AuthenticationError, Authenticator, Body, Capabilities, Clock as _, CommandEnvelope,
+    CommandError, Credentials, EventStore, IdSource as _, Lease, LeaseError, LeaseStore as _, ListSagas, QueryBus as _,
+    QueryEnvelope, QueryError, ReadError, ReadModelStore as _, RowError, SagaAction, SagaError, SagaOrchestrator,
+    SagaPage, SagaStarted, SagaTimeline, SchemaRegistry, Sleep as _, Snapshot, SnapshotError, SnapshotStore as _,
+    Spawn as _, StartSaga, StoreId,
 };
 use portolan_kernel::values::{
     Append, Appended, Batch, Checkpoint, CheckpointState, Collection, Expected, Format, Guard, Move, Name, NewEvent,
-    Page, Position, Query, Read, Recorded, Revision, Start, StreamId, Timestamp, Token,
+    Page, Position, Query, Read, Recorded, Revision, SagaId, Start, StreamId, Timestamp, Token,
 };
 use portolan_testing::{
     CountingIds, Fault, Faulty, MockAuthenticator, MockEventStore, MockHooks, MockLeaseStore, MockQueryBus,
-    MockReadModelStore, MockSchemaRegistry, MockSnapshotStore, ReadFault, TestRuntime, TestSleep, Tracking,
+    MockReadModelStore, MockSagaOrchestrator, MockSchemaRegistry, MockSnapshotStore, ReadFault, TestRuntime, TestSleep,
+    Tracking,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -284,6 +286,25 @@ async fn who_comes_and_what_is_known_can_be_mocked() {
     schemas.expect_list().returning(|| Ok(Vec::new()));
     let schemas: Arc<dyn SchemaRegistry> = Arc::new(schemas);
     assert!(schemas.list().await.expect("a list").is_empty());
+
+    let mut sagas = MockSagaOrchestrator::new();
+    let saga = SagaId::new("transfer", "1").expect("a saga");
+    sagas.expect_start().times(1).returning(|start| Ok(SagaStarted::new(start.saga, 1, None)));
+    sagas.expect_list().withf(|list| list.limit == 7).times(1).returning(|_| Ok(SagaPage::default()));
+    sagas.expect_status().returning(|saga| Err(SagaError::NotFound(saga)));
+    sagas
+        .expect_timeline()
+        .withf(|_, after, limit| after.is_none() && *limit == 7)
+        .returning(|_, _, _| Ok(SagaTimeline::default()));
+    sagas.expect_act().returning(|act| Err(SagaError::NotFound(act.saga)));
+    sagas.expect_describe().returning(|| Ok(Vec::new()));
+    let sagas: Arc<dyn SagaOrchestrator> = Arc::new(sagas);
+    assert!(!sagas.start(StartSaga::new(saga.clone(), 1.into())).await.expect("started").repeated);
+    assert!(sagas.list(ListSagas::all().limit(7)).await.expect("a page").sagas.is_empty());
+    assert!(matches!(sagas.status(saga.clone()).await, Err(SagaError::NotFound(_))));
+    assert!(sagas.timeline(saga.clone(), None, 7).await.expect("a page").facts.is_empty());
+    assert!(matches!(sagas.act(ActOnSaga::new(saga, SagaAction::Abort)).await, Err(SagaError::NotFound(_))));
+    assert!(sagas.describe().await.expect("a list").is_empty());
 
     let mut authenticator = MockAuthenticator::new();
     authenticator.expect_authenticate().returning(|_| Err(AuthenticationError::Missing));

@@ -9,6 +9,7 @@ use crate::wire::receipt::WireReceipt;
 use crate::wire::text::{ESCAPED, digits};
 use async_trait::async_trait;
 use core::time::Duration;
+use http::header::InvalidHeaderValue;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use percent_encoding::{percent_encode, utf8_percent_encode};
 use portolan_kernel::ports::{
@@ -31,10 +32,7 @@ impl CommandBus for HttpClient {
         };
         let mut headers = headers_of(&metadata);
         if let Some(id) = &id {
-            // A name has no control characters, so that every one of them can stand in a header.
-            let quoted = format!("\"{}\"", id.replace('\\', r"\\").replace('"', "\\\""));
-            let value =
-                HeaderValue::from_bytes(quoted.as_bytes()).map_err(|error| CommandError::Other(Source::new(error)))?;
+            let value = quoted_key(id).map_err(|error| CommandError::Other(Source::new(error)))?;
             headers.push((HeaderName::from_static("idempotency-key"), value));
         }
         // A server that waits for projections says that it has waited in vain, if it gives up before this client does.
@@ -110,8 +108,14 @@ pub(super) fn timeout_header(within: Duration) -> Option<(HeaderName, HeaderValu
     Some((HeaderName::from_static("request-timeout"), value.ok()?))
 }
 
+/// The header `Idempotency-Key`, as a quoted string. A name has no control characters, so that every one of them can stand in
+/// a header.
+pub(super) fn quoted_key(id: &str) -> Result<HeaderValue, InvalidHeaderValue> {
+    HeaderValue::from_bytes(format!("\"{}\"", id.replace('\\', r"\\").replace('"', "\\\"")).as_bytes())
+}
+
 /// The metadata whole, and the trace once more where others on the way look for it.
-fn headers_of(metadata: &Metadata) -> Vec<(HeaderName, HeaderValue)> {
+pub(super) fn headers_of(metadata: &Metadata) -> Vec<(HeaderName, HeaderValue)> {
     let mut headers = Vec::new();
     let encoded = percent_encode(&metadata.encode(), ESCAPED).to_string();
     if let (false, Ok(value)) = (encoded.is_empty(), HeaderValue::try_from(encoded)) {

@@ -3,6 +3,7 @@
 mod buses;
 mod event_store;
 mod projections;
+mod sagas;
 mod schemas;
 mod transport;
 
@@ -25,10 +26,12 @@ use transport::{Failure, Transport};
 ///
 /// It *is* the ports: [`EventStore`](portolan_kernel::ports::EventStore),
 /// [`CommandBus`](portolan_kernel::ports::CommandBus), [`QueryBus`](portolan_kernel::ports::QueryBus),
-/// [`ProjectionRegistry`](portolan_kernel::ports::ProjectionRegistry) and
+/// [`ProjectionRegistry`](portolan_kernel::ports::ProjectionRegistry),
+/// [`SagaOrchestrator`](portolan_kernel::ports::SagaOrchestrator) and
 /// [`SchemaRegistry`](portolan_kernel::ports::SchemaRegistry), with the server's errors as they were. To these
 /// come failures on the way: where nothing was sent `Busy`; where a request was sent and no answer came, `Unknown` for
-/// an append, a command or an action upon a projection, and `Busy` for whatever only asks.
+/// an append, a command, a saga that was to be started, or an action upon a projection or a saga, and `Busy` for whatever
+/// only asks.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -97,6 +100,7 @@ impl HttpClient {
         let spawn = Arc::new(Tasks(self.shared.runtime.clone()));
         Ports::new(client.clone(), client.clone(), client.clone(), spawn)
             .with_projections(client.clone())
+            .with_sagas(client.clone())
             .with_schemas(client)
     }
 }

@@ -5,6 +5,10 @@ use super::request::{is_traceparent, metadata};
 use crate::wire::headers::TRACEPARENT;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Request};
 
+/// Marks a request that named no correlation, and was given one here.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Made;
+
 /// What an answer is to carry.
 pub(super) struct Correlation {
     given: Option<HeaderValue>,
@@ -25,6 +29,7 @@ impl Correlation {
             made = id::fresh().ok().and_then(|id| HeaderValue::try_from(id.to_string()).ok());
             if let Some(id) = made.clone() {
                 request.headers_mut().insert(NAME, id);
+                request.extensions_mut().insert(Made);
             }
         }
         // A control character, which JSON holds and a header does not, leaves it to the receipt.

@@ -16,6 +16,7 @@ mod request;
 mod routes;
 mod rows;
 mod rows_by_index;
+mod sagas;
 mod schema;
 mod schemas;
 mod store;
@@ -79,6 +80,7 @@ pub struct HttpServer {
 struct Switches {
     raw_appends: bool,
     projection_actions: bool,
+    saga_actions: bool,
 }
 
 impl fmt::Debug for HttpServer {
@@ -94,7 +96,7 @@ impl HttpServer {
     /// A server of these ports, with the usual limits and without the routes that write to the store directly.
     #[must_use]
     pub fn new(ports: Ports) -> Self {
-        let switches = Switches { raw_appends: false, projection_actions: true };
+        let switches = Switches { raw_appends: false, projection_actions: true, saga_actions: true };
         Self { ports, admission: Admission::default(), config: ServerConfig::default(), switches, mounted: Vec::new() }
     }
 
@@ -138,6 +140,14 @@ impl HttpServer {
     #[must_use]
     pub fn with_projection_actions(self, projection_actions: bool) -> Self {
         Self { switches: Switches { projection_actions, ..self.switches }, ..self }
+    }
+
+    /// The same server; whether it has `POST /sagas/{name}/{id}/{action}`, by which operators retry, skip, compensate and abort.
+    /// It has, unless it is told otherwise; each action is recorded with its actor. Turn them off where strangers reach the
+    /// server. Off, they answer 405.
+    #[must_use]
+    pub fn with_saga_actions(self, saga_actions: bool) -> Self {
+        Self { switches: Switches { saga_actions, ..self.switches }, ..self }
     }
 
     /// Listens. Connections wait until [`BoundServer::serve`]; with port 0 the system chooses one.
@@ -198,7 +208,9 @@ impl BoundServer {
         let schema = |question: QueryInfo| question.schema.map(|schema| (question.name, schema));
         let questions = ports.queries.queries().into_iter().filter_map(schema).collect();
         let gate = Gate::new(ports.clone(), admission);
-        let document = openapi::document(&ports, switches, &gate.security().await, &mounted).to_string().into();
+        let sagas = openapi::definitions(&ports).await;
+        let document = openapi::document(&ports, sagas, switches, &gate.security().await, &mounted);
+        let document = document.to_string().into();
         let app = Arc::new(App { gate, config, questions, document, bodies, stopping });
         let router = routes::router(app.clone(), switches, &mounted);
 

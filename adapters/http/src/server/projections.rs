@@ -77,7 +77,7 @@ pub(super) async fn act(Extension(guest): Guest, path: CapturedTwo, request: Req
 
 /// An action needs no body, so that a page of anybody's could have a browser send it. A browser says where such a page is
 /// from (Fetch, `Origin`); nobody else has to.
-fn same_origin(parts: &Parts) -> Result<(), Problem> {
+pub(super) fn same_origin(parts: &Parts) -> Result<(), Problem> {
     let Some(origin) = parts.headers.get(ORIGIN) else { return Ok(()) };
     let host = parts.headers.get(HOST).map(HeaderValue::as_bytes);
     let host = host.or_else(|| parts.uri.authority().map(|authority| authority.as_str().as_bytes()));

@@ -1,8 +1,8 @@
 //! The route table.
 
 use super::{
-    App, Mounted, Switches, admission, commands, health, openapi, projections, queries, rows, rows_by_index, schemas,
-    store, streams,
+    App, Mounted, Switches, admission, commands, health, openapi, projections, queries, rows, rows_by_index, sagas,
+    schemas, store, streams,
 };
 use crate::wire::problem::Problem;
 use axum::Router;
@@ -21,7 +21,7 @@ pub(super) fn open() -> [Route; 3] {
 }
 
 /// The routes of callers who have been let in. Those that can be off keep their places when they are.
-pub(super) fn guarded(switches: Switches) -> [Route; 22] {
+pub(super) fn guarded(switches: Switches) -> [Route; 28] {
     let only = |on: bool, route: MethodRouter<Arc<App>>| if on { route } else { MethodRouter::new() };
     let raw = |route| only(switches.raw_appends, route);
     [
@@ -37,6 +37,12 @@ pub(super) fn guarded(switches: Switches) -> [Route; 22] {
         ("/projections/{name}/rows", get(rows::list).post(rows::whole)),
         ("/projections/{name}/rows/{key}", get(rows::one)),
         ("/projections/{name}/rows/by/{index}", get(rows_by_index::find)),
+        ("/sagas", get(sagas::list)),
+        ("/sagas/{name}", post(sagas::start)),
+        ("/sagas/{name}/{id}", get(sagas::status)),
+        ("/sagas/{name}/{id}/timeline", get(sagas::timeline)),
+        ("/sagas/{name}/{id}/{action}", only(switches.saga_actions, post(sagas::act))),
+        ("/saga-definitions", get(sagas::definitions)),
         ("/schemas", get(schemas::list)),
         ("/schemas/{type}/{version}", get(schemas::one)),
         ("/streams/{id}", get(streams::stream).merge(raw(post(streams::append)))),
@@ -56,7 +62,7 @@ pub(super) fn paths() -> impl Iterator<Item = &'static str> {
 }
 
 /// With nothing off.
-pub(super) const ALL: Switches = Switches { raw_appends: true, projection_actions: true };
+pub(super) const ALL: Switches = Switches { raw_appends: true, projection_actions: true, saga_actions: true };
 
 /// Whether this is the first part of one of the server's own paths; nothing can be mounted under these.
 pub(super) fn is_own(first: &str) -> bool {
@@ -100,6 +106,10 @@ async fn method_not_allowed(method: Method, uri: Uri) -> Problem {
     if method == Method::POST && projections::is_action(path) {
         let detail = "this server lets nobody act upon projections; use another way in, or start it with these actions";
         return Problem::new(StatusCode::METHOD_NOT_ALLOWED, "projection-actions-off", detail);
+    }
+    if method == Method::POST && sagas::is_action(path) {
+        let detail = "this server lets nobody act upon sagas; use another way in, or start it with these actions";
+        return Problem::new(StatusCode::METHOD_NOT_ALLOWED, "saga-actions-off", detail);
     }
     let detail = format!("{method} is not possible on {path}; the header Allow says what is");
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", detail)

@@ -361,8 +361,10 @@ pub(super) fn sizes(problem: &Problem) -> Option<(Cow<'static, str>, u64, u64)> 
 mod tests {
     use super::*;
     use core::fmt::Debug;
-    use portolan_kernel::ports::{Capability, Receipt, SchemaError, SchemaSubject, StoreId, Violation, WaitError};
-    use portolan_kernel::values::{Edition, EventId, Expected, StreamId};
+    use portolan_kernel::ports::{
+        Capability, Receipt, SagaAction, SagaError, SchemaError, SchemaSubject, StoreId, Violation, WaitError,
+    };
+    use portolan_kernel::values::{Edition, EventId, Expected, SagaId, StreamId};
     use std::collections::BTreeSet;
 
     fn returns<E: PortError + Debug>(errors: Vec<E>) {
@@ -500,6 +502,8 @@ mod tests {
             QueryError::Other(Source::new(damaged_rows())).to_problem(),
             QueryError::from(ReadRowsError::from(damaged_rows())).to_problem(),
             SchemaError::Other(Source::new(ReadError::Corrupt { place: place() })).to_problem(),
+            SagaError::Other(Source::new(ReadError::Corrupt { place: place() })).to_problem(),
+            SagaError::Other(Source::new(AppendError::Corrupt { place: place() })).to_problem(),
         ];
         for problem in problems {
             assert_eq!(problem.name, "corrupt");
@@ -541,6 +545,26 @@ mod tests {
             SchemaError::Busy(backend()),
             SchemaError::Other(backend()),
         ]);
+    }
+
+    #[test]
+    fn every_error_of_sagas_comes_back_the_same() {
+        let saga = || SagaId::new("transfer-money", "a/b \"%:\u{1F980}..").unwrap();
+        let violations = vec![Violation::new("a", "b", "c"), Violation::new("", "", "\u{1F980}\n")];
+        returns(vec![
+            SagaError::UnknownDefinition(name()),
+            SagaError::NotFound(saga()),
+            SagaError::Invalid(violations),
+            SagaError::Invalid(vec![]),
+            SagaError::StartedOtherwise(saga()),
+            SagaError::Denied("ann is no \"teller\"".into()),
+            SagaError::ShuttingDown,
+            SagaError::Busy(backend()),
+            SagaError::Unknown(backend()),
+            SagaError::Other(backend()),
+        ]);
+        let not_now = |action| SagaError::NotNow { saga: saga(), action, reason: "it \"has\" ended\n".into() };
+        returns(SagaAction::ALL.map(not_now).into());
     }
 
     fn wait_errors() -> Vec<WaitError> {

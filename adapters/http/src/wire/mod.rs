@@ -17,6 +17,8 @@ pub(crate) mod read;
 pub(crate) mod receipt;
 pub(crate) mod row_objects;
 pub(crate) mod rows;
+pub(crate) mod saga_errors;
+pub(crate) mod sagas;
 pub(crate) mod schemas;
 pub(crate) mod text;
 

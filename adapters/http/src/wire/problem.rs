@@ -133,7 +133,7 @@ const fn kind(name: &'static str, statuses: &'static [u16], title: &'static str)
 }
 
 /// Every kind there is, by status.
-pub(crate) const KINDS: [Kind; 55] = [
+pub(crate) const KINDS: [Kind; 61] = [
     kind("not-caught-up", &[202], "Committed, and not yet applied"),
     kind("malformed", &[400], "Not readable"),
     kind("unauthenticated", &[401], "Credentials are needed"),
@@ -141,6 +141,7 @@ pub(crate) const KINDS: [Kind; 55] = [
     kind("no-such-route", &[404], "No such route"),
     kind("no-such-stream", &[404], "No such stream"),
     kind("no-such-row", &[404], "No such row"),
+    kind("no-such-saga", &[404], "No such saga"),
     kind("no-schema", &[404], "No schema"),
     kind("not-found", &[404], "Not found"),
     kind("not-recorded", &[404], "Not recorded"),
@@ -148,10 +149,12 @@ pub(crate) const KINDS: [Kind; 55] = [
     kind("unknown-command", &[404], "Unknown command"),
     kind("unknown-projection", &[404], "Unknown projection"),
     kind("unknown-query", &[404], "Unknown query"),
+    kind("unknown-saga", &[404], "Unknown saga"),
     kind("unknown-schema", &[404], "Unknown schema"),
     kind("method-not-allowed", &[405], "Method not allowed"),
     kind("projection-actions-off", &[405], "Actions upon projections are off"),
     kind("raw-appends-off", &[405], "Raw appends are off"),
+    kind("saga-actions-off", &[405], "Actions upon sagas are off"),
     kind("slow-request", &[408], "The request came too slowly"),
     kind("ahead-of-log", &[409], "Past the end of the log"),
     kind("checkpoint-moved", &[409], "The checkpoint has moved"),
@@ -162,6 +165,8 @@ pub(crate) const KINDS: [Kind; 55] = [
     kind("key-reused", &[409], "The key was used for something else"),
     kind("projection-stalled", &[409], "The projection does not move"),
     kind("projection-stopped", &[409], "The projection has stopped"),
+    kind("saga-not-now", &[409], "Not as the saga stands"),
+    kind("saga-started-otherwise", &[409], "Started with another input"),
     kind("wrong-store", &[409], "Another store"),
     kind("rows-gone", &[410], "The rows are gone"),
     kind("stream-conflict", &[409, 412], "The stream has changed"),
@@ -174,6 +179,7 @@ pub(crate) const KINDS: [Kind; 55] = [
     kind("invalid-projection-request", &[422], "Invalid request"),
     kind("invalid-query", &[422], "Invalid query"),
     kind("invalid-read", &[422], "Invalid read"),
+    kind("invalid-saga-request", &[422], "Invalid request"),
     kind("nonconforming-append", &[422], "Events are not as their schemas say"),
     kind("rejected", &[422], "Rejected by the domain"),
     kind("head-too-long", &[414, 431], "The head is too long"),

@@ -22,7 +22,9 @@ fn needs_credentials(document: &Value, operation: &Value) -> bool {
 }
 
 fn concrete(path: &str) -> String {
-    let path = path.replace("/projections/{name}", "/projections/balances").replace("{action}", "pause");
+    let path = path.replace("/projections/{name}/{action}", "/projections/balances/pause");
+    let path = path.replace("/projections/{name}", "/projections/balances");
+    let path = path.replace("/sagas/{name}/{id}/{action}", "/sagas/letter/1/abort");
     let path = path.replace("{key}", "ann-1").replace("{index}", "owner");
     let path = path.replace("{type}", "x").replace("{version}", "1");
     path.replace("{id}", "x").replace("{name}", "x").replace("{scope}", "x")
@@ -281,6 +283,11 @@ async fn what_no_role_allows_is_denied() {
         ("GET", "/projections/balances/parked", ""),
         ("GET", "/projections/balances/wait?position=1", ""),
         ("POST", "/projections/balances/pause", ""),
+        ("GET", "/sagas?name=letter", ""),
+        ("POST", "/sagas/letter", "{}"),
+        ("GET", "/sagas/letter/1", ""),
+        ("GET", "/sagas/letter/1/timeline", ""),
+        ("POST", "/sagas/letter/1/abort", ""),
     ] {
         for accept in ["application/json", "text/event-stream"] {
             let headers = [BOB, "Content-Type: application/json", &format!("Accept: {accept}")];
@@ -295,6 +302,7 @@ async fn what_no_role_allows_is_denied() {
         }
     }
     assert_eq!(server.send("GET", "/projections", &[BOB], "").await.is_ok()["projections"], json!([]));
+    assert_eq!(server.send("GET", "/sagas", &[BOB], "").await.is_ok()["sagas"], json!([]));
     server.send("GET", "/streams/written", &[ANN], "").await.is_problem(404, "no-such-stream");
     server.send("GET", "/events?category=written", &[ANN], "").await.is_ok();
     server.send("GET", "/events", &[ANN], "").await.is_problem(403, "denied");
@@ -309,6 +317,10 @@ async fn a_page_of_another_origin_is_refused_whoever_it_is() {
     reply.is_problem(403, "denied");
     assert_eq!(guarded.reached(), 0);
     assert_eq!(guarded.server.post(pause, &[NODE, "Origin: http://x"], "").await.status, 204);
+    let abort = "/sagas/letter/1/abort";
+    let reply = guarded.server.post(abort, &[NODE, "Origin: http://elsewhere"], "").await;
+    reply.is_problem(403, "denied");
+    guarded.server.post(abort, &[NODE, "Origin: http://x"], "").await.is_problem(404, "no-such-saga");
 }
 
 #[tokio::test]

@@ -8,8 +8,8 @@ use portolan_http::{ClientConfig, ConnectError, HttpClient};
 use portolan_kernel::application::Ports;
 use portolan_kernel::drivers::{Delivery, From, SubscribeError};
 use portolan_kernel::ports::{
-    AppendError, Body, CommandEnvelope, CommandError, ProjectionAction, ProjectionError, QueryEnvelope, QueryError,
-    ReadError, RowsQuestion, SchemaError, WaitError,
+    ActOnSaga, AppendError, Body, CommandEnvelope, CommandError, ListSagas, ProjectionAction, ProjectionError,
+    QueryEnvelope, QueryError, ReadError, RowsQuestion, SagaAction, SagaError, SchemaError, StartSaga, WaitError,
 };
 use portolan_kernel::values::{Append, Format, IdempotencyKey, Item, Name, NewEvent, Position, Query, Read};
 use std::sync::atomic::Ordering;
@@ -37,7 +37,7 @@ async fn denials(ports: &Ports) -> Vec<String> {
             }
         };
     }
-    let Ports { commands, queries, projections, events, .. } = ports;
+    let Ports { commands, queries, projections, events, sagas, .. } = ports;
     let balances = || name("balances");
     denied!(commands.dispatch(command("echo")), CommandError::Denied);
     denied!(queries.ask(QueryEnvelope::new(name("echo"), "{}")), QueryError::Denied);
@@ -54,6 +54,12 @@ async fn denials(ports: &Ports) -> Vec<String> {
     denied!(projections.parked(balances(), None, 1), ProjectionError::Denied);
     denied!(projections.rows(RowsQuestion::keys(balances(), Vec::new())), ProjectionError::Denied);
     denied!(projections.wait_for(balances(), Position::new(1).unwrap()), WaitError::Denied);
+    let letter = || crate::support::sagas::saga("letter", "1");
+    denied!(sagas.start(StartSaga::new(letter(), 1.into())), SagaError::Denied);
+    denied!(sagas.list(ListSagas::all().named(name("letter"))), SagaError::Denied);
+    denied!(sagas.status(letter()), SagaError::Denied);
+    denied!(sagas.timeline(letter(), None, 1), SagaError::Denied);
+    denied!(sagas.act(ActOnSaga::new(letter(), SagaAction::Abort)), SagaError::Denied);
     let mut live = ports.subscriptions.subscribe(Query::all(), From::Beginning);
     let Some(Err(SubscribeError::Read(ReadError::Denied(reason)))) = live.next().await else { panic!("it is let in") };
     assert!(live.next().await.is_none());
@@ -86,6 +92,8 @@ async fn who_is_let_in_no_longer_is_denied_by_every_port() {
         assert_eq!(reason, "these credentials are not accepted: they were revoked");
     }
     assert!(matches!(client.projections.list().await, Err(ProjectionError::Denied(_))));
+    assert!(matches!(client.sagas.list(ListSagas::all()).await, Err(SagaError::Denied(_))));
+    assert!(matches!(client.sagas.describe().await, Err(SagaError::Denied(_))));
     assert!(matches!(client.schemas.list().await, Err(SchemaError::Denied(_))));
     assert!(matches!(client.schemas.schema(schemas::event("open"), 2).await, Err(SchemaError::Denied(_))));
     assert_eq!(guarded.reached(), reached);

@@ -31,6 +31,10 @@ mod projections;
 #[cfg(test)]
 mod rows;
 #[cfg(test)]
+mod sagas;
+#[cfg(test)]
+mod sagas_by_client;
+#[cfg(test)]
 mod schemas;
 #[cfg(test)]
 mod streams;

@@ -20,15 +20,21 @@ fn paths(document: &Value) -> &Map<String, Value> {
 /// Each method of each documented path is served if it is documented, and no other is.
 #[tokio::test]
 async fn what_is_documented_is_what_is_served() {
-    for (raw_appends, actions) in [(true, true), (false, true), (true, false)] {
-        let switched = |server: HttpServer| server.with_raw_appends(raw_appends).with_projection_actions(actions);
+    for (raw_appends, actions) in [(true, true), (false, true), (true, false), (false, false)] {
+        let switched = |server: HttpServer| {
+            let server = server.with_raw_appends(raw_appends).with_projection_actions(actions);
+            server.with_saga_actions(actions == raw_appends)
+        };
         let server = Running::with(switched).await;
         let document = document(&server).await;
         assert_eq!(paths(&document).contains_key("/append"), raw_appends);
         assert_eq!(document["paths"]["/streams/{id}"].get("post").is_some(), raw_appends);
         assert_eq!(paths(&document).contains_key("/projections/{name}/{action}"), actions);
+        assert_eq!(paths(&document).contains_key("/sagas/{name}/{id}/{action}"), actions == raw_appends);
         for (path, methods) in paths(&document) {
-            let concrete = path.replace("/projections/{name}", "/projections/balances").replace("{action}", "pause");
+            let concrete = path.replace("/sagas/{name}/{id}/{action}", "/sagas/letter/1/abort");
+            let concrete =
+                concrete.replace("/projections/{name}", "/projections/balances").replace("{action}", "pause");
             let concrete = concrete.replace("{key}", "ann-1").replace("{index}", "owner");
             let concrete = concrete.replace("{type}", "x").replace("{version}", "1");
             let concrete = concrete.replace("{id}", "x").replace("{name}", "x").replace("{scope}", "x");
@@ -44,7 +50,9 @@ async fn what_is_documented_is_what_is_served() {
                 let answer = &responses[reply.status.to_string()];
                 assert!(answer.is_object(), "{method} {path} answers {} and does not say so", reply.status);
                 let kind = if reply.body.is_empty() { Value::Null } else { reply.json()["type"].clone() };
-                for nobody in ["no-such-route", "unknown-command", "unknown-query", "unknown-projection"] {
+                for nobody in
+                    ["no-such-route", "unknown-command", "unknown-query", "unknown-projection", "unknown-saga"]
+                {
                     assert_ne!(kind, format!("urn:portolan:problem:{nobody}"), "{method} {path}");
                 }
                 if let Some(media_type) = reply.header("content-type") {

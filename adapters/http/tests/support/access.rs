@@ -32,8 +32,10 @@ const KEYS: &[u8] = br#"[
 ]"#;
 
 const ROLES: &[u8] = br#"{
-    "teller": {"commands": ["write", "slow"], "queries": ["echo"], "streams": ["written", "mine"], "appends": ["mine"]},
-    "auditor": {"streams": ["*", "$*"], "projections": ["balances"], "operates": ["balances"], "records": true}
+    "teller": {"commands": ["write", "slow"], "queries": ["echo"], "streams": ["written", "mine"], "appends": ["mine"],
+        "starts": ["letter"], "sagas": ["transfer-money"]},
+    "auditor": {"streams": ["*", "$*"], "projections": ["balances"], "operates": ["balances"], "records": true,
+        "steers": ["letter"]}
 }"#;
 
 /// Knows the keys, and tokens that say what becomes of them.
@@ -133,12 +135,13 @@ impl Guarded {
 
     /// How many calls have reached ports.
     pub(crate) fn reached(&self) -> usize {
-        let Running { commands, queries, projections, .. } = &self.server;
+        let Running { commands, queries, projections, sagas, .. } = &self.server;
         self.store.calls.load(Ordering::Relaxed)
             + commands.seen.lock().unwrap().len()
             + queries.0.lock().unwrap().len()
             + projections.asked.lock().unwrap().len()
             + projections.told.lock().unwrap().len()
+            + usize::try_from(sagas.calls.load(Ordering::Relaxed)).unwrap()
     }
 
     /// A client that shows what stands in this header.

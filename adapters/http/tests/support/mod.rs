@@ -4,6 +4,7 @@
 
 pub(crate) mod access;
 pub(crate) mod projections;
+pub(crate) mod sagas;
 pub(crate) mod schemas;
 
 use async_trait::async_trait;
@@ -21,6 +22,7 @@ use portolan_kernel::values::{
     StreamId, Timestamp,
 };
 use projections::Projections;
+use sagas::Sagas;
 use schemas::Schemas;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
@@ -214,6 +216,7 @@ pub(crate) struct Running {
     pub(crate) commands: Arc<Commands>,
     pub(crate) queries: Arc<Queries>,
     pub(crate) projections: Arc<Projections>,
+    pub(crate) sagas: Arc<Sagas>,
     stop: Option<oneshot::Sender<()>>,
     pub(crate) stopped: Option<tokio::task::JoinHandle<()>>,
 }
@@ -237,14 +240,17 @@ impl Running {
         let (queries, projections) = (Arc::new(Queries::default()), Arc::new(Projections::default()));
         let commands = Arc::new(Commands { seen: Mutex::default(), store: store.clone() });
         let ports = Ports::new(commands.clone(), queries.clone(), store.clone(), Arc::new(Tasks));
+        let sagas = Sagas::over(store.clone(), commands.clone(), queries.clone(), Arc::new(Noon), Arc::new(Tasks));
+        let sagas = Arc::new(sagas);
         let ports = ports.with_projections(projections.clone()).with_schemas(Arc::new(Schemas));
+        let ports = ports.with_sagas(sagas.clone());
         let server = change(HttpServer::new(ports)).bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let (stop, stopped) = oneshot::channel();
         let address = server.local_addr();
         let task = tokio::spawn(server.serve(async {
             let _ = stopped.await;
         }));
-        Self { address, store, commands, queries, projections, stop: Some(stop), stopped: Some(task) }
+        Self { address, store, commands, queries, projections, sagas, stop: Some(stop), stopped: Some(task) }
     }
 
     pub(crate) fn stop(&mut self) {
@@ -304,6 +310,19 @@ impl Reply {
         }
         let head = String::from_utf8(head).unwrap();
         Self { status: head[9..12].parse().unwrap(), head, body: Vec::new() }
+    }
+
+    /// The head of a request, and its body, which is left out.
+    pub(crate) async fn read_request(socket: &mut TcpStream) -> String {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(socket.read_u8().await.unwrap());
+        }
+        let head = String::from_utf8(head).unwrap();
+        let length =
+            head.to_ascii_lowercase().lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
+        socket.read_exact(&mut vec![0; length.unwrap_or(0)]).await.unwrap();
+        head
     }
 
     async fn read_all(socket: &mut TcpStream) -> Self {

@@ -71,7 +71,7 @@ pub(super) fn question(question: &QueryInfo, schemas: &mut Map<String, Value>) -
     })
 }
 
-fn summary(description: &str, otherwise: &str, name: &str) -> String {
+pub(super) fn summary(description: &str, otherwise: &str, name: &str) -> String {
     if description.is_empty() { format!("{otherwise} `{name}`.") } else { description.to_owned() }
 }
 
@@ -95,7 +95,7 @@ fn parameters(told: &Value, key: &str) -> Vec<Value> {
 }
 
 /// Puts the schema among the components and refers to it. Without one, every object will do.
-fn component(schemas: &mut Map<String, Value>, of: &str, name: &str, told: Option<&Value>) -> Value {
+pub(super) fn component(schemas: &mut Map<String, Value>, of: &str, name: &str, told: Option<&Value>) -> Value {
     let Some(told) = told else { return json!({ "type": "object" }) };
     let key = key(of, name);
     let mut schema = moved(told, &key);

@@ -7,6 +7,7 @@ mod buses;
 mod problems;
 mod projections;
 mod routes;
+mod sagas;
 mod schemas;
 
 use super::admission::Security;
@@ -15,7 +16,9 @@ use crate::server::request::NoParameters;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
+use core::time::Duration;
 use portolan_kernel::application::Ports;
+use portolan_kernel::ports::{SagaInfo, SagaOrchestrator as _};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
@@ -23,8 +26,20 @@ pub(super) async fn serve(State(app): State<Arc<App>>, _: NoParameters) -> Respo
     ([(header::CONTENT_TYPE, "application/json")], app.document.clone()).into_response()
 }
 
+/// The definitions of sagas that can be started; `None` if that cannot be told now.
+pub(super) async fn definitions(ports: &Ports) -> Option<Vec<SagaInfo>> {
+    const PATIENCE: Duration = Duration::from_secs(2);
+    tokio::time::timeout(PATIENCE, ports.sagas.describe()).await.ok()?.ok()
+}
+
 /// The document of a server of these ports.
-pub(super) fn document(ports: &Ports, switches: Switches, security: &Security, mounted: &[Mounted]) -> Value {
+pub(super) fn document(
+    ports: &Ports,
+    definitions: Option<Vec<SagaInfo>>,
+    switches: Switches,
+    security: &Security,
+    mounted: &[Mounted],
+) -> Value {
     let mut schemas = schemas::wire();
     schemas.extend(problems::schemas());
     let mut paths = routes::paths(switches);
@@ -34,6 +49,7 @@ pub(super) fn document(ports: &Ports, switches: Switches, security: &Security, m
     for question in ports.queries.queries() {
         paths.insert(buses::path("queries", &question.name), buses::question(&question, &mut schemas));
     }
+    sagas::insert_starts(definitions, &mut paths, &mut schemas);
     for path in paths.values_mut().filter_map(Value::as_object_mut) {
         let common = [reference("parameters", "X-Correlation-Id"), reference("parameters", "traceparent")];
         path.insert("parameters".to_owned(), Value::Array(common.into()));
@@ -53,6 +69,7 @@ pub(super) fn document(ports: &Ports, switches: Switches, security: &Security, m
             { "name": "commands", "description": "What can be asked for." },
             { "name": "queries", "description": "What can be looked up." },
             { "name": "projections", "description": "Rows that are made of events." },
+            { "name": "sagas", "description": "Processes of several steps." },
             { "name": "events", "description": "What happened." },
             { "name": "store", "description": "The port `EventStore`, whole, for a client that is the port." },
             { "name": "server", "description": "The server itself." },
@@ -155,6 +172,7 @@ fn headers() -> Value {
         "ETag": header("The revision of the stream.", json!({ "type": "string", "pattern": "^\"[0-9]+\"$" })),
         "Retry-After": header("After how many seconds to try again.", json!({ "type": "integer", "minimum": 1 })),
         "WWW-Authenticate": header("Which credentials are wanted (RFC 9110, section 11.6.1).", text()),
+        "Location": header("The path of the saga.", text()),
         "Preference-Applied": header("How long was waited for at most (RFC 7240).", text()),
     })
 }

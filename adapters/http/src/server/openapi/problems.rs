@@ -49,7 +49,7 @@ fn members(name: &str) -> Map<String, Value> {
     let text = || json!({ "type": "string" });
     let maybe = |name: &str| json!({ "anyOf": [reference("schemas", name), { "type": "null" }] });
     let members = match name {
-        "invalid-request" | "invalid-command" | "invalid-query" => json!({
+        "invalid-request" | "invalid-command" | "invalid-query" | "invalid-saga-request" => json!({
             "violations": { "type": "array", "items": reference("schemas", "Violation") },
         }),
         "nonconforming-append" => json!({
@@ -81,7 +81,16 @@ fn members(name: &str) -> Map<String, Value> {
             json!({ "reason": text() })
         }
         "no-such-stream" => json!({ "stream": reference("schemas", "Name") }),
-        "unknown-command" | "unknown-query" => json!({ "name": reference("schemas", "Name") }),
+        "no-such-saga" | "saga-started-otherwise" => {
+            json!({ "name": reference("schemas", "Name"), "id": reference("schemas", "Name") })
+        }
+        "saga-not-now" => json!({
+            "name": reference("schemas", "Name"),
+            "id": reference("schemas", "Name"),
+            "action": reference("schemas", "SagaAction"),
+            "reason": text(),
+        }),
+        "unknown-command" | "unknown-query" | "unknown-saga" => json!({ "name": reference("schemas", "Name") }),
         "command-conflict" => json!({ "stream": reference("schemas", "Name"), "actual": maybe("Revision") }),
         "stream-conflict" => json!({
             "stream": reference("schemas", "Name"), "actual": maybe("Revision"), "expected": {},

@@ -1,6 +1,6 @@
 //! The server's own routes, whatever the application is.
 
-use super::{Operation, body, in_path, is_json, problems, projections, query, reference, schema};
+use super::{Operation, body, in_path, is_json, problems, projections, query, reference, sagas, schema};
 use crate::server::Switches;
 use crate::server::schemas::MEDIA_TYPE;
 use serde_json::{Map, Value, json};
@@ -39,6 +39,9 @@ pub(super) fn paths(switches: Switches) -> Map<String, Value> {
     insert("/commands", "get", get("commands", "commands", "The commands there are.", schema("Commands")));
     insert("/queries", "get", get("queries", "queries", "The queries there are.", schema("Queries")));
     for (path, method, operation) in projections::operations(switches) {
+        insert(path, method, operation);
+    }
+    for (path, method, operation) in sagas::operations(switches) {
         insert(path, method, operation);
     }
     let schemas = get("schemas", "server", "The types of events and commands that are known.", schema("Schemas"));

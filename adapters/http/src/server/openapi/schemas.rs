@@ -4,7 +4,8 @@ use serde_json::{Map, Value, json};
 
 /// The schemas that the routes refer to.
 pub(super) fn wire() -> Map<String, Value> {
-    let all = [values(), events(), reads(), appends(), answers(), super::projections::schemas()];
+    let all =
+        [values(), events(), reads(), appends(), answers(), super::projections::schemas(), super::sagas::schemas()];
     all.into_iter()
         .filter_map(|part| if let Value::Object(part) = part { Some(part) } else { None })
         .flatten()

@@ -1,7 +1,7 @@
 //! That the document says what it is made of. Whether it says what is served, tests/http/openapi.rs asks the server.
 
 use super::buses::{command, path, question};
-use super::{Map, Value, json, problems, routes};
+use super::{Map, Value, json, problems, routes, sagas};
 use crate::server::routes::{self as served, ALL};
 use crate::wire::problem::KINDS;
 use portolan_kernel::ports::{CommandInfo, QueryInfo};
@@ -15,13 +15,28 @@ fn is_of(route: &str, documented: &str) -> bool {
 #[test]
 fn every_route_is_documented() {
     let mut documented: Vec<String> = routes::paths(ALL).keys().cloned().collect();
-    documented.extend([path("commands", "a/b"), path("queries", "q")]);
+    documented.extend([path("commands", "a/b"), path("queries", "q"), path("sagas", "s")]);
     for route in served::paths() {
         assert!(documented.iter().any(|documented| is_of(route, documented)), "{route} is not among {documented:#?}");
     }
     for documented in &documented {
         assert!(served::paths().any(|route| is_of(route, documented)), "{documented} is no route");
     }
+}
+
+/// Where nobody can tell what can be started, one path stands for all.
+#[test]
+fn starting_is_documented_in_any_case() {
+    let (mut paths, mut schemas) = (Map::new(), Map::new());
+    sagas::insert_starts(None, &mut paths, &mut schemas);
+    let parameters = paths["/sagas/{name}"]["post"]["parameters"].as_array().unwrap();
+    assert!(
+        parameters.iter().any(|parameter| parameter["in"] == "path" && parameter["name"] == "name"),
+        "{parameters:?}"
+    );
+    let mut told = Map::new();
+    sagas::insert_starts(Some(Vec::new()), &mut told, &mut schemas);
+    assert!(told.is_empty() && schemas.is_empty());
 }
 
 #[test]

@@ -14,7 +14,7 @@
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use core::error::Error;
 use core::net::SocketAddr;
-use portolan::application::Admission;
+use portolan::application::{Admission, ApplicationBuilder};
 use portolan::domain::inline;
 use portolan::domain::validation::violations;
 use portolan::drivers::{Migration, ReplayClock, Roles, SagaOptions, StaticKey, StaticKeys};
@@ -436,7 +436,7 @@ struct Flags {
     /// Where DynamoDB is, such as an emulator; without it the environment says so
     #[arg(long, value_name = "URL")]
     endpoint: Option<String>,
-    /// How many seconds a bank may be silent before the others on its storage go on with its transfers
+    /// How many seconds a bank may be silent before another on its storage goes on with its work
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
     lease: Duration,
     /// Let callers append events directly, past all decisions
@@ -485,12 +485,11 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn bank(storage: impl Into<Storage>, runtime: Runtime, sagas: SagaOptions) -> Result<Application, BuildError> {
-    let bank = Application::builder(storage, runtime).aggregate::<Account>().query(look_up);
-    let bank = bank.saga(Transfers).saga_options(sagas);
+fn bank(storage: impl Into<Storage>, runtime: Runtime) -> ApplicationBuilder {
+    let bank = Application::builder(storage, runtime).aggregate::<Account>().query(look_up).saga(Transfers);
     // What events and commands look like is kept in the store: a change without a new version does not start.
     let bank = bank.register_schemas(SchemaOptions::new());
-    bank.projection::<Balance>().projection::<DailyTotals>().build().await
+    bank.projection::<Balance>().projection::<DailyTotals>()
 }
 
 #[cfg(feature = "dynamodb-plain")]
@@ -528,7 +527,7 @@ async fn migrate(Migrate { data, into, dry_run }: Migrate) -> Result<(), Box<dyn
         Arc::new(new.clock(clock.clone()).open().await?)
     };
     // The bank that is to open there: its events, and its commands.
-    let bank = bank(MemoryStore::new(), Runtime::tokio(), SagaOptions::default()).await?;
+    let bank = bank(MemoryStore::new(), Runtime::tokio()).build().await?;
     let commands = bank.ports().commands.commands().into_iter().map(|command| command.name);
     let migration = Migration::new(old, new, bank.upcasters().clone()).keep_times(clock).keep_keys(commands);
     if dry_run {
@@ -572,7 +571,10 @@ async fn run(mut flags: Flags) -> Result<(), Box<dyn Error>> {
     if Migration::is_unfinished(&*storage.events).await? {
         return Err("this bank is a copy that is unfinished; run `migrate` once more".into());
     }
-    let bank = bank(storage, Runtime::tokio(), SagaOptions::default().with_lease(flags.lease)).await?;
+    let bank = bank(storage, Runtime::tokio());
+    // Transfers are found by a projection, whose worker is stood in for as soon as whoever drives them.
+    let bank = bank.projection_options(ProjectionOptions::default().with_lease(flags.lease));
+    let bank = bank.saga_options(SagaOptions::default().with_lease(flags.lease)).build().await?;
 
     let http = HttpServer::new(bank.ports()).with_raw_appends(flags.raw_appends).with_admission(admission.clone());
     #[cfg(feature = "graphql")]
@@ -754,10 +756,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_whole_bank_runs_on_any_storage() {
-        let bank = bank(MemoryStore::new(), Runtime::tokio(), SagaOptions::default())
-            .await
-            .expect("it is registered rightly")
-            .ports();
+        let bank = bank(MemoryStore::new(), Runtime::tokio()).build().await.expect("it is registered rightly").ports();
         bank.commands.send(open()).await.expect("it opens");
         for _ in 0..2 {
             // A worker makes them here, as the store was not given them.
@@ -775,8 +774,7 @@ mod tests {
     /// A bank in memory with the accounts `ann`, `bob` and `cid` of these owners and balances.
     async fn with_accounts(accounts: [(&str, u64); 3]) -> Ports {
         let store = MemoryStore::builder().inline(inline::<DailyTotals>().expect("its names are usable")).build();
-        let bank =
-            bank(store, Runtime::tokio(), SagaOptions::default()).await.expect("it is registered rightly").ports();
+        let bank = bank(store, Runtime::tokio()).build().await.expect("it is registered rightly").ports();
         for (account_id, (owner, amount)) in ["ann", "bob", "cid"].map(str::to_owned).into_iter().zip(accounts) {
             let open = OpenAccount { account_id: account_id.clone(), owner: owner.into(), ..open() };
             bank.commands.send(open).await.expect("it opens");

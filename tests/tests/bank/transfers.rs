@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 /// How many transfers are driven under SIGKILL, and how often; raise them with `TRANSFERS` and `KILLS`.
 const TRANSFERS: usize = 1_000;
-const KILLS: usize = 4;
+const KILLS: usize = 6;
 
 /// So many accounts pay each other, and have so much at first.
 const ACCOUNTS: usize = 12;
@@ -94,6 +94,7 @@ impl Starters {
 
     /// One of many threads.
     fn work(&self, thread: usize) {
+        let start = Instant::now();
         while let Some(transfer) = self.transfers.get(self.next.fetch_add(1, Ordering::Relaxed)) {
             for turn in 0.. {
                 let bank = {
@@ -107,7 +108,7 @@ impl Starters {
                         break;
                     }
                     // It may have been started, and is started again.
-                    None => {}
+                    None => assert!(start.elapsed() < Duration::from_secs(600), "{transfer:?} is never answered"),
                     Some(answer) => assert!(matches!(answer.status, 500 | 503), "{transfer:?}: {answer:?}"),
                 }
                 std::thread::sleep(Duration::from_millis(20));
@@ -270,9 +271,10 @@ fn killed_over_and_over_it_ends_each_transfer_once() {
     let starters = Starters::new(transfers);
     let begin = Instant::now();
     let open = || Bank::start(&place, &["--lease", "0.5"]);
-    let mut bank = open();
+    let bank = open();
     open_accounts(&bank.client());
-    std::thread::scope(|scope| {
+    let bank = std::thread::scope(|scope| {
+        let mut bank = bank;
         starters.at(vec![bank.client()]);
         for thread in 0..8 {
             let starters = &starters;
@@ -290,6 +292,7 @@ fn killed_over_and_over_it_ends_each_transfer_once() {
             bank = open();
             starters.at(vec![bank.client()]);
         }
+        bank
     });
     let client = bank.client();
     let ended = all_have_ended(&client, &starters.transfers);

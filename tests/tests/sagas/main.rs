@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "all of it is tests")]
 
 mod bank;
+mod clocks;
 mod crashes;
 mod driving;
 mod guarded;
 mod sharing;
+mod versions;

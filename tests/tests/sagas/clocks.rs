@@ -48,7 +48,7 @@ impl Saga for Reminders {
     type Input = Reminder;
 
     fn definition() -> Definition<Self> {
-        let hourly = Retry::attempts(100).first(HOUR).factor(1).longest(HOUR).jitter_percent(0);
+        let hourly = Retry::attempts(20).first(HOUR).factor(1).longest(HOUR).jitter_percent(0);
         Definition::new()
             .step(Step::new("ask", Self::ask).harmless().retry(hourly).timeout(HOUR))
             .step(Step::new("send", Self::send).timeout(HOUR))

@@ -346,20 +346,22 @@ fn between_two(transfer: &TransferMoney) -> Vec<Violation> {
     wrong
 }
 
+// Refusals are final. All else is tried again, often enough for a bank that dies over and over: an attempt that dies with it
+// is one of the twenty.
 struct Transfers;
 
 /// Moves money from one account to another in the same currency. What cannot be paid in is paid back.
 #[saga(name = "transfer-money", input = TransferMoney, check = between_two, timeout = "10m")]
 impl Transfers {
     /// Currencies never change. Whether the accounts are open does; so they say it themselves, when their turn comes.
-    #[step(1, harmless, timeout = "5s")]
+    #[step(1, harmless, retry(attempts = 20, max = "10s"), timeout = "5s")]
     async fn compare_currencies(&self, transfer: &TransferMoney, step: &StepContext) -> Result<(), StepError> {
         let from = step.ask(AccountQuery { account_id: transfer.from.clone() }).await?.answer.currency;
         let to = step.ask(AccountQuery { account_id: transfer.to.clone() }).await?.answer.currency;
         if from == to { Ok(()) } else { Err(StepError::refused("other-currency", format!("{from} is not {to}"))) }
     }
 
-    #[step(2, compensate = "refund", timeout = "5s")]
+    #[step(2, compensate = "refund", retry(attempts = 20, max = "10s"), timeout = "5s")]
     async fn debit(&self, transfer: &TransferMoney, step: &StepContext) -> Result<(), StepError> {
         let TransferMoney { from, amount, .. } = transfer.clone();
         step.send(Withdraw { account_id: from, amount }).await?;
@@ -375,7 +377,7 @@ impl Transfers {
     }
 
     /// Money that was paid in is not taken back: here is no way back any more.
-    #[step(3, timeout = "5s")]
+    #[step(3, retry(attempts = 20, max = "10s"), timeout = "5s")]
     async fn credit(&self, transfer: &TransferMoney, step: &StepContext) -> Result<(), StepError> {
         let TransferMoney { from, to, amount } = transfer.clone();
         let reference = Some(format!("transfer {} from {from}", step.saga().id()));

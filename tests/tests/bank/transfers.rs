@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How many transfers are driven under SIGKILL, and how often; raise them with `TRANSFERS` and `KILLS`.
+/// How many transfers are driven under SIGKILL, and how often that comes; raise them with `TRANSFERS` and `KILLS`. A kill may
+/// cost a transfer an attempt, and of those there are twenty at each step.
 const TRANSFERS: usize = 1_000;
 const KILLS: usize = 6;
 

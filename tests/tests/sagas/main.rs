@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "all of it is tests")]
 
 mod bank;
+mod clocks;
 mod crashes;
 mod driving;
 mod guarded;
@@ -13,3 +14,4 @@ mod served;
 mod sharing;
 mod trips;
 mod unfinished;
+mod versions;

@@ -6,6 +6,7 @@ mod bank;
 mod clocks;
 mod crashes;
 mod driving;
+mod feeding;
 mod guarded;
 mod index;
 mod orders;

@@ -139,7 +139,7 @@ macro_rules! trips {
     )*};
 }
 
-const PATIENT: Duration = Duration::from_secs(60);
+const PATIENT: Duration = Duration::from_secs(600);
 
 trips! {
     /// What trips are at first.
@@ -195,7 +195,7 @@ impl Saga for Walk {
 
     fn definition() -> Definition<Self> {
         let hourly = Retry::attempts(3).first(KNOCK_PAUSE).factor(1).longest(KNOCK_PAUSE).jitter_percent(0);
-        let brief = Duration::from_millis(300);
+        let brief = Duration::from_secs(2);
         Definition::new()
             .timeout(WALK_TIME)
             .step(

@@ -44,7 +44,7 @@ async fn many_have_the_effects_of_one(trial: &Trial<Orchestrated>) -> Verdict {
         processes.push(world.start(Code::First).await?);
     }
     let mut sagas = Vec::new();
-    for n in 0..trial.rounds(60).max(18) {
+    for n in 0..trial.rounds(30).max(18) {
         let words = match n % 3 {
             0 => script([]),
             1 => script([("leave", &[Does::Refuse])]),

@@ -4,7 +4,9 @@ use portolan::TokioRuntime as _;
 use portolan::application::{Application, Runtime, Storage};
 use portolan::domain::saga::{Definition, Retry, Saga, Step, StepContext, StepError};
 use portolan::drivers::SagaOptions;
-use portolan::ports::{ActOnSaga, ListSagas, SagaAction, SagaError, SagaOrchestrator as _, SagaPhase, StartSaga};
+use portolan::ports::{
+    ActOnSaga, ListSagas, SagaAction, SagaError, SagaOrchestrator as _, SagaPhase, StartSaga,
+};
 use portolan::values::SagaId;
 use portolan::{MemoryStore, SqliteStore};
 use portolan_testing::Tracking;

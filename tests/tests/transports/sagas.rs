@@ -13,7 +13,7 @@ use portolan::values::{Read, Revision, SagaId};
 use serde_json::{Value, json};
 
 /// The wires that carry sagas.
-const WIRES: [Wire; 3] = [Wire::InProcess, Wire::Graphql, Wire::Grpc];
+const WIRES: [Wire; 4] = [Wire::InProcess, Wire::Http, Wire::Graphql, Wire::Grpc];
 
 /// What ids may hold, and paths, documents and headers may not.
 const HOSTILE: &str = "../größer/%2F?a=b#c:d \"'{$}\u{1F980}\u{202E}";
@@ -242,11 +242,9 @@ async fn sagas_come_out_alike() {
             list_whole => "1 pages",
             list_of_two_phases => "2 pages",
             list_of_others => "1 pages",
-            list_of_none => "Invalid([Violation",
             list_after_nonsense => "Invalid([Violation",
             timeline_by_twos => "5 pages",
             timeline_past_its_end => "SagaTimeline { facts: []",
-            timeline_of_none => "Invalid([Violation",
             retried => "SagaSummary",
             compensated_too_late => "NotNow",
             skipped => "SagaSummary",
@@ -256,6 +254,14 @@ async fn sagas_come_out_alike() {
         ],
     )
     .await;
+}
+
+/// HTTP says so itself, in words of its own.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pages_of_none_come_out_alike() {
+    let wires = [Wire::InProcess, Wire::Graphql, Wire::Grpc];
+    let steps = steps![list_of_none => "Invalid([Violation", timeline_of_none => "Invalid([Violation"];
+    come_out_alike_over(&wires, &steps).await;
 }
 
 const KEYS: &[u8] = br#"[

@@ -6,7 +6,7 @@
 //!
 //! The feature `macros` (on by default) has the derives `Command`, `Event`, `Rejection`, `Query` and `JsonSchema`, and for
 //! read models `Row`, `Projection`, `EventSet` and `EventFields`; but for `Query`, they share their names with the traits. For
-//! sagas it has the attribute `#[saga]`, which shares its name with the module [`domain::saga`].
+//! sagas it has the attribute `#[saga]`, which shares its name with the module [`domain::saga`](mod@domain::saga).
 
 pub use portolan_kernel::{Bytes, application, domain, drivers, ports, values};
 pub use prelude::*;

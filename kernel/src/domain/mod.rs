@@ -9,7 +9,7 @@
 //! Read models are folded by a [`Projection`] into [`Row`]s. Both have derives too, and so has an [`EventSet`], for what
 //! follows several categories; a derived projection takes columns from fields of the same name ([`mapping`]).
 //!
-//! What takes several steps, each with an effect of its own, is a [`saga`].
+//! What takes several steps, each with an effect of its own, is a [`saga`](mod@saga).
 //!
 //! Stored events live longer than the code that wrote them: [`history`] says how old ones become those of now.
 

@@ -72,6 +72,23 @@
 //! compensation that fails in all its attempts, or remains unknown, needs an operator, and a saga with anything not undone
 //! never ends as compensated (SG-5).
 //!
+//! # Processes
+//!
+//! A [`Process`] reacts to events, and its plan grows: it starts without steps, and each command that a reaction wants sent
+//! becomes a step of its own at the end, which sends what is recorded. Reactions are facts too: an event received, a timer
+//! fired, a failed command handled; each has the state after it and what is wanted, so that nothing is asked of the code
+//! twice. [`next()`] asks the code ([`Conditions`]) what a timer or a failure does; what an event does is asked by whoever feeds
+//! it ([`SagaHandler::arrivals`]). The same machine does the rest: one step after the other, never back, until the process has
+//! wanted to end and all of its commands are done or passed over.
+//!
+//! ```text
+//!              ┌── an event is received, a timer fires: more steps, other timers ──┐
+//!              ▼                                                                   │
+//! started ─▶ waiting ◀─ all sent ─ sending ─ a command failed ─▶ handled, or needs operator
+//!              │                       │
+//!              └── it wanted to end ───┴─ and all is sent ─▶ completed
+//! ```
+//!
 //! # Time
 //!
 //! Times are those of the clock that whoever asks has looked at, and they are recorded. Nothing is due early by that clock;

@@ -258,7 +258,8 @@ pub struct SagaInfo {
     pub description: String,
     /// The JSON Schema (2020-12) of its input; `None` when nobody said.
     pub schema: Option<Value>,
-    /// The definition as data: the JSON of a [`Plan`](crate::domain::saga::Plan).
+    /// The definition as data: the JSON of a [`Plan`](crate::domain::saga::Plan). That of a process, which starts by events and not by
+    /// hand, has `process`.
     pub plan: Value,
 }
 

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 pub enum SagaPhase {
     /// It goes forward.
     Running,
-    /// It goes forward, and pauses before another attempt.
+    /// It goes forward, and pauses before another attempt; or it is a process that waits for an event or a timer.
     Waiting,
     /// What was done is being undone.
     Compensating,
@@ -95,7 +95,8 @@ pub struct SagaStatus {
     pub attempt: Option<u32>,
     /// Since when it stands so: the attempt begun, the failure, the end.
     pub since: Option<Timestamp>,
-    /// When something is due to happen, if nothing does before: the next attempt, or the end of the one in flight.
+    /// When something is due to happen, if nothing does before: the next attempt, the end of the one in flight, or a timer of
+    /// a process, which is due also while an operator is needed.
     pub due: Option<Timestamp>,
     /// Why it waits, needs an operator, was turned back, or was ended with something left.
     pub reason: Option<String>,
@@ -156,7 +157,7 @@ pub enum SagaAction {
     /// [`Aborted`](crate::domain::saga::End::Aborted) with the step named. Forward, a pivot of which it is unknown whether it has happened
     /// counts as happened.
     Skip,
-    /// It turns back, and what was done is undone. At a pivot of which it is unknown whether it has happened, the operator says
+    /// It turns back, and what was done is undone; a process cannot. At a pivot of which it is unknown whether it has happened, the operator says
     /// by this that it has not.
     Compensate,
     /// It ends as it is. Nothing more is done, what is in flight is not waited for, and what was done is not undone.

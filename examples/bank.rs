@@ -6,22 +6,25 @@
 //! ```
 //!
 //! It is all here, in the order one would write it: what happens, what can be asked for, why it is refused, who
-//! decides, what is kept ready to be read, what can be looked up, and `main`, which picks the storage, the transports, and
-//! who is let in. Beside it lies `bank-events`: what was stored of each event in each of its versions.
+//! decides, what is kept ready to be read, what can be looked up, what goes over two accounts, and `main`, which picks the
+//! storage, the transports, and who is let in. Beside it lies `bank-events`: what was stored of each event in each of its
+//! versions.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program talks to its user")]
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use core::error::Error;
 use core::net::SocketAddr;
-use portolan::application::Admission;
+use portolan::application::{Admission, ApplicationBuilder};
 use portolan::domain::inline;
-use portolan::drivers::{Migration, ReplayClock, Roles, StaticKey, StaticKeys};
+use portolan::domain::validation::violations;
+use portolan::drivers::{Migration, ReplayClock, Roles, SagaOptions, StaticKey, StaticKeys};
 use portolan::prelude::*;
 use portolan::sqlite::Durability;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 use validator::{Validate, ValidationError};
 
 // What happens. One enum for all streams `account-…`; a stored type never changes its name again. What has changed since
@@ -317,6 +320,72 @@ async fn look_up(query: AccountQuery, context: QueryContext) -> Result<Reply<Acc
     Ok(Reply::new(view).at(Some(revision)))
 }
 
+// What goes over two accounts: a saga. Wherever the bank dies, the next one goes on, and each step takes effect once, for its
+// command has an id of its own. `POST /sagas/transfer-money` with an `Idempotency-Key`, which is its id, and `GET
+// /sagas/transfer-money/t-1` for how it stands. In the accounts' events its id is the correlation, and deposits say it.
+
+/// Moves money from one account to another in the same currency.
+#[derive(JsonSchema, Validate, Serialize, Deserialize, Clone, Debug)]
+struct TransferMoney {
+    /// The account that pays.
+    #[validate(custom(function = not_blank))]
+    from: String,
+    /// The account that is paid.
+    #[validate(custom(function = not_blank))]
+    to: String,
+    /// In whole cents.
+    #[validate(range(min = 1, code = "zero", message = "it must be above zero, in whole cents"))]
+    amount: u64,
+}
+
+fn between_two(transfer: &TransferMoney) -> Vec<Violation> {
+    let mut wrong = violations(transfer, &[("from", "from"), ("to", "to"), ("amount", "amount")]);
+    if transfer.from == transfer.to {
+        wrong.push(Violation::new("to", "same-account", "it must be another account than the one that pays"));
+    }
+    wrong
+}
+
+// Refusals are final. All else is tried again, often enough for a bank that dies over and over: an attempt that dies with it
+// is one of the twenty.
+struct Transfers;
+
+/// Moves money from one account to another in the same currency. What cannot be paid in is paid back.
+#[saga(name = "transfer-money", input = TransferMoney, check = between_two, timeout = "10m")]
+impl Transfers {
+    /// Currencies never change. Whether the accounts are open does; so they say it themselves, when their turn comes.
+    #[step(1, harmless, retry(attempts = 20, max = "10s"), timeout = "5s")]
+    async fn compare_currencies(&self, transfer: &TransferMoney, step: &StepContext) -> Result<(), StepError> {
+        let from = step.ask(AccountQuery { account_id: transfer.from.clone() }).await?.answer.currency;
+        let to = step.ask(AccountQuery { account_id: transfer.to.clone() }).await?.answer.currency;
+        if from == to { Ok(()) } else { Err(StepError::refused("other-currency", format!("{from} is not {to}"))) }
+    }
+
+    #[step(2, compensate = "refund", retry(attempts = 20, max = "10s"), timeout = "5s")]
+    async fn debit(&self, transfer: &TransferMoney, step: &StepContext) -> Result<(), StepError> {
+        let TransferMoney { from, amount, .. } = transfer.clone();
+        step.send(Withdraw { account_id: from, amount }).await?;
+        Ok(())
+    }
+
+    #[compensation(timeout = "5s")]
+    async fn refund(&self, transfer: &TransferMoney, step: &StepContext) -> Result<(), StepError> {
+        let TransferMoney { from, amount, .. } = transfer.clone();
+        let reference = Some(format!("refund of transfer {}", step.saga().id()));
+        step.send(Deposit { account_id: from, amount, reference }).await?;
+        Ok(())
+    }
+
+    /// Money that was paid in is not taken back: here is no way back any more.
+    #[step(3, retry(attempts = 20, max = "10s"), timeout = "5s")]
+    async fn credit(&self, transfer: &TransferMoney, step: &StepContext) -> Result<(), StepError> {
+        let TransferMoney { from, to, amount } = transfer.clone();
+        let reference = Some(format!("transfer {} from {from}", step.saga().id()));
+        step.send(Deposit { account_id: to, amount, reference }).await?;
+        Ok(())
+    }
+}
+
 // Who is let in: with `--auth-keys`, those whose keys are in a file such as `examples/bank-keys.json`. They show theirs as
 // `Authorization: Bearer …` on every transport, may do what their roles allow, and are the actors of their events.
 
@@ -369,9 +438,16 @@ struct Flags {
     /// Where DynamoDB is, such as an emulator; without it the environment says so
     #[arg(long, value_name = "URL")]
     endpoint: Option<String>,
+    /// How many seconds a bank may be silent before another on its storage goes on with its work
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
+    lease: Duration,
     /// Let callers append events directly, past all decisions
     #[arg(long)]
     raw_appends: bool,
+}
+
+fn seconds(text: &str) -> Result<Duration, Box<dyn Error + Send + Sync>> {
+    Ok(Duration::try_from_secs_f64(text.parse()?)?)
 }
 
 #[derive(Subcommand)]
@@ -411,11 +487,11 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn bank(storage: impl Into<Storage>, runtime: Runtime) -> Result<Application, BuildError> {
-    let bank = Application::builder(storage, runtime).aggregate::<Account>().query(look_up);
+fn bank(storage: impl Into<Storage>, runtime: Runtime) -> ApplicationBuilder {
+    let bank = Application::builder(storage, runtime).aggregate::<Account>().query(look_up).saga(Transfers);
     // What events and commands look like is kept in the store: a change without a new version does not start.
     let bank = bank.register_schemas(SchemaOptions::new());
-    bank.projection::<Balance>().projection::<DailyTotals>().build().await
+    bank.projection::<Balance>().projection::<DailyTotals>()
 }
 
 #[cfg(feature = "dynamodb-plain")]
@@ -453,7 +529,7 @@ async fn migrate(Migrate { data, into, dry_run }: Migrate) -> Result<(), Box<dyn
         Arc::new(new.clock(clock.clone()).open().await?)
     };
     // The bank that is to open there: its events, and its commands.
-    let bank = bank(MemoryStore::new(), Runtime::tokio()).await?;
+    let bank = bank(MemoryStore::new(), Runtime::tokio()).build().await?;
     let commands = bank.ports().commands.commands().into_iter().map(|command| command.name);
     let migration = Migration::new(old, new, bank.upcasters().clone()).keep_times(clock).keep_keys(commands);
     if dry_run {
@@ -497,7 +573,10 @@ async fn run(mut flags: Flags) -> Result<(), Box<dyn Error>> {
     if Migration::is_unfinished(&*storage.events).await? {
         return Err("this bank is a copy that is unfinished; run `migrate` once more".into());
     }
-    let bank = bank(storage, Runtime::tokio()).await?;
+    let bank = bank(storage, Runtime::tokio());
+    // Transfers are found by a projection, whose worker is stood in for as soon as whoever drives them.
+    let bank = bank.projection_options(ProjectionOptions::default().with_lease(flags.lease));
+    let bank = bank.saga_options(SagaOptions::default().with_lease(flags.lease)).build().await?;
 
     let http = HttpServer::new(bank.ports()).with_raw_appends(flags.raw_appends).with_admission(admission.clone());
     #[cfg(feature = "graphql")]
@@ -520,6 +599,8 @@ async fn run(mut flags: Flags) -> Result<(), Box<dyn Error>> {
 
   curl {url}/commands/open-account{key} -H 'content-type: application/json' -d '{{"account_id":"ann","owner":"Ann","currency":"EUR"}}'
   curl {url}/commands/deposit{key} -H 'content-type: application/json' -H 'idempotency-key: k-1' -d '{{"account_id":"ann","amount":500}}'
+  curl {url}/commands/open-account{key} -H 'content-type: application/json' -d '{{"account_id":"bob","owner":"Bob","currency":"EUR"}}'
+  curl {url}/sagas/transfer-money{key} -H 'content-type: application/json' -H 'idempotency-key: t-1' -d '{{"from":"ann","to":"bob","amount":200}}'
   curl '{url}/projections/balances/rows/by/owner?owner=Ann'{key}
   curl {url}/events -N{key} -H 'accept: text/event-stream'"#
     );
@@ -553,6 +634,8 @@ mod tests {
     use super::*;
     use AccountEvent::{Closed, Opened, Withdrawn};
     use portolan::drivers::RowPage;
+    use portolan::ports::{SagaPhase, StartSaga};
+    use portolan::values::SagaId;
 
     /// What the account of these events decides.
     fn decide<C>(past: &[AccountEvent], command: C) -> Decision<Account>
@@ -675,7 +758,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_whole_bank_runs_on_any_storage() {
-        let bank = bank(MemoryStore::new(), Runtime::tokio()).await.expect("it is registered rightly").ports();
+        let bank = bank(MemoryStore::new(), Runtime::tokio()).build().await.expect("it is registered rightly").ports();
         bank.commands.send(open()).await.expect("it opens");
         for _ in 0..2 {
             // A worker makes them here, as the store was not given them.
@@ -693,7 +776,7 @@ mod tests {
     /// A bank in memory with the accounts `ann`, `bob` and `cid` of these owners and balances.
     async fn with_accounts(accounts: [(&str, u64); 3]) -> Ports {
         let store = MemoryStore::builder().inline(inline::<DailyTotals>().expect("its names are usable")).build();
-        let bank = bank(store, Runtime::tokio()).await.expect("it is registered rightly").ports();
+        let bank = bank(store, Runtime::tokio()).build().await.expect("it is registered rightly").ports();
         for (account_id, (owner, amount)) in ["ann", "bob", "cid"].map(str::to_owned).into_iter().zip(accounts) {
             let open = OpenAccount { account_id: account_id.clone(), owner: owner.into(), ..open() };
             bank.commands.send(open).await.expect("it opens");
@@ -717,6 +800,47 @@ mod tests {
         bank.commands.send(withdraw(5)).await.expect("it withdraws");
         bank.commands.send(close()).wait_for(Balance::NAME).await.expect("it closes");
         assert_eq!(balances.get("ann").await.expect("an answer"), None);
+    }
+
+    #[test]
+    fn a_transfer_is_between_two_accounts() {
+        let transfer = |from: &str, to: &str, amount| TransferMoney { from: from.into(), to: to.into(), amount };
+        let wrong = |transfer| between_two(&transfer).into_iter().map(|wrong| (wrong.path, wrong.code)).collect();
+        let of = |expected: &[(&str, &str)]| -> Vec<_> {
+            expected.iter().map(|(path, code)| ((*path).to_owned(), (*code).to_owned())).collect()
+        };
+        let found: [Vec<_>; 3] =
+            [transfer("ann", "bob", 1), transfer("ann", "ann", 0), transfer("ann", " ", 1)].map(wrong);
+        assert_eq!(found, [of(&[]), of(&[("amount", "zero"), ("to", "same-account")]), of(&[("to", "blank")])]);
+    }
+
+    #[tokio::test]
+    async fn a_transfer_is_done_or_undone() {
+        let bank = with_accounts([("Ann", 50), ("Bob", 700), ("Cid", 1)]).await;
+        bank.commands.send(Withdraw { account_id: "cid".into(), ..withdraw(1) }).await.expect("it withdraws");
+        bank.commands.send(CloseAccount { account_id: "cid".into() }).await.expect("it closes");
+        let mut ends = Vec::new();
+        for to in ["bob", "cid", "dan"] {
+            let saga = SagaId::new("transfer-money", to).expect("a name");
+            let transfer = TransferMoney { from: "ann".into(), to: to.into(), amount: 20 };
+            let start = StartSaga::new(saga.clone(), serde_json::to_value(transfer).expect("it has a JSON form"));
+            bank.sagas.start(start).await.expect("it starts");
+            ends.push(loop {
+                let status = bank.sagas.status(saga.clone()).await.expect("it is there").status;
+                if status.phase.is_end() {
+                    break status.phase;
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            });
+        }
+        assert_eq!(ends, [SagaPhase::Completed, SagaPhase::Compensated, SagaPhase::Compensated]);
+        let mut moved = Vec::new();
+        for account in ["ann", "bob", "cid"] {
+            let asked = bank.queries.query(AccountQuery { account_id: account.into() }).await.expect("it is there");
+            moved.push((asked.answer.balance, asked.answer.revision));
+        }
+        // Taken out twice, and once put back.
+        assert_eq!(moved, [(30, 4), (720, 2), (0, 3)]);
     }
 
     #[tokio::test]

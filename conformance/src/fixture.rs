@@ -4,6 +4,7 @@ use crate::bus::Served;
 use crate::inline::Inlining;
 use crate::issued::Issued;
 use crate::projections::Projected;
+use crate::sagas::Orchestrated;
 use crate::{Place, Port};
 use core::fmt;
 use core::ops::AsyncFn;
@@ -101,6 +102,13 @@ impl Fixture<Issued> {
 impl Fixture<Projected> {
     /// Opens a storage for projections.
     pub fn projections<E: fmt::Display>(open: impl AsyncFn(&Place) -> Result<Projected, E> + 'static) -> Self {
+        Self::new(hook(open, Arc::new))
+    }
+}
+
+impl Fixture<Orchestrated> {
+    /// Opens a storage for sagas.
+    pub fn sagas<E: fmt::Display>(open: impl AsyncFn(&Place) -> Result<Orchestrated, E> + 'static) -> Self {
         Self::new(hook(open, Arc::new))
     }
 }

@@ -37,6 +37,7 @@
 //! | [`lease_store_laws!`] | [`LeaseStore`] | LS |
 //! | [`command_bus_laws!`] | [`CommandBus`] | CB |
 //! | [`projection_registry_laws!`] | `ProjectionRegistry`, over a storage | PR |
+//! | [`saga_laws!`] | `SagaOrchestrator`, over a storage | SG |
 //! | [`inline_laws!`] | a store that runs [`Inline`] projections | PR-08 |
 //! | [`authenticator_laws!`] | `Authenticator`, and what it has [`Issued`] | AU |
 //!
@@ -57,12 +58,12 @@
 //! 1. Write its sentence into the port's documentation.
 //! 2. Write an `async fn(&Trial<dyn EventStore>) -> Verdict` (or of another port) for each thing to check, in the file of its group
 //!    under `laws/`, with [`expect_eq!`], [`expect!`] and [`expect_is!`]; open the store with [`Trial::open`]. A check
-//!    of commands or of projections makes a `World`, and starts applications in it.
+//!    of commands, of projections or of sagas makes a `World`, and starts applications in it.
 //! 3. Declare it there with `law!`: name, id, sentence, checks. A check that needs a capability says
 //!    `check if [Guard]`. What a child process is to do is a function of the same form, listed in `roles`
 //!    and started with [`Trial::child`].
 //! 4. Add its name to the list of its port in `laws/mod.rs`, and to the mutants that break it in `tests/mutants/`,
-//!    `tests/buses/`, `tests/read_models/`, `tests/projections/`, `tests/inline/`, `tests/leases.rs` or `tests/authenticators.rs`; a
+//!    `tests/buses/`, `tests/read_models/`, `tests/projections/`, `tests/sagas/`, `tests/inline/`, `tests/leases.rs` or `tests/authenticators.rs`; a
 //!    law that no mutant breaks fails the build.
 
 #![allow(clippy::std_instead_of_core, clippy::std_instead_of_alloc, reason = "tests run where std is")]
@@ -85,6 +86,7 @@ mod reference;
 mod report;
 mod rows;
 mod run;
+mod sagas;
 mod trial;
 
 pub use bus::{Composition, Crossing, Served};
@@ -104,4 +106,5 @@ pub use projections::Projected;
 pub use reference::{Judgment, KeyRecord, Model, ReferenceStore};
 pub use report::{REPORT, capability_matrix};
 pub use run::{Outcome, Runner, SKIP_UNREACHABLE, TIME_LIMIT, run};
+pub use sagas::{Orchestrated, SagaParts};
 pub use trial::{Effort, Trial};

@@ -260,6 +260,39 @@ macro_rules! projection_registry_laws {
     };
 }
 
+/// The laws of `SagaOrchestrator`, one `#[test]` each in a module `saga_orchestrator`: for a storage with read models and
+/// leases, for what carries the orchestrator of an application to somewhere else, or for another orchestrator.
+///
+/// The suite brings the sagas and what they act on. `open` gives the storage, and the way to the orchestrator where it is
+/// not the kernel's in the application's own process: [`through`](crate::Orchestrated::through) for a client,
+/// [`by`](crate::Orchestrated::by) for an orchestrator of one's own.
+///
+/// ```ignore
+/// saga_laws! {
+///     open: async |place: &Place| SqliteStore::open(place.dir().join("log.db")).await.map(Orchestrated::on),
+/// }
+/// ```
+#[macro_export]
+macro_rules! saga_laws {
+    (
+        open: $open:expr
+        $(, lacks: { $($lack:ident: $why:expr),* $(,)? })? $(,)?
+    ) => {
+        #[cfg(test)]
+        mod saga_orchestrator {
+            #[allow(unused_imports)]
+            use super::*;
+
+            fn fixture() -> $crate::Fixture<$crate::Orchestrated> {
+                $crate::Fixture::sagas($open)
+                    $($(.lacks($crate::Capability::$lack, $why))*)?
+            }
+
+            $crate::__saga_list! { $crate::__laws_as_tests }
+        }
+    };
+}
+
 /// One test a law; `fixture` is in scope.
 #[doc(hidden)]
 #[macro_export]

@@ -5,6 +5,7 @@ use crate::inline::Inlining;
 use crate::issued::{Issued, Passing};
 use crate::laws::lacks;
 use crate::projections::Projected;
+use crate::sagas::Orchestrated;
 use crate::{Place, Trial, Verdict};
 use core::fmt;
 use futures::future::LocalBoxFuture;
@@ -128,5 +129,16 @@ impl Port for Projected {
 
     fn without(trial: &Trial<Self>, lacked: Capability) -> LocalBoxFuture<'_, Verdict> {
         Box::pin(lacks::projections_without(trial, lacked))
+    }
+}
+
+impl Port for Orchestrated {
+    const NAME: &'static str = "saga_orchestrator";
+
+    type Site = Place;
+    type Lack = Capability;
+
+    fn without(trial: &Trial<Self>, lacked: Capability) -> LocalBoxFuture<'_, Verdict> {
+        Box::pin(lacks::sagas_without(trial, lacked))
     }
 }

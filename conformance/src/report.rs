@@ -100,7 +100,7 @@ impl Store {
     fn asks(&self, lack: &str) -> bool {
         match self.port.as_str() {
             "snapshot_store" => lack == Capability::Durability.as_str(),
-            "read_model_store" | "lease_store" | "projection_registry" | "inline" => {
+            "read_model_store" | "lease_store" | "projection_registry" | "saga_orchestrator" | "inline" => {
                 [Capability::Durability, Capability::SeveralProcesses].iter().any(|asked| asked.as_str() == lack)
             }
             _ => true,
@@ -118,7 +118,15 @@ impl Store {
 /// A table for stores, one for buses and one for authenticators, each if there is one; then the reasons.
 fn table(stores: &BTreeMap<String, Store>) -> String {
     let of_ports = |ports: &[&str]| stores.iter().filter(|(_, of)| ports.contains(&of.port.as_str())).collect();
-    let stored = ["event_store", "snapshot_store", "read_model_store", "lease_store", "projection_registry", "inline"];
+    let stored = [
+        "event_store",
+        "snapshot_store",
+        "read_model_store",
+        "lease_store",
+        "projection_registry",
+        "saga_orchestrator",
+        "inline",
+    ];
     let mut text = rows::<Capability>(of_ports(&stored));
     text += &rows::<Crossing>(of_ports(&["command_bus"]));
     text += &rows::<Passing>(of_ports(&["authenticator"]));

@@ -12,10 +12,12 @@
 //! |---|---|
 //! | command `open-account` | the mutation `openAccount(input: OpenAccountInput!, options: CommandOptions): CommandResult!` |
 //! | question `account` | the query `account(…, options: QueryOptions)`, with an argument a parameter and the type of its answer |
+//! | saga `transfer-money` | the mutation `startTransferMoney(id: String!, input: TransferMoneyInput!, options: SagaOptions): SagaStarted` |
 //! | projection `balances` | the queries `balances(key:)`, `balancesList(…)` and, an index each, `balancesBy…(…)`; the subscription `balances(key:)` |
-//! | always | the queries `stream`, `events`, `store`, `commands`, `queries`, `projections`, `projection`, `waitFor`; the subscriptions `stream` and `events` |
-//! | always, for clients that learn names at run time | `dispatch`, `ask`, `rows` |
+//! | always | the queries `stream`, `events`, `store`, `commands`, `queries`, `projections`, `projection`, `waitFor`, `sagas`, `saga`, `sagaTimeline`, `sagaDefinitions`; the subscriptions `stream` and `events` |
+//! | always, for clients that learn names at run time | `dispatch`, `ask`, `rows`, `startSaga` |
 //! | [if allowed](GraphqlServer::with_projection_actions) | the mutation `actOnProjection` |
+//! | [if allowed](GraphqlServer::with_saga_actions) | the mutation `actOnSaga` |
 //!
 //! A name that is taken gets a number: a question `events` is `events2`; `commands` and `queries` tell which names there
 //! are. Fields of inputs, answers and rows keep their names where GraphQL has such names; in others an underscore stands for
@@ -54,6 +56,17 @@
 //! a document has twice under one name, as fragments do, is sent once. The headers
 //! `X-Correlation-Id` and `traceparent` go for the whole request, and so does `Request-Timeout` or, before it,
 //! `extensions: { timeout: 2.5 }` beside the query.
+//!
+//! # Sagas
+//!
+//! A saga is started by the mutation of its definition, whose newest version gives the type of its input, or by `startSaga`
+//! with the input as a JSON text. `id` makes a repetition
+//! harmless: the same input is `repeated`, another is the error `saga-started-otherwise`. What is started or acted on is
+//! `null` with an error, or what was recorded; each of several in one document is done by itself, as commands are.
+//!
+//! `options` are the `correlation`, without which the saga's own id is it, and `metadata`, as for commands. `sagas` and
+//! `sagaTimeline` are pages of at most `first` entries: `next` is what `after` takes for the next page. Their entries are in
+//! order of names and ids, and of the stream.
 //!
 //! # Who asks
 //!
@@ -112,6 +125,7 @@
 //! | the document | `malformed`, `invalid-document`, `no-such-operation`, `too-deep`, `too-long`, `too-complex`, `not-here` |
 //! | carrying it out | `timed-out` (queries alone), `panicked`, `shutting-down`, `busy` |
 //! | questions | `unknown-query`, `malformed`, `invalid-query`, `not-found`, `denied`, `busy`, `failed` |
+//! | sagas | `unknown-saga` (no such definition), `no-such-saga`, `invalid-saga-request`, `saga-started-otherwise`, `saga-not-now`, `denied`, `shutting-down`, `busy`, `outcome-unknown`, `corrupt`, `failed` |
 //! | reads | `too-large`, `invalid-read`, `unsupported`, `denied`, `busy`, `ahead-of-log`, `no-current-form`, `corrupt`, `failed` |
 //! | projections | `unknown-projection`, `not-found`, `not-ready`, `gone`, `invalid-request`, `too-large`, `projection-stopped`, `projection-stalled`, `event-parked`, `denied`, `busy`, `outcome-unknown`, `corrupt`, `failed` |
 //!

@@ -8,7 +8,7 @@ use std::path::Path;
 #[test]
 fn the_generated_code_is_that_of_the_proto_files() {
     let crate_root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let services = ["values", "event_store", "commands", "queries", "projections"];
+    let services = ["values", "event_store", "commands", "queries", "projections", "sagas"];
     let mut compiler = protox::Compiler::new([crate_root.join("proto")]).unwrap();
     // With comments: they are the documentation of the generated code, and reflection serves them.
     compiler.include_source_info(true).include_imports(true);

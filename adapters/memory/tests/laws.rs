@@ -2,8 +2,8 @@
 
 use core::convert::Infallible;
 use portolan_conformance::{
-    Inline, Place, Projected, event_store_laws, inline_laws, lease_store_laws, projection_registry_laws,
-    read_model_store_laws, snapshot_store_laws,
+    Inline, Orchestrated, Place, Projected, event_store_laws, inline_laws, lease_store_laws, projection_registry_laws,
+    read_model_store_laws, saga_laws, snapshot_store_laws,
 };
 use portolan_memory::{MemoryConfig, MemoryStore};
 use std::sync::Arc;
@@ -50,6 +50,14 @@ inline_laws! {
         let store = MemoryStore::builder().clock(place.clock());
         Ok::<_, Infallible>(inline.into_iter().fold(store, MemoryConfig::inline).build())
     },
+    lacks: {
+        Durability: "it lives in memory",
+        SeveralProcesses: "a second handle from the same place is another, empty store",
+    },
+}
+
+saga_laws! {
+    open: async |_: &Place| Ok::<_, Infallible>(Orchestrated::on(MemoryStore::new())),
     lacks: {
         Durability: "it lives in memory",
         SeveralProcesses: "a second handle from the same place is another, empty store",

@@ -1,8 +1,8 @@
 //! The laws, run on the store.
 
 use portolan_conformance::{
-    Fixture, Inline, Outcome, Place, Projected, Runner, event_store_laws, inline_laws, laws, lease_store_laws,
-    projection_registry_laws, read_model_store_laws, snapshot_store_laws,
+    Fixture, Inline, Orchestrated, Outcome, Place, Projected, Runner, event_store_laws, inline_laws, laws,
+    lease_store_laws, projection_registry_laws, read_model_store_laws, saga_laws, snapshot_store_laws,
 };
 use portolan_kernel::ports::Capability;
 use portolan_sqlite::{Durability, SqliteConfig, SqliteStore};
@@ -33,6 +33,10 @@ lease_store_laws! {
 
 projection_registry_laws! {
     open: async |place: &Place| SqliteStore::open(place.dir().join("log.db")).await.map(Projected::on),
+}
+
+saga_laws! {
+    open: async |place: &Place| SqliteStore::open(place.dir().join("log.db")).await.map(Orchestrated::on),
 }
 
 inline_laws! {

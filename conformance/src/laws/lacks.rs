@@ -6,12 +6,13 @@ use crate::inline::{TALLY, count};
 use crate::issued::{Issued, Passing};
 use crate::projections::{Projected, Sums, World as Projections, fold, sums};
 use crate::rows::{AskRows, account, accounts, named};
+use crate::sagas::{Code, Orchestrated, World as Sagas, script, trip};
 use crate::{Broken, Trial, Verdict, expect, expect_eq, expect_is};
 use core::time::Duration;
 use portolan_kernel::application::Storage;
 use portolan_kernel::ports::{
-    AppendError, Capability, CommandBus, CommandError, EventStore, LeaseStore, ReadModelStore, Snapshot, SnapshotError,
-    SnapshotStore,
+    AppendError, Capability, CommandBus, CommandError, EventStore, LeaseStore, ReadModelStore, SagaPhase, Snapshot,
+    SnapshotError, SnapshotStore,
 };
 use portolan_kernel::values::{
     Append, Checkpoint, Edition, Expected, Find, Guard, Move, Name, Query, Revision, Timestamp, Token,
@@ -191,5 +192,23 @@ pub(crate) async fn projections_without(trial: &Trial<Projected>, lacked: Capabi
     let (_, rows) = app.rows("sums", None).await?;
     expect_eq!(rows, fold(&world.log_until(Some(last)).await?, 1), "rows of what there is, without {lacked}");
     drop(kept);
+    Ok(())
+}
+
+/// Whatever it lacks, sagas are driven to their ends as long as a process lives; and where a place can be opened again, it is
+/// one that works.
+pub(crate) async fn sagas_without(trial: &Trial<Orchestrated>, lacked: Capability) -> Verdict {
+    for id in ["one", "two"] {
+        let world = Sagas::open(trial).await?;
+        let process = world.start(Code::First).await?;
+        let saga = process.start(trip(id, script([]))).await?;
+        process.reaches(&saga, SagaPhase::Completed).await?;
+        expect_eq!(world.entered(&saga).await?, ["pay", "leave"], "what a trip has entered, without {lacked}");
+        process.shut_down().await?;
+        drop(world);
+        if trial.try_open().await.is_err() {
+            break;
+        }
+    }
     Ok(())
 }

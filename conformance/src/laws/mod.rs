@@ -32,12 +32,13 @@ mod read_models;
 mod reads;
 mod refusals;
 mod revisions;
+mod sagas;
 mod snapshots;
 mod snapshots_beside;
 mod subscriptions;
 mod world;
 
-use crate::{Issued, Law, Projected};
+use crate::{Issued, Law, Orchestrated, Projected};
 use portolan_kernel::application::Storage;
 use portolan_kernel::ports::{CommandBus, EventStore, LeaseStore, ReadModelStore, SnapshotStore};
 
@@ -67,6 +68,7 @@ pub use read_models::*;
 pub use reads::*;
 pub use refusals::*;
 pub use revisions::*;
+pub use sagas::*;
 pub use snapshots::*;
 pub use subscriptions::*;
 
@@ -261,6 +263,31 @@ macro_rules! __inline_list {
             pr_08_inline,
         }
     };
+}
+
+/// The laws of `SagaOrchestrator`, in order: what `saga_laws!` makes tests of.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __saga_list {
+    ($($then:tt)*) => {
+        $($then)*! {
+            sg_01_intents,
+            sg_02_kills,
+            sg_03_starts,
+            sg_04_the_way_back,
+            sg_05_failing_compensations,
+            sg_06_time,
+            sg_07_rivals,
+            sg_08_definitions,
+            sg_09_operators,
+        }
+    };
+}
+
+/// The laws of the port `SagaOrchestrator`, on a storage.
+#[must_use]
+pub fn saga_orchestrator() -> Vec<Law<Orchestrated>> {
+    crate::__saga_list! { as_vec }
 }
 
 /// The laws of the port `ProjectionRegistry`, on a storage.

@@ -6,7 +6,7 @@ use super::registration::{AggregateRegistration, ModelRegistration};
 use super::sagas;
 use crate::domain::history::{AnyHop, Histories, History, HistoryError};
 use crate::domain::mapping::MappingError;
-use crate::domain::saga::{PlanError, Saga, SagaHandler};
+use crate::domain::saga::{PlanError, Process, Saga, SagaHandler};
 use crate::domain::{Aggregate, Command, DecisionModel, EventSet, Projection, Upcasters};
 use crate::drivers::{
     BusOptions, CommandHandlers, Execution, Hooked, Hooks, Loader, LocalCommandBus, LocalProjections, LocalQueryBus,
@@ -348,6 +348,20 @@ impl ApplicationBuilder {
         self
     }
 
+    /// Has processes of this definition started and told of events, and has this process of the system drive them. As
+    /// [`saga`](Self::saga) it needs read models and leases.
+    pub fn process<P: Process>(mut self, process: P) -> Self {
+        self.sagas.push((P::NAME, SagaHandler::process(process)));
+        self.events::<P::Event>()
+    }
+
+    /// The index of sagas alone, which nobody drives.
+    #[doc(hidden)]
+    pub fn saga_index(mut self) -> Self {
+        self.projections.push(ProjectionRegistration::of_sagas());
+        self
+    }
+
     /// How sagas are driven, in place of the usual.
     pub fn saga_options(self, saga_options: SagaOptions) -> Self {
         Self { saga_options, ..self }
@@ -455,7 +469,7 @@ impl ApplicationBuilder {
         if self.registry.is_some() && !self.projections.is_empty() {
             return Err(BuildError::TwoRegistries);
         }
-        let sagas = Arc::new(sagas::judge(self.sagas, &storage)?);
+        let sagas = Arc::new(sagas::judge(self.sagas, &storage, &upcasters)?);
         let mut registrations = self.projections;
         if !sagas.is_empty() {
             registrations.push(ProjectionRegistration::of_sagas());

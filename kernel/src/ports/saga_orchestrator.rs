@@ -261,19 +261,28 @@ pub struct SagaInfo {
     /// The definition as data: the JSON of a [`Plan`](crate::domain::saga::Plan). That of a process, which starts by events and not by
     /// hand, has `process`.
     pub plan: Value,
+    /// Why processes of it receive no more events here, if something is in the way. Whoever mends that need do nothing more:
+    /// no event is passed over.
+    pub trouble: Option<String>,
 }
 
 impl SagaInfo {
     /// A definition with this plan.
     #[must_use]
     pub fn new(name: Name, version: u32, plan: Value) -> Self {
-        Self { name, version, description: String::new(), schema: None, plan }
+        Self { name, version, description: String::new(), schema: None, plan, trouble: None }
     }
 
     /// The same, described so.
     #[must_use]
     pub fn with_description(self, description: impl Into<String>) -> Self {
         Self { description: description.into(), ..self }
+    }
+
+    /// The same, with this in the way of its events.
+    #[must_use]
+    pub fn with_trouble(self, trouble: Option<String>) -> Self {
+        Self { trouble, ..self }
     }
 
     /// The same, with this schema of its input.

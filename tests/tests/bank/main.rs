@@ -6,6 +6,7 @@ mod process;
 mod read_models;
 mod rolling;
 mod traffic;
+mod transfers;
 
 use process::{Bank, Client, Place};
 use rstest::rstest;

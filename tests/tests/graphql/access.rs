@@ -23,7 +23,8 @@ const KEYS: &[u8] = br#"[
 
 const ROLES: &[u8] = br#"{
     "all": {
-        "commands": ["*"], "queries": ["*"], "streams": ["*", "$*"], "projections": ["*"], "operates": ["*"], "records": true
+        "commands": ["*"], "queries": ["*"], "streams": ["*", "$*"], "projections": ["*"], "operates": ["*"], "records": true,
+        "starts": ["*"], "sagas": ["*"], "steers": ["*"]
     }
 }"#;
 
@@ -33,7 +34,7 @@ pub(crate) fn admission() -> Admission {
 
 /// A server that lets in whom it knows.
 pub(crate) async fn guarded() -> House {
-    house_with(|server| server.with_admission(admission()).with_projection_actions(true)).await
+    house_with(|server| server.with_admission(admission()).with_projection_actions(true).with_saga_actions(true)).await
 }
 
 /// An authenticator that says what a test wants it to, whatever is shown.
@@ -57,6 +58,7 @@ impl Authenticator for Says {
 pub(crate) fn is_untouched(house: &House, asked: usize) -> bool {
     house.commands.arrived.lock().unwrap().is_empty()
         && house.questions.arrived.lock().unwrap().is_empty()
+        && house.sagas.reached() == 0
         && house.shelf.acted.lock().unwrap().is_empty()
         && house.shelf.asked.load(Ordering::SeqCst) == asked
 }
@@ -165,7 +167,7 @@ async fn what_an_authenticator_says_is_told_as_http_has_it() {
 }
 
 /// A document for each field of the roots that asks a port, by the field; and whether a command's result tells of it.
-const GUARDED: [(&str, &str); 23] = [
+const GUARDED: [(&str, &str); 32] = [
     ("stream", r#"{ stream(id: "thing-1") { frontier } }"#),
     ("events", "{ events { frontier } }"),
     ("account", r#"{ account(id: "ann") { id } }"#),
@@ -178,6 +180,15 @@ const GUARDED: [(&str, &str); 23] = [
     ("balancesList", "{ balancesList { edition } }"),
     ("balancesByOwner", "{ balancesByOwner { edition } }"),
     ("balancesByStanding", "{ balancesByStanding { edition } }"),
+    ("sagas", r#"{ sagas(name: "order") { next } }"#),
+    ("saga", r#"{ saga(name: "order", id: "1") { phase } }"#),
+    ("sagaTimeline", r#"{ sagaTimeline(name: "order", id: "1") { next } }"#),
+    ("actOnSaga", r#"mutation { actOnSaga(name: "order", id: "1", action: RETRY) { phase } }"#),
+    ("startSaga", r#"mutation { startSaga(name: "order", id: "1", input: "{}") { version } }"#),
+    ("startOrder", r#"mutation { startOrder(id: "1", input: { amount: 1 }) { version } }"#),
+    ("startPlain", r#"mutation { startPlain(id: "1", input: "x") { version } }"#),
+    ("startTick", r#"mutation { startTick(id: "1") { version } }"#),
+    ("startTransferMoney", r#"mutation { startTransferMoney(id: "1", input: "{}") { version } }"#),
     ("store.checkpoint", r#"{ store { checkpoint(name: "a") { token } } }"#),
     ("store.recall", r#"{ store { recall(scope: "a", id: "b") { first } } }"#),
     ("store.changed", "{ store { changed } }"),
@@ -195,7 +206,7 @@ const GUARDED: [(&str, &str); 23] = [
 ];
 
 /// What tells no more than the schema does, or leaves out what the caller may not see.
-const OPEN: [&str; 4] = ["store", "commands", "queries", "projections"];
+const OPEN: [&str; 5] = ["store", "commands", "queries", "projections", "sagaDefinitions"];
 
 fn denied(answer: &Value) -> bool {
     answer["data"]["r"]["__typename"] == "Denied" || answer["errors"][0]["extensions"]["code"] == "denied"
@@ -225,6 +236,10 @@ async fn every_field_that_asks_a_port_is_guarded() {
         post(&house, EVE, "{ store { identity } commands { name } queries { name } }").await.get("errors").is_none()
     );
     assert!(is_untouched(&house, asked));
+    // Those that the caller may not see are left out.
+    let sagas = post(&house, EVE, "{ sagas { sagas { id } } sagaDefinitions { name } }").await;
+    assert_eq!(sagas["data"]["sagas"], json!({ "sagas": [] }));
+    assert_eq!(house.sagas.reached(), 1);
     for (field, document) in GUARDED {
         let answer = post(&house, ANN, document).await;
         assert!(!denied(&answer), "{field}: {answer}");
@@ -257,6 +272,10 @@ async fn who_sends_it_is_written_whatever_it_claims() {
     let house = guarded().await;
     let tick = r#"mutation($metadata: JSON) { tick(options: { metadata: $metadata }) { __typename } }"#;
     let ask = r#"query($metadata: JSON) { account(id: "ann", options: { metadata: $metadata }) { id } }"#;
+    let start = r#"mutation($metadata: JSON) { startTick(id: "1", options: { metadata: $metadata }) { version } }"#;
+    let act = r#"mutation($metadata: JSON) {
+        actOnSaga(name: "order", id: "1", action: SKIP, options: { metadata: $metadata }) { phase }
+    }"#;
     let claimed = json!({ "actor": "mallory", "tenant": "south", "correlation_id": "c" });
     for (key, claimed, actor, tenant) in [
         (ANN, claimed.clone(), Some("ann"), Some("north")),
@@ -265,14 +284,16 @@ async fn who_sends_it_is_written_whatever_it_claims() {
         (NODE, claimed, Some("mallory"), Some("south")),
         (NODE, json!({ "correlation_id": "c" }), Some("node"), None),
     ] {
-        for query in [tick, ask] {
+        for query in [tick, ask, start, act] {
             let body = json!({ "query": query, "variables": { "metadata": claimed } }).to_string();
             let headers = format!("content-type: application/json\r\nauthorization: {key}\r\n");
             assert!(house.post(body.as_bytes(), &headers).await.json().get("errors").is_none());
         }
         let command = house.commands.last().0.metadata;
         let question = house.questions.arrived.lock().unwrap().pop().unwrap().metadata;
-        for metadata in [command, question] {
+        let started = house.sagas.started.lock().unwrap().pop().unwrap().metadata;
+        let acted = house.sagas.acted.lock().unwrap().pop().unwrap().metadata;
+        for metadata in [command, question, started, acted] {
             assert_eq!((metadata.actor.as_deref(), metadata.tenant.as_deref()), (actor, tenant), "{key} {claimed}");
             assert_eq!(
                 metadata.correlation.as_deref(),

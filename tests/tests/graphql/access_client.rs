@@ -1,6 +1,7 @@
 //! The client shows who it is, and hears `Denied` of every port.
 
 use super::access::{ANN, EVE, Says, admission, guarded, is_untouched};
+use super::orchestra::every_call;
 use super::shelf::name;
 use super::support::{Parts, house_with};
 use futures::StreamExt as _;
@@ -8,7 +9,7 @@ use portolan::application::{Admission, Ports};
 use portolan::drivers::From;
 use portolan::ports::{
     AuthenticationError, Body, Caller, CommandEnvelope, CommandError, Credentials, ProjectionAction, ProjectionError,
-    QueryEnvelope, QueryError, ReadError, RowsQuestion, Source, WaitError,
+    QueryEnvelope, QueryError, ReadError, RowsQuestion, SagaError, Source, WaitError,
 };
 use portolan::values::{Format, Position, Query, Read};
 use portolan_graphql::{ClientConfig, ConnectError, GraphqlClient};
@@ -38,7 +39,13 @@ async fn answers(ports: &Ports) -> Vec<(&'static str, Option<String>)> {
     let asked = ports.queries.ask(QueryEnvelope::new("account".parse().unwrap(), "{\"id\":\"ann\"}")).await;
     let waited = ports.projections.wait_for(name("balances"), Position::new(1).unwrap()).await;
     let balances = || RowsQuestion::keys(name("balances"), vec!["acc-1".parse().unwrap()]);
-    vec![
+    let saga = |error| match error {
+        SagaError::Denied(reason) => Some(reason),
+        _ => None,
+    };
+    let sagas = every_call(&*ports.sagas, &super::orchestra::saga("order", "1")).await;
+    let sagas = sagas.into_iter().map(|answer| ("saga", answer.err().and_then(saga)));
+    let mut answers = vec![
         ("dispatch", ports.commands.dispatch(tick).await.err().and_then(command)),
         ("ask", asked.err().and_then(|error| if let QueryError::Denied(reason) = error { Some(reason) } else { None })),
         ("read", ports.events.read(Read::log(Query::all())).await.err().and_then(read)),
@@ -58,7 +65,9 @@ async fn answers(ports: &Ports) -> Vec<(&'static str, Option<String>)> {
             let error = first.expect_err("nothing is allowed").to_string();
             error.contains("not allowed").then_some(error)
         }),
-    ]
+    ];
+    answers.extend(sagas);
+    answers
 }
 
 #[tokio::test]
@@ -81,8 +90,10 @@ async fn what_a_policy_denies_comes_back_of_every_port() {
 #[tokio::test]
 async fn who_is_not_known_any_more_hears_so_of_every_port() {
     let says = Says::new(Ok(Caller::new("ann")));
-    let house =
-        house_with(|server| server.with_admission(Admission::by(says.clone())).with_projection_actions(true)).await;
+    let house = house_with(|server| {
+        server.with_admission(Admission::by(says.clone())).with_projection_actions(true).with_saga_actions(true)
+    })
+    .await;
     let asked = house.shelf.asked.load(Ordering::SeqCst);
     let client = GraphqlClient::connect_with(house.url(), showing(ANN)).await.unwrap();
     let refused = |error: &AuthenticationError| match error {
@@ -110,6 +121,9 @@ async fn who_is_not_known_any_more_hears_so_of_every_port() {
         matches!(&busy, Err(CommandError::Busy(source)) if source.to_string() == "who sends this cannot be found out now; try again"),
         "{busy:?}"
     );
+    for answer in every_call(&*client.ports().sagas, &super::orchestra::saga("order", "1")).await {
+        assert!(matches!(answer, Err(SagaError::Busy(_))), "{answer:?}");
+    }
     let busy = client.ports().events.read(Read::log(Query::all())).await;
     assert!(matches!(busy, Err(ReadError::Busy(_))), "{busy:?}");
     assert!(is_untouched(&house, asked));

@@ -12,10 +12,15 @@ mod frames;
 mod limits;
 mod live;
 mod mounted;
+// What it tells and takes is hard on any wire.
+#[allow(dead_code, reason = "each wire uses a part")]
+#[path = "../../../adapters/grpc/tests/support/sagas.rs"]
+mod orchestra;
 mod origin;
 mod page;
 mod projections;
 mod reading;
+mod sagas;
 mod scripted;
 mod settled;
 mod shelf;

@@ -59,15 +59,15 @@ impl CommandBus for Held {
 }
 
 /// Passes bytes on in both directions, as many as it has been told.
-struct Wire {
-    address: SocketAddr,
+pub(crate) struct Wire {
+    pub(crate) address: SocketAddr,
     up: Arc<AtomicI64>,
     down: Arc<AtomicI64>,
     cut: Arc<Notify>,
 }
 
 impl Wire {
-    async fn to(server: SocketAddr) -> Self {
+    pub(crate) async fn to(server: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let wire = Self {
             address: listener.local_addr().unwrap(),
@@ -97,7 +97,7 @@ impl Wire {
     }
 
     /// So many bytes go through from here on.
-    fn lets_through(&self, up: i64, down: i64) {
+    pub(crate) fn lets_through(&self, up: i64, down: i64) {
         self.up.store(up, Ordering::SeqCst);
         self.down.store(down, Ordering::SeqCst);
     }

@@ -1,5 +1,6 @@
 //! A server to ask, and plain HTTP to ask it by.
 
+use super::orchestra::Sagas;
 use super::scripted::{Commands, Questions};
 use super::shelf::Shelf;
 use core::net::SocketAddr;
@@ -17,6 +18,7 @@ pub(crate) struct House {
     pub(crate) commands: Arc<Commands>,
     pub(crate) questions: Arc<Questions>,
     pub(crate) shelf: Arc<Shelf>,
+    pub(crate) sagas: Arc<Sagas>,
     pub(crate) store: Arc<MemoryStore>,
     pub(crate) address: SocketAddr,
     pub(crate) stop: tokio::sync::oneshot::Sender<()>,
@@ -27,19 +29,26 @@ pub(crate) struct Parts {
     pub(crate) commands: Arc<Commands>,
     pub(crate) questions: Arc<Questions>,
     pub(crate) shelf: Arc<Shelf>,
+    pub(crate) sagas: Arc<Sagas>,
     pub(crate) store: Arc<MemoryStore>,
 }
 
 impl Parts {
     pub(crate) fn new() -> Self {
         let store = Arc::new(MemoryStore::builder().build());
-        Self { commands: Arc::default(), questions: Arc::default(), shelf: Arc::default(), store }
+        Self {
+            commands: Arc::default(),
+            questions: Arc::default(),
+            shelf: Arc::default(),
+            sagas: Arc::default(),
+            store,
+        }
     }
 
     pub(crate) fn ports(&self) -> Ports {
         let spawn = Runtime::tokio().spawn;
         let ports = Ports::new(self.commands.clone(), self.questions.clone(), self.store.clone(), spawn);
-        ports.with_projections(self.shelf.clone())
+        ports.with_projections(self.shelf.clone()).with_sagas(self.sagas.clone())
     }
 }
 
@@ -63,8 +72,8 @@ pub(crate) async fn serve(parts: Parts, change: impl FnOnce(GraphqlServer) -> Gr
     let address = server.local_addr();
     let (stop, stopped) = tokio::sync::oneshot::channel();
     let served = tokio::spawn(server.serve(async { drop(stopped.await) }));
-    let Parts { commands, questions, shelf, store } = parts;
-    House { commands, questions, shelf, store, address, stop, served }
+    let Parts { commands, questions, shelf, sagas, store } = parts;
+    House { commands, questions, shelf, sagas, store, address, stop, served }
 }
 
 /// An answer over HTTP.

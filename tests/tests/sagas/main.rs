@@ -3,9 +3,16 @@
 #![allow(clippy::unwrap_used, reason = "all of it is tests")]
 
 mod bank;
+mod clocks;
 mod crashes;
 mod driving;
+mod feeding;
 mod guarded;
+mod index;
 mod orders;
 mod processes;
+mod served;
 mod sharing;
+mod trips;
+mod unfinished;
+mod versions;

@@ -69,7 +69,7 @@ fn errand(n: usize, takes: u64) -> StartSaga {
     StartSaga::new(SagaId::new("errand", &format!("e-{n}")).unwrap(), json!({ "takes": takes }))
 }
 
-fn quick() -> SagaOptions {
+pub(crate) fn quick() -> SagaOptions {
     SagaOptions::default().with_shards(4).with_lease(Duration::from_millis(300)).with_grace(Duration::from_secs(20))
 }
 
@@ -79,7 +79,7 @@ async fn process(storage: &Storage, errands: &Errands) -> Application {
 }
 
 /// A store, and what has to live as long as it.
-async fn store(which: &str) -> (Storage, Option<tempfile::TempDir>) {
+pub(crate) async fn store(which: &str) -> (Storage, Option<tempfile::TempDir>) {
     match which {
         "memory" => (MemoryStore::new().into(), None),
         _ => {
@@ -87,6 +87,17 @@ async fn store(which: &str) -> (Storage, Option<tempfile::TempDir>) {
             (SqliteStore::builder(folder.path().join("sagas.db")).open().await.unwrap().into(), Some(folder))
         }
     }
+}
+
+/// Waits until it is so.
+pub(crate) async fn done_soon(what: &str, is_done: impl AsyncFn() -> bool) {
+    for _ in 0..1_200 {
+        if is_done().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("not within a minute: {what}");
 }
 
 /// Waits until the sagas stand so.

@@ -1,6 +1,7 @@
 //! The table: steps, run over every wire, and compared.
 
 use super::application::application;
+use super::brews::brewing;
 use super::wires::Wire;
 use core::time::Duration;
 use futures::future::{BoxFuture, join_all};
@@ -28,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// What comes of each step over a wire.
 async fn run(wire: Wire, steps: &[Step]) -> Vec<String> {
     let application = application().await;
-    let ports = wire.open(&application).await;
+    let ports = wire.open(brewing(application.ports())).await;
     let store = ports.events.capabilities().identity.to_string();
     let mut outcomes = Vec::new();
     for step in steps {
@@ -45,7 +46,12 @@ async fn run(wire: Wire, steps: &[Step]) -> Vec<String> {
 ///
 /// With every step that comes out otherwise over a wire than in process.
 pub(crate) async fn come_out_alike(steps: &[Step]) {
-    let outcomes = join_all(Wire::ALL.map(|wire| run(wire, steps))).await;
+    come_out_alike_over(&Wire::ALL, steps).await;
+}
+
+/// The same over these wires, the first the one that others are measured by.
+pub(crate) async fn come_out_alike_over(wires: &[Wire], steps: &[Step]) {
+    let outcomes = join_all(wires.iter().map(|wire| run(*wire, steps))).await;
     let (inside, remote) = outcomes.split_first().expect("there are wires");
     let mut wrong = Vec::new();
     for (at, Step { name, begins, .. }) in steps.iter().enumerate() {
@@ -53,7 +59,7 @@ pub(crate) async fn come_out_alike(steps: &[Step]) {
         if !expected.starts_with(begins) {
             wrong.push(format!("`{name}`, in process: it does not begin with {begins}\n    {expected}"));
         }
-        for (wire, outcomes) in Wire::ALL[1..].iter().zip(remote) {
+        for (wire, outcomes) in wires[1..].iter().zip(remote) {
             if outcomes[at] != *expected {
                 let (expected, got) = where_they_part(expected, &outcomes[at]);
                 wrong.push(format!("`{name}`, over {wire:?}:\n    in process: {expected}\n    over it:    {got}"));

@@ -46,7 +46,7 @@ fn admission() -> Admission {
 async fn tokens_are_judged_alike(#[case] shown: Option<String>, #[case] refused: Option<&str>) {
     for wire in Wire::ALL {
         let application = application().await;
-        let opened = wire.open_to(&application, admission(), shown.clone()).await;
+        let opened = wire.open_to(application.ports(), admission(), shown.clone()).await;
         match (opened, refused) {
             (Ok(ports), None) => {
                 let body = Body::Encoded(json!({"jar": "new", "coins": 1, "by": "x"}).to_string().into(), Format::Json);

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use core::future::pending;
 use core::net::SocketAddr;
-use portolan::application::{Admission, Application, Ports};
+use portolan::application::{Admission, Ports};
 use portolan::ports::{AppendError, Capabilities, Credentials, EventStore, ReadError};
 use portolan::prelude::{GraphqlClient, GraphqlServer, GrpcClient, GrpcServer, HttpClient, HttpServer};
 use portolan::values::{Append, Appended, CheckpointState, Name, Page, Position, Query, Read, Recalled};
@@ -22,15 +22,15 @@ impl Wire {
     /// All, the first the one that others are measured by.
     pub(crate) const ALL: [Self; 4] = [Self::InProcess, Self::Http, Self::Graphql, Self::Grpc];
 
-    /// The application's ports, through a server and a client. The server serves until the test's runtime ends.
-    pub(crate) async fn open(self, application: &Application) -> Ports {
-        self.open_to(application, Admission::default(), None).await.unwrap()
+    /// An application's ports, through a server and a client. The server serves until the test's runtime ends.
+    pub(crate) async fn open(self, ports: Ports) -> Ports {
+        self.open_to(ports, Admission::default(), None).await.unwrap()
     }
 
     /// The same through a server that lets in whom this admits, for one who shows that.
     pub(crate) async fn open_to(
         self,
-        application: &Application,
+        ports: Ports,
         admission: Admission,
         shown: Option<String>,
     ) -> Result<Ports, Box<dyn Error + Send + Sync>> {
@@ -41,7 +41,6 @@ impl Wire {
                 config
             }};
         }
-        let ports = application.ports();
         let free = SocketAddr::from(([127, 0, 0, 1], 0));
         Ok(match self {
             Self::InProcess => {
@@ -55,8 +54,8 @@ impl Wire {
                 HttpClient::connect_with(url, config!(http)).await?.ports()
             }
             Self::Graphql => {
-                let server = GraphqlServer::new(ports.clone()).with_projection_actions(true).with_admission(admission);
-                let server = server.bind(free).await?;
+                let server = GraphqlServer::new(ports.clone()).with_projection_actions(true).with_saga_actions(true);
+                let server = server.with_admission(admission).bind(free).await?;
                 let url = format!("http://{}/graphql", server.local_addr());
                 tokio::spawn(server.serve(pending()));
                 let mut client = GraphqlClient::connect_with(url, config!(graphql)).await?.ports();

@@ -170,6 +170,6 @@ fn less(within: Duration) -> f64 {
 }
 
 /// All metadata, or `null` for none.
-fn object(metadata: &Metadata) -> Value {
+pub(super) fn object(metadata: &Metadata) -> Value {
     serde_json::from_slice(&metadata.encode()).unwrap_or_default()
 }

@@ -3,6 +3,7 @@
 mod buses;
 mod event_store;
 mod projections;
+mod sagas;
 mod transport;
 
 use crate::config::ClientConfig;
@@ -22,8 +23,9 @@ use transport::{Failure, Transport};
 /// A client of a [`GraphqlServer`](crate::GraphqlServer), over plain HTTP. A clone is the same client and shares its
 /// connections.
 ///
-/// It *is* the ports [`CommandBus`](portolan_kernel::ports::CommandBus), [`QueryBus`](portolan_kernel::ports::QueryBus) and
-/// [`ProjectionRegistry`](portolan_kernel::ports::ProjectionRegistry), and what reads of
+/// It *is* the ports [`CommandBus`](portolan_kernel::ports::CommandBus), [`QueryBus`](portolan_kernel::ports::QueryBus),
+/// [`ProjectionRegistry`](portolan_kernel::ports::ProjectionRegistry) and
+/// [`SagaOrchestrator`](portolan_kernel::ports::SagaOrchestrator), and what reads of
 /// [`EventStore`](portolan_kernel::ports::EventStore), with the server's errors as they were. To these come failures on the
 /// way: where the server does not know who asks, `Denied` of whichever port; where nothing was sent `Busy`; where an operation was sent and no answer came, `Unknown` for a command or an action
 /// and `Busy` for what reads. This wire carries no appends: each is
@@ -136,7 +138,9 @@ impl GraphqlClient {
     pub fn ports(&self) -> Ports {
         let client = Arc::new(self.clone());
         let spawn = Arc::new(Tasks(self.shared.runtime.clone()));
-        Ports::new(client.clone(), client.clone(), client.clone(), spawn).with_projections(client)
+        Ports::new(client.clone(), client.clone(), client.clone(), spawn)
+            .with_projections(client.clone())
+            .with_sagas(client)
     }
 }
 

@@ -1,6 +1,6 @@
 //! The schema: what every one has, and what is registered.
 
-use super::call::{Call, Parameters};
+use super::call::{Call, Parameters, SagaInput};
 use super::introspection::{Sizes, USUAL};
 use super::limits::{complexity, operation};
 use super::node::{Info, Node, ROOT};
@@ -16,7 +16,7 @@ use core::ops::Bound;
 use juniper::parser::parse_document_source;
 use juniper::{RootNode, Variables};
 use portolan_kernel::application::Ports;
-use portolan_kernel::ports::{CommandInfo, ProjectionError, ProjectionRegistry, QueryInfo, RowsQuestion};
+use portolan_kernel::ports::{CommandInfo, ProjectionError, ProjectionRegistry, QueryInfo, RowsQuestion, SagaInfo};
 use portolan_kernel::values::{By, Collection, Column, ColumnType, Name};
 use serde_json::Value;
 use std::sync::Arc;
@@ -36,6 +36,13 @@ pub(crate) struct Built {
     pub(crate) is_partial: bool,
 }
 
+/// What operators may do here.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Actions {
+    pub(crate) projections: bool,
+    pub(crate) sagas: bool,
+}
+
 /// A projection as the schema can have it.
 struct Projected {
     name: Name,
@@ -44,12 +51,15 @@ struct Projected {
     collection: Option<Collection>,
 }
 
-/// Builds the schema of what is registered now. A registry that cannot be asked has no projections for now.
-pub(crate) async fn build(ports: &Ports, config: &ServerConfig, actions: bool) -> Built {
+/// Builds the schema of what is registered now. A registry that cannot be asked has no projections for now, and an
+/// orchestrator no sagas.
+pub(crate) async fn build(ports: &Ports, config: &ServerConfig, actions: Actions) -> Built {
     let (projections, is_known) = projections(&*ports.projections).await;
+    let sagas = ports.sagas.describe().await;
+    let is_known = is_known && sagas.is_ok();
     let is_partial = !is_known || projections.iter().any(|projection| projection.collection.is_none());
     let (commands, queries) = (ports.commands.commands(), ports.queries.queries());
-    let model = Arc::new(model(commands, queries, projections, actions));
+    let model = Arc::new(model(commands, queries, projections, sagas.unwrap_or_default(), actions));
     let info = |name: &str| Info::new(&model, Ty::named(name));
     let ServerConfig { max_depth, max_tokens, introspection, .. } = *config;
     let root = Root::new_with_info(ROOT, ROOT, ROOT, info(QUERY), info(MUTATION), info(SUBSCRIPTION))
@@ -82,7 +92,13 @@ async fn projections(registry: &dyn ProjectionRegistry) -> (Vec<Projected>, bool
     (projections, true)
 }
 
-fn model(commands: Vec<CommandInfo>, queries: Vec<QueryInfo>, projections: Vec<Projected>, actions: bool) -> Model {
+fn model(
+    commands: Vec<CommandInfo>,
+    queries: Vec<QueryInfo>,
+    projections: Vec<Projected>,
+    sagas: Vec<SagaInfo>,
+    actions: Actions,
+) -> Model {
     let mut model = types::model();
     let mut query = own_queries();
     let mut mutation = own_mutations(actions);
@@ -95,6 +111,9 @@ fn model(commands: Vec<CommandInfo>, queries: Vec<QueryInfo>, projections: Vec<P
     let mut names = names_of(&mutation);
     for info in commands {
         mutation.push(command(&mut model, &mut schemas, &mut names, info));
+    }
+    for info in newest(sagas) {
+        mutation.push(saga(&mut model, &mut schemas, &mut names, info));
     }
     let mut names = names_of(&query);
     for info in queries {
@@ -120,6 +139,12 @@ fn names_of(members: &[Member]) -> Names {
 }
 
 fn own_queries() -> Vec<Member> {
+    let mut own = log_and_projections();
+    own.extend(types::sagas::queries());
+    own
+}
+
+fn log_and_projections() -> Vec<Member> {
     let string = || Scalar::String.ty();
     let mut log = which_events();
     log.extend(part(vec![until(), form()]));
@@ -177,7 +202,7 @@ fn until() -> Member {
     optional("until", Scalar::Position.ty(), "Only events at or below this position.")
 }
 
-fn own_mutations(actions: bool) -> Vec<Member> {
+fn own_mutations(actions: Actions) -> Vec<Member> {
     let string = || Scalar::String.ty();
     let dispatch =
         member("dispatch", Ty::named("CommandResult"), "Any command, for clients that learn its name at run time.")
@@ -200,7 +225,10 @@ fn own_mutations(actions: bool) -> Vec<Member> {
         optional("position", Scalar::Position.ty(), "The event to retry or to drop."),
     ])
     .calls(Call::Act);
-    if actions { vec![dispatch, act] } else { vec![dispatch] }
+    let mut own = vec![dispatch, types::sagas::start()];
+    own.extend(actions.projections.then_some(act));
+    own.extend(actions.sagas.then(types::sagas::act));
+    own
 }
 
 fn own_subscriptions() -> Vec<Member> {
@@ -227,24 +255,49 @@ fn own_subscriptions() -> Vec<Member> {
 }
 
 fn command(model: &mut Model, schemas: &mut Schemas, names: &mut Names, info: CommandInfo) -> Member {
-    let mut arguments = Vec::new();
-    let takes = match &info.schema {
-        Some(schema) if takes_nothing(schema) => false,
-        Some(schema) => {
-            let ty = schemas.ty(model, schema, Direction::In, &pascal(&info.name));
-            arguments.push(Member::new("input", ty, "The command."));
-            true
-        }
-        None => {
-            let text = "The command: an object, or the text of one.";
-            arguments.push(Member::new("input", Scalar::Json.ty(), text));
-            true
-        }
-    };
-    arguments.push(optional("options", Ty::named("CommandOptions"), "How it is sent."));
+    let input = input(model, schemas, (&info.name, info.schema.as_ref()), "The command");
+    let takes = input.is_some();
+    let options = optional("options", Ty::named("CommandOptions"), "How it is sent.");
     Member::new(names.take(&camel(&info.name)), Ty::named("CommandResult"), described(&info.description, &info.name))
-        .taking(arguments)
+        .taking(input.into_iter().chain([options]))
         .calls(Call::Command { name: info.name, input: takes })
+}
+
+/// The argument for what a command, or a saga, of this name and schema takes; `None` for one that takes nothing.
+fn input(
+    model: &mut Model,
+    schemas: &mut Schemas,
+    (name, schema): (&Name, Option<&Value>),
+    what: &str,
+) -> Option<Member> {
+    match schema {
+        Some(schema) if takes_nothing(schema) => None,
+        Some(schema) => {
+            let ty = schemas.ty(model, schema, Direction::In, &pascal(name));
+            Some(Member::new("input", ty, format!("{what}.")))
+        }
+        None => Some(Member::new("input", Scalar::Json.ty(), format!("{what}: an object, or the text of one."))),
+    }
+}
+
+/// Of each name the definition that a start follows.
+fn newest(mut sagas: Vec<SagaInfo>) -> Vec<SagaInfo> {
+    sagas.sort_by(|one, other| (&one.name, other.version).cmp(&(&other.name, one.version)));
+    sagas.dedup_by(|one, other| one.name == other.name);
+    sagas
+}
+
+fn saga(model: &mut Model, schemas: &mut Schemas, names: &mut Names, info: SagaInfo) -> Member {
+    let input = input(model, schemas, (&info.name, info.schema.as_ref()), "What it is started with");
+    let takes = match &input {
+        None => SagaInput::Nothing,
+        Some(input) if *input.ty.innermost() == Scalar::Json.name() => SagaInput::Json,
+        Some(_) => SagaInput::Typed,
+    };
+    let field = names.take(&format!("start{}", pascal(&info.name)));
+    Member::new(field, Ty::named("SagaStarted").maybe(), described(&info.description, &info.name))
+        .taking(types::sagas::start_arguments(input))
+        .calls(Call::StartSaga { name: info.name, input: takes })
 }
 
 /// Whether it is an object without properties, for which GraphQL has no type.

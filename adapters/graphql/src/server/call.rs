@@ -2,7 +2,7 @@
 
 use super::context::Context;
 use super::rows::Table;
-use super::{commands, events, projections, queries, rows, store};
+use super::{commands, events, projections, queries, rows, sagas, store};
 use crate::model::{Member, Model, argument};
 use crate::scalar::Given;
 use crate::wire::problem::Problem;
@@ -46,6 +46,27 @@ pub(crate) enum Call {
     RowList(Arc<Table>),
     /// Rows by the index of this place.
     RowsBy(Arc<Table>, usize),
+    StartSaga {
+        name: Name,
+        input: SagaInput,
+    },
+    StartAnySaga,
+    Sagas,
+    Saga,
+    SagaTimeline,
+    SagaDefinitions,
+    ActOnSaga,
+}
+
+/// What a saga is started with.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum SagaInput {
+    /// An object without members.
+    Nothing,
+    /// An argument of a type of its own.
+    Typed,
+    /// An argument that is any JSON, or the text of it.
+    Json,
 }
 
 /// Where the parameters of a question are.
@@ -81,6 +102,13 @@ pub(crate) async fn run(call: &Call, context: &Context, parent: &Value, given: A
         Call::Row(table) => rows::row(context, table, given).await,
         Call::RowList(table) => rows::list(context, table, given).await,
         Call::RowsBy(table, index) => rows::by(context, table, *index, given).await,
+        Call::StartSaga { name, input } => sagas::start(context, name, *input, given).await,
+        Call::StartAnySaga => sagas::start_any(context, given).await,
+        Call::Sagas => sagas::list(context, given).await,
+        Call::Saga => sagas::one(context, given).await,
+        Call::SagaTimeline => sagas::timeline(context, given).await,
+        Call::SagaDefinitions => sagas::definitions(context).await,
+        Call::ActOnSaga => sagas::act(context, given).await,
     }
 }
 

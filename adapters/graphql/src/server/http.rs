@@ -1,5 +1,6 @@
 //! The server alone: a listener, and the service behind it.
 
+use super::build::Actions;
 use super::request::{Answer, Refusal, refuse};
 use super::service::GraphqlService;
 use crate::config::ServerConfig;
@@ -37,7 +38,7 @@ pub struct GraphqlServer {
     ports: Ports,
     admission: Admission,
     config: ServerConfig,
-    actions: bool,
+    actions: Actions,
 }
 
 impl fmt::Debug for GraphqlServer {
@@ -53,10 +54,10 @@ impl fmt::Debug for GraphqlServer {
 const PATH: &str = "/graphql";
 
 impl GraphqlServer {
-    /// A server of these ports for everybody, with the usual limits and without actions on projections.
+    /// A server of these ports for everybody, with the usual limits and without actions on projections and sagas.
     #[must_use]
     pub fn new(ports: Ports) -> Self {
-        Self { ports, admission: Admission::default(), config: ServerConfig::default(), actions: false }
+        Self { ports, admission: Admission::default(), config: ServerConfig::default(), actions: Actions::default() }
     }
 
     /// The same server, for those whom this lets in and for what it lets them do. The schema and GraphiQL's page stay
@@ -75,8 +76,15 @@ impl GraphqlServer {
     /// The same server; whether it has the mutation `actOnProjection`. Whoever is let in and may operate a projection pauses
     /// it and empties its rows.
     #[must_use]
-    pub fn with_projection_actions(self, actions: bool) -> Self {
-        Self { actions, ..self }
+    pub fn with_projection_actions(self, projections: bool) -> Self {
+        Self { actions: Actions { projections, ..self.actions }, ..self }
+    }
+
+    /// The same server; whether it has the mutation `actOnSaga`. Whoever is let in and may steer a saga skips its steps and
+    /// ends it.
+    #[must_use]
+    pub fn with_saga_actions(self, sagas: bool) -> Self {
+        Self { actions: Actions { sagas, ..self.actions }, ..self }
     }
 
     /// The service, for a server that mounts it. The schema is built now, of what is registered.

@@ -18,6 +18,7 @@ mod projections;
 mod queries;
 mod request;
 mod rows;
+mod sagas;
 mod service;
 mod socket;
 mod store;

@@ -1,7 +1,7 @@
 //! The service: one endpoint, for whoever routes to it.
 
 use super::admission;
-use super::build::{Built, build};
+use super::build::{Actions, Built, build};
 use super::context::{App, Context};
 use super::execute::{answer, of_problem, panicked, prepare, whole};
 use super::loader::Loader;
@@ -53,7 +53,7 @@ pub(super) struct Inner {
     pub(super) admission: Admission,
     /// What callers get theirs of.
     pub(super) ports: Ports,
-    actions: bool,
+    actions: Actions,
     built: RwLock<Arc<Built>>,
     /// When a schema that lacks something was built last.
     rebuilt: Mutex<Instant>,
@@ -72,7 +72,7 @@ impl fmt::Debug for GraphqlService {
 const REBUILD: Duration = Duration::from_secs(1);
 
 impl GraphqlService {
-    pub(super) async fn new(ports: Ports, admission: Admission, config: ServerConfig, actions: bool) -> Self {
+    pub(super) async fn new(ports: Ports, admission: Admission, config: ServerConfig, actions: Actions) -> Self {
         let (stop, stopping) = watch::channel(false);
         let most = usize::try_from(config.page_rows).unwrap_or(usize::MAX);
         let sockets = Arc::new(Semaphore::new(config.max_sockets.min(Semaphore::MAX_PERMITS)));

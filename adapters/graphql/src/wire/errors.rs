@@ -236,7 +236,7 @@ impl PortError for WaitError {
 }
 
 /// Why it is not allowed. Whoever has not shown who he is has reached no port, so that nothing has happened.
-fn denied(problem: &Received) -> Option<String> {
+pub(super) fn denied(problem: &Received) -> Option<String> {
     match problem.code.as_str() {
         "unauthenticated" => Some(problem.message.clone()),
         _ => problem.text("reason").map(str::to_owned),
@@ -271,7 +271,7 @@ fn corrupt(place: &str) -> Problem {
     Problem { for_operator: Some(format!("the store is damaged at {place}")), ..problem }
 }
 
-fn failed(message: String, source: &Source) -> Problem {
+pub(super) fn failed(message: String, source: &Source) -> Problem {
     match damage(source) {
         Some(place) => corrupt(place),
         None => Problem::new("failed", message).with("reason", source.to_string()),
@@ -300,8 +300,8 @@ fn damage(source: &Source) -> Option<&str> {
 mod tests {
     use super::*;
     use core::fmt::{Debug, Display};
-    use portolan_kernel::ports::{Capability, Receipt, Violation};
-    use portolan_kernel::values::{Edition, Position};
+    use portolan_kernel::ports::{Capability, Receipt, SagaAction, SagaError, Violation};
+    use portolan_kernel::values::{Edition, Position, SagaId};
     use serde_json::json;
 
     fn name() -> Name {
@@ -381,6 +381,25 @@ mod tests {
     }
 
     #[test]
+    fn every_error_of_sagas_comes_back_the_same() {
+        let saga = || SagaId::new("transfer-money", "a/b:\"%é").unwrap();
+        let violations = vec![Violation::new("lines[2].amount", "b", "c"), Violation::new("", "", "é\n")];
+        returns(vec![
+            SagaError::UnknownDefinition(name()),
+            SagaError::NotFound(saga()),
+            SagaError::Invalid(violations),
+            SagaError::Invalid(vec![]),
+            SagaError::StartedOtherwise(saga()),
+            SagaError::Denied("not é".into()),
+            SagaError::ShuttingDown,
+            SagaError::Busy(backend()),
+            SagaError::Unknown(backend()),
+            SagaError::Other(backend()),
+        ]);
+        returns(SagaAction::ALL.map(|action| SagaError::NotNow { saga: saga(), action, reason: "é".into() }).into());
+    }
+
+    #[test]
     fn every_error_of_a_command_comes_back_the_same() {
         let receipt = Box::new(Receipt::new(vec![("s".parse().unwrap(), None)], Position::new(3), vec![], true));
         let numbers: Vec<f64> = (1..2_000_u64)
@@ -412,6 +431,8 @@ mod tests {
             ReadError::Corrupt { place: place() }.to_problem(),
             ProjectionError::Corrupt { place: place() }.to_problem(),
             CommandError::Other(Source::new(AppendError::Corrupt { place: place() })).to_problem(),
+            SagaError::Other(Source::new(AppendError::Corrupt { place: place() })).to_problem(),
+            SagaError::Other(Source::new(ReadError::Corrupt { place: place() })).to_problem(),
             QueryError::Other(Source::new(LoadError::Read(ReadError::Corrupt { place: place() }))).to_problem(),
         ] {
             assert!(!format!("{} {}", problem.message, problem.extensions()).contains("/srv"), "{problem:?}");

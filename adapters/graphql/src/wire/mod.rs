@@ -7,5 +7,7 @@ pub(crate) mod object;
 pub(crate) mod problem;
 pub(crate) mod projection;
 pub(crate) mod receipt;
+pub(crate) mod saga;
+pub(crate) mod saga_errors;
 pub(crate) mod store;
 pub(crate) mod text;

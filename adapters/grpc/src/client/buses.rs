@@ -1,7 +1,7 @@
 //! The ports `CommandBus` and `QueryBus`.
 
 use super::GrpcClient;
-use super::transport::{Failure, denied, had_no_effect, may_pass, source_of, tell};
+use super::transport::{Failure, denied, had_no_effect, may_pass, source_of, tell, traced};
 use crate::proto::{AskRequest, DispatchRequest, Violations};
 use crate::wire::errors::PortError as _;
 use crate::wire::status::{Details, reason};
@@ -12,7 +12,7 @@ use portolan_kernel::ports::{
 };
 use portolan_kernel::values::Format;
 use prost::Message;
-use tonic::{Request, Status};
+use tonic::Status;
 
 #[async_trait]
 impl CommandBus for GrpcClient {
@@ -76,22 +76,13 @@ impl QueryBus for GrpcClient {
 
 impl GrpcClient {
     /// Whether the server takes a request of this size: it would answer a larger one with less.
-    fn holds(&self, message: &impl Message) -> Result<(), Source> {
+    pub(super) fn holds(&self, message: &impl Message) -> Result<(), Source> {
         let (size, limit) = (message.encoded_len() as u64, self.shared.about.request_bytes);
         if size > limit {
             return Err(Source::new(format!("the request has {size} bytes, and the server takes {limit}")));
         }
         Ok(())
     }
-}
-
-/// The trace once more, where others on the way look for it.
-fn traced<M>(message: M, traceparent: Option<String>) -> Request<M> {
-    let mut request = Request::new(message);
-    if let Some(Ok(value)) = traceparent.map(|trace| trace.parse()) {
-        request.metadata_mut().insert("traceparent", value);
-    }
-    request
 }
 
 fn command_error(status: &Status) -> CommandError {

@@ -3,6 +3,7 @@
 mod buses;
 mod event_store;
 mod projections;
+mod sagas;
 mod subscribe;
 mod transport;
 
@@ -12,6 +13,7 @@ use crate::proto::commands_client::CommandsClient;
 use crate::proto::event_store_client::EventStoreClient;
 use crate::proto::projections_client::ProjectionsClient;
 use crate::proto::queries_client::QueriesClient;
+use crate::proto::sagas_client::SagasClient;
 use crate::proto::{CapabilitiesRequest, DescribeCommandsRequest, DescribeQueriesRequest};
 #[cfg(feature = "tls")]
 use crate::tls::ClientTls;
@@ -30,8 +32,9 @@ use transport::{Failure, Shown, Transport};
 /// anew when it is lost.
 ///
 /// It *is* the ports: [`EventStore`](portolan_kernel::ports::EventStore),
-/// [`CommandBus`](portolan_kernel::ports::CommandBus), [`QueryBus`](portolan_kernel::ports::QueryBus) and
-/// [`ProjectionRegistry`](portolan_kernel::ports::ProjectionRegistry), with the server's errors as they were. To these come
+/// [`CommandBus`](portolan_kernel::ports::CommandBus), [`QueryBus`](portolan_kernel::ports::QueryBus),
+/// [`ProjectionRegistry`](portolan_kernel::ports::ProjectionRegistry) and
+/// [`SagaOrchestrator`](portolan_kernel::ports::SagaOrchestrator), with the server's errors as they were. To these come
 /// failures on the way: where no connection could be made, `Busy`; where a call was sent and no answer came, `Unknown` for
 /// what changes something and `Busy` for what does not.
 ///
@@ -140,7 +143,9 @@ impl GrpcClient {
     pub fn ports(&self) -> Ports {
         let client = Arc::new(self.clone());
         let spawn = Arc::new(Tasks(self.shared.runtime.clone()));
-        Ports::new(client.clone(), client.clone(), client.clone(), spawn).with_projections(client)
+        Ports::new(client.clone(), client.clone(), client.clone(), spawn)
+            .with_projections(client.clone())
+            .with_sagas(client)
     }
 }
 
@@ -172,7 +177,10 @@ macro_rules! services {
         )*}
     };
 }
-services!(event_store: EventStoreClient, commands: CommandsClient, queries: QueriesClient, projections: ProjectionsClient);
+services!(
+    event_store: EventStoreClient, commands: CommandsClient, queries: QueriesClient, projections: ProjectionsClient,
+    sagas: SagasClient
+);
 
 /// Why a server did not say what it is.
 enum Silence {

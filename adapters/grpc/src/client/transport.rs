@@ -161,6 +161,15 @@ pub(super) fn tell<M>(request: &mut Request<M>, timeout: Duration) {
     request.set_timeout(timeout.min(LONGEST));
 }
 
+/// The trace once more, where others on the way look for it.
+pub(super) fn traced<M>(message: M, traceparent: Option<String>) -> Request<M> {
+    let mut request = Request::new(message);
+    if let Some(Ok(value)) = traceparent.map(|trace| trace.parse()) {
+        request.metadata_mut().insert("traceparent", value);
+    }
+    request
+}
+
 impl Failure {
     pub(super) fn of(status: Status) -> Self {
         // A status that has come over the wire has no source.

@@ -4066,3 +4066,1105 @@ pub mod projections_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
+/// Which saga.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SagaId {
+    /// The name of its definition, such as `transfer-money`.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// What it was started under: chosen by whoever starts it, and what makes a repetition harmless.
+    #[prost(string, tag = "2")]
+    pub id: ::prost::alloc::string::String,
+}
+/// A saga to be started.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StartSagaRequest {
+    /// Which.
+    #[prost(message, optional, tag = "1")]
+    pub saga: ::core::option::Option<SagaId>,
+    /// What it is started with: a JSON text.
+    #[prost(string, tag = "2")]
+    pub input: ::prost::alloc::string::String,
+    /// Correlation, actor, tenant, trace and whatever else, for all that its steps send. Without a correlation the saga's id
+    /// is it.
+    #[prost(message, optional, tag = "3")]
+    pub metadata: ::core::option::Option<Metadata>,
+}
+/// A saga that has been started.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StartSagaResponse {
+    /// Which.
+    #[prost(message, optional, tag = "1")]
+    pub saga: ::core::option::Option<SagaId>,
+    /// The version of the definition that it follows.
+    #[prost(uint32, tag = "2")]
+    pub version: u32,
+    /// The position of its first fact, where the orchestrator tells it.
+    #[prost(uint64, optional, tag = "3")]
+    pub position: ::core::option::Option<u64>,
+    /// Whether it had been started before, with the same input.
+    #[prost(bool, tag = "4")]
+    pub repeated: bool,
+}
+/// How a saga stands.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SagaSummary {
+    /// Which.
+    #[prost(message, optional, tag = "1")]
+    pub saga: ::core::option::Option<SagaId>,
+    /// The version of the definition that it follows.
+    #[prost(uint32, tag = "2")]
+    pub version: u32,
+    /// When it was started.
+    #[prost(message, optional, tag = "3")]
+    pub started_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// When it turns back, if it has not ended and is not past its pivot.
+    #[prost(message, optional, tag = "4")]
+    pub deadline: ::core::option::Option<::prost_types::Timestamp>,
+    /// What it is doing.
+    #[prost(enumeration = "SagaPhase", tag = "5")]
+    pub phase: i32,
+    /// The step that matters most now: one that holds it up, else one that pauses, else one in flight.
+    #[prost(string, optional, tag = "6")]
+    pub step: ::core::option::Option<::prost::alloc::string::String>,
+    /// Which way that step goes.
+    #[prost(enumeration = "SagaWay", optional, tag = "7")]
+    pub way: ::core::option::Option<i32>,
+    /// Its attempts so far, that way.
+    #[prost(uint32, optional, tag = "8")]
+    pub attempt: ::core::option::Option<u32>,
+    /// Since when it stands so.
+    #[prost(message, optional, tag = "9")]
+    pub since: ::core::option::Option<::prost_types::Timestamp>,
+    /// When something is due to happen, if nothing does before.
+    #[prost(message, optional, tag = "10")]
+    pub due: ::core::option::Option<::prost_types::Timestamp>,
+    /// Why it waits, needs an operator, was turned back, or was ended with something left.
+    #[prost(string, optional, tag = "11")]
+    pub reason: ::core::option::Option<::prost::alloc::string::String>,
+    /// Whether the time for the whole has passed, and it has not ended.
+    #[prost(bool, tag = "12")]
+    pub overdue: bool,
+    /// Why the process that answers cannot go on with it: it lacks the code. Another process may have it.
+    #[prost(string, optional, tag = "13")]
+    pub lacks: ::core::option::Option<::prost::alloc::string::String>,
+}
+/// A question for sagas.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListSagasRequest {
+    /// Only those of this definition.
+    #[prost(string, optional, tag = "1")]
+    pub name: ::core::option::Option<::prost::alloc::string::String>,
+    /// Only those in one of these phases; none given: in any.
+    #[prost(enumeration = "SagaPhase", repeated, tag = "2")]
+    pub phases: ::prost::alloc::vec::Vec<i32>,
+    /// What the page before had as `next`.
+    #[prost(string, optional, tag = "3")]
+    pub after: ::core::option::Option<::prost::alloc::string::String>,
+    /// The most sagas in the page; a page may hold fewer, even none. Left out, it is 100.
+    #[prost(uint32, optional, tag = "4")]
+    pub limit: ::core::option::Option<u32>,
+}
+/// A page of sagas.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListSagasResponse {
+    /// The sagas, in the order of names and ids.
+    #[prost(message, repeated, tag = "1")]
+    pub sagas: ::prost::alloc::vec::Vec<SagaSummary>,
+    /// What to ask after for the next page; left out at the end.
+    #[prost(string, optional, tag = "2")]
+    pub next: ::core::option::Option<::prost::alloc::string::String>,
+}
+/// Which saga.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SagaStatusRequest {
+    /// The saga.
+    #[prost(message, optional, tag = "1")]
+    pub saga: ::core::option::Option<SagaId>,
+}
+/// How a saga stands.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SagaStatusResponse {
+    /// The saga.
+    #[prost(message, optional, tag = "1")]
+    pub saga: ::core::option::Option<SagaSummary>,
+}
+/// A question for what has been recorded of a saga.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SagaTimelineRequest {
+    /// The saga.
+    #[prost(message, optional, tag = "1")]
+    pub saga: ::core::option::Option<SagaId>,
+    /// Only facts after this revision.
+    #[prost(uint64, optional, tag = "2")]
+    pub after: ::core::option::Option<u64>,
+    /// The most facts in the page. Left out, it is 100.
+    #[prost(uint32, optional, tag = "3")]
+    pub limit: ::core::option::Option<u32>,
+}
+/// A page of what has been recorded of a saga.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SagaTimelineResponse {
+    /// The facts, in their order.
+    #[prost(message, repeated, tag = "1")]
+    pub facts: ::prost::alloc::vec::Vec<saga_timeline_response::Fact>,
+    /// The revision to ask after for the next page; left out at the end.
+    #[prost(uint64, optional, tag = "2")]
+    pub next: ::core::option::Option<u64>,
+}
+/// Nested message and enum types in `SagaTimelineResponse`.
+pub mod saga_timeline_response {
+    /// A fact about a saga, as its stream has it.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Fact {
+        /// Its place in the stream.
+        #[prost(uint64, tag = "1")]
+        pub revision: u64,
+        /// When it happened, by the clock of whoever recorded it.
+        #[prost(message, optional, tag = "2")]
+        pub at: ::core::option::Option<::prost_types::Timestamp>,
+        /// Its type, such as `$saga.begun`.
+        #[prost(string, tag = "3")]
+        pub r#type: ::prost::alloc::string::String,
+        /// What it tells, as JSON.
+        #[prost(string, tag = "4")]
+        pub data: ::prost::alloc::string::String,
+    }
+}
+/// What an operator does to a saga.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ActOnSagaRequest {
+    /// The saga.
+    #[prost(message, optional, tag = "1")]
+    pub saga: ::core::option::Option<SagaId>,
+    /// What is done.
+    #[prost(enumeration = "SagaAction", tag = "2")]
+    pub action: i32,
+    /// Why, in the operator's words; may be empty.
+    #[prost(string, tag = "3")]
+    pub note: ::prost::alloc::string::String,
+    /// Who: the actor is recorded.
+    #[prost(message, optional, tag = "4")]
+    pub metadata: ::core::option::Option<Metadata>,
+}
+/// It is recorded.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ActOnSagaResponse {
+    /// How the saga stands then.
+    #[prost(message, optional, tag = "1")]
+    pub saga: ::core::option::Option<SagaSummary>,
+}
+/// There is nothing to say.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DescribeSagasRequest {}
+/// The definitions there are.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct DescribeSagasResponse {
+    /// The definitions, in the order of names and versions.
+    #[prost(message, repeated, tag = "1")]
+    pub definitions: ::prost::alloc::vec::Vec<describe_sagas_response::Definition>,
+}
+/// Nested message and enum types in `DescribeSagasResponse`.
+pub mod describe_sagas_response {
+    /// A definition.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Definition {
+        /// Its name.
+        #[prost(string, tag = "1")]
+        pub name: ::prost::alloc::string::String,
+        /// Its version. A saga that is started follows the highest of its name.
+        #[prost(uint32, tag = "2")]
+        pub version: u32,
+        /// What it does, for a person; empty when nobody said.
+        #[prost(string, tag = "3")]
+        pub description: ::prost::alloc::string::String,
+        /// The JSON Schema (2020-12) of its input, as JSON; left out when nobody said.
+        #[prost(string, optional, tag = "4")]
+        pub schema: ::core::option::Option<::prost::alloc::string::String>,
+        /// Its steps and their policies, as JSON.
+        #[prost(string, tag = "5")]
+        pub plan: ::prost::alloc::string::String,
+    }
+}
+/// Why an orchestrator did not do as asked. Except for `unknown`, nothing was recorded.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SagaError {
+    /// What happened.
+    #[prost(oneof = "saga_error::Error", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10")]
+    pub error: ::core::option::Option<saga_error::Error>,
+}
+/// Nested message and enum types in `SagaError`.
+pub mod saga_error {
+    /// An action that makes no sense now.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct NotNow {
+        /// The saga.
+        #[prost(message, optional, tag = "1")]
+        pub saga: ::core::option::Option<super::SagaId>,
+        /// What was to be done.
+        #[prost(enumeration = "super::SagaAction", tag = "2")]
+        pub action: i32,
+        /// Why not, and what can be done, in a sentence.
+        #[prost(string, tag = "3")]
+        pub reason: ::prost::alloc::string::String,
+    }
+    /// What happened.
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Error {
+        /// NOT_FOUND: no definition has this name.
+        #[prost(string, tag = "1")]
+        UnknownDefinition(::prost::alloc::string::String),
+        /// NOT_FOUND: no saga was started under this name and id.
+        #[prost(message, tag = "2")]
+        NotFound(super::SagaId),
+        /// INVALID_ARGUMENT: the input has wrong fields, or the request does. `google.rpc.BadRequest` lists them too.
+        #[prost(message, tag = "3")]
+        Invalid(super::Violations),
+        /// ALREADY_EXISTS: a saga with another input was started under this id. Use a new one.
+        #[prost(message, tag = "4")]
+        StartedOtherwise(super::SagaId),
+        /// FAILED_PRECONDITION: the action makes no sense as the saga stands. Look at it again.
+        #[prost(message, tag = "5")]
+        NotNow(NotNow),
+        /// PERMISSION_DENIED: a policy does not let this actor do it.
+        #[prost(string, tag = "6")]
+        Denied(::prost::alloc::string::String),
+        /// UNAVAILABLE: the process is shutting down. Ask another.
+        #[prost(message, tag = "7")]
+        ShuttingDown(()),
+        /// UNAVAILABLE: it cannot be done now. Try again, with a pause.
+        #[prost(string, tag = "8")]
+        Busy(::prost::alloc::string::String),
+        /// UNKNOWN: it may have been recorded. Starting again under the same id settles it; before acting again, look at the
+        /// saga.
+        #[prost(string, tag = "9")]
+        Unknown(::prost::alloc::string::String),
+        /// INTERNAL: anything else. DATA_LOSS: the store is damaged.
+        #[prost(string, tag = "10")]
+        Other(::prost::alloc::string::String),
+    }
+}
+/// What a saga is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum SagaPhase {
+    /// Not said, or not known to this version.
+    Unspecified = 0,
+    /// It goes forward.
+    Running = 1,
+    /// It goes forward, and pauses before another attempt.
+    Waiting = 2,
+    /// What was done is being undone.
+    Compensating = 3,
+    /// It cannot go on by itself.
+    NeedsOperator = 4,
+    /// It has ended, with every step done.
+    Completed = 5,
+    /// It has ended, with every step undone.
+    Compensated = 6,
+    /// An operator has ended it as it was.
+    Aborted = 7,
+}
+impl SagaPhase {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "SAGA_PHASE_UNSPECIFIED",
+            Self::Running => "SAGA_PHASE_RUNNING",
+            Self::Waiting => "SAGA_PHASE_WAITING",
+            Self::Compensating => "SAGA_PHASE_COMPENSATING",
+            Self::NeedsOperator => "SAGA_PHASE_NEEDS_OPERATOR",
+            Self::Completed => "SAGA_PHASE_COMPLETED",
+            Self::Compensated => "SAGA_PHASE_COMPENSATED",
+            Self::Aborted => "SAGA_PHASE_ABORTED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "SAGA_PHASE_UNSPECIFIED" => Some(Self::Unspecified),
+            "SAGA_PHASE_RUNNING" => Some(Self::Running),
+            "SAGA_PHASE_WAITING" => Some(Self::Waiting),
+            "SAGA_PHASE_COMPENSATING" => Some(Self::Compensating),
+            "SAGA_PHASE_NEEDS_OPERATOR" => Some(Self::NeedsOperator),
+            "SAGA_PHASE_COMPLETED" => Some(Self::Completed),
+            "SAGA_PHASE_COMPENSATED" => Some(Self::Compensated),
+            "SAGA_PHASE_ABORTED" => Some(Self::Aborted),
+            _ => None,
+        }
+    }
+}
+/// Which way a step goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum SagaWay {
+    /// Not said, or not known to this version.
+    Unspecified = 0,
+    /// It is done.
+    Forward = 1,
+    /// It is found out whether it has been done.
+    Settle = 2,
+    /// It is undone.
+    Back = 3,
+}
+impl SagaWay {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "SAGA_WAY_UNSPECIFIED",
+            Self::Forward => "SAGA_WAY_FORWARD",
+            Self::Settle => "SAGA_WAY_SETTLE",
+            Self::Back => "SAGA_WAY_BACK",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "SAGA_WAY_UNSPECIFIED" => Some(Self::Unspecified),
+            "SAGA_WAY_FORWARD" => Some(Self::Forward),
+            "SAGA_WAY_SETTLE" => Some(Self::Settle),
+            "SAGA_WAY_BACK" => Some(Self::Back),
+            _ => None,
+        }
+    }
+}
+/// What an operator does to a saga.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum SagaAction {
+    /// Not said, or not known to this version.
+    Unspecified = 0,
+    /// What holds it up is tried anew, with all its attempts; a pause between attempts ends at once.
+    Retry = 1,
+    /// What holds it up counts as passed over.
+    Skip = 2,
+    /// It turns back, and what was done is undone.
+    Compensate = 3,
+    /// It ends as it is. Nothing more is done, and what was done is not undone.
+    Abort = 4,
+}
+impl SagaAction {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "SAGA_ACTION_UNSPECIFIED",
+            Self::Retry => "SAGA_ACTION_RETRY",
+            Self::Skip => "SAGA_ACTION_SKIP",
+            Self::Compensate => "SAGA_ACTION_COMPENSATE",
+            Self::Abort => "SAGA_ACTION_ABORT",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "SAGA_ACTION_UNSPECIFIED" => Some(Self::Unspecified),
+            "SAGA_ACTION_RETRY" => Some(Self::Retry),
+            "SAGA_ACTION_SKIP" => Some(Self::Skip),
+            "SAGA_ACTION_COMPENSATE" => Some(Self::Compensate),
+            "SAGA_ACTION_ABORT" => Some(Self::Abort),
+            _ => None,
+        }
+    }
+}
+/// Generated client implementations.
+pub mod sagas_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// The sagas of an application: processes of several steps that end with all of them done, or undone. They are started, seen,
+    /// and acted on by operators; whoever has their code drives them.
+    ///
+    /// A status that is not OK has a `SagaError` among its details, with `google.rpc.ErrorInfo` and, where they fit,
+    /// `google.rpc.BadRequest`, `PreconditionFailure` and `RetryInfo`. Without a `SagaError` the outcome of Start and Act is
+    /// unknown, as it is when no answer comes.
+    #[derive(Debug, Clone)]
+    pub struct SagasClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl SagasClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> SagasClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> SagasClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            SagasClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Starts a saga by the highest version of its definition, once for each id. It is recorded when this answers.
+        ///
+        /// What the message leaves out is taken from the call's metadata: `x-correlation-id` and `traceparent`.
+        pub async fn start(
+            &mut self,
+            request: impl tonic::IntoRequest<super::StartSagaRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::StartSagaResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static("/portolan.v1.Sagas/Start");
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new("portolan.v1.Sagas", "Start"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// A page of sagas, in the order of names and ids. What was recorded shortly before may be missing from it, or shown as it
+        /// was.
+        pub async fn list(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListSagasRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListSagasResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static("/portolan.v1.Sagas/List");
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new("portolan.v1.Sagas", "List"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// How one stands, by all that has been recorded.
+        pub async fn status(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SagaStatusRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SagaStatusResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static("/portolan.v1.Sagas/Status");
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new("portolan.v1.Sagas", "Status"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// A page of what has been recorded of one.
+        pub async fn timeline(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SagaTimelineRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SagaTimelineResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/portolan.v1.Sagas/Timeline",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("portolan.v1.Sagas", "Timeline"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Has an operator act upon one, and says how it stands then. The action is recorded with the operator's name and note.
+        ///
+        /// What the message leaves out is taken from the call's metadata: `x-correlation-id` and `traceparent`.
+        pub async fn act(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ActOnSagaRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ActOnSagaResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static("/portolan.v1.Sagas/Act");
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new("portolan.v1.Sagas", "Act"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// The definitions there are.
+        pub async fn describe(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DescribeSagasRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DescribeSagasResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/portolan.v1.Sagas/Describe",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("portolan.v1.Sagas", "Describe"));
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod sagas_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with SagasServer.
+    #[async_trait]
+    pub trait Sagas: std::marker::Send + std::marker::Sync + 'static {
+        /// Starts a saga by the highest version of its definition, once for each id. It is recorded when this answers.
+        ///
+        /// What the message leaves out is taken from the call's metadata: `x-correlation-id` and `traceparent`.
+        async fn start(
+            &self,
+            request: tonic::Request<super::StartSagaRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::StartSagaResponse>,
+            tonic::Status,
+        >;
+        /// A page of sagas, in the order of names and ids. What was recorded shortly before may be missing from it, or shown as it
+        /// was.
+        async fn list(
+            &self,
+            request: tonic::Request<super::ListSagasRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListSagasResponse>,
+            tonic::Status,
+        >;
+        /// How one stands, by all that has been recorded.
+        async fn status(
+            &self,
+            request: tonic::Request<super::SagaStatusRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SagaStatusResponse>,
+            tonic::Status,
+        >;
+        /// A page of what has been recorded of one.
+        async fn timeline(
+            &self,
+            request: tonic::Request<super::SagaTimelineRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SagaTimelineResponse>,
+            tonic::Status,
+        >;
+        /// Has an operator act upon one, and says how it stands then. The action is recorded with the operator's name and note.
+        ///
+        /// What the message leaves out is taken from the call's metadata: `x-correlation-id` and `traceparent`.
+        async fn act(
+            &self,
+            request: tonic::Request<super::ActOnSagaRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ActOnSagaResponse>,
+            tonic::Status,
+        >;
+        /// The definitions there are.
+        async fn describe(
+            &self,
+            request: tonic::Request<super::DescribeSagasRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DescribeSagasResponse>,
+            tonic::Status,
+        >;
+    }
+    /// The sagas of an application: processes of several steps that end with all of them done, or undone. They are started, seen,
+    /// and acted on by operators; whoever has their code drives them.
+    ///
+    /// A status that is not OK has a `SagaError` among its details, with `google.rpc.ErrorInfo` and, where they fit,
+    /// `google.rpc.BadRequest`, `PreconditionFailure` and `RetryInfo`. Without a `SagaError` the outcome of Start and Act is
+    /// unknown, as it is when no answer comes.
+    #[derive(Debug)]
+    pub struct SagasServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> SagasServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for SagasServer<T>
+    where
+        T: Sagas,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/portolan.v1.Sagas/Start" => {
+                    #[allow(non_camel_case_types)]
+                    struct StartSvc<T: Sagas>(pub Arc<T>);
+                    impl<T: Sagas> tonic::server::UnaryService<super::StartSagaRequest>
+                    for StartSvc<T> {
+                        type Response = super::StartSagaResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::StartSagaRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Sagas>::start(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = StartSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/portolan.v1.Sagas/List" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListSvc<T: Sagas>(pub Arc<T>);
+                    impl<T: Sagas> tonic::server::UnaryService<super::ListSagasRequest>
+                    for ListSvc<T> {
+                        type Response = super::ListSagasResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListSagasRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Sagas>::list(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/portolan.v1.Sagas/Status" => {
+                    #[allow(non_camel_case_types)]
+                    struct StatusSvc<T: Sagas>(pub Arc<T>);
+                    impl<T: Sagas> tonic::server::UnaryService<super::SagaStatusRequest>
+                    for StatusSvc<T> {
+                        type Response = super::SagaStatusResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SagaStatusRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Sagas>::status(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = StatusSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/portolan.v1.Sagas/Timeline" => {
+                    #[allow(non_camel_case_types)]
+                    struct TimelineSvc<T: Sagas>(pub Arc<T>);
+                    impl<
+                        T: Sagas,
+                    > tonic::server::UnaryService<super::SagaTimelineRequest>
+                    for TimelineSvc<T> {
+                        type Response = super::SagaTimelineResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SagaTimelineRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Sagas>::timeline(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = TimelineSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/portolan.v1.Sagas/Act" => {
+                    #[allow(non_camel_case_types)]
+                    struct ActSvc<T: Sagas>(pub Arc<T>);
+                    impl<T: Sagas> tonic::server::UnaryService<super::ActOnSagaRequest>
+                    for ActSvc<T> {
+                        type Response = super::ActOnSagaResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ActOnSagaRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Sagas>::act(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ActSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/portolan.v1.Sagas/Describe" => {
+                    #[allow(non_camel_case_types)]
+                    struct DescribeSvc<T: Sagas>(pub Arc<T>);
+                    impl<
+                        T: Sagas,
+                    > tonic::server::UnaryService<super::DescribeSagasRequest>
+                    for DescribeSvc<T> {
+                        type Response = super::DescribeSagasResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::DescribeSagasRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Sagas>::describe(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = DescribeSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for SagasServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "portolan.v1.Sagas";
+    impl<T> tonic::server::NamedService for SagasServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}

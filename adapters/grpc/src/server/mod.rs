@@ -9,6 +9,7 @@ mod event_store;
 mod health;
 mod projections;
 mod queries;
+mod sagas;
 mod subscribe;
 
 use crate::config::ServerConfig;
@@ -18,6 +19,7 @@ use crate::proto::commands_server::CommandsServer;
 use crate::proto::event_store_server::EventStoreServer;
 use crate::proto::projections_server::ProjectionsServer;
 use crate::proto::queries_server::QueriesServer;
+use crate::proto::sagas_server::SagasServer;
 #[cfg(feature = "tls")]
 use crate::tls::ServerTls;
 use admission::Gate;
@@ -223,6 +225,7 @@ fn routes(app: &Arc<App>, health: Health) -> Routes {
         .add_service(limited!(CommandsServer::from_arc(app.clone()), bytes))
         .add_service(limited!(QueriesServer::from_arc(app.clone()), bytes))
         .add_service(limited!(ProjectionsServer::from_arc(app.clone()), bytes))
+        .add_service(limited!(SagasServer::from_arc(app.clone()), bytes))
         .add_service(limited!(HealthServer::new(health), bytes));
     let reflection = || {
         tonic_reflection::server::Builder::configure()

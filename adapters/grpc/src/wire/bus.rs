@@ -33,11 +33,11 @@ impl proto::DispatchRequest {
     }
 }
 
-fn maybe_metadata(metadata: Metadata) -> Option<proto::Metadata> {
+pub(super) fn maybe_metadata(metadata: Metadata) -> Option<proto::Metadata> {
     (metadata != Metadata::default()).then(|| metadata.into())
 }
 
-fn decode_metadata(metadata: Option<proto::Metadata>) -> Result<Metadata, Wrong> {
+pub(super) fn decode_metadata(metadata: Option<proto::Metadata>) -> Result<Metadata, Wrong> {
     metadata.unwrap_or_default().checked().map_err(|wrong| wrong.of("metadata"))
 }
 
@@ -123,9 +123,13 @@ pub(crate) fn json_of(value: &Value) -> String {
     value.to_string()
 }
 
-fn decode_schema(field: &str, schema: Option<String>) -> Result<Option<Value>, Wrong> {
-    let parse = |text: String| serde_json::from_str(&text).map_err(|error| Wrong::new(field, error.to_string()));
-    schema.map(parse).transpose()
+/// A JSON value out of its text.
+pub(super) fn decode_json(field: &str, text: &str) -> Result<Value, Wrong> {
+    serde_json::from_str(text).map_err(|error| Wrong::new(field, error.to_string()))
+}
+
+pub(super) fn decode_schema(field: &str, schema: Option<String>) -> Result<Option<Value>, Wrong> {
+    schema.map(|text| decode_json(field, &text)).transpose()
 }
 
 impl From<CommandInfo> for describe_commands_response::Command {

@@ -10,12 +10,15 @@ mod event;
 mod projection;
 mod read;
 mod rows;
+mod saga;
 pub(crate) mod status;
 
 pub(crate) use append::decode_checkpoint;
 pub(crate) use bus::json_of;
 pub(crate) use capabilities::decode_capabilities;
 pub(crate) use projection::decode_action;
+pub(crate) use saga::decode_saga;
+use saga::decode_saga_action;
 
 use core::fmt::Display;
 use core::str::FromStr;

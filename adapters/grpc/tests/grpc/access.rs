@@ -1,5 +1,6 @@
 //! What they may do who are let in, for how long, and in whose name.
 
+use crate::support::sagas::{act, every_call, saga, start};
 use crate::support::{Counting, Running, append, command, new_event};
 use async_trait::async_trait;
 use core::time::Duration;
@@ -11,7 +12,7 @@ use portolan_kernel::drivers::{Delivery, From, Roles, StaticKeys, SubscribeError
 use portolan_kernel::ports::{
     AppendError, AuthenticationError, Authenticator, Caller, CommandBus as _, CommandError, Credentials,
     EventStore as _, ProjectionAction, ProjectionError, ProjectionRegistry as _, QueryBus as _, QueryEnvelope,
-    QueryError, ReadError, RowsQuestion, Source, WaitError,
+    QueryError, ReadError, RowsQuestion, SagaError, Source, WaitError,
 };
 use portolan_kernel::values::{Append, Item, Metadata, Name, Position, Query, Read, Timestamp};
 use std::sync::atomic::Ordering;
@@ -27,7 +28,8 @@ const KEYS: &[u8] = br#"[
 ]"#;
 
 const ROLES: &[u8] = br#"{"teller": {"commands": ["echo"], "queries": ["echo"], "streams": ["s"], "appends": ["s"],
-    "projections": ["balances", "new"], "operates": ["balances"], "records": true}}"#;
+    "projections": ["balances", "new"], "operates": ["balances"], "records": true,
+    "starts": ["transfer-money"], "sagas": ["transfer-money"], "steers": ["transfer-money"]}}"#;
 
 fn roles() -> Admission {
     Admission::by(StaticKeys::from_json(KEYS).unwrap()).with_policy(Roles::from_json(ROLES).unwrap())
@@ -54,6 +56,7 @@ struct Answers {
     dispatch: Result<(), CommandError>,
     ask: Result<(), QueryError>,
     projections: Vec<Result<(), ProjectionError>>,
+    sagas: Vec<Result<(), SagaError>>,
     wait: Result<(), WaitError>,
 }
 
@@ -82,6 +85,7 @@ async fn answers(client: &GrpcClient) -> Answers {
             client.parked(balances(), None, 1).await.map(drop),
             client.rows(RowsQuestion::keys(balances(), Vec::new())).await.map(drop),
         ],
+        sagas: every_call(client, &saga("transfer-money", "1")).await,
         wait: client.wait_for(balances(), Position::new(1).unwrap()).await,
     }
 }
@@ -103,6 +107,10 @@ macro_rules! all_are {
         says(why.to_string());
         for answer in answers.projections {
             let Err(ProjectionError::$variant(why)) = answer else { panic!("{answer:?}") };
+            says(why.to_string());
+        }
+        for answer in answers.sagas {
+            let Err(SagaError::$variant(why)) = answer else { panic!("{answer:?}") };
             says(why.to_string());
         }
         let Err(WaitError::$variant(why)) = answers.wait else { panic!("{:?}", answers.wait) };
@@ -130,6 +138,7 @@ async fn what_no_role_allows_is_denied_at_every_port_and_reaches_none() {
     assert!(allowed.append.is_ok() && allowed.dispatch.is_ok() && allowed.ask.is_ok() && allowed.wait.is_ok());
     assert!(allowed.reads.iter().all(Result::is_ok), "{:?}", allowed.reads);
     assert!(allowed.projections.iter().all(Result::is_ok), "{:?}", allowed.projections);
+    assert!(allowed.sagas.iter().all(Result::is_ok), "{:?}", allowed.sagas);
     let listed: Vec<_> = ann.list().await.unwrap().into_iter().map(|status| status.name).collect();
     assert_eq!(listed, [name("new")]);
     assert!(
@@ -163,18 +172,23 @@ async fn the_caller_reaches_commands_questions_and_events_whatever_is_claimed() 
         client.dispatch(command).await.unwrap();
         client.ask(question).await.unwrap();
         client.append(Append::new([event])).await.unwrap();
+        let of = || saga("transfer-money", "1");
+        client.ports().sagas.start(start(of()).with_metadata(claimed.clone())).await.unwrap();
+        client.ports().sagas.act(act(of()).with_metadata(claimed.clone())).await.unwrap();
         let event = server.store.read(Read::log(Query::all()).backward()).await.unwrap().events[0].clone();
         [
             server.commands.seen.lock().unwrap().last().unwrap().metadata.clone(),
             server.queries.0.lock().unwrap().last().unwrap().metadata.clone(),
             Metadata::decode(&event.metadata),
+            server.sagas.started.lock().unwrap().last().unwrap().metadata.clone(),
+            server.sagas.acted.lock().unwrap().last().unwrap().metadata.clone(),
         ]
     };
     let (ann, north) = (Some("ann".to_owned()), Some("north".to_owned()));
     let of_ann = Metadata { actor: ann, tenant: north, ..claimed.clone() };
-    assert_eq!(sent("Bearer ann-has-this-key").await, [&of_ann, &of_ann, &of_ann].map(Clone::clone));
+    assert_eq!(sent("Bearer ann-has-this-key").await, [(); 5].map(|()| of_ann.clone()));
     // Another node has asked its callers itself.
-    assert_eq!(sent("Bearer between-the-nodes").await, [&claimed, &claimed, &claimed].map(Clone::clone));
+    assert_eq!(sent("Bearer between-the-nodes").await, [(); 5].map(|()| claimed.clone()));
 }
 
 type Verdict = Box<dyn Fn() -> Result<Caller, AuthenticationError> + Send>;

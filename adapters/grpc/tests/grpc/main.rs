@@ -27,6 +27,8 @@ mod projections;
 #[cfg(test)]
 mod reflection;
 #[cfg(test)]
+mod sagas;
+#[cfg(test)]
 mod subscribe;
 #[cfg(test)]
 #[cfg(feature = "tls")]

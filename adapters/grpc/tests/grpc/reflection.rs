@@ -8,13 +8,14 @@ use prost_types::{FileDescriptorProto, FileDescriptorSet};
 use std::collections::BTreeSet;
 use tonic::codec::CompressionEncoding::Gzip;
 
-const SERVICES: [&str; 7] = [
+const SERVICES: [&str; 8] = [
     "grpc.health.v1.Health",
     "grpc.reflection.v1.ServerReflection",
     "portolan.v1.Commands",
     "portolan.v1.EventStore",
     "portolan.v1.Projections",
     "portolan.v1.Queries",
+    "portolan.v1.Sagas",
     "grpc.reflection.v1alpha.ServerReflection",
 ];
 
@@ -97,7 +98,7 @@ async fn every_method_that_is_told_of_is_served() {
             }
         }
     }
-    assert_eq!(methods, 17);
+    assert_eq!(methods, 23);
 }
 
 #[test]

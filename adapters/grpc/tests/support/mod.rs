@@ -5,6 +5,7 @@
 
 pub(crate) mod frames;
 pub(crate) mod projections;
+pub(crate) mod sagas;
 
 use async_trait::async_trait;
 use core::time::Duration;
@@ -23,6 +24,7 @@ use portolan_kernel::values::{
     Revision, StreamId, Timestamp,
 };
 use projections::Projections;
+use sagas::Sagas;
 use serde_json::json;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -239,6 +241,7 @@ pub(crate) struct Running {
     pub(crate) commands: Arc<Commands>,
     pub(crate) queries: Arc<Queries>,
     pub(crate) projections: Arc<Projections>,
+    pub(crate) sagas: Arc<Sagas>,
     stop: Option<oneshot::Sender<()>>,
     pub(crate) stopped: Option<tokio::task::JoinHandle<()>>,
 }
@@ -268,16 +271,16 @@ impl Running {
         change: impl FnOnce(GrpcServer) -> GrpcServer,
     ) -> Self {
         let (commands, queries) = (Arc::new(Commands::default()), Arc::new(Queries::default()));
-        let projections = Arc::new(Projections::default());
+        let (projections, sagas) = (Arc::new(Projections::default()), Arc::new(Sagas::default()));
         let ports = Ports::new(commands.clone(), queries.clone(), store.clone(), Arc::new(Tasks));
-        let ports = ports.with_projections(projections.clone());
+        let ports = ports.with_projections(projections.clone()).with_sagas(sagas.clone());
         let server = change(GrpcServer::new(ports)).bind(address).await.unwrap();
         let (stop, stopped) = oneshot::channel();
         let address = server.local_addr();
         let task = tokio::spawn(server.serve(async {
             let _ = stopped.await;
         }));
-        Self { address, store, commands, queries, projections, stop: Some(stop), stopped: Some(task) }
+        Self { address, store, commands, queries, projections, sagas, stop: Some(stop), stopped: Some(task) }
     }
 
     pub(crate) fn stop(&mut self) {
@@ -291,11 +294,14 @@ impl Running {
         tokio::time::timeout(Duration::from_secs(20), stopped).await.expect("it does not stop").unwrap();
     }
 
-    /// How often a command, a question or a projection has been asked for something.
+    /// How often a command, a question, a projection or a saga has been asked for something.
     pub(crate) fn reached(&self) -> usize {
         let Projections { acted, asked, after, .. } = &*self.projections;
         let projections = acted.lock().unwrap().len() + asked.lock().unwrap().len() + after.lock().unwrap().len();
-        projections + self.commands.seen.lock().unwrap().len() + self.queries.0.lock().unwrap().len()
+        projections
+            + self.sagas.reached()
+            + self.commands.seen.lock().unwrap().len()
+            + self.queries.0.lock().unwrap().len()
     }
 
     pub(crate) fn uri(&self) -> String {

@@ -7,7 +7,7 @@ use super::{
     StepContext, StepError, StepPlan, Undo,
 };
 use crate::domain::history::HistoryError;
-use crate::domain::{Codec, CodecError, DecodeError, Json, Unknown, Upcasters, query_of};
+use crate::domain::{Codec, CodecError, DecodeError, Json, Upcasters, query_of};
 use crate::ports::Violation;
 use crate::values::{Name, Query, Recorded, check_saga_name as check_name};
 use alloc::boxed::Box;
@@ -28,6 +28,7 @@ pub struct SagaHandler {
     plan: Arc<Plan>,
     /// Those that a process receives.
     events: Option<Query>,
+    receives_history: bool,
     handler: Arc<dyn Handler>,
 }
 
@@ -47,7 +48,8 @@ impl SagaHandler {
         let steps = Arc::new(definition.into_functions().collect());
         let (version, description, schema) = (S::VERSION, S::DESCRIPTION, S::schema());
         let handler = Arc::new(Typed { saga: Arc::new(saga), steps });
-        Ok(Self { name, version, description, schema, plan, events: None, handler })
+        let (events, receives_history) = (None, false);
+        Ok(Self { name, version, description, schema, plan, events, receives_history, handler })
     }
 
     /// This process manager. Its events are read by the histories of their types.
@@ -64,20 +66,27 @@ impl SagaHandler {
         plan.check()?;
         let (version, description, events) = (P::VERSION, P::DESCRIPTION, Some(query_of::<P::Event>()?));
         let handler = Arc::new(Reacting::new(process)?);
-        Ok(Self { name, version, description, schema: None, plan: Arc::new(plan), events, handler })
+        let (plan, schema, receives_history) = (Arc::new(plan), None, P::RECEIVES_HISTORY);
+        Ok(Self { name, version, description, schema, plan, events, receives_history, handler })
     }
 
-    /// The same handler, whose process, if it is one, reads events by these upcasters too, and does this about those that are
-    /// unknown to it. Without this it reads by the histories of its own events, and an unknown one is an error.
+    /// The same handler, whose process, if it is one, reads events by these upcasters too. Without this it reads by the
+    /// histories of its own events.
     ///
     /// # Errors
     ///
     /// [`HistoryError`], which is a mistake of the application.
-    pub fn reading_by(self, upcasters: &Arc<Upcasters>, unknown: Unknown) -> Result<Self, HistoryError> {
-        Ok(match self.handler.reading_by(upcasters, unknown)? {
+    pub fn reading_by(self, upcasters: &Arc<Upcasters>) -> Result<Self, HistoryError> {
+        Ok(match self.handler.reading_by(upcasters)? {
             Some(handler) => Self { handler, ..self },
             None => self,
         })
+    }
+
+    /// Whether a process receives what was in the log before it was deployed ([`Process::RECEIVES_HISTORY`]).
+    #[must_use]
+    pub fn receives_history(&self) -> bool {
+        self.receives_history
     }
 
     /// Whether it is a process's.
@@ -274,12 +283,8 @@ pub(super) trait Handler: Send + Sync {
     }
 
     /// `None`: it reads no events.
-    fn reading_by(
-        &self,
-        upcasters: &Arc<Upcasters>,
-        unknown: Unknown,
-    ) -> Result<Option<Arc<dyn Handler>>, HistoryError> {
-        let _ = (upcasters, unknown);
+    fn reading_by(&self, upcasters: &Arc<Upcasters>) -> Result<Option<Arc<dyn Handler>>, HistoryError> {
+        let _ = upcasters;
         Ok(None)
     }
 }

@@ -1,7 +1,7 @@
 //! What a user writes: a process manager, which reacts to events.
 
 use super::{FailureClass, Intents};
-use crate::domain::{Codec as _, Command, EventSet, Json, RecordedAs};
+use crate::domain::{Codec as _, Command, EventSet, Json, RecordedAs, Unknown};
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -127,6 +127,10 @@ pub trait Process: Send + Sync + Sized + 'static {
     /// longer is refused when it is asked for. Keys are kept for longer (SG-1): that is checked at start-up by this.
     const LONGEST: Duration = Duration::from_secs(60 * 60);
 
+    /// Whether it receives what is in the log already when it is deployed for the first time: every process that there would
+    /// have been is started, and does now what it would have done then. Without it, it begins with what is recorded after.
+    const RECEIVES_HISTORY: bool = false;
+
     /// The events that it reacts to.
     type Event: EventSet;
 
@@ -139,6 +143,13 @@ pub trait Process: Send + Sync + Sized + 'static {
 
     /// Whether the event starts the process that it is for, if that has not been started. Pure.
     fn starts(event: &RecordedAs<Self::Event>) -> bool;
+
+    /// What to do with an event that this code does not know (UP-04). Unless it says otherwise, nothing more is received until
+    /// other code runs ([`SagaInfo::trouble`](crate::ports::SagaInfo::trouble)).
+    #[must_use]
+    fn on_unknown() -> Unknown {
+        Unknown::Fail
+    }
 
     /// What an event does.
     fn on(&self, state: &mut Self::State, event: &RecordedAs<Self::Event>, intents: &mut Intents);

@@ -6,7 +6,7 @@ use super::{
     AfterFailure, FailedIntent, Intents, Outcomes, Process, Reaction, ReactionError, SagaEvent, SagaState, StepContext,
 };
 use crate::domain::history::HistoryError;
-use crate::domain::{Codec as _, CodecError, DecodeError, Json, RecordedAs, Unknown, Upcasters};
+use crate::domain::{Codec as _, CodecError, DecodeError, Json, RecordedAs, Upcasters};
 use crate::ports::Violation;
 use crate::values::{Recorded, Timestamp};
 use alloc::format;
@@ -62,13 +62,12 @@ impl fmt::Debug for Arrival {
 pub(super) struct Reacting<P> {
     process: Arc<P>,
     upcasters: Arc<Upcasters>,
-    unknown: Unknown,
 }
 
 impl<P: Process> Reacting<P> {
     pub(super) fn new(process: P) -> Result<Self, HistoryError> {
         let upcasters = Arc::new(Upcasters::of::<P::Event>()?);
-        Ok(Self { process: Arc::new(process), upcasters, unknown: Unknown::Fail })
+        Ok(Self { process: Arc::new(process), upcasters })
     }
 }
 
@@ -89,7 +88,7 @@ impl<P: Process> Handler for Reacting<P> {
 
     fn arrivals(&self, recorded: &Arc<Recorded>) -> Result<Vec<Arrival>, DecodeError> {
         let mut by_key: Vec<(String, Vec<RecordedAs<P::Event>>)> = Vec::new();
-        for event in self.upcasters.decode::<P::Event>(recorded, self.unknown)?.events {
+        for event in self.upcasters.decode::<P::Event>(recorded, P::on_unknown())?.events {
             let event = RecordedAs::new(event, recorded.clone());
             if let Some(key) = P::correlate(&event) {
                 match by_key.iter_mut().find(|(of, _)| *of == key) {
@@ -112,13 +111,9 @@ impl<P: Process> Handler for Reacting<P> {
         Ok(by_key.into_iter().map(arrival).collect())
     }
 
-    fn reading_by(
-        &self,
-        upcasters: &Arc<Upcasters>,
-        unknown: Unknown,
-    ) -> Result<Option<Arc<dyn Handler>>, HistoryError> {
+    fn reading_by(&self, upcasters: &Arc<Upcasters>) -> Result<Option<Arc<dyn Handler>>, HistoryError> {
         let upcasters = upcasters.covering::<P::Event>()?;
-        Ok(Some(Arc::new(Self { process: self.process.clone(), upcasters, unknown })))
+        Ok(Some(Arc::new(Self { process: self.process.clone(), upcasters })))
     }
 }
 

@@ -3,6 +3,7 @@
 use super::index::{SAGA_SLOTS, saga_slot};
 use crate::values::{Name, Revision, SagaId};
 use alloc::collections::BTreeMap;
+use alloc::string::String;
 use alloc::vec::Vec;
 use async_channel::Sender;
 use core::fmt;
@@ -56,6 +57,8 @@ pub(super) struct Board {
     held: BTreeMap<Shard, Sender<Told>>,
     /// Who holds those that it does not, as far as it has seen.
     seen: BTreeMap<Shard, Name>,
+    /// Why processes of a name receive nothing more here.
+    troubles: BTreeMap<Name, String>,
 }
 
 impl Board {
@@ -75,6 +78,19 @@ impl Board {
         if self.seen.get(shard) != Some(holder) {
             self.seen.insert(shard.clone(), holder.clone());
         }
+    }
+
+    /// Why processes of this name receive nothing more here, if anything is in the way.
+    pub(super) fn say(&mut self, name: &Name, trouble: Option<String>) {
+        match trouble {
+            Some(trouble) => drop(self.troubles.insert(name.clone(), trouble)),
+            None => drop(self.troubles.remove(name)),
+        }
+    }
+
+    /// What was said last.
+    pub(super) fn trouble(&self, name: &Name) -> Option<&String> {
+        self.troubles.get(name)
     }
 
     /// Tells the shard, if it is held here.

@@ -37,7 +37,7 @@ pub struct LocalSagas {
     driver: SagaDriver,
     index: SagaIndex,
     is_shut_down: AtomicBool,
-    steward: Option<Task>,
+    steward: Option<(Task, Arc<Env>)>,
 }
 
 impl fmt::Debug for LocalSagas {
@@ -59,13 +59,13 @@ impl LocalSagas {
         let options = options.sound();
         let index = SagaIndex::new(projections, ports.clock.clone(), handlers.clone());
         let driver = SagaDriver::new(ports.clone(), handlers.clone());
-        let names = handlers.all().map(|handler| handler.name().clone()).collect();
         let steward = leases.filter(|_| !handlers.is_empty()).map(|leases| {
             let SagaPorts { ids, sleep, spawn, .. } = ports;
             let holder = Name::new(ids.new_id().to_string()).expect("digits and dashes are a name");
             let leasing = Leasing { leases, ids, sleep, spawn, holder, time_to_live: options.lease };
             let (driver, index, board) = (driver.clone(), index.clone(), Mutex::new(Board::default()));
-            steward::start(Arc::new(Env { driver, index, subscriptions, leasing, options, board }), names)
+            let env = Arc::new(Env { driver, index, subscriptions, leasing, options, board });
+            (steward::start(env.clone()), env)
         });
         Self { driver, index, is_shut_down: AtomicBool::new(false), steward }
     }
@@ -78,7 +78,7 @@ impl LocalSagas {
     /// Safe: the refusal stays, and the next call waits again.
     pub async fn shut_down(&self) {
         self.is_shut_down.store(true, SeqCst);
-        if let Some(steward) = &self.steward {
+        if let Some((steward, _)) = &self.steward {
             steward.stop();
             steward.stopped().await;
         }
@@ -117,6 +117,11 @@ impl SagaOrchestrator for LocalSagas {
     }
 
     async fn describe(&self) -> Result<Vec<SagaInfo>, SagaError> {
-        Ok(self.driver.describe())
+        let mut all = self.driver.describe();
+        if let Some((_, env)) = &self.steward {
+            let board = env.board.lock().await;
+            all.iter_mut().for_each(|info| info.trouble = board.trouble(&info.name).cloned());
+        }
+        Ok(all)
     }
 }

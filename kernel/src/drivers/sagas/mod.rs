@@ -12,6 +12,7 @@ mod attempt;
 mod board;
 mod closing;
 mod driver;
+mod feeding;
 mod handlers;
 mod index;
 mod listing;

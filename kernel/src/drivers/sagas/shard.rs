@@ -4,14 +4,13 @@ use super::board::{Shard, Told};
 use super::driver::{SagaDriveError, SagaDriver, SagaNudge, SagaRest};
 use super::listing::Unfinished;
 use super::resting::Resting;
-use super::steward::Env;
+use super::steward::{Env, frontier};
 use crate::drivers::lease::{acquire, hold, pause};
 use crate::drivers::subscription::yield_now;
 use crate::drivers::task::Stop;
-use crate::ports::{AppendError, ReadError, SagaError, SagaPhase};
+use crate::ports::{AppendError, SagaError, SagaPhase};
 use crate::values::{
-    Append, Checkpoint, CheckpointState, Item, Move, Name, Position, Query, Read, Revision, SAGA_CATEGORY, SagaId,
-    Token,
+    Append, Checkpoint, CheckpointState, Item, Move, Name, Position, Query, Revision, SAGA_CATEGORY, SagaId, Token,
 };
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
@@ -314,10 +313,4 @@ impl<'a> Shift<'a> {
         let finished = async { while at_work.next().await.is_some() {} };
         select(pin!(finished), self.env.leasing.sleep.sleep(self.env.options.grace)).await;
     }
-}
-
-/// The end of the log.
-pub(super) async fn frontier(env: &Env) -> Result<Option<Position>, ReadError> {
-    let page = env.driver.ports.events.read(Read::log(of_sagas()).backward().limit(1)).await?;
-    Ok(page.frontier)
 }

@@ -7,16 +7,17 @@
 
 use super::board::{Board, Shard, Told};
 use super::driver::SagaDriver;
+use super::feeding::feed;
 use super::listing::SagaIndex;
 use super::options::SagaOptions;
-use super::shard::{frontier, of_sagas, work};
+use super::shard::{of_sagas, work};
 use crate::drivers::lease::{Leasing, pause};
 use crate::drivers::subscription::{Delivery, From, Subscriptions};
 use crate::drivers::task::{Stop, Task};
+use crate::ports::ReadError;
 use crate::values::{
-    Append, EventType, Item, Name, NewEvent, Position, Query, Recorded, SAGA_CATEGORY, SagaId, StreamId,
+    Append, EventType, Item, Name, NewEvent, Position, Query, Read, Recorded, SAGA_CATEGORY, SagaId, StreamId,
 };
-use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -51,20 +52,26 @@ struct Wanted {
     by: String,
 }
 
-/// Has the sagas of these names driven, until told to stop.
-pub(super) async fn steward(env: Arc<Env>, names: BTreeSet<Name>, stop: Stop) {
+/// Has the sagas of all handlers driven, and processes receive, until told to stop.
+async fn steward(env: Arc<Env>, stop: Stop) {
+    let names: BTreeSet<Name> = env.driver.handlers.all().map(|handler| handler.name().clone()).collect();
     // Known before the first shard looks what there is, so that nothing falls between the two.
     let Some(from) = beginning(&env, &stop).await else { return };
     let shards =
         names.iter().flat_map(|name| (0..env.options.shards).map(|number| Shard { name: name.clone(), number }));
-    let shards: Vec<_> =
-        shards.map(|shard| Task::spawn(&*env.leasing.spawn, |stop| work(env.clone(), shard, stop))).collect();
+    let spawn = &*env.leasing.spawn;
+    let shards = shards.map(|shard| Task::spawn(spawn, |stop| work(env.clone(), shard, stop)));
+    let feeders = names.iter().filter_map(|name| {
+        let of_name = env.driver.handlers.processes().filter(|handler| handler.name() == name);
+        let of_name: Vec<_> = of_name.cloned().collect();
+        (!of_name.is_empty()).then(|| Task::spawn(spawn, |stop| feed(env.clone(), of_name, stop)))
+    });
+    let tasks: Vec<_> = shards.chain(feeders).collect();
     let following = pin!(follow(&env, &names, from));
     select(pin!(stop.recv()), following).await;
-    shards.iter().for_each(Task::stop);
-    // Those that finish what they have begun are told what concerns them no more.
-    for shard in &shards {
-        shard.stopped().await;
+    tasks.iter().for_each(Task::stop);
+    for task in &tasks {
+        task.stopped().await;
     }
 }
 
@@ -159,7 +166,13 @@ async fn share(env: &Env, names: &BTreeSet<Name>) {
 }
 
 /// Keeps the sagas of a process driven.
-pub(super) fn start(env: Arc<Env>, names: BTreeSet<Name>) -> Task {
+pub(super) fn start(env: Arc<Env>) -> Task {
     let spawn = env.leasing.spawn.clone();
-    Task::spawn(&*spawn, |stop| Box::pin(steward(env, names, stop)))
+    Task::spawn(&*spawn, |stop| steward(env, stop))
+}
+
+/// The end of the log.
+pub(super) async fn frontier(env: &Env) -> Result<Option<Position>, ReadError> {
+    let page = env.driver.ports.events.read(Read::log(of_sagas()).backward().limit(1)).await?;
+    Ok(page.frontier)
 }

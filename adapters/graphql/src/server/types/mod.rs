@@ -3,6 +3,7 @@
 mod commands;
 mod log;
 mod projections;
+pub(super) mod sagas;
 
 pub(super) use log::{form, part, which_events};
 
@@ -43,6 +44,7 @@ pub(super) fn model() -> Model {
     log::events(&mut model);
     log::store(&mut model);
     projections::projections(&mut model);
+    sagas::sagas(&mut model);
     model
 }
 

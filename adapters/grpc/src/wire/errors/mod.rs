@@ -3,6 +3,7 @@
 mod buses;
 mod event_store;
 mod projections;
+mod sagas;
 #[cfg(test)]
 mod tests;
 

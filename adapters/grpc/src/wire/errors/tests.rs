@@ -6,10 +6,10 @@ use core::fmt::Debug;
 use core::time::Duration;
 use portolan_kernel::drivers::{LoadError, SubscribeError};
 use portolan_kernel::ports::{
-    AppendError, Capability, CommandError, PayloadViolation, ProjectionError, QueryError, ReadError, RowError, Source,
-    StoreId, Violation, WaitError,
+    AppendError, Capability, CommandError, PayloadViolation, ProjectionError, QueryError, ReadError, RowError,
+    SagaAction, SagaError, Source, StoreId, Violation, WaitError,
 };
-use portolan_kernel::values::{Edition, Expected, Name, Position, Revision, StreamId, Token};
+use portolan_kernel::values::{Edition, Expected, Name, Position, Revision, SagaId, StreamId, Token};
 use prost::Message as _;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -172,6 +172,28 @@ fn every_error_of_a_projection_comes_back_the_same() {
 }
 
 #[test]
+fn every_error_of_a_saga_comes_back_the_same() {
+    let saga = || SagaId::new("transfer-money", "a/b:\"%\u{1F980}").unwrap();
+    let not_now = |action| SagaError::NotNow { saga: saga(), action, reason: "it has\nended".into() };
+    returns(vec![
+        SagaError::UnknownDefinition(name()),
+        SagaError::NotFound(saga()),
+        SagaError::Invalid(vec![
+            Violation::new("lines[2].amount", "wrong-type", "a number"),
+            Violation::new("", "b", "c"),
+        ]),
+        SagaError::Invalid(vec![]),
+        SagaError::StartedOtherwise(saga()),
+        SagaError::Denied("ann may not".into()),
+        SagaError::ShuttingDown,
+        SagaError::Busy(backend()),
+        SagaError::Unknown(backend()),
+        SagaError::Other(backend()),
+    ]);
+    returns(SagaAction::ALL.map(not_now).into());
+}
+
+#[test]
 fn every_digit_of_a_rejection_comes_back() {
     let numbers: Vec<f64> = (1..2_000_u64)
         .map(|n| f64::from_bits(n.wrapping_mul(0x9E37_79B9_7F4A_7C15)))
@@ -200,6 +222,8 @@ fn where_the_store_is_damaged_is_for_the_operator() {
         ProjectionError::Other(rows()).into_status(),
         WaitError::Other(rows()).into_status(),
         ProjectionError::Wait(WaitError::Other(rows())).into_status(),
+        SagaError::Other(append()).into_status(),
+        SagaError::Other(Source::new(ReadError::Corrupt { place: place() })).into_status(),
     ];
     for status in statuses {
         assert_eq!(status.code(), Code::DataLoss);

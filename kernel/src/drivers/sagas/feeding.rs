@@ -1,0 +1,224 @@
+//! The feeder of a process manager: it follows the log and has processes receive the events that are for them.
+//!
+//! One at a time, under a lease. How far it has come is a checkpoint in the log's own store, moved now and then: an event that
+//! is fed again is received once. What is received is an append to the stream of a process, and so told to its shard.
+
+use super::driver::SagaDriver;
+use super::steward::{Env, frontier};
+use crate::domain::saga::SagaHandler;
+use crate::drivers::lease::{acquire, hold, pause};
+use crate::drivers::subscription::{Delivery, From, yield_now};
+use crate::drivers::task::Stop;
+use crate::ports::AppendError;
+use crate::values::{Append, Checkpoint, CheckpointState, Move, Name, Position, Query, Recorded, Token};
+use alloc::format;
+use alloc::string::{String, ToString as _};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::pin::pin;
+use core::time::Duration;
+use futures::future::{Either, select};
+use futures::stream::StreamExt as _;
+
+/// So many events are fed at most before the checkpoint is moved, and so long it rests.
+const EVENTS: u32 = 256;
+const REST: Duration = Duration::from_secs(1);
+
+/// The pause before an event is tried again that no process can receive.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// Feeds the processes of one name, whenever this process of the system holds the lease, until told to stop.
+pub(super) async fn feed(env: Arc<Env>, handlers: Vec<SagaHandler>, stop: Stop) {
+    let Some(name) = handlers.first().map(|handler| handler.name().clone()) else { return };
+    // A saga's name has at most 100 bytes.
+    let Ok(place) = Name::new(format!("$process/{name}")) else { return };
+    loop {
+        let Some(mut lease) = acquire(&env.leasing, &place, &stop, |_| {}).await else { return };
+        let token = lease.token();
+        let end = {
+            let term = pin!(term(&env, &name, &handlers, &place, token, &stop));
+            match select(pin!(hold(&mut lease)), term).await {
+                Either::Left(_) => End::Superseded,
+                Either::Right((end, _)) => end,
+            }
+        };
+        lease.release().await;
+        if stop.is_closed() {
+            return;
+        }
+        if let End::Stuck = end {
+            // Another process of the system may have newer code.
+            select(pin!(stop.recv()), env.leasing.sleep.sleep(LOOK)).await;
+        }
+        yield_now().await;
+    }
+}
+
+enum End {
+    Superseded,
+    Stopped,
+    /// An event cannot be received by this code.
+    Stuck,
+    /// The store is busy or gone.
+    Trouble,
+}
+
+async fn term(env: &Env, name: &Name, handlers: &[SagaHandler], place: &Name, token: Token, stop: &Stop) -> End {
+    let mut troubles = 0_u32;
+    loop {
+        let end = match Feeder::begin(env, name, handlers, place, token).await {
+            Ok(mut feeder) => feeder.run(stop).await,
+            Err(end) => end,
+        };
+        let End::Trouble = end else { return end };
+        if stop.is_closed() {
+            return End::Stopped;
+        }
+        troubles = troubles.saturating_add(1);
+        pause(&*env.leasing.ids, &*env.leasing.sleep, troubles).await;
+    }
+}
+
+struct Feeder<'a> {
+    env: &'a Env,
+    name: &'a Name,
+    handlers: &'a [SagaHandler],
+    place: &'a Name,
+    driver: SagaDriver,
+    /// Where the checkpoint stands.
+    saved: CheckpointState,
+    /// Up to where all has been fed.
+    fed: Option<Position>,
+    unsaved: u32,
+}
+
+impl<'a> Feeder<'a> {
+    async fn begin(
+        env: &'a Env,
+        name: &'a Name,
+        handlers: &'a [SagaHandler],
+        place: &'a Name,
+        token: Token,
+    ) -> Result<Self, End> {
+        let events = &env.driver.ports.events;
+        let state = events.checkpoint(place.clone()).await.map_err(|_| End::Trouble)?;
+        if state.token > token {
+            return Err(End::Superseded);
+        }
+        // Nobody has ever fed these: what is in the log already is history.
+        let is_new = state.token == Token(0) && !handlers.iter().any(SagaHandler::receives_history);
+        let from = if is_new { frontier(env).await.map_err(|_| End::Trouble)? } else { state.position };
+        let to = from.filter(|_| is_new).map_or(Move::Claim, Move::At);
+        let claim = Append::new([]).checkpoint(Checkpoint::new(place.clone(), state, token, to));
+        events.append(claim).await.map_err(|error| refused(&error, token))?;
+        let saved = CheckpointState::new(state.store, from, token);
+        let mut feeder = Self { env, name, handlers, place, driver: env.driver.clone(), saved, fed: from, unsaved: 0 };
+        feeder.fence();
+        Ok(feeder)
+    }
+
+    fn fence(&mut self) {
+        let fence = Checkpoint::new(self.place.clone(), self.saved, self.saved.token, Move::Claim);
+        self.driver = self.env.driver.under(fence);
+    }
+
+    async fn run(&mut self, stop: &Stop) -> End {
+        let end = self.follow(stop).await;
+        if let End::Stopped | End::Stuck = end {
+            // If it fails, events are fed again.
+            let _ = self.save().await;
+        }
+        end
+    }
+
+    async fn follow(&mut self, stop: &Stop) -> End {
+        let from = self.fed.map_or(From::Beginning, From::After);
+        let mut deliveries = self.env.subscriptions.subscribe(self.events(), from);
+        let mut rest = self.env.leasing.sleep.sleep(REST);
+        loop {
+            let next = select(deliveries.next(), &mut rest);
+            let delivery = match select(pin!(stop.recv()), next).await {
+                Either::Left(_) => return End::Stopped,
+                Either::Right((Either::Left((Some(Ok(delivery)), _)), _)) => delivery,
+                Either::Right((Either::Left(_), _)) => return End::Trouble,
+                Either::Right((Either::Right(_), _)) => {
+                    rest = self.env.leasing.sleep.sleep(REST);
+                    if let Err(end) = self.save().await {
+                        return end;
+                    }
+                    continue;
+                }
+            };
+            let position = match delivery {
+                Delivery::Event(event) => {
+                    if let Err(end) = self.receive(&event).await {
+                        return end;
+                    }
+                    event.position
+                }
+                Delivery::Progress(position) | Delivery::CaughtUp(Some(position)) => position,
+                _ => continue,
+            };
+            self.fed = Some(position);
+            self.unsaved += 1;
+            if self.unsaved >= EVENTS
+                && let Err(end) = self.save().await
+            {
+                return end;
+            }
+        }
+    }
+
+    /// The events of all versions.
+    fn events(&self) -> Query {
+        let mut all = Query::default();
+        for query in self.handlers.iter().filter_map(SagaHandler::events) {
+            all.system |= query.system;
+            for item in &query.any_of {
+                if !all.any_of.contains(item) {
+                    all.any_of.push(item.clone());
+                }
+            }
+        }
+        all
+    }
+
+    async fn receive(&mut self, event: &Arc<Recorded>) -> Result<(), End> {
+        for handler in self.handlers {
+            if let Err(error) = self.driver.receive(handler, event).await {
+                self.say(Some(error.to_string())).await;
+                return Err(match error.is_lasting() {
+                    true => End::Stuck,
+                    false => End::Trouble,
+                });
+            }
+        }
+        self.say(None).await;
+        Ok(())
+    }
+
+    /// Why nothing is received, for whoever asks what is registered.
+    async fn say(&self, trouble: Option<String>) {
+        let mut board = self.env.board.lock().await;
+        board.say(self.name, trouble);
+    }
+
+    async fn save(&mut self) -> Result<(), End> {
+        self.unsaved = 0;
+        let Some(fed) = self.fed.filter(|fed| Some(*fed) > self.saved.position) else { return Ok(()) };
+        let token = self.saved.token;
+        let to = Checkpoint::new(self.place.clone(), self.saved, token, Move::At(fed));
+        let append = Append::new([]).checkpoint(to);
+        self.env.driver.ports.events.append(append).await.map_err(|error| refused(&error, token))?;
+        self.saved.position = Some(fed);
+        self.fence();
+        Ok(())
+    }
+}
+
+fn refused(error: &AppendError, token: Token) -> End {
+    match error {
+        AppendError::CheckpointMoved { token: larger, .. } if *larger > token => End::Superseded,
+        _ => End::Trouble,
+    }
+}

@@ -1,0 +1,217 @@
+//! Processes of applications: fed from the log, once, by whoever has the lease; from their first deployment on, and not past what
+//! their code does not know.
+
+use crate::sharing::{done_soon, quick, store};
+use portolan::TokioRuntime as _;
+use portolan::application::{Application, Runtime, Storage};
+use portolan::domain::saga::{Intents, Process};
+use portolan::domain::{Aggregate, Command, Context, Decide, Decision, Event, JsonSchema, RecordedAs, Rejection};
+use portolan::ports::{ListSagas, SagaOrchestrator as _, SagaPhase};
+use portolan::values::{Append, EventType, Item, Name, NewEvent, Query, Read, SagaId, StreamId};
+use rstest::rstest;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+#[derive(Event, Serialize, Deserialize)]
+#[event(category = "parcel")]
+enum ParcelEvent {
+    Sent { parcel: String, millis: u64 },
+    Arrived { parcel: String },
+}
+
+#[derive(Event, Serialize, Deserialize)]
+#[event(category = "complaint")]
+enum ComplaintEvent {
+    Made { parcel: String },
+}
+
+#[derive(Command, Serialize, Deserialize, JsonSchema, Clone)]
+#[command(stream = "complaint-{parcel}")]
+struct Complain {
+    parcel: String,
+}
+
+#[derive(Debug, Serialize, Deserialize, thiserror::Error)]
+enum No {}
+
+impl Rejection for No {}
+
+#[derive(Serialize, Deserialize, Clone, Default)]
+struct Complaint {}
+
+impl Aggregate for Complaint {
+    const CATEGORY: &'static str = "complaint";
+    type Event = ComplaintEvent;
+    type Rejection = No;
+    type Commands = (Complain,);
+    fn evolve(&mut self, _: &ComplaintEvent) {}
+}
+
+impl Decide<Complain> for Complaint {
+    fn decide(&self, command: &Complain, _: &Context) -> Decision<Self> {
+        Ok(vec![ComplaintEvent::Made { parcel: command.parcel.clone() }])
+    }
+}
+
+/// Complains of a parcel that does not arrive in time.
+struct Deliveries<const HISTORY: bool>;
+
+impl<const HISTORY: bool> Process for Deliveries<HISTORY> {
+    const NAME: &'static str = "delivery";
+    const RECEIVES_HISTORY: bool = HISTORY;
+    type Event = ParcelEvent;
+    type State = String;
+
+    fn correlate(event: &RecordedAs<ParcelEvent>) -> Option<String> {
+        let (ParcelEvent::Sent { parcel, .. } | ParcelEvent::Arrived { parcel }) = &event.event;
+        Some(parcel.clone())
+    }
+
+    fn starts(event: &RecordedAs<ParcelEvent>) -> bool {
+        matches!(event.event, ParcelEvent::Sent { .. })
+    }
+
+    fn on(&self, state: &mut String, event: &RecordedAs<ParcelEvent>, intents: &mut Intents) {
+        match &event.event {
+            ParcelEvent::Sent { parcel, millis } => {
+                parcel.clone_into(state);
+                intents.set_timer("arrival", Duration::from_millis(*millis));
+            }
+            ParcelEvent::Arrived { .. } => intents.end(),
+        }
+    }
+
+    fn on_timer(&self, state: &mut String, _: &str, intents: &mut Intents) {
+        intents.send(Complain { parcel: state.clone() });
+        intents.end();
+    }
+}
+
+async fn process<const HISTORY: bool>(storage: &Storage) -> Application {
+    let builder = Application::builder(storage.clone(), Runtime::tokio()).aggregate::<Complaint>();
+    builder.process(Deliveries::<HISTORY>).saga_options(quick()).build().await.unwrap()
+}
+
+async fn happens(storage: &Storage, event_type: &str, payload: serde_json::Value) {
+    let stream = StreamId::new(format!("parcel-{}", payload["parcel"].as_str().unwrap())).unwrap();
+    let event = NewEvent::new(stream, EventType::new(event_type).unwrap(), payload.to_string());
+    storage.events.append(Append::new([event])).await.unwrap();
+}
+
+async fn sent(storage: &Storage, parcel: &str, millis: u64) {
+    happens(storage, "parcel.sent", json!({ "parcel": parcel, "millis": millis })).await;
+}
+
+async fn arrives(storage: &Storage, parcel: &str) {
+    happens(storage, "parcel.arrived", json!({ "parcel": parcel })).await;
+}
+
+/// How often each parcel was complained of.
+async fn complaints(storage: &Storage) -> BTreeMap<String, usize> {
+    let query = Query::of(Item::new().category(Name::new("complaint").unwrap()));
+    let page = storage.events.read(Read::log(query).limit(1_000)).await.unwrap();
+    let mut counts = BTreeMap::new();
+    for event in page.events {
+        *counts.entry(event.stream.to_string()).or_default() += 1;
+    }
+    counts
+}
+
+fn once(parcels: impl IntoIterator<Item = impl std::fmt::Display>) -> BTreeMap<String, usize> {
+    parcels.into_iter().map(|parcel| (format!("complaint-{parcel}"), 1)).collect()
+}
+
+async fn phase(application: &Application, parcel: &str) -> Option<SagaPhase> {
+    let saga = SagaId::new("delivery", parcel).unwrap();
+    application.ports().sagas.status(saga).await.ok().map(|found| found.status.phase)
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_does_not_happen_in_time_is_complained_of_once(#[values("memory", "sqlite")] which: &str) {
+    let (storage, _folder) = store(which).await;
+    let (one, two) = (process::<false>(&storage).await, process::<false>(&storage).await);
+    done_soon("both are there", async || !one.ports().sagas.describe().await.unwrap().is_empty()).await;
+    // The first that is known to be received: what was sent before it may have been before the deployment.
+    done_soon("the first is received", async || {
+        sent(&storage, "first", 3_600_000).await;
+        phase(&one, "first").await.is_some()
+    })
+    .await;
+    for n in 0..30 {
+        sent(&storage, &format!("{n}"), if n % 3 == 0 { 3_600_000 } else { 500 }).await;
+    }
+    for n in (0..30).filter(|n| n % 3 == 0) {
+        arrives(&storage, &format!("{n}")).await;
+    }
+    let late = once((0..30).filter(|n| n % 3 != 0));
+    done_soon("complaints", async || complaints(&storage).await.len() == late.len()).await;
+    done_soon("all but the first have ended", async || {
+        let ended = ListSagas::all().phase(SagaPhase::Completed);
+        two.ports().sagas.list(ended).await.is_ok_and(|page| page.sagas.len() == 30)
+    })
+    .await;
+    assert_eq!(complaints(&storage).await, late);
+    assert_eq!(phase(&two, "first").await, Some(SagaPhase::Waiting));
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_timer_that_was_overdue_at_the_start_fires_once(#[values("memory", "sqlite")] which: &str) {
+    let (storage, _folder) = store(which).await;
+    let application = process::<false>(&storage).await;
+    done_soon("it is received", async || {
+        sent(&storage, "a", 1_000).await;
+        phase(&application, "a").await.is_some()
+    })
+    .await;
+    application.shutdown().await;
+    assert_eq!(complaints(&storage).await, BTreeMap::new());
+    tokio::time::sleep(Duration::from_millis(1_200)).await;
+    let application = process::<false>(&storage).await;
+    done_soon("it has ended", async || phase(&application, "a").await == Some(SagaPhase::Completed)).await;
+    assert_eq!(complaints(&storage).await, once(["a"]));
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn history_is_received_by_those_that_ask_for_it(#[values("memory", "sqlite")] which: &str) {
+    let (storage, _folder) = store(which).await;
+    sent(&storage, "old", 3_600_000).await;
+    let application = process::<false>(&storage).await;
+    done_soon("a new one is received", async || {
+        sent(&storage, "new", 3_600_000).await;
+        phase(&application, "new").await.is_some()
+    })
+    .await;
+    assert_eq!(phase(&application, "old").await, None);
+    application.shutdown().await;
+    // Sent while nobody was there; and once deployed, what is asked for first changes nothing.
+    sent(&storage, "between", 3_600_000).await;
+    let application = process::<true>(&storage).await;
+    done_soon("that in between is received", async || phase(&application, "between").await.is_some()).await;
+    assert_eq!(phase(&application, "old").await, None);
+
+    let (storage, _folder) = store(which).await;
+    sent(&storage, "old", 3_600_000).await;
+    let application = process::<true>(&storage).await;
+    done_soon("history is received", async || phase(&application, "old").await == Some(SagaPhase::Waiting)).await;
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_code_does_not_know_is_not_passed_over(#[values("memory", "sqlite")] which: &str) {
+    let (storage, _folder) = store(which).await;
+    let application = process::<true>(&storage).await;
+    sent(&storage, "a", 3_600_000).await;
+    happens(&storage, "parcel.lost", json!({ "parcel": "a" })).await;
+    sent(&storage, "b", 3_600_000).await;
+    let trouble = async || application.ports().sagas.describe().await.unwrap()[0].trouble.clone();
+    done_soon("it says so", async || trouble().await.is_some()).await;
+    let said = trouble().await.unwrap();
+    assert!(said.contains("parcel.lost"), "{said}");
+    assert_eq!(phase(&application, "a").await, Some(SagaPhase::Waiting));
+    assert_eq!(phase(&application, "b").await, None, "it comes after what is not known");
+}

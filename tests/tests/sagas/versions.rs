@@ -1,0 +1,225 @@
+//! Definitions that change while sagas run: each ends by the definition that it started with (SG-08).
+
+use portolan::SqliteStore;
+use portolan::TokioRuntime as _;
+use portolan::application::{Application, ApplicationBuilder, Runtime, Storage};
+use portolan::domain::saga::{Definition, Retry, Saga, Step, StepContext, StepError};
+use portolan::drivers::SagaOptions;
+use portolan::ports::{ListSagas, SagaOrchestrator as _, SagaPhase, StartSaga};
+use portolan::values::SagaId;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+const MANY: usize = 8;
+
+/// Where letters are written, once it is open.
+#[derive(Clone, Default)]
+struct Desk {
+    is_open: Arc<AtomicBool>,
+    done: Arc<Mutex<BTreeMap<String, Vec<&'static str>>>>,
+}
+
+impl Desk {
+    fn did(&self, step: &StepContext, what: &'static str) {
+        self.done.lock().unwrap().entry(step.saga().id().to_string()).or_default().push(what);
+    }
+
+    fn write(&self) -> Result<(), StepError> {
+        if self.is_open.load(SeqCst) { Ok(()) } else { Err(StepError::retry("the desk is closed")) }
+    }
+
+    /// What was done about each of these.
+    fn done_about(&self, ids: &str) -> Vec<Vec<&'static str>> {
+        let done = self.done.lock().unwrap();
+        (0..MANY).map(|n| done.get(&format!("{ids}-{n}")).cloned().unwrap_or_default()).collect()
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Letter {}
+
+/// A definition of the saga `letter`: its version, and what comes after writing.
+macro_rules! letters {
+    ($type:ident, $version:literal, [$($before:ident),*], [$($after:ident),*]) => {
+        struct $type(Desk);
+
+        impl Saga for $type {
+            const NAME: &'static str = "letter";
+            const VERSION: u32 = $version;
+            type Input = Letter;
+
+            fn definition() -> Definition<Self> {
+                let pause = Duration::from_millis(200);
+                let patient = Retry::attempts(10_000).first(pause).longest(pause);
+                Definition::new()
+                    $(.step(Step::new(stringify!($before), Self::$before).harmless()))*
+                    .step(Step::new("write", Self::write).harmless().retry(patient))
+                    $(.step(Step::new(stringify!($after), Self::$after)))*
+            }
+        }
+
+        impl $type {
+            async fn write(&self, _: &Letter, step: &StepContext) -> Result<(), StepError> {
+                self.0.write()?;
+                self.0.did(step, concat!("write ", $version));
+                Ok(())
+            }
+
+            $(async fn $before(&self, _: &Letter, step: &StepContext) -> Result<(), StepError> {
+                self.0.did(step, concat!(stringify!($before), " ", $version));
+                Ok(())
+            })*
+
+            $(async fn $after(&self, _: &Letter, step: &StepContext) -> Result<(), StepError> {
+                self.0.did(step, concat!(stringify!($after), " ", $version));
+                Ok(())
+            })*
+        }
+    };
+}
+
+letters!(First, 1, [], [post]);
+letters!(Second, 2, [], [fax, file]);
+// The first, changed, and nobody has raised its version.
+letters!(Changed, 1, [greet], [post]);
+
+async fn process(storage: &Storage, with: impl FnOnce(ApplicationBuilder) -> ApplicationBuilder) -> Application {
+    let options = SagaOptions::default().with_lease(Duration::from_millis(300));
+    let builder = Application::builder(storage.clone(), Runtime::tokio()).saga_options(options);
+    with(builder).build().await.unwrap()
+}
+
+fn letter(ids: &str, n: usize) -> SagaId {
+    SagaId::new("letter", &format!("{ids}-{n}")).unwrap()
+}
+
+async fn start(application: &Application, ids: &str) {
+    for n in 0..MANY {
+        application.ports().sagas.start(StartSaga::new(letter(ids, n), json!({}))).await.unwrap();
+    }
+}
+
+/// Waits until those with these ids stand so.
+async fn all_are(application: &Application, ids: &str, phase: SagaPhase) {
+    let mut status = None;
+    for n in 0..MANY {
+        for _ in 0..1_200 {
+            let found = application.ports().sagas.status(letter(ids, n)).await.unwrap().status;
+            if found.phase == phase {
+                status = None;
+                break;
+            }
+            status = Some(found);
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        assert!(status.is_none(), "{ids}-{n} was to be {phase}: {status:?}");
+    }
+}
+
+/// What those with these ids lack.
+async fn lacking(application: &Application, ids: &str) -> Vec<String> {
+    let mut lacking = Vec::new();
+    for n in 0..MANY {
+        lacking.extend(application.ports().sagas.status(letter(ids, n)).await.unwrap().lacks);
+    }
+    lacking
+}
+
+/// The same, as a list shows it.
+async fn listed_as_lacking(application: &Application, ids: &str) -> Vec<String> {
+    let listed = application.ports().sagas.list(ListSagas::all().limit(1_000)).await.unwrap().sagas;
+    listed.into_iter().filter(|saga| saga.saga.id().starts_with(ids)).filter_map(|saga| saga.lacks).collect()
+}
+
+async fn storage(folder: &tempfile::TempDir) -> Storage {
+    SqliteStore::builder(folder.path().join("sagas.db")).open().await.unwrap().into()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sagas_end_by_their_version_and_wait_for_a_process_that_has_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = storage(&folder).await;
+    let desk = Desk::default();
+    let application = process(&storage, |builder| builder.saga(First(desk.clone()))).await;
+    start(&application, "old").await;
+    all_are(&application, "old", SagaPhase::Waiting).await;
+    assert_eq!(lacking(&application, "old").await, [""; 0]);
+    application.shutdown().await;
+
+    // The new program, and its author has thrown the first definition away.
+    desk.is_open.store(true, SeqCst);
+    let application = process(&storage, |builder| builder.saga(Second(desk.clone()))).await;
+    start(&application, "new").await;
+    all_are(&application, "new", SagaPhase::Completed).await;
+    assert_eq!(desk.done_about("new"), [["write 2", "fax 2", "file 2"]; MANY]);
+    // Long past their time, nothing was guessed of the others.
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    let lacks = lacking(&application, "old").await;
+    assert_eq!(lacks.len(), MANY);
+    assert!(lacks.iter().all(|lacks| lacks.contains("version 1")), "{lacks:?}");
+    assert_eq!(listed_as_lacking(&application, "old-").await, lacks);
+    assert_eq!(desk.done_about("old"), [[""; 0]; MANY]);
+    application.shutdown().await;
+
+    // It is back beside the second.
+    let both = |builder: ApplicationBuilder| builder.saga(First(desk.clone())).saga(Second(desk.clone()));
+    let application = process(&storage, both).await;
+    all_are(&application, "old", SagaPhase::Completed).await;
+    assert_eq!(desk.done_about("old"), [["write 1", "post 1"]; MANY]);
+    assert_eq!(lacking(&application, "old").await, [""; 0]);
+    start(&application, "newer").await;
+    all_are(&application, "newer", SagaPhase::Completed).await;
+    assert_eq!(desk.done_about("newer"), [["write 2", "fax 2", "file 2"]; MANY]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_programs_of_a_rolling_deploy_end_each_saga_by_its_version() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = storage(&folder).await;
+    let desk = Desk::default();
+    let old = process(&storage, |builder| builder.saga(First(desk.clone()))).await;
+    start(&old, "old").await;
+    all_are(&old, "old", SagaPhase::Waiting).await;
+    let both = |builder: ApplicationBuilder| builder.saga(First(desk.clone())).saga(Second(desk.clone()));
+    let new = process(&storage, both).await;
+    start(&new, "new").await;
+    desk.is_open.store(true, SeqCst);
+    all_are(&new, "old", SagaPhase::Completed).await;
+    // The old one starts what it knows, and says what it lacks.
+    start(&old, "late").await;
+    all_are(&new, "late", SagaPhase::Completed).await;
+    let waiting = lacking(&old, "new").await;
+    assert!(waiting.iter().all(|lacks| lacks.contains("version 2")), "{waiting:?}");
+    old.shutdown().await;
+    all_are(&new, "new", SagaPhase::Completed).await;
+    for (ids, did) in [
+        ("old", &["write 1", "post 1"][..]),
+        ("late", &["write 1", "post 1"]),
+        ("new", &["write 2", "fax 2", "file 2"]),
+    ] {
+        assert_eq!(desk.done_about(ids), [did; MANY], "{ids}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_definition_that_was_changed_in_place_leaves_the_plans_of_running_sagas_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = storage(&folder).await;
+    let desk = Desk::default();
+    let application = process(&storage, |builder| builder.saga(First(desk.clone()))).await;
+    start(&application, "old").await;
+    all_are(&application, "old", SagaPhase::Waiting).await;
+    application.shutdown().await;
+    desk.is_open.store(true, SeqCst);
+    let application = process(&storage, |builder| builder.saga(Changed(desk.clone()))).await;
+    start(&application, "new").await;
+    for ids in ["old", "new"] {
+        all_are(&application, ids, SagaPhase::Completed).await;
+    }
+    assert_eq!(desk.done_about("old"), [["write 1", "post 1"]; MANY]);
+    assert_eq!(desk.done_about("new"), [["greet 1", "write 1", "post 1"]; MANY]);
+}

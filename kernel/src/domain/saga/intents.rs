@@ -98,6 +98,9 @@ impl Intents {
     }
 
     /// Sets a timer, which fires once after this time, and not before, or sets it anew. It is set for a millisecond at least.
+    ///
+    /// The time is counted from the reaction. An event may be received some time after it was recorded; so what it started is
+    /// never due too early, and an event that was recorded before another is received before it.
     pub fn set_timer(&mut self, timer: impl Into<String>, after: Duration) {
         let timer = timer.into();
         // What is less than a microsecond counts as one.

@@ -69,17 +69,17 @@ fn the_definition_is_that_which_stores_have() {
         (SagaRows::VERSION, columns.join(" ").as_str(), indexes.join("; ").as_str()),
         (
             1,
-            "saga #version phase step way #attempt #since #due reason #started_at #deadline unread #slot #position \
+            "saga name #version phase step way #attempt #since #due reason #started_at #deadline unread #slot #position \
              open",
-            "phase: phase, saga; slot: slot"
+            "phase: phase, saga; slot: name, slot"
         )
     );
     let cells: Vec<_> = row().to_cells().unwrap().iter().map(|cell| format!("{cell:?}")).collect();
     let open = r#"{"steps":[{"step":"pay","is":"pausing","way":"forward","since":3,"due":4,"reason":"not now","doubt":true,"tried":[1,0,0]}],"back":"late","hold":{"steps":["pay"],"reason":"who knows","since":5},"pivots":["pay"]}"#;
-    assert_eq!(cells[14], format!("Text({open:?})"));
+    assert_eq!(cells[15], format!("Text({open:?})"));
     assert_eq!(
-        cells[..14].join(" "),
-        "Text(\"trip,t,1\") Integer(3) Text(\"needs-operator\") Text(\"pay\") Text(\"forward\") Integer(1) Integer(5) \
+        cells[..15].join(" "),
+        "Text(\"trip,t,1\") Text(\"trip\") Integer(3) Text(\"needs-operator\") Text(\"pay\") Text(\"forward\") Integer(1) Integer(5) \
          Null Text(\"who knows\") Integer(1) Integer(9223372036854775807) Text(\"new\") Integer(54287) Integer(7)"
     );
 }
@@ -92,7 +92,7 @@ fn rows_are_read_as_they_were_written() {
     let (at, end) = (at(6), crate::domain::saga::End::Aborted);
     row.brief.apply(&SagaEvent::Ended { at, end, left: alloc::vec!["pay".into()] });
     let cells = row.to_cells().unwrap();
-    assert_eq!((&cells[12], &cells[14]), (&Cell::Null, &Cell::Null), "no slot, and nothing to go on with");
+    assert_eq!((&cells[13], &cells[15]), (&Cell::Null, &Cell::Null), "no slot, and nothing to go on with");
     assert_eq!(SagaRow::from_cells(cells), Ok(row));
 }
 

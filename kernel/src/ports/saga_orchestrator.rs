@@ -273,6 +273,12 @@ impl SagaInfo {
         Self { name, version, description: String::new(), schema: None, plan, trouble: None }
     }
 
+    /// Whether it is a process, which starts by events and not by hand.
+    #[must_use]
+    pub fn is_process(&self) -> bool {
+        self.plan.get("process").is_some()
+    }
+
     /// The same, described so.
     #[must_use]
     pub fn with_description(self, description: impl Into<String>) -> Self {

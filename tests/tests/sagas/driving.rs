@@ -153,6 +153,9 @@ async fn operators_are_recorded_with_their_notes() {
     assert_eq!((stands.status.phase, stands.status.step.as_deref()), (SagaPhase::NeedsOperator, Some("audit")));
     let past = bank.driver.act(act(SagaAction::Compensate)).await;
     assert!(matches!(past, Err(SagaError::NotNow { .. })), "{past:?}");
+    let too_much = bank.driver.act(act(SagaAction::Skip).with_note("x".repeat(64 << 20))).await;
+    let Err(SagaError::Invalid(violations)) = too_much else { panic!("{too_much:?}") };
+    assert_eq!((violations.len(), &*violations[0].path, &*violations[0].code), (1, "note", "too-large"));
     let then = bank.driver.act(act(SagaAction::Skip)).await.unwrap();
     assert_eq!(then.status.phase, SagaPhase::Completed);
     let acted = facts(&storage).await.into_iter().find_map(|fact| match fact {

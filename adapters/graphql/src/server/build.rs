@@ -280,8 +280,9 @@ fn input(
     }
 }
 
-/// Of each name the definition that a start follows.
+/// Of each name the definition that a start follows; none of processes, which start by events.
 fn newest(mut sagas: Vec<SagaInfo>) -> Vec<SagaInfo> {
+    sagas.retain(|info| !info.is_process());
     sagas.sort_by(|one, other| (&one.name, other.version).cmp(&(&other.name, one.version)));
     sagas.dedup_by(|one, other| one.name == other.name);
     sagas

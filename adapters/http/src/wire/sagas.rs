@@ -228,23 +228,27 @@ struct WireDefinition {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     schema: Option<Value>,
     plan: Value,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    trouble: Option<String>,
 }
 
 impl WireDefinitions {
     pub(crate) fn new(infos: Vec<SagaInfo>) -> Self {
-        let wire = |SagaInfo { name, version, description, schema, plan, .. }| WireDefinition {
+        let wire = |SagaInfo { name, version, description, schema, plan, trouble, .. }| WireDefinition {
             name: Text(name),
             version,
             description,
             schema,
             plan,
+            trouble,
         };
         Self { definitions: infos.into_iter().map(wire).collect() }
     }
 
     pub(crate) fn decode(self) -> Vec<SagaInfo> {
-        let info = |WireDefinition { name: Text(name), version, description, schema, plan }| {
-            SagaInfo::new(name, version, plan).with_description(description).with_schema(schema)
+        let info = |WireDefinition { name: Text(name), version, description, schema, plan, trouble }| {
+            let info = SagaInfo::new(name, version, plan).with_description(description);
+            info.with_schema(schema).with_trouble(trouble)
         };
         self.definitions.into_iter().map(info).collect()
     }
@@ -346,7 +350,8 @@ mod tests {
             SagaInfo::new(name(), 1, json!({ "groups": [] })),
             SagaInfo::new(name(), u32::MAX, Value::Null)
                 .with_description("Moves money.")
-                .with_schema(Some(json!(true))),
+                .with_schema(Some(json!(true)))
+                .with_trouble(Some("a newer event".into())),
         ];
         assert_eq!(travels(&WireDefinitions::new(infos.clone())).decode(), infos);
     }

@@ -91,7 +91,9 @@ async fn what_is_unknown_is_counted(trial: &Trial<Projected>) -> Verdict {
     let last = world.append([vec![unknown("a")], sums("b", &[1]), vec![unknown("b")]].concat()).await?;
     app.reaches("passes", last).await?;
     let status = app.status("passes").await?;
-    expect_eq!((status.skipped, status.last_error), (2, None), "skipped events, and no failure");
+    // A store may have been busy meanwhile; then no event is named.
+    let failed_at = status.last_error.and_then(|error| error.position);
+    expect_eq!((status.skipped, failed_at), (2, None), "skipped events, and no event that failed");
     // At once, and not when the worker says something the next time.
     let last = world.append(vec![unknown("b")]).await?;
     app.reaches("passes", last).await?;

@@ -92,6 +92,13 @@ impl SagaDriver {
             match log.append_as(&facts, &metadata, None).await {
                 Ok(_) => return Ok(self.summary(&log)),
                 Err(NotAppended::Changed) => {}
+                Err(NotAppended::Refused(error @ AppendError::TooLarge { .. })) => {
+                    return Err(SagaError::Invalid(alloc::vec![Violation::new(
+                        "note",
+                        "too-large",
+                        error.to_string()
+                    )]));
+                }
                 Err(error) => return Err(not_recorded(error)),
             }
         }

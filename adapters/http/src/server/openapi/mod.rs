@@ -26,10 +26,12 @@ pub(super) async fn serve(State(app): State<Arc<App>>, _: NoParameters) -> Respo
     ([(header::CONTENT_TYPE, "application/json")], app.document.clone()).into_response()
 }
 
-/// The definitions of sagas that can be started; `None` if that cannot be told now.
+/// The definitions of sagas that can be started by hand; `None` if that cannot be told now.
 pub(super) async fn definitions(ports: &Ports) -> Option<Vec<SagaInfo>> {
     const PATIENCE: Duration = Duration::from_secs(2);
-    tokio::time::timeout(PATIENCE, ports.sagas.describe()).await.ok()?.ok()
+    let mut all = tokio::time::timeout(PATIENCE, ports.sagas.describe()).await.ok()?.ok()?;
+    all.retain(|info| !info.is_process());
+    Some(all)
 }
 
 /// The document of a server of these ports.

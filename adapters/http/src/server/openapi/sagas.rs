@@ -150,6 +150,9 @@ pub(super) fn schemas() -> Value {
     let mut definition = told(json!({ "name": of("Name"), "version": version(), "plan": { "type": "object" } }));
     definition["properties"]["description"] = text();
     definition["properties"]["schema"] = json!({ "description": "A JSON Schema (2020-12) of its input." });
+    definition["properties"]["trouble"] = json!({
+        "type": "string", "description": "Why processes of it receive no more events on this server.",
+    });
     json!({
         "SagaName": {
             "type": "string", "minLength": 1, "maxLength": MAX_SAGA_NAME_BYTES, "pattern": "^[a-z0-9_.-]+$",

@@ -53,8 +53,11 @@ fn each_mutant_breaks_exactly_its_laws() {
     let only = only();
     let chosen = |mutant: &Mutant| only.as_deref().is_none_or(|only| only == mutant.name);
     let mutants = mutants().into_iter().filter(chosen);
-    let trials = mutants.flat_map(|mutant| ids().into_iter().map(move |id| (mutant, id))).collect();
-    let wrong = complaints(trials, AT_ONCE, |(mutant, id)| {
+    let trials = mutants.flat_map(|mutant| {
+        let judged = ids().into_iter().filter(move |id| !mutant.perhaps.contains(id));
+        judged.map(move |id| (mutant, id))
+    });
+    let wrong = complaints(trials.collect(), AT_ONCE, |(mutant, id)| {
         let declared: Vec<_> = mutant.breaks.iter().copied().filter(|of| *of == id).collect();
         complaint(mutant.name, &runner(mutant), || law(id), &declared)
     });

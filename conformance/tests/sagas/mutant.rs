@@ -24,6 +24,8 @@ type Answered<T> = Result<T, SagaError>;
 pub struct Mutant {
     pub name: &'static str,
     pub breaks: &'static [&'static str],
+    /// What it may break too, by how its tasks happen to run; whether it does is not judged.
+    pub perhaps: &'static [&'static str],
     /// The plain orchestrator with this flaw, in place of the kernel's.
     plain: Option<Flaw>,
     /// What becomes of the facts that the plain one records and reads.
@@ -45,6 +47,7 @@ impl Mutant {
         Self {
             name,
             breaks,
+            perhaps: &[],
             plain: None,
             edit: None,
             commands: |commands| commands,
@@ -56,6 +59,10 @@ impl Mutant {
             status: |status| status,
             described: |_| {},
         }
+    }
+
+    pub const fn perhaps(self, perhaps: &'static [&'static str]) -> Self {
+        Self { perhaps, ..self }
     }
 
     pub const fn plain(self, flaw: Flaw) -> Self {

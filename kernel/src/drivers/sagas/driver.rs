@@ -26,6 +26,12 @@ use futures::stream::{FuturesUnordered, StreamExt as _};
 /// A clock may jump; so nobody sleeps for longer without looking at it.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 
+/// How long to sleep when this is due next.
+pub(super) fn pause_until(clock: &dyn Clock, due: Option<Timestamp>) -> Duration {
+    let left = |due: Timestamp| Duration::from_micros(due.as_micros().saturating_sub(clock.now().as_micros()));
+    due.map_or(LONGEST_SLEEP, |due| left(due).min(LONGEST_SLEEP))
+}
+
 /// Drives sagas, one at a call. A clone is the same.
 #[derive(Clone)]
 pub struct SagaDriver {
@@ -411,10 +417,7 @@ impl SagaDriver {
         nudge: &SagaNudge,
         (revision, is_stopped): (Option<Revision>, bool),
     ) -> Woken {
-        let pause = wake.map_or(LONGEST_SLEEP, |wake| {
-            Duration::from_micros(wake.as_micros().saturating_sub(self.ports.clock.now().as_micros()))
-                .min(LONGEST_SLEEP)
-        });
+        let pause = pause_until(&*self.ports.clock, wake);
         // An answer counts before the time that it was given is over.
         let work = async {
             match select(pin!(at_work.answer()), pin!(closes.recv())).await {

@@ -90,6 +90,8 @@ struct Feeder<'a> {
     /// Up to where all has been fed.
     fed: Option<Position>,
     unsaved: u32,
+    /// Whether something may have been said that is over once an event is received.
+    is_in_trouble: bool,
 }
 
 impl<'a> Feeder<'a> {
@@ -112,7 +114,17 @@ impl<'a> Feeder<'a> {
         let claim = Append::new([]).checkpoint(Checkpoint::new(place.clone(), state, token, to));
         events.append(claim).await.map_err(|error| refused(&error, token))?;
         let saved = CheckpointState::new(state.store, from, token);
-        let mut feeder = Self { env, name, handlers, place, driver: env.driver.clone(), saved, fed: from, unsaved: 0 };
+        let mut feeder = Self {
+            env,
+            name,
+            handlers,
+            place,
+            driver: env.driver.clone(),
+            saved,
+            fed: from,
+            unsaved: 0,
+            is_in_trouble: true,
+        };
         feeder.fence();
         Ok(feeder)
     }
@@ -187,13 +199,16 @@ impl<'a> Feeder<'a> {
         for handler in self.handlers {
             if let Err(error) = self.driver.receive(handler, event).await {
                 self.say(Some(error.to_string())).await;
+                self.is_in_trouble = true;
                 return Err(match error.is_lasting() {
                     true => End::Stuck,
                     false => End::Trouble,
                 });
             }
         }
-        self.say(None).await;
+        if core::mem::take(&mut self.is_in_trouble) {
+            self.say(None).await;
+        }
         Ok(())
     }
 

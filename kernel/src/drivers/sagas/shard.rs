@@ -1,7 +1,7 @@
 //! A shard at work: leased, claimed, and its sagas driven, each when something is due.
 
 use super::board::{Shard, Told};
-use super::driver::{SagaDriveError, SagaDriver, SagaNudge, SagaRest};
+use super::driver::{SagaDriveError, SagaDriver, SagaNudge, SagaRest, pause_until};
 use super::listing::Unfinished;
 use super::resting::Resting;
 use super::steward::{Env, frontier};
@@ -22,9 +22,6 @@ use core::pin::pin;
 use core::time::Duration;
 use futures::future::{BoxFuture, Either, select};
 use futures::stream::{FuturesUnordered, StreamExt as _};
-
-/// A clock may jump; so nobody sleeps for longer without looking at it.
-const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 
 /// The pause before the index is asked again that has not answered.
 const LOOK: Duration = Duration::from_millis(250);
@@ -260,12 +257,9 @@ impl<'a> Shift<'a> {
 
     /// What happens next.
     async fn happened(&mut self, stop: &Stop) -> Happened {
-        let now = self.env.driver.ports.clock.now();
         let is_full = self.at_work.len() >= self.env.options.in_flight as usize;
         let due = self.resting.next_due().filter(|_| !is_full);
-        let due = due.map_or(LONGEST_SLEEP, |due| {
-            Duration::from_micros(due.as_micros().saturating_sub(now.as_micros())).min(LONGEST_SLEEP)
-        });
+        let due = pause_until(&*self.env.driver.ports.clock, due);
         let Self { at_work, told, finding, env, .. } = self;
         let driven = async {
             match at_work.next().await {

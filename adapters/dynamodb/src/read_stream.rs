@@ -7,6 +7,7 @@ use crate::records::Events;
 use crate::streams::{Records, Streams};
 use alloc::sync::Arc;
 use portolan_kernel::values::{Direction, Page, Position, Read, Recorded, Revision, Start, StreamId};
+use tokio::time::Instant;
 
 /// The most records that one request asks for, where the read's limit is larger.
 const REQUEST_RECORDS: u32 = 1_000;
@@ -26,6 +27,21 @@ impl Glance {
     fn reaches(&self) -> u64 {
         let last = self.last.iter().flat_map(|last| &last.events).map(|event| event.position.get()).max();
         last.max(self.torn).unwrap_or(0)
+    }
+
+    /// Whether no record is missing where the read begins, nor between those that were found.
+    fn is_gapless(&self, direction: Direction, after: Option<Revision>) -> bool {
+        let is_backward = direction == Direction::Backward;
+        let begins = |first: &Events| match after.map(Revision::get) {
+            after if !is_backward => first.first() <= after.map_or(0, |after| after.saturating_add(1)),
+            Some(before) => first.last().saturating_add(1) >= before,
+            None => true,
+        };
+        let follows = |pair: &[Events]| {
+            let (earlier, later) = if is_backward { (&pair[1], &pair[0]) } else { (&pair[0], &pair[1]) };
+            earlier.last().saturating_add(1) == later.first()
+        };
+        self.records.first().is_none_or(begins) && self.records.windows(2).all(follows)
     }
 }
 
@@ -69,6 +85,7 @@ impl Inner {
             });
             if let Some(last) = since
                 && glance.torn.is_none()
+                && glance.is_gapless(read.direction, after)
                 && last <= glance.last.as_ref().map(Events::last)
             {
                 break glance;
@@ -123,9 +140,7 @@ impl Inner {
         let (mut low, mut high) = (0, last.first());
         while low < high {
             let middle = low + (high - low) / 2;
-            let Some(record) = self.streams().at(stream, middle).await? else {
-                return Err(Fault::Damaged(format!("revision {middle} of stream {stream}")));
-            };
+            let record = self.before(stream, middle, last).await?;
             match within(&record) {
                 None => high = record.first(),
                 Some(revision) if revision < record.last() => return Ok(Some(revision)),
@@ -133,6 +148,19 @@ impl Inner {
             }
         }
         Ok(low.checked_sub(1))
+    }
+
+    /// The record that holds this revision, which is before a later one that was found.
+    async fn before(&self, stream: &StreamId, revision: u64, later: &Events) -> Result<Events, Fault> {
+        let holds = |record: &Events| record.last() >= revision;
+        if let Some(record) = self.streams().at(stream, revision).await?.filter(holds) {
+            return Ok(record);
+        }
+        // Transactions become visible item by item: only what is missing once the later one is whole is missing for good.
+        let position = later.events.iter().map(|event| event.position.get()).max().unwrap_or(0);
+        self.tail.reached(position, Instant::now() + self.table.patience).await?;
+        let record = self.streams().at(stream, revision).await?.filter(holds);
+        record.ok_or_else(|| Fault::Damaged(format!("revision {revision} of stream {stream}")))
     }
 
     /// The page of these records.

@@ -99,6 +99,10 @@ impl State {
     }
 }
 
+fn invisible() -> Fault {
+    Fault::Throttled(portolan_kernel::ports::Source::new("items of an earlier transaction stay invisible"))
+}
+
 impl Tail {
     pub(crate) fn new(table: Arc<Table>, space: Space, cached_heads: usize) -> Self {
         let state =
@@ -242,8 +246,19 @@ impl Tail {
         let mut backoff = Backoff::default();
         while self.state().whole < position && self.settle().await? < position {
             if Instant::now() >= until {
-                let source = portolan_kernel::ports::Source::new("items of an earlier transaction stay invisible");
-                return Err(Fault::Throttled(source));
+                return Err(invisible());
+            }
+            backoff.pause().await;
+        }
+        Ok(())
+    }
+
+    /// The same for a position that may be past what was read of the log.
+    pub(crate) async fn reached(&self, position: u64, until: Instant) -> Result<(), Fault> {
+        let mut backoff = Backoff::default();
+        while self.state().whole < position && self.frontier().await? < position {
+            if Instant::now() >= until {
+                return Err(invisible());
             }
             backoff.pause().await;
         }

@@ -107,3 +107,34 @@ async fn no_reader_sees_a_transaction_item_by_item() {
     }))
     .await;
 }
+
+/// A record that is there, and one before it that is not visible yet: nothing is damaged, and nothing is shown out of order.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_comes_late_is_waited_for() {
+    let (network, log) = (Network::new(), fresh_log());
+    let (first, second, reader) =
+        (handle(&network, &log).await, handle(&network, &log).await, handle(&network, &log).await);
+    // The key of the first record of the stream, and of no other.
+    network.reveal_late(&format!("right-1\"}}{{\"S\":\"{:020}", 0), Duration::from_millis(1_500));
+    let writes = async {
+        let one = wrote(&first, append(0));
+        let other = async {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            wrote(&second, Append::new(["right-1", "right-1"].map(|stream| event(stream, 1)))).await
+        };
+        futures::join!(one, other)
+    };
+    let looks = async {
+        let mut seen = Vec::new();
+        for _ in 0..6 {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            for read in [Read::stream(name("right-1")), Read::stream(name("right-1")).backward()] {
+                seen.push(all(&reader, read).await.len());
+            }
+        }
+        seen
+    };
+    let (_, seen) = futures::join!(writes, looks);
+    assert!(seen.iter().all(|seen| [0, 2, 4].contains(seen)), "parts of appends: {seen:?}");
+    assert_eq!(all(&reader, Read::stream(name("right-1"))).await.len(), 4);
+}

@@ -105,6 +105,11 @@ impl Network {
         self.visibility.delay(longest, seed);
     }
 
+    /// Has items whose key has this in it become visible so long after all others of their transaction.
+    pub(crate) fn reveal_late(&self, of: &str, by: Duration) {
+        self.visibility.delay_of(of, by);
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -29,6 +29,8 @@ pub(super) struct Visibility {
 #[derive(Debug)]
 struct Veils {
     longest: Option<Duration>,
+    /// Items whose key has this in it become visible so long after they were committed.
+    late: Option<(String, Duration)>,
     random: fastrand::Rng,
     items: HashMap<Id, Veil>,
 }
@@ -56,7 +58,7 @@ fn broken(why: &str) -> ConnectorError {
 impl Visibility {
     /// Nothing is veiled at first; `direct` is a client past the network.
     pub(super) fn new(direct: Client) -> Self {
-        let veils = Veils { longest: None, random: fastrand::Rng::with_seed(0), items: HashMap::new() };
+        let veils = Veils { longest: None, late: None, random: fastrand::Rng::with_seed(0), items: HashMap::new() };
         Self {
             direct,
             veils: Mutex::new(veils),
@@ -68,6 +70,11 @@ impl Visibility {
     pub(super) fn delay(&self, longest: Duration, seed: u64) {
         let mut veils = self.veils();
         (veils.longest, veils.random) = (Some(longest), fastrand::Rng::with_seed(seed));
+    }
+
+    pub(super) fn delay_of(&self, of: &str, by: Duration) {
+        let mut veils = self.veils();
+        (veils.longest, veils.late) = (Some(Duration::ZERO), Some((of.into(), by)));
     }
 
     fn veils(&self) -> MutexGuard<'_, Veils> {
@@ -153,7 +160,8 @@ impl Visibility {
         let now = Instant::now();
         let mut last = None;
         for id in written {
-            let until = now + Duration::from_micros(veils.random.u64(0..=longest));
+            let late = veils.late.as_ref().filter(|(of, _)| id.1.contains(of)).map(|(_, by)| *by);
+            let until = now + late.unwrap_or_else(|| Duration::from_micros(veils.random.u64(0..=longest)));
             last = last.max(Some(until));
             if let Some(veil) = veils.items.get_mut(&id) {
                 veil.until = Some(until);

@@ -5,9 +5,8 @@ use async_trait::async_trait;
 use portolan_conformance::SagaParts;
 use portolan_kernel::drivers::{SagaDriver, SagaNudge, SagaPorts, SagaRest};
 use portolan_kernel::ports::{
-    ActOnSaga, CommandBus, CommandEnvelope, CommandError, CommandInfo, EventStore, ListSagas, Receipt, SagaError,
-    SagaInfo, SagaOrchestrator, SagaPage, SagaPhase, SagaStarted, SagaSummary, SagaTimeline, Source, StartSaga,
-    Violation,
+    ActOnSaga, EventStore, ListSagas, SagaError, SagaInfo, SagaOrchestrator, SagaPage, SagaPhase, SagaStarted,
+    SagaSummary, SagaTimeline, Source, StartSaga, Violation,
 };
 use portolan_kernel::values::{Item, Name, Position, Query, Read, Revision, SAGA_CATEGORY, SagaId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,24 +23,6 @@ pub enum Flaw {
     LosesOverdueTimers,
     /// It does not ask how long keys are kept.
     TrustsKeys,
-}
-
-/// The bus of an application that may be shutting down. What is sent to it then is not answered: whoever comes after this process
-/// sends it again, as if it had died.
-struct Leaving(Arc<dyn CommandBus>);
-
-#[async_trait]
-impl CommandBus for Leaving {
-    async fn dispatch(&self, command: CommandEnvelope) -> Result<Receipt, CommandError> {
-        match self.0.dispatch(command).await {
-            Err(CommandError::ShuttingDown) => std::future::pending().await,
-            answer => answer,
-        }
-    }
-
-    fn commands(&self) -> Vec<CommandInfo> {
-        self.0.commands()
-    }
 }
 
 const PAUSE: Duration = Duration::from_millis(20);
@@ -69,7 +50,7 @@ impl Plain {
         }
         let ports = SagaPorts {
             events: parts.storage.events.clone(),
-            commands: Arc::new(Leaving(parts.ports.commands.clone())),
+            commands: parts.ports.commands.clone(),
             queries: parts.ports.queries.clone(),
             clock: parts.runtime.clock.clone(),
             ids: parts.runtime.ids.clone(),

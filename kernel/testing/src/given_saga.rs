@@ -136,10 +136,13 @@ impl<S: Saga> GivenSaga<S> {
     ///
     /// # Panics
     ///
-    /// The step is not in flight.
+    /// The step is not in flight, or was interrupted, which is no answer.
     #[must_use = "an outcome is judged by one of the `then`s"]
     #[track_caller]
     pub fn when_fails(mut self, step: &str, error: StepError) -> SagaOutcome<S> {
+        if let StepError::Interrupted { reason } = &error {
+            panic!("{step} was interrupted ({reason}), and so goes on in flight; let time pass instead");
+        }
         let from = self.0.facts.len();
         self.0.answer(step, &[Way::Forward, Way::Settle, Way::Back], Err(error));
         SagaOutcome::since(self.0, format!("the failure of {step}"), from)

@@ -278,7 +278,6 @@ fn name() -> Name {
 #[case(CommandError::Conflict { stream: StreamId::new("s").unwrap(), actual: None }, FailureClass::Retry, "")]
 #[case(CommandError::Busy(Source::new("m")), FailureClass::Retry, "")]
 #[case(CommandError::DeadlinePassed, FailureClass::Retry, "")]
-#[case(CommandError::ShuttingDown, FailureClass::Retry, "")]
 #[case(CommandError::Other(Source::new("m")), FailureClass::Retry, "")]
 #[case(CommandError::Unknown(Source::new("m")), FailureClass::Unknown, "")]
 #[case(CommandError::KeyReused, FailureClass::Unknown, "")]
@@ -288,6 +287,16 @@ fn errors_of_commands(#[case] error: CommandError, #[case] class: FailureClass, 
     let error = run(&open("x", 1), context(&bus, "reserve")).unwrap_err();
     assert_eq!((error.class(), error.code().unwrap_or_default()), (class, code));
     assert!(!error.to_string().is_empty());
+}
+
+/// Whoever shuts down has given no answer.
+#[test]
+fn a_bus_that_shuts_down_interrupts() {
+    let bus = Arc::new(Bus::default());
+    *bus.error.lock().unwrap() = Some(CommandError::ShuttingDown);
+    let error = run(&open("x", 1), context(&bus, "reserve")).unwrap_err();
+    assert_eq!(error, StepError::interrupted("the application is shutting down"));
+    assert_eq!(error.class(), FailureClass::Unknown);
 }
 
 #[test]

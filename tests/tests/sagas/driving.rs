@@ -1,13 +1,13 @@
 //! What a driver does where nothing crashes.
 
 use crate::bank::{Bank, Trouble, saga, start};
-use crate::crashes::facts;
+use crate::crashes::{facts, facts_of};
 use portolan::MemoryStore;
 use portolan::application::Storage;
 use portolan::domain::saga::{End, SagaEvent};
 use portolan::drivers::{SagaDriver, SagaHandlers, SagaLacking, SagaNudge, SagaRest};
 use portolan::ports::{ActOnSaga, EventStore, SagaAction, SagaError, SagaPhase, StartSaga};
-use portolan::values::{Metadata, Query, Read};
+use portolan::values::{Metadata, Query, Read, SagaId};
 use portolan_testing::crash::streams;
 use portolan_testing::{Fault, Faulty, TestRuntime};
 use rstest::rstest;
@@ -28,13 +28,13 @@ pub(crate) async fn settled<T>(runtime: &TestRuntime, work: impl Future<Output =
     }
 }
 
-struct World {
-    storage: Storage,
-    runtime: TestRuntime,
-    bank: Bank,
+pub(crate) struct World {
+    pub(crate) storage: Storage,
+    pub(crate) runtime: TestRuntime,
+    pub(crate) bank: Bank,
 }
 
-async fn world() -> World {
+pub(crate) async fn world() -> World {
     faulty_world(|store| store).await
 }
 
@@ -48,8 +48,12 @@ async fn faulty_world(faults: impl FnOnce(Faulty<dyn EventStore>) -> Faulty<dyn 
 }
 
 /// The facts, by a letter each kind and the step.
-async fn trace(storage: &Storage) -> String {
-    let facts = facts(storage).await;
+pub(crate) async fn trace(storage: &Storage) -> String {
+    trace_of(storage, &saga("t-1")).await
+}
+
+pub(crate) async fn trace_of(storage: &Storage, saga: &SagaId) -> String {
+    let facts = facts_of(storage, saga).await;
     let word = |fact: &SagaEvent| match fact {
         SagaEvent::Started { .. } => "started".into(),
         SagaEvent::Begun { step, way, attempt, .. } => format!("{step} {way} {attempt}"),

@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The facts of the process.
-async fn trace(storage: &Storage) -> String {
+pub(crate) async fn trace(storage: &Storage) -> String {
     let page = storage.events.read(Read::stream(saga().stream())).await.unwrap();
     let word = |kind: &str| kind.trim_start_matches("$saga.").to_owned();
     page.events.iter().map(|event| word(&event.event_type)).collect::<Vec<_>>().join(" ")
@@ -70,13 +70,13 @@ fn the_same_on_sqlite(#[case] course: Course) {
     assert_eq!(report.boundaries, crashed(course, 0).boundaries);
 }
 
-struct World {
-    storage: Storage,
-    runtime: TestRuntime,
-    shop: Shop,
+pub(crate) struct World {
+    pub(crate) storage: Storage,
+    pub(crate) runtime: TestRuntime,
+    pub(crate) shop: Shop,
 }
 
-async fn world(course: Course) -> World {
+pub(crate) async fn world(course: Course) -> World {
     let world = faulty_world(None).await;
     settled(&world.runtime, world.shop.order(course)).await;
     world

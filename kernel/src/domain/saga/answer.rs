@@ -27,7 +27,7 @@ pub struct LateAnswer {
 
 impl SagaState {
     /// The fact that this attempt has come to this. Fold it, and ask [`next`](super::next()) what follows; both are one
-    /// append.
+    /// append. What is [`Interrupted`](StepError::Interrupted) is no answer: whoever asks all the same is told of an unknown one.
     ///
     /// # Errors
     ///

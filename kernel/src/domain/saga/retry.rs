@@ -14,6 +14,13 @@ use sha2::{Digest, Sha256};
 /// [`Unknown`](super::StepError::Unknown), and refusals with a code of [`also_refused`](Self::also_refused). The way back
 /// and the settling of what is unknown try again whatever the error was, because there is nothing else to do.
 ///
+/// An attempt whose process dies, or that is [`Interrupted`](super::StepError::Interrupted), has not failed: whoever drives the
+/// saga next runs the same attempt again, under its key and its number, within [`Effort::timeout`] of when it was begun. Once
+/// that is over it counts as one of the attempts, and as unknown, because nobody can tell it from one that had its effect and
+/// was not heard. Whoever takes a saga over may have to wait for a lease first
+/// ([`SagaOptions::lease`](crate::drivers::SagaOptions::lease)): where a death is not to cost an attempt, the time-out is longer
+/// than that.
+///
 /// ```
 /// # use portolan_kernel::domain::saga::Retry;
 /// # use core::time::Duration;

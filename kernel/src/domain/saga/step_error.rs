@@ -36,6 +36,15 @@ pub enum StepError {
         /// What happened, for a person.
         reason: String,
     },
+    /// Whoever was to carry it out is shutting down: this attempt has no answer, as if the process had died in it. It stays in
+    /// flight, and is run again under the same key and number: here, after a pause, or by whoever drives the saga next.
+    ///
+    /// A driver records nothing of it. Only when the attempt's time is over before anybody has answered, it counts as unknown.
+    #[error("{reason}")]
+    Interrupted {
+        /// Who shuts down, for a person.
+        reason: String,
+    },
 }
 
 impl StepError {
@@ -57,13 +66,19 @@ impl StepError {
         Self::Unknown { reason: reason.to_string() }
     }
 
-    /// What is known of the effect.
+    /// Whoever was to carry it out is shutting down: this attempt has no answer.
+    #[must_use]
+    pub fn interrupted(reason: impl Display) -> Self {
+        Self::Interrupted { reason: reason.to_string() }
+    }
+
+    /// What is known of the effect. That of an attempt without an answer is unknown.
     #[must_use]
     pub fn class(&self) -> FailureClass {
         match self {
             Self::Retry { .. } => FailureClass::Retry,
             Self::Refused { .. } => FailureClass::Refused,
-            Self::Unknown { .. } => FailureClass::Unknown,
+            Self::Unknown { .. } | Self::Interrupted { .. } => FailureClass::Unknown,
         }
     }
 
@@ -93,7 +108,8 @@ pub enum FailureClass {
 impl From<CommandError> for StepError {
     /// - A command that can never go well is refused: `Rejected` with its own code, `Invalid`, `Malformed`, `Denied`,
     ///   `UnknownCommand`.
-    /// - `Conflict`, `Busy`, `ShuttingDown`, `DeadlinePassed` and `Other` had no effect, and are tried again.
+    /// - `Conflict`, `Busy`, `DeadlinePassed` and `Other` had no effect, and are tried again.
+    /// - `ShuttingDown` is no answer: the attempt is interrupted, and has not failed.
     /// - `Unknown` is unknown. So are `KeyReused` (something has taken effect under the step's key: an earlier attempt, if it
     ///   made another command of the same input) and `NotCaughtUp` (it has taken effect; another attempt gets the receipt).
     fn from(error: CommandError) -> Self {
@@ -107,9 +123,9 @@ impl From<CommandError> for StepError {
             CommandError::UnknownCommand(_) => refused("unknown-command"),
             CommandError::Conflict { .. }
             | CommandError::DeadlinePassed
-            | CommandError::ShuttingDown
             | CommandError::Busy(_)
             | CommandError::Other(_) => Self::retry(message),
+            CommandError::ShuttingDown => Self::interrupted(message),
             CommandError::KeyReused => Self::unknown(
                 "another command has taken effect under this step's key; make the same command of the same input in every \
                  attempt",

@@ -63,6 +63,10 @@ impl ClosingBus {
 
     /// What the run over this bus tells of the step.
     pub(super) async fn settled(&self, result: Result<Value, StepError>) -> Result<Value, StepError> {
+        // What was closed stays so, and what is missing is closed when it is run again.
+        if let Err(StepError::Interrupted { .. }) = &result {
+            return result;
+        }
         let told = self.told.lock().await;
         match &told.unknown {
             Some(why) => Err(StepError::unknown(why)),

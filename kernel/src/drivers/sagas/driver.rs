@@ -1,6 +1,7 @@
 //! One saga, driven until it rests.
 
-use super::attempt::{AttemptKey, Outcome, attempt};
+use super::at_work::AtWork;
+use super::attempt::{Outcome, attempt};
 use super::closing::{Close, Closed, closed_digest};
 use super::handlers::{SagaHandlers, SagaLacking};
 use super::log::{NotAppended, SagaLog, SagaReadError};
@@ -20,8 +21,7 @@ use core::pin::pin;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 use core::time::Duration;
 use event_listener::{Event, listener};
-use futures::future::{AbortHandle, Abortable, Aborted, BoxFuture, Either, select};
-use futures::stream::{FuturesUnordered, StreamExt as _};
+use futures::future::{BoxFuture, Either, select};
 
 /// A clock may jump; so nobody sleeps for longer without looking at it.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
@@ -191,53 +191,6 @@ fn facts(last: Option<Revision>) -> u32 {
     last.map_or(0, |last| u32::try_from(last.get()).unwrap_or(u32::MAX).saturating_add(1).min(u32::MAX - 1))
 }
 
-/// The attempts of one saga that are at work here.
-#[derive(Default)]
-struct AtWork {
-    futures: FuturesUnordered<Abortable<BoxFuture<'static, Outcome>>>,
-    handles: Vec<(AttemptKey, AbortHandle)>,
-}
-
-impl AtWork {
-    fn keep_only(&mut self, run: &[Run]) {
-        self.handles.retain(|(key, handle)| {
-            let stays = run.iter().any(|run| is_of(run, key));
-            if !stays {
-                handle.abort();
-            }
-            stays
-        });
-    }
-
-    fn has(&self, run: &Run) -> bool {
-        self.handles.iter().any(|(key, _)| is_of(run, key))
-    }
-
-    fn add(&mut self, key: AttemptKey, work: BoxFuture<'static, Outcome>) {
-        let (handle, registration) = AbortHandle::new_pair();
-        self.handles.push((key, handle));
-        self.futures.push(Abortable::new(work, registration));
-    }
-
-    /// The next answer; never when there is none to come.
-    async fn answer(&mut self) -> Outcome {
-        loop {
-            match self.futures.next().await {
-                Some(Ok(outcome)) => {
-                    self.handles.retain(|(key, _)| *key != outcome.0);
-                    return outcome;
-                }
-                Some(Err(Aborted)) => {}
-                None => core::future::pending().await,
-            }
-        }
-    }
-}
-
-fn is_of(run: &Run, (step, way, attempt): &AttemptKey) -> bool {
-    (&run.step, run.way, run.attempt) == (step, *way, *attempt)
-}
-
 /// What wakes a driver.
 enum Woken {
     Answered(Outcome),
@@ -322,19 +275,26 @@ impl SagaDriver {
             let next = next(&log.state, now, &code);
             at_work.keep_only(&next.run);
             if !is_stopped {
-                for run in next.run.iter().filter(|run| !at_work.has(run)).collect::<Vec<_>>() {
-                    let key = (run.step.clone(), run.way, run.attempt);
-                    at_work.add(key, self.attempt(log, &open, run, now, &requests));
+                for run in &next.run {
+                    if at_work.may_begin(run, now) {
+                        at_work.add(run, self.attempt(log, &open, run, now, &requests));
+                    }
                 }
             }
-            if at_work.handles.is_empty() {
+            // Whoever stops waits for nothing that was interrupted.
+            let again = at_work.again().filter(|_| !is_stopped);
+            if at_work.is_idle() && again.is_none() {
                 // What came due meanwhile is recorded first.
                 if !is_stopped && !next.record.is_empty() {
                     continue;
                 }
                 return Ok(rest(&log.state, next, is_stopped));
             }
-            match self.woken(&mut at_work, &closes, next.wake, nudge, (log.revision, is_stopped)).await {
+            let wake = next.wake.into_iter().chain(again).min();
+            match self.woken(&mut at_work, &closes, wake, nudge, (log.revision, is_stopped)).await {
+                Woken::Answered((key, Err(StepError::Interrupted { .. }))) => {
+                    at_work.interrupted(key, self.ports.clock.now(), &*self.ports.ids);
+                }
                 Woken::Answered(outcome) => answered = Some(outcome),
                 Woken::Close(close) => self.close(log, close).await,
                 Woken::Looking => log.catch_up().await.map_err(read)?,

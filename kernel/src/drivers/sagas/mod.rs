@@ -8,6 +8,7 @@
 //! Processes are sagas that receive events: [`SagaDriver::receive`] records what an event does to the process that it is for.
 //! Whoever drives that process then does what it wants.
 
+mod at_work;
 mod attempt;
 mod board;
 mod closing;

@@ -116,6 +116,7 @@ type Given = GivenSaga<Orders>;
     |it: Given| it.succeeded("reserve", 2).succeeded("check", ()).failed("insure", refused("no")).succeeded("reserve", 2),
     &["reserve is on its way back, where an attempt forward or settle was answered"]
 )]
+#[case(|it: Given| it.failed("reserve", StepError::interrupted("we leave")), &["reserve was interrupted (we leave), and so goes on"])]
 #[case(|it: Given| it.acted(Action::Retry), &["the operator's retry was refused: the saga goes on by itself", "where it was to be accepted"])]
 fn what_cannot_happen_is_refused(#[case] words: Words, #[case] parts: &[&str]) {
     says(&message(|| drop(words(given()))), parts);

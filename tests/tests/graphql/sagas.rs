@@ -138,6 +138,7 @@ async fn each_definition_has_a_mutation_with_the_input_of_its_newest_version() {
         assert!(schema.contains(declared), "{declared}:\n{schema}");
     }
     assert_eq!(schema.matches("startTransferMoney").count(), 1);
+    assert!(!schema.contains("startOrderPayment"), "a process starts by events alone");
     assert!(!schema.contains("actOnSaga"), "actions are off unless they are allowed");
 
     let document = r#"mutation($order: OrderInput!, $any: JSON!, $options: SagaOptions) {

@@ -1,11 +1,12 @@
 //! A saga, and a small orchestrator of it: a driver that drives what is started and acted upon at once, and knows by heart
 //! what there is.
 
-use super::jars::FillJar;
+use super::jars::{FillJar, JarEvent};
 use async_trait::async_trait;
 use core::time::Duration;
 use portolan::application::Ports;
-use portolan::domain::saga::{Definition, Retry, Saga, SagaHandler, Step, StepContext, StepError};
+use portolan::domain::RecordedAs;
+use portolan::domain::saga::{Definition, Intents, Process, Retry, Saga, SagaHandler, Step, StepContext, StepError};
 use portolan::drivers::{SagaDriver, SagaHandlers, SagaNudge, SagaPorts};
 use portolan::ports::*;
 use portolan::tokio::{Tasks, UuidV7};
@@ -29,6 +30,7 @@ pub(crate) fn brewing(ports: Ports) -> Ports {
     };
     let mut handlers = SagaHandlers::new();
     assert!(handlers.add(SagaHandler::new(Brews).unwrap()));
+    assert!(handlers.add(SagaHandler::process(Watches).unwrap()));
     ports.with_sagas(Arc::new(Kettle { driver: SagaDriver::new(over, Arc::new(handlers)), known: Mutex::default() }))
 }
 
@@ -95,6 +97,27 @@ impl Brews {
 
     async fn tell(&self, brew: &Brew, _: &StepContext) -> Result<(), StepError> {
         if brew.goes == Goes::Untold { Err(StepError::refused("no", "nobody to tell")) } else { Ok(()) }
+    }
+}
+
+/// A process that nobody feeds.
+struct Watches;
+
+impl Process for Watches {
+    const NAME: &'static str = "watch";
+    type Event = JarEvent;
+    type State = u32;
+
+    fn correlate(event: &RecordedAs<JarEvent>) -> Option<String> {
+        Some(event.stream().as_str().into())
+    }
+
+    fn starts(_: &RecordedAs<JarEvent>) -> bool {
+        true
+    }
+
+    fn on(&self, seen: &mut u32, _: &RecordedAs<JarEvent>, _: &mut Intents) {
+        *seen += 1;
     }
 }
 
@@ -190,6 +213,9 @@ impl SagaOrchestrator for Kettle {
         let order = serde_json::json!({ "type": "object", "properties": { "what": { "type": "string" } } });
         let odd = SagaInfo::new("order".parse().unwrap(), u32::MAX, serde_json::Value::Null);
         let mut all = self.driver.describe();
+        for process in all.iter_mut().filter(|info| info.is_process()) {
+            process.trouble = Some("größer \"als\"\neine Zeile".into());
+        }
         all.push(odd.with_description("größer \"als\"").with_schema(Some(order)));
         Ok(all)
     }

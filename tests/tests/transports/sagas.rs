@@ -7,7 +7,7 @@ use super::table::{come_out_alike_over, steps};
 use super::wires::Wire;
 use portolan::application::{Admission, Ports};
 use portolan::drivers::{Roles, StaticKeys};
-use portolan::ports::{ActOnSaga, ListSagas, SagaAction, SagaError, SagaPhase, StartSaga};
+use portolan::ports::{ActOnSaga, ListSagas, SagaAction, SagaError, SagaInfo, SagaPhase, StartSaga};
 use portolan::prelude::*;
 use portolan::values::{Read, Revision, SagaId};
 use serde_json::{Value, json};
@@ -37,7 +37,11 @@ async fn status(ports: &Ports, of: SagaId) -> String {
 }
 
 async fn what_there_is(ports: &Ports) -> String {
-    outcome(ports.sagas.describe().await)
+    let all = ports.sagas.describe().await;
+    let of = |info: &SagaInfo| format!("{} {} {:?}", info.name, info.is_process(), info.trouble);
+    let processes: Vec<_> = all.iter().flatten().map(of).collect();
+    assert_eq!(processes[..2], ["brew false None", "watch true Some(\"größer \\\"als\\\"\\neine Zeile\")"]);
+    outcome(all)
 }
 
 async fn nothing_yet(ports: &Ports) -> String {
@@ -101,6 +105,14 @@ async fn of_wrong_input(ports: &Ports) -> String {
 
 async fn of_no_input(ports: &Ports) -> String {
     started(ports, StartSaga::new(saga("brew", "4"), Value::Null)).await
+}
+
+/// A process starts by events alone.
+async fn of_a_process(ports: &Ports) -> String {
+    let answer = ports.sagas.start(StartSaga::new(saga("watch", "jar-brewed"), json!({}))).await;
+    let Err(SagaError::Invalid(violations)) = &answer else { panic!("{answer:?}") };
+    assert_eq!((violations.len(), &*violations[0].code), (1, "starts-by-events"));
+    format!("{}; {}", outcome(answer), status(ports, saga("watch", "jar-brewed")).await)
 }
 
 async fn nobody(ports: &Ports) -> String {
@@ -236,6 +248,7 @@ async fn sagas_come_out_alike() {
             of_no_definition => "UnknownDefinition",
             of_wrong_input => "Invalid([Violation",
             of_no_input => "Invalid([Violation",
+            of_a_process => "Invalid([Violation",
             nobody => "NotFound",
             troubles => "Denied",
             list_by_ones => "4 pages",

@@ -87,7 +87,7 @@ impl SagaOrchestrator for GraphqlClient {
     }
 
     async fn describe(&self) -> Result<Vec<SagaInfo>, SagaError> {
-        const DEFINITIONS: &str = "{ sagaDefinitions { name version description schema plan } }";
+        const DEFINITIONS: &str = "{ sagaDefinitions { name version description schema plan trouble } }";
         let all: Vec<WireDefinition> = self.shown(DEFINITIONS, json!({})).await?;
         Ok(all.into_iter().map(WireDefinition::decode).collect())
     }

@@ -207,17 +207,18 @@ pub(crate) struct WireDefinition {
     description: String,
     schema: Option<Value>,
     plan: Value,
+    trouble: Option<String>,
 }
 
 impl WireDefinition {
     pub(crate) fn new(info: SagaInfo) -> Self {
-        let SagaInfo { name, version, description, schema, plan, .. } = info;
-        Self { name: Text(name), version: Text(version), description, schema, plan }
+        let SagaInfo { name, version, description, schema, plan, trouble, .. } = info;
+        Self { name: Text(name), version: Text(version), description, schema, plan, trouble }
     }
 
     pub(crate) fn decode(self) -> SagaInfo {
         let info = SagaInfo::new(self.name.0, self.version.0, self.plan);
-        info.with_description(self.description).with_schema(self.schema)
+        info.with_description(self.description).with_schema(self.schema).with_trouble(self.trouble)
     }
 }
 

@@ -4281,9 +4281,12 @@ pub mod describe_sagas_response {
         /// The JSON Schema (2020-12) of its input, as JSON; left out when nobody said.
         #[prost(string, optional, tag = "4")]
         pub schema: ::core::option::Option<::prost::alloc::string::String>,
-        /// Its steps and their policies, as JSON.
+        /// Its steps and their policies, as JSON. That of a process, which starts by events and not by hand, has `process`.
         #[prost(string, tag = "5")]
         pub plan: ::prost::alloc::string::String,
+        /// Why processes of it receive no more events on this server; left out when nothing is in the way.
+        #[prost(string, optional, tag = "6")]
+        pub trouble: ::core::option::Option<::prost::alloc::string::String>,
     }
 }
 /// Why an orchestrator did not do as asked. Except for `unknown`, nothing was recorded.

@@ -251,6 +251,7 @@ impl From<SagaInfo> for describe_sagas_response::Definition {
             description: info.description,
             schema: info.schema.as_ref().map(json_of),
             plan: json_of(&info.plan),
+            trouble: info.trouble,
         }
     }
 }
@@ -260,7 +261,8 @@ impl proto::DescribeSagasResponse {
         decode_list("definitions", self.definitions, |given| {
             let plan = decode_json("plan", &given.plan)?;
             let info = SagaInfo::new(parsed("name", &given.name)?, given.version, plan);
-            Ok(info.with_description(given.description).with_schema(decode_schema("schema", given.schema)?))
+            let info = info.with_description(given.description).with_trouble(given.trouble);
+            Ok(info.with_schema(decode_schema("schema", given.schema)?))
         })
     }
 }

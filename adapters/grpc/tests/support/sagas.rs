@@ -74,8 +74,10 @@ pub(crate) fn definitions() -> Vec<SagaInfo> {
     let order = json!({
         "type": "object", "properties": { "amount": amount, "to": { "type": "string" } }, "required": ["amount"],
     });
+    let payment = SagaInfo::new("order-payment".parse().unwrap(), 1, json!({ "groups": [], "process": {} }));
     vec![
         of("order", 2, order),
+        payment.with_trouble(Some("größer \"als\"\neine Zeile".into())),
         of("plain", 1, json!({ "type": ["string", "null"] })),
         of("tick", 1, json!({ "type": "object", "additionalProperties": false })),
         of("transfer-money", 1, json!({ "type": "string" })),

@@ -102,7 +102,12 @@ pub(super) fn sagas(model: &mut Model) {
             member("version", long(), "Its version. A saga that is started follows the highest of its name."),
             member("description", string(), "For a person; empty when nobody said."),
             optional("schema", Scalar::Json.ty(), "The JSON Schema (2020-12) of its input."),
-            member("plan", json(), "Its steps and their policies."),
+            member(
+                "plan",
+                json(),
+                "Its steps and their policies. That of a process, which starts by events and not by hand, has `process`.",
+            ),
+            optional("trouble", string(), "Why processes of it receive no more events on this server."),
         ],
     );
     model.add(

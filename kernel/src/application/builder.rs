@@ -485,7 +485,8 @@ impl ApplicationBuilder {
             }
         };
         // Workers begin here.
-        let own = projections::start(forms, &storage, &runtime, &upcasters, self.projection_options);
+        let options = (self.projection_options, &self.saga_options);
+        let own = projections::start(forms, &storage, &runtime, &upcasters, options);
         let own = Arc::new(own);
         let registry = self.registry.unwrap_or_else(|| own.clone());
         let commands = LocalCommandBus::new(execution, handlers, self.middleware, registry.clone());

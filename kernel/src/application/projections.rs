@@ -4,7 +4,8 @@ use super::builder::BuildError;
 use super::parts::{Runtime, Storage};
 use crate::domain::{Projection, Upcasters};
 use crate::drivers::{
-    LocalProjections, ModelError, ProjectionForm, ProjectionOptions, ViewProjection, WorkerPorts, Workers, saga_index,
+    LocalProjections, ModelError, ProjectionForm, ProjectionOptions, SAGA_INDEX, SagaOptions, ViewProjection,
+    WorkerPorts, Workers, saga_index,
 };
 use crate::ports::Lifecycle;
 use alloc::collections::BTreeMap;
@@ -49,16 +50,21 @@ pub(super) fn judge(
 
 /// The projections over this storage, with workers on this runtime. Nothing is asked of the storage here: what has to be
 /// defined in it, workers define, and try again for as long as it is busy.
+///
+/// The index of sagas is worked on under leases of the sagas' own: whoever takes their shards over waits for both.
 pub(super) fn start(
     forms: Vec<ProjectionForm>,
     storage: &Storage,
     runtime: &Runtime,
     upcasters: &Arc<Upcasters>,
-    options: ProjectionOptions,
+    (options, saga_options): (ProjectionOptions, &SagaOptions),
 ) -> LocalProjections {
-    let workers = workers(storage, runtime, upcasters, options).filter(|_| forms.iter().any(ProjectionForm::is_stored));
+    let is_index = |form: &ProjectionForm| form.name().as_str() == SAGA_INDEX;
+    let workers = |options, is_needed: bool| is_needed.then(|| workers(storage, runtime, upcasters, options)).flatten();
+    let of_index = workers(options.with_lease(saga_options.lease), forms.iter().any(is_index));
+    let of_others = workers(options, forms.iter().any(|form| form.is_stored() && !is_index(form)));
     let named = forms.into_iter().filter_map(|form| {
-        let name = form.name().clone();
+        let (name, workers) = (form.name().clone(), if is_index(&form) { &of_index } else { &of_others });
         Some((name, form.over(&storage.events, upcasters, &runtime.spawn, workers.as_ref())?))
     });
     LocalProjections::start(named.collect::<BTreeMap<_, _>>())

@@ -9,6 +9,7 @@ mod driving;
 mod feeding;
 mod guarded;
 mod index;
+mod leases;
 mod leaving;
 mod orders;
 mod processes;

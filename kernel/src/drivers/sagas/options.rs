@@ -13,9 +13,8 @@ pub struct SagaOptions {
     pub shards: u32,
     /// How many sagas of a shard are at work at once. Those that pause, wait for a time, or need an operator do not count.
     pub in_flight: u32,
-    /// How long a shard's lease lives without being renewed. As long a shard rests whose process has died; and as whoever
-    /// takes it over finds its sagas by their index, which is a projection, it goes by
-    /// [`ProjectionOptions::lease`](crate::drivers::ProjectionOptions::lease) as well: give both the same.
+    /// How long a shard's lease lives without being renewed. As long a shard rests whose process has died. Whoever takes it
+    /// over finds its sagas by their index, which is a projection: the lease of that one lives as long.
     pub lease: Duration,
     /// How long the attempts that are at work may go on when the process is shut down, or gives a shard up. After that they are
     /// dropped, and run again by whoever drives the saga next.

@@ -81,6 +81,20 @@ pub struct SagaSummary {
     /// How it stands.
     pub status: SagaStatus,
     /// Why the process that answers cannot go on with it (SG-08): it lacks the code. Another process may have it.
+    ///
+    /// It speaks of the process that answers, which need not be the one that drives the saga. In a rolling deploy an old process
+    /// may hold the shard of a saga that was started by a new version: asked there, it tells of the missing version; asked where
+    /// the code is, it tells of nothing, and the saga stands as it did, with [`SagaStatus::since`] long past. No step, timer or
+    /// time-out of it comes about meanwhile, and none is lost: what is overdue comes once somebody with the code drives it.
+    ///
+    /// - The old processes are on their way out: nothing is to be done. One that shuts down gives its shards up at once, one that
+    ///   has died loses them with its lease ([`SagaOptions::lease`](crate::drivers::SagaOptions::lease)), and even before that
+    ///   a new process asks for its share of them.
+    /// - They are to stay: shut them down all the same, or deploy to them a program that has the new version too. Where old and new
+    ///   have to run beside each other for long, give the new definition a name of its own: its shards are held by none but those
+    ///   that have it.
+    /// - Every process tells of it: deploy one that has the handler of that version beside the newer ones. What is not to go on at
+    ///   all is ended by [`SagaAction::Abort`], which needs no code.
     pub lacks: Option<String>,
 }
 

@@ -29,8 +29,8 @@ use core::sync::atomic::{AtomicBool, Ordering::SeqCst};
 /// and every append is written under that lease's token, so that whoever was superseded writes nothing (SG-07). Processes
 /// that have the code of a name share its shards evenly, and take over those of a process that is gone.
 ///
-/// A saga that the holder of its shard lacks the code for waits, which [`SagaSummary::lacks`] tells, also when another process
-/// has it: in a rolling deploy, until the old processes are gone.
+/// A saga that the holder of its shard lacks the code for waits, also when another process has it: in a rolling deploy, until the
+/// old processes are gone. [`SagaSummary::lacks`] tells, and says what is to be done.
 ///
 /// Dropped, it stops.
 pub struct LocalSagas {

@@ -17,8 +17,10 @@ mod query_bus;
 mod read_model_store;
 mod row_limits;
 mod runtime;
+mod saga_error;
 mod saga_orchestrator;
 mod saga_status;
+mod saga_view;
 mod schema_registry;
 mod snapshot_store;
 mod source;
@@ -41,11 +43,10 @@ pub use query_bus::{Answer, QueryBus, QueryEnvelope, QueryError, QueryInfo};
 pub use read_model_store::{ReadModelStore, RowError};
 pub use row_limits::{RowLimits, judge_checkpoint};
 pub use runtime::{Clock, IdSource, Sleep, Spawn};
-pub use saga_orchestrator::{
-    ActOnSaga, ListSagas, NoSagas, SagaError, SagaFact, SagaInfo, SagaOrchestrator, SagaPage, SagaStarted, SagaSummary,
-    SagaTimeline, StartSaga,
-};
+pub use saga_error::SagaError;
+pub use saga_orchestrator::{ActOnSaga, NoSagas, SagaInfo, SagaOrchestrator, SagaStarted, StartSaga};
 pub use saga_status::{SagaAction, SagaPhase, SagaStatus, SagaWay, UnknownSagaAction, UnknownSagaPhase};
+pub use saga_view::{ListSagas, SagaFact, SagaPage, SagaSummary, SagaTimeline};
 pub use schema_registry::{NoSchemas, Schema, SchemaError, SchemaKind, SchemaRegistry, SchemaSubject, SchemaVersions};
 pub use snapshot_store::{Snapshot, SnapshotError, SnapshotStore};
 pub use source::Source;

@@ -1,8 +1,9 @@
 //! A shard at work: leased, claimed, and its sagas driven, each when something is due.
 
 use super::board::{Shard, Told};
-use super::driver::{SagaDriveError, SagaDriver, SagaNudge, SagaRest, pause_until};
+use super::driver::{SagaDriveError, SagaDriver, SagaRest, pause_until};
 use super::listing::Unfinished;
+use super::nudge::SagaNudge;
 use super::resting::Resting;
 use super::steward::{Env, frontier};
 use crate::drivers::lease::{acquire, hold, pause};

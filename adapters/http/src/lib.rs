@@ -31,7 +31,7 @@
 //! | `GET /sagas/{name}/{id}` | how a saga stands |
 //! | `GET /sagas/{name}/{id}/timeline` | a page of its facts: `after` (a revision), `limit` |
 //! | `POST /sagas/{name}/{id}/{action}` | what operators do, see [below](#sagas). The saga as it stands then |
-//! | `GET /saga-definitions` | the definitions there are: `{name, version, description, schema, plan}` |
+//! | `GET /saga-definitions` | the definitions there are: `{name, version, description, schema, plan}`, and of a process that stands still its `trouble` |
 //! | `GET /healthz`, `GET /readyz` | the process lives; the store answers a read, takes an append of nothing, and the server is not stopping |
 //!
 //! `POST /append` takes every event with its `id`; `POST /streams/{id}` makes one where it is left out.

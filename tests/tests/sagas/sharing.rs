@@ -26,6 +26,7 @@ struct Errands {
     is_shut: Arc<AtomicBool>,
     is_quick: Arc<AtomicBool>,
     tried: Arc<AtomicU32>,
+    acting: Arc<AtomicU32>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -54,6 +55,7 @@ impl Errands {
     }
 
     async fn act(&self, errand: &Errand, step: &StepContext) -> Result<(), StepError> {
+        self.acting.fetch_add(1, SeqCst);
         let takes = if self.is_quick.load(SeqCst) { 0 } else { errand.takes };
         tokio::time::sleep(Duration::from_millis(takes)).await;
         self.done.lock().unwrap().push(step.saga().id().to_string());
@@ -188,10 +190,9 @@ async fn what_is_at_work_is_finished_before_a_process_leaves(#[values("memory", 
     let (first, second) = (Errands::default(), Errands::default());
     let one = process(&storage, &first).await;
     one.ports().sagas.start(errand(1, 1_000)).await.unwrap();
-    while first.tried.load(SeqCst) == 0 {
+    while first.acting.load(SeqCst) == 0 {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    tokio::time::sleep(Duration::from_millis(200)).await;
     one.shutdown().await;
     assert_eq!(done(&[&first])[0].len(), 1, "the step had begun");
     // The last step was not begun any more.
@@ -266,7 +267,7 @@ fn a_process_that_dies_is_stood_in_for(#[values("memory", "sqlite")] which: &str
         for n in 0..20 {
             one.ports().sagas.start(errand(n, 60_000)).await.unwrap();
         }
-        while (first.tried.load(SeqCst) as usize) < 20 {
+        while first.acting.load(SeqCst) < 20 {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         // Its steps last for longer than it does.
@@ -335,10 +336,9 @@ async fn who_was_superseded_writes_nothing(#[values("memory", "sqlite")] which: 
     for n in 0..8 {
         one.ports().sagas.start(errand(n, 2_000)).await.unwrap();
     }
-    while (first.tried.load(SeqCst) as usize) < 8 {
+    while first.acting.load(SeqCst) < 8 {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    tokio::time::sleep(Duration::from_millis(200)).await;
     // Another takes all shards while the first is in the midst of their second steps.
     let two = process(&seen_by(&storage, Seen::Awake).0, &second).await;
     all_are(&two, SagaPhase::Completed, 8).await;

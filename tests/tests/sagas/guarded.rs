@@ -177,3 +177,14 @@ async fn a_page_passes_over_so_many_definitions_and_no_more() {
         assert_eq!(named.sagas.len(), 1, "{hidden}");
     }
 }
+
+/// Definitions are no secret; what is in their way tells of events and sagas.
+#[tokio::test]
+async fn trouble_is_told_to_whoever_may_see_the_sagas() {
+    for (role, expected) in
+        [("nobody", [false, false]), ("guest", [true, false]), ("clerk", [false, true]), ("operator", [true, true])]
+    {
+        let described = ports(&Arc::default(), &[role]).await.sagas.describe().await.unwrap();
+        assert_eq!(described.iter().map(|info| info.trouble.is_some()).collect::<Vec<_>>(), expected, "{role}");
+    }
+}

@@ -225,6 +225,20 @@ fn not_found(error: ReadRowsError) -> SagaError {
             | ProjectionError::Wait(WaitError::Stalled { .. }),
         )
         | ReadRowsError::OtherVersion { .. }) => busy(&error),
+        // By its own type, which tells where a store is damaged: `ReadRowsError` stands for it, and is no source of it.
+        ReadRowsError::Projection(error) => SagaError::Other(Source::new(error)),
         error => SagaError::Other(Source::new(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_index_that_is_damaged_is_told_as_such() {
+        let damaged = ProjectionError::Corrupt { place: "here".into() };
+        let SagaError::Other(source) = not_found(damaged.into()) else { panic!("it is no other") };
+        assert!(matches!(source.get().downcast_ref(), Some(ProjectionError::Corrupt { .. })), "{source:?}");
     }
 }

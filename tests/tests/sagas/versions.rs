@@ -343,3 +343,41 @@ async fn a_new_start_is_judged_by_the_newest_code() {
     assert!(matches!(refused, Err(SagaError::Invalid(_))), "{refused:?}");
     assert_eq!(application.ports().sagas.start(start(10)).await.unwrap().version, 2);
 }
+
+/// A process without code for sagas lists what there is once it has the index, and else does not say that there is nothing.
+#[tokio::test]
+async fn a_process_without_code_lists_sagas_or_says_what_it_lacks() {
+    let storage = Storage::from(portolan::MemoryStore::new());
+    let list = ListSagas::all;
+    let without = process(&storage, |builder| builder).await.ports().sagas;
+    assert!(without.list(list()).await.unwrap().sagas.is_empty(), "there are none");
+    for wrong in [list().limit(0), list().after(Some("no cursor".into()))] {
+        assert!(matches!(without.list(wrong).await, Err(SagaError::Invalid(_))));
+    }
+
+    let application = process(&storage, |builder| builder.saga(Pays)).await;
+    let payment = SagaId::new("payment", "1").unwrap();
+    application.ports().sagas.start(StartSaga::new(payment.clone(), json!({ "amount": 30 }))).await.unwrap();
+    application.shutdown().await;
+    match without.list(list()).await {
+        Err(SagaError::Other(why)) => assert!(why.to_string().contains("saga_index"), "{why}"),
+        other => panic!("{other:?}"),
+    }
+    for wrong in [list().limit(0), list().after(Some("no cursor".into()))] {
+        assert!(matches!(without.list(wrong).await, Err(SagaError::Invalid(_))));
+    }
+
+    for has_code in [false, true] {
+        let with = |builder: ApplicationBuilder| if has_code { builder.saga(Pays) } else { builder }.saga_index();
+        let with = process(&storage, with).await;
+        let listed = loop {
+            match with.ports().sagas.list(list()).await {
+                Ok(page) if !page.sagas.is_empty() => break page.sagas,
+                Ok(_) | Err(SagaError::Busy(_)) => tokio::time::sleep(Duration::from_millis(5)).await,
+                Err(other) => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(listed.iter().map(|summary| &summary.saga).collect::<Vec<_>>(), [&payment]);
+        with.shutdown().await;
+    }
+}

@@ -93,7 +93,7 @@ impl SagaIndex {
     /// # Errors
     ///
     /// [`SagaError::Invalid`] for a limit of 0 or a cursor that is none; `Busy` while the index has not caught up for the first
-    /// time; `Other`.
+    /// time; `Other`, also where there are sagas and no index of them.
     pub async fn list(&self, list: ListSagas) -> Result<SagaPage, SagaError> {
         let after = checked(&list)?;
         let Some(keys) = keys(list.name.as_ref(), after.as_ref()) else { return Ok(SagaPage::default()) };

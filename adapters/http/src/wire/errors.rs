@@ -10,7 +10,7 @@ use core::str::FromStr;
 use http::StatusCode;
 use portolan_kernel::drivers::{LoadError, ReadRowsError, SubscribeError};
 use portolan_kernel::ports::{
-    AppendError, CommandError, PayloadViolation, ProjectionError, QueryError, ReadError, Source,
+    AppendError, CommandError, PayloadViolation, ProjectionError, QueryError, ReadError, RowError, Source,
 };
 use portolan_kernel::values::{Name, Position, Revision, Token};
 use serde::Deserialize as _;
@@ -300,6 +300,8 @@ pub(super) fn corrupt(place: &str) -> Problem {
 pub(super) fn damage(source: &Source) -> Option<&str> {
     let mut next: Option<&(dyn Error + 'static)> = Some(source.get());
     while let Some(error) = next {
+        // A source stands for what it holds, and is no source of it.
+        let error = error.downcast_ref::<Source>().map_or(error, |held| held.get());
         if let Some(LoadError::Read(ReadError::Corrupt { place })) = error.downcast_ref() {
             return Some(place);
         }
@@ -313,6 +315,9 @@ pub(super) fn damage(source: &Source) -> Option<&str> {
             return Some(place);
         }
         if let Some(ProjectionError::Corrupt { place }) = error.downcast_ref() {
+            return Some(place);
+        }
+        if let Some(RowError::Corrupt { place }) = error.downcast_ref() {
             return Some(place);
         }
         next = error.source();
@@ -491,6 +496,7 @@ mod tests {
         let place = || "/srv/bank.db: table log, position 2".to_owned();
         let load = || LoadError::Read(ReadError::Corrupt { place: place() });
         let damaged_rows = || ProjectionError::Corrupt { place: place() };
+        let row = || Source::new(RowError::Corrupt { place: place() });
         let problems = [
             AppendError::Corrupt { place: place() }.to_problem(),
             ReadError::Corrupt { place: place() }.to_problem(),
@@ -504,6 +510,9 @@ mod tests {
             SchemaError::Other(Source::new(ReadError::Corrupt { place: place() })).to_problem(),
             SagaError::Other(Source::new(ReadError::Corrupt { place: place() })).to_problem(),
             SagaError::Other(Source::new(AppendError::Corrupt { place: place() })).to_problem(),
+            SagaError::Other(Source::new(damaged_rows())).to_problem(),
+            SagaError::Other(Source::new(ReadRowsError::from(damaged_rows()))).to_problem(),
+            CommandError::Other(Source::new(ProjectionError::Other(row()))).to_problem(),
         ];
         for problem in problems {
             assert_eq!(problem.name, "corrupt");

@@ -306,6 +306,8 @@ impl fmt::Display for ReceivedAs {
 fn is_damage(source: &Source) -> bool {
     let mut next: Option<&(dyn Error + 'static)> = Some(source.get());
     while let Some(error) = next {
+        // A source stands for what it holds, and is no source of it.
+        let error = error.downcast_ref::<Source>().map_or(error, |held| held.get());
         if matches!(error.downcast_ref(), Some(ReadError::Corrupt { .. }))
             || matches!(error.downcast_ref(), Some(AppendError::Corrupt { .. }))
         {
@@ -325,7 +327,9 @@ mod tests {
         let place = || String::from("/srv/bank.db, page 3");
         let (read, append) = (ReadError::Corrupt { place: place() }, AppendError::Corrupt { place: place() });
         let unreadable = super::super::recording::unreadable(read.into());
-        for reason in [unreadable, not_recorded(NotAppended::Refused(append))] {
+        let within = AppendError::Other(Source::new(append.clone()));
+        let refused = [append, within].map(|error| not_recorded(NotAppended::Refused(error)));
+        for reason in refused.into_iter().chain([unreadable]) {
             let (process, event) = (Name::new("order").unwrap(), EventId::from_bytes([7; 16]));
             let reason = ReceiveReason::Saga(reason);
             let told = ReceiveError { process, event, position: Position::new(5).unwrap(), reason }.told();

@@ -613,6 +613,8 @@ pub fn derive_projection(input: TokenStream) -> TokenStream {
 ///   longest pause; how many percent of a pause may be taken away from it; and the codes of refusals that are tried again.
 /// - `timeout = "5s"`: how long one attempt may take.
 ///
+/// `#[cfg(…)]` stands on the whole `impl`, and not on a step.
+///
 /// What is not said is as [`Step`] and [`Retry`] say. A length of time is a whole number and `ms`, `s`, `m`, `h` or `d`. Methods
 /// without these attributes are methods.
 ///

@@ -54,6 +54,8 @@ pub struct ApplicationBuilder {
     schemas: Option<SchemaOptions>,
     sagas: Vec<(&'static str, Result<SagaHandler, PlanError>)>,
     saga_options: SagaOptions,
+    /// Whether there is an index of sagas, even without their code.
+    saga_index: bool,
     /// Names and types of commands.
     expected: Vec<(&'static str, &'static str)>,
 }
@@ -234,6 +236,7 @@ impl Application {
             schemas: None,
             sagas: Vec::new(),
             saga_options: SagaOptions::default(),
+            saga_index: false,
             expected: Vec::new(),
         }
     }
@@ -355,11 +358,10 @@ impl ApplicationBuilder {
         self.events::<P::Event>()
     }
 
-    /// The index of sagas alone, which nobody drives.
-    #[doc(hidden)]
-    pub fn saga_index(mut self) -> Self {
-        self.projections.push(ProjectionRegistration::of_sagas());
-        self
+    /// Has sagas listed by a process that has no code for them, such as an operator's. Whoever has handlers of sagas has the
+    /// index of them without this. The storage has to have read models.
+    pub fn saga_index(self) -> Self {
+        Self { saga_index: true, ..self }
     }
 
     /// How sagas are driven, in place of the usual.
@@ -471,7 +473,7 @@ impl ApplicationBuilder {
         }
         let sagas = Arc::new(sagas::judge(self.sagas, &storage, &upcasters)?);
         let mut registrations = self.projections;
-        if !sagas.is_empty() {
+        if self.saga_index || !sagas.is_empty() {
             registrations.push(ProjectionRegistration::of_sagas());
         }
         let forms = projections::judge(&registrations, &storage)?;

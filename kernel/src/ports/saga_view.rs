@@ -67,7 +67,8 @@ pub struct ListSagas {
     pub name: Option<Name>,
     /// Only those in one of these phases; empty: in any.
     pub phases: BTreeSet<SagaPhase>,
-    /// After the saga that this cursor names: [`SagaPage::next`] of a page before. Opaque.
+    /// After the saga that this cursor names: [`SagaPage::next`] of a page before. Opaque. Or after all sagas of the definition
+    /// of this name, whether there are any.
     pub after: Option<String>,
     /// The most of a page; at least 1. A page may hold fewer, even none.
     pub limit: u32,
@@ -96,7 +97,7 @@ impl ListSagas {
         self
     }
 
-    /// After this cursor.
+    /// After this cursor, or all sagas of the definition of this name.
     #[must_use]
     pub fn after(self, cursor: Option<String>) -> Self {
         Self { after: cursor, ..self }

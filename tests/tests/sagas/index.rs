@@ -85,6 +85,12 @@ async fn filters_and_pages(
         let expected = all[at + 1..].iter().filter(|of| expected.contains(&of.to_string().as_str()));
         assert!(sagas.iter().map(|summary| &summary.saga).eq(expected), "after {saga}: {sagas:?}");
     }
+    // After all of a name, whether there are any.
+    for past in ["a", "trip", "trip-1", "trip-2", "trips"] {
+        let after = list.clone().after(Some(past.into()));
+        let expected = expected.iter().filter(|of| *of.split_once('/').unwrap().0 > *past);
+        assert!(world.ids(after).await.iter().eq(expected), "after {past}");
+    }
 }
 
 #[tokio::test]
@@ -95,7 +101,7 @@ async fn what_is_asked_for_wrongly_is_refused() {
         other => panic!("{other:?}"),
     };
     assert_eq!(refused(ListSagas::all().limit(0)).await, "limit");
-    for cursor in ["", "trip", "trip,", "TRIP,a", "trip/a"] {
+    for cursor in ["", "TRIP", "trip,", "TRIP,a", "trip/a"] {
         assert_eq!(refused(ListSagas::all().after(Some(cursor.into()))).await, "after");
     }
 }

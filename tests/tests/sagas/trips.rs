@@ -191,7 +191,7 @@ impl World {
 
     /// The ids of all that are listed, from page to page.
     pub(crate) async fn ids(&self, list: ListSagas) -> Vec<String> {
-        let (mut ids, mut after) = (Vec::new(), None);
+        let (mut ids, mut after) = (Vec::new(), list.after.clone());
         loop {
             let (sagas, next) = self.page(list.clone().after(after)).await;
             assert!(sagas.len() <= list.limit as usize);

@@ -5,7 +5,7 @@ use portolan::TokioRuntime as _;
 use portolan::application::{Application, ApplicationBuilder, Runtime, Storage};
 use portolan::domain::saga::{Definition, Retry, Saga, Step, StepContext, StepError};
 use portolan::drivers::SagaOptions;
-use portolan::ports::{ListSagas, SagaOrchestrator as _, SagaPhase, StartSaga};
+use portolan::ports::{ListSagas, SagaError, SagaOrchestrator as _, SagaPhase, StartSaga, Violation};
 use portolan::values::SagaId;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -222,4 +222,162 @@ async fn a_definition_that_was_changed_in_place_leaves_the_plans_of_running_saga
     }
     assert_eq!(desk.done_about("old"), [["write 1", "post 1"]; MANY]);
     assert_eq!(desk.done_about("new"), [["greet 1", "write 1", "post 1"]; MANY]);
+}
+
+/// What a payment is started with, as its type goes through deploys.
+mod paid {
+    use serde::{Deserialize, Serialize};
+
+    #[derive(Serialize, Deserialize)]
+    pub(super) struct Old {
+        pub(super) amount: u64,
+        #[serde(default)]
+        pub(super) fast: bool,
+    }
+
+    /// Has one more field, which may be left out.
+    #[derive(Serialize, Deserialize)]
+    pub(super) struct More {
+        pub(super) amount: u64,
+        #[serde(default)]
+        pub(super) fast: bool,
+        #[serde(default)]
+        pub(super) note: String,
+    }
+
+    /// Has one more field, which may not.
+    #[derive(Serialize, Deserialize)]
+    pub(super) struct Needs {
+        pub(super) amount: u64,
+        #[serde(default)]
+        pub(super) fast: bool,
+        pub(super) currency: String,
+    }
+}
+
+macro_rules! payments {
+    ($type:ident, $version:literal, $input:ty, $most:expr) => {
+        struct $type;
+
+        impl Saga for $type {
+            const NAME: &'static str = "payment";
+            const VERSION: u32 = $version;
+            type Input = $input;
+
+            fn definition() -> Definition<Self> {
+                Definition::new().step(Step::new("pay", Self::pay))
+            }
+
+            fn validate(input: &$input) -> Vec<Violation> {
+                let most: u64 = $most;
+                (input.amount > most).then(|| Violation::new("amount", "range", "it is too much")).into_iter().collect()
+            }
+        }
+
+        impl $type {
+            async fn pay(&self, _: &$input, _: &StepContext) -> Result<(), StepError> {
+                Ok(())
+            }
+        }
+    };
+}
+
+payments!(Pays, 1, paid::Old, 1_000);
+payments!(PaysMore, 2, paid::More, 1_000);
+payments!(PaysMoreInPlace, 1, paid::More, 1_000);
+payments!(PaysStrictly, 2, paid::Old, 10);
+payments!(PaysStrictlyInPlace, 1, paid::Old, 10);
+payments!(PaysAsNeeded, 2, paid::Needs, 1_000);
+
+/// An answer was lost, and there was a deploy before the start was repeated: it is told what it would have been told before,
+/// whatever has become of the input's type (SG-03). Where this code cannot know, it does not say that another id is needed.
+#[rstest::rstest]
+#[case::more(|builder: ApplicationBuilder| builder.saga(PaysMore), ["again", "again", "otherwise"])]
+#[case::more_beside(|builder: ApplicationBuilder| builder.saga(Pays).saga(PaysMore), ["again", "again", "otherwise"])]
+#[case::more_in_place(|builder: ApplicationBuilder| builder.saga(PaysMoreInPlace), ["again", "again", "otherwise"])]
+#[case::stricter(|builder: ApplicationBuilder| builder.saga(PaysStrictly), ["again", "again", "otherwise"])]
+#[case::stricter_beside(|builder: ApplicationBuilder| builder.saga(Pays).saga(PaysStrictly), ["again", "again", "otherwise"])]
+#[case::stricter_in_place(|builder: ApplicationBuilder| builder.saga(PaysStrictlyInPlace), ["again", "again", "otherwise"])]
+#[case::needs(|builder: ApplicationBuilder| builder.saga(PaysAsNeeded), ["again", "busy", "busy"])]
+#[case::needs_beside(|builder: ApplicationBuilder| builder.saga(Pays).saga(PaysAsNeeded), ["again", "again", "otherwise"])]
+#[case::none(|builder: ApplicationBuilder| builder, ["again", "unknown", "unknown"])]
+#[tokio::test]
+async fn a_start_that_is_repeated_after_a_deploy_is_told_the_same(
+    #[case] deployed: impl FnOnce(ApplicationBuilder) -> ApplicationBuilder,
+    #[case] expected: [&str; 3],
+) {
+    let storage = Storage::from(portolan::MemoryStore::new());
+    let before = process(&storage, |builder| builder.saga(Pays)).await;
+    let payment = |id: &str, input| StartSaga::new(SagaId::new("payment", id).unwrap(), input);
+    let (all, less) = (json!({ "amount": 30, "fast": false }), json!({ "amount": 30 }));
+    for (id, input) in [("all", &all), ("less", &less), ("other", &less)] {
+        assert!(!before.ports().sagas.start(payment(id, input.clone())).await.unwrap().repeated);
+    }
+    before.shutdown().await;
+
+    let after = process(&storage, deployed).await;
+    let told = async |id, input| match after.ports().sagas.start(payment(id, input)).await {
+        Ok(started) => {
+            assert_eq!(started.version, 1);
+            if started.repeated { "again" } else { "anew" }
+        }
+        Err(SagaError::StartedOtherwise(_)) => "otherwise",
+        Err(SagaError::Invalid(_)) => "invalid",
+        Err(SagaError::Busy(why)) if why.to_string().contains("version 1") => "busy",
+        Err(SagaError::UnknownDefinition(_)) => "unknown",
+        Err(other) => panic!("{other:?}"),
+    };
+    assert_eq!(
+        [told("all", all).await, told("less", less).await, told("other", json!({ "amount": 31 })).await],
+        expected
+    );
+}
+
+/// What the newest code does not take starts nothing, though an older one would have taken it.
+#[tokio::test]
+async fn a_new_start_is_judged_by_the_newest_code() {
+    let storage = Storage::from(portolan::MemoryStore::new());
+    let application = process(&storage, |builder| builder.saga(Pays).saga(PaysStrictly)).await;
+    let start = |amount: u64| StartSaga::new(SagaId::new("payment", "1").unwrap(), json!({ "amount": amount }));
+    let refused = application.ports().sagas.start(start(30)).await;
+    assert!(matches!(refused, Err(SagaError::Invalid(_))), "{refused:?}");
+    assert_eq!(application.ports().sagas.start(start(10)).await.unwrap().version, 2);
+}
+
+/// A process without code for sagas lists what there is once it has the index, and else does not say that there is nothing.
+#[tokio::test]
+async fn a_process_without_code_lists_sagas_or_says_what_it_lacks() {
+    let storage = Storage::from(portolan::MemoryStore::new());
+    let list = ListSagas::all;
+    let without = process(&storage, |builder| builder).await.ports().sagas;
+    assert!(without.list(list()).await.unwrap().sagas.is_empty(), "there are none");
+    for wrong in [list().limit(0), list().after(Some("no cursor".into()))] {
+        assert!(matches!(without.list(wrong).await, Err(SagaError::Invalid(_))));
+    }
+
+    let application = process(&storage, |builder| builder.saga(Pays)).await;
+    let payment = SagaId::new("payment", "1").unwrap();
+    application.ports().sagas.start(StartSaga::new(payment.clone(), json!({ "amount": 30 }))).await.unwrap();
+    application.shutdown().await;
+    match without.list(list()).await {
+        Err(SagaError::Other(why)) => assert!(why.to_string().contains("saga_index"), "{why}"),
+        other => panic!("{other:?}"),
+    }
+    for wrong in [list().limit(0), list().after(Some("no cursor".into()))] {
+        assert!(matches!(without.list(wrong).await, Err(SagaError::Invalid(_))));
+    }
+
+    for has_code in [false, true] {
+        let with = |builder: ApplicationBuilder| if has_code { builder.saga(Pays) } else { builder }.saga_index();
+        let with = process(&storage, with).await;
+        let listed = loop {
+            match with.ports().sagas.list(list()).await {
+                Ok(page) if !page.sagas.is_empty() => break page.sagas,
+                Ok(_) | Err(SagaError::Busy(_)) => tokio::time::sleep(Duration::from_millis(5)).await,
+                Err(other) => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(listed.iter().map(|summary| &summary.saga).collect::<Vec<_>>(), [&payment]);
+        with.shutdown().await;
+    }
 }

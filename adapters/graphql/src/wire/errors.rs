@@ -5,8 +5,10 @@ use super::receipt::WireReceipt;
 use super::store::capability;
 use super::text::{At, digits};
 use core::error::Error;
-use portolan_kernel::drivers::{LoadError, SubscribeError};
-use portolan_kernel::ports::{AppendError, CommandError, ProjectionError, QueryError, ReadError, Source, WaitError};
+use portolan_kernel::drivers::{LoadError, ReadRowsError, SubscribeError};
+use portolan_kernel::ports::{
+    AppendError, CommandError, ProjectionError, QueryError, ReadError, RowError, Source, WaitError,
+};
 use portolan_kernel::values::{Name, Revision};
 use serde::Deserialize as _;
 use serde_json::Value;
@@ -282,6 +284,8 @@ pub(super) fn failed(message: String, source: &Source) -> Problem {
 fn damage(source: &Source) -> Option<&str> {
     let mut next: Option<&(dyn Error + 'static)> = Some(source.get());
     while let Some(error) = next {
+        // A source stands for what it holds, and is no source of it.
+        let error = error.downcast_ref::<Source>().map_or(error, |held| held.get());
         if let Some(LoadError::Read(ReadError::Corrupt { place })) = error.downcast_ref() {
             return Some(place);
         }
@@ -289,6 +293,15 @@ fn damage(source: &Source) -> Option<&str> {
             return Some(place);
         }
         if let Some(AppendError::Corrupt { place }) = error.downcast_ref() {
+            return Some(place);
+        }
+        if let Some(ReadRowsError::Projection(ProjectionError::Corrupt { place })) = error.downcast_ref() {
+            return Some(place);
+        }
+        if let Some(ProjectionError::Corrupt { place }) = error.downcast_ref() {
+            return Some(place);
+        }
+        if let Some(RowError::Corrupt { place }) = error.downcast_ref() {
             return Some(place);
         }
         next = error.source();
@@ -427,15 +440,22 @@ mod tests {
     #[test]
     fn where_a_store_is_damaged_stays_with_the_server() {
         let place = || "/srv/bank.db, page 3".to_owned();
+        let damaged_rows = || ProjectionError::Corrupt { place: place() };
+        let row = || Source::new(RowError::Corrupt { place: place() });
         for problem in [
             ReadError::Corrupt { place: place() }.to_problem(),
             ProjectionError::Corrupt { place: place() }.to_problem(),
             CommandError::Other(Source::new(AppendError::Corrupt { place: place() })).to_problem(),
             SagaError::Other(Source::new(AppendError::Corrupt { place: place() })).to_problem(),
             SagaError::Other(Source::new(ReadError::Corrupt { place: place() })).to_problem(),
+            SagaError::Other(Source::new(damaged_rows())).to_problem(),
+            SagaError::Other(Source::new(ReadRowsError::from(damaged_rows()))).to_problem(),
+            QueryError::from(ReadRowsError::from(damaged_rows())).to_problem(),
+            CommandError::Other(Source::new(ProjectionError::Other(row()))).to_problem(),
             QueryError::Other(Source::new(LoadError::Read(ReadError::Corrupt { place: place() }))).to_problem(),
         ] {
             assert!(!format!("{} {}", problem.message, problem.extensions()).contains("/srv"), "{problem:?}");
+            assert_eq!(problem.code, "corrupt");
             assert!(problem.for_operator.is_some_and(|line| line.contains(&place())));
         }
     }

@@ -10,7 +10,7 @@ use core::str::FromStr;
 use http::StatusCode;
 use portolan_kernel::drivers::{LoadError, ReadRowsError, SubscribeError};
 use portolan_kernel::ports::{
-    AppendError, CommandError, PayloadViolation, ProjectionError, QueryError, ReadError, Source,
+    AppendError, CommandError, PayloadViolation, ProjectionError, QueryError, ReadError, RowError, Source,
 };
 use portolan_kernel::values::{Name, Position, Revision, Token};
 use serde::Deserialize as _;
@@ -300,6 +300,8 @@ pub(super) fn corrupt(place: &str) -> Problem {
 pub(super) fn damage(source: &Source) -> Option<&str> {
     let mut next: Option<&(dyn Error + 'static)> = Some(source.get());
     while let Some(error) = next {
+        // A source stands for what it holds, and is no source of it.
+        let error = error.downcast_ref::<Source>().map_or(error, |held| held.get());
         if let Some(LoadError::Read(ReadError::Corrupt { place })) = error.downcast_ref() {
             return Some(place);
         }
@@ -313,6 +315,9 @@ pub(super) fn damage(source: &Source) -> Option<&str> {
             return Some(place);
         }
         if let Some(ProjectionError::Corrupt { place }) = error.downcast_ref() {
+            return Some(place);
+        }
+        if let Some(RowError::Corrupt { place }) = error.downcast_ref() {
             return Some(place);
         }
         next = error.source();

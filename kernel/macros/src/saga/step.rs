@@ -45,6 +45,7 @@ impl<'a> Steps<'a> {
         let mut steps = Vec::new();
         for (signature, attributes) in all.each() {
             if let Some(attribute) = one(attributes, "step")? {
+                refuse_conditions(attributes)?;
                 steps.push(all.step(signature, attribute)?);
             }
         }
@@ -99,6 +100,18 @@ fn refuse_two_pivots(group: &[Step<'_>]) -> Result<()> {
             Err(Error::new(second.place.span(), message))
         }
         _ => Ok(()),
+    }
+}
+
+/// Whether it holds is not known here, and the definition would name a step that is not there.
+fn refuse_conditions(attributes: &[Attribute]) -> Result<()> {
+    match attributes.iter().find(|attribute| attribute.path().is_ident("cfg")) {
+        Some(condition) => {
+            let message = "a step is there whatever is compiled; put `#[cfg(…)]` on the `impl`, one for each case, or give \
+                           the step a condition: `#[step(1, when = \"…\")]`";
+            Err(Error::new(condition.path().span(), message))
+        }
+        None => Ok(()),
     }
 }
 

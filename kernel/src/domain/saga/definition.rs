@@ -85,7 +85,8 @@ pub trait Saga: Send + Sync + Sized + 'static {
     /// What it does, for a person.
     const DESCRIPTION: &'static str = "";
 
-    /// What a saga is started with.
+    /// What a saga is started with. Equal values have equal JSON, or a start that is repeated is taken for another: use a
+    /// `BTreeSet`, and no `HashSet`.
     type Input: Serialize + DeserializeOwned + Send + Sync + 'static;
 
     /// Its steps. The same each time.

@@ -16,6 +16,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
+use serde::Serialize;
 use serde_json::Value;
 
 /// A saga's handler, registered. A clone shares it.
@@ -150,6 +151,11 @@ impl SagaHandler {
         self.handler.input(json)
     }
 
+    /// The same of JSON that is no new input, whatever this code would say to it.
+    pub(crate) fn read(&self, json: &[u8]) -> Result<Value, Vec<Violation>> {
+        self.handler.read(json)
+    }
+
     /// The functions for a saga with this plan and this input, which are those that it recorded.
     ///
     /// # Errors
@@ -275,6 +281,7 @@ pub(super) struct Has {
 pub(super) trait Handler: Send + Sync {
     fn has(&self, step: &str) -> Option<Has>;
     fn input(&self, json: &[u8]) -> Result<Value, Vec<Violation>>;
+    fn read(&self, json: &[u8]) -> Result<Value, Vec<Violation>>;
     fn open(&self, input: &Value) -> Result<Arc<dyn AtWork>, CodecError>;
 
     fn arrivals(&self, recorded: &Arc<Recorded>) -> Result<Vec<Arrival>, DecodeError> {
@@ -324,22 +331,29 @@ impl<S: Saga> Handler for Typed<S> {
     }
 
     fn input(&self, json: &[u8]) -> Result<Value, Vec<Violation>> {
-        let violation = |error: CodecError| {
-            let violation = error.into_violation();
-            alloc::vec![violation.unwrap_or_else(|error| Violation::new("", "malformed", alloc::format!("{error}")))]
-        };
         let input: S::Input = Json::decode_object(json).map_err(violation)?;
         let violations = S::validate(&input);
-        if !violations.is_empty() {
-            return Err(violations);
-        }
-        serde_json::to_value(&input).map_err(|error| violation(CodecError::Encode(alloc::format!("{error}"))))
+        if violations.is_empty() { written(&input) } else { Err(violations) }
+    }
+
+    fn read(&self, json: &[u8]) -> Result<Value, Vec<Violation>> {
+        let input: S::Input = Json::decode_object(json).map_err(violation)?;
+        written(&input)
     }
 
     fn open(&self, input: &Value) -> Result<Arc<dyn AtWork>, CodecError> {
         let input = Json::decode(alloc::format!("{input}").as_bytes())?;
         Ok(Arc::new(Opened { saga: self.saga.clone(), steps: self.steps.clone(), input: Arc::new(input) }))
     }
+}
+
+fn written(input: &impl Serialize) -> Result<Value, Vec<Violation>> {
+    serde_json::to_value(input).map_err(|error| violation(CodecError::Encode(alloc::format!("{error}"))))
+}
+
+fn violation(error: CodecError) -> Vec<Violation> {
+    let violation = error.into_violation();
+    alloc::vec![violation.unwrap_or_else(|error| Violation::new("", "malformed", alloc::format!("{error}")))]
 }
 
 struct Opened<S: Saga> {

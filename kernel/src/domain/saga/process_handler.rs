@@ -82,6 +82,10 @@ impl<P: Process> Handler for Reacting<P> {
         Err(alloc::vec![Violation::new("", "starts-by-events", message)])
     }
 
+    fn read(&self, json: &[u8]) -> Result<Value, Vec<Violation>> {
+        self.input(json)
+    }
+
     fn open(&self, _: &Value) -> Result<Arc<dyn AtWork>, CodecError> {
         Ok(Arc::new(Opened(self.process.clone())))
     }

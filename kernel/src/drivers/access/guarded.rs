@@ -17,6 +17,9 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use async_trait::async_trait;
 
+/// How many definitions, whose sagas the caller may not see, a page passes over.
+const PASSED_OVER: usize = 64;
+
 /// Ports that a policy and a caller stand before: whatever the policy does not allow is `Denied` and reaches no port, and
 /// commands, questions and events carry the caller as actor and tenant.
 ///
@@ -34,6 +37,10 @@ pub(crate) struct GuardedPorts {
 impl GuardedPorts {
     fn judge<E>(&self, access: &Access<'_>, denied: impl FnOnce(String) -> E) -> Result<(), E> {
         self.policy.judge(&self.caller, access).map_err(denied)
+    }
+
+    fn may_see_sagas(&self, name: &Name) -> bool {
+        self.policy.judge(&self.caller, &Access::Sagas(name)).is_ok()
     }
 
     /// Whether the caller may read these events.
@@ -173,14 +180,32 @@ impl SagaOrchestrator for GuardedPorts {
         self.sagas.start(start).await
     }
 
-    /// Those that the caller may see. A page holds fewer where he may not see all.
-    async fn list(&self, list: ListSagas) -> Result<SagaPage, SagaError> {
+    /// Those that the caller may see. A cursor names the saga that a page ends at, so that no page ends at one that he may
+    /// not see: definitions are passed over whole until there is one that he may, or the end.
+    async fn list(&self, mut list: ListSagas) -> Result<SagaPage, SagaError> {
         if let Some(name) = &list.name {
             self.judge(&Access::Sagas(name), SagaError::Denied)?;
+            return self.sagas.list(list).await;
         }
-        let mut page = self.sagas.list(list).await?;
-        page.sagas.retain(|found| self.policy.judge(&self.caller, &Access::Sagas(found.saga.name())).is_ok());
-        Ok(page)
+        let mut seen = Vec::new();
+        for _ in 0..=PASSED_OVER {
+            let mut page = self.sagas.list(list.clone()).await?;
+            let hidden = page.sagas.iter().position(|found| !self.may_see_sagas(found.saga.name()));
+            let past = hidden.map(|at| page.sagas.split_off(at));
+            list.after = match past.as_deref() {
+                Some([first, ..]) => Some(first.saga.name().as_str().into()),
+                _ if page.sagas.is_empty() && page.next.is_some() => page.next,
+                _ => {
+                    seen.append(&mut page.sagas);
+                    return Ok(SagaPage::new(seen, page.next));
+                }
+            };
+            let shown = u32::try_from(page.sagas.len()).unwrap_or(u32::MAX);
+            list.limit = list.limit.saturating_sub(shown).max(1);
+            seen.append(&mut page.sagas);
+        }
+        let caller = self.caller.name();
+        Err(SagaError::Denied(format!("there is too much between the sagas that {caller} may see; name a definition")))
     }
 
     async fn status(&self, saga: SagaId) -> Result<SagaSummary, SagaError> {
@@ -199,7 +224,14 @@ impl SagaOrchestrator for GuardedPorts {
         self.sagas.act(act).await
     }
 
+    /// What is in the way of events tells of events and sagas, and so is for those who may see the sagas.
     async fn describe(&self) -> Result<Vec<SagaInfo>, SagaError> {
-        self.sagas.describe().await
+        let mut all = self.sagas.describe().await?;
+        for info in all.iter_mut().filter(|info| info.trouble.is_some()) {
+            if !self.may_see_sagas(&info.name) {
+                info.trouble = None;
+            }
+        }
+        Ok(all)
     }
 }

@@ -40,8 +40,8 @@ pub enum Access<'a> {
 /// [`Policy`](crate::drivers::Policy) of the command bus, and decisions of the domain.
 ///
 /// Open to every caller is what a bus describes (names and schemas of commands, queries and sagas), the registry of
-/// schemas, what a store can do, and
-/// whether there is a projection of a name; and whoever may send a command may wait for a projection with it.
+/// schemas, what a store can do, and whether there is a projection of a name; and whoever may send a command may wait for
+/// a projection with it. What is in the way of a process's events is for those who may see its sagas.
 pub trait AccessPolicy: Send + Sync {
     /// Lets the caller do it, or says why not.
     ///

@@ -12,7 +12,7 @@ use crate::drivers::task::Stop;
 use crate::ports::AppendError;
 use crate::values::{Append, Checkpoint, CheckpointState, Move, Name, Position, Query, Recorded, Token};
 use alloc::format;
-use alloc::string::{String, ToString as _};
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::pin::pin;
@@ -198,7 +198,7 @@ impl<'a> Feeder<'a> {
     async fn receive(&mut self, event: &Arc<Recorded>) -> Result<(), End> {
         for handler in self.handlers {
             if let Err(error) = self.driver.receive(handler, event).await {
-                self.say(Some(error.to_string())).await;
+                self.say(Some(error.told())).await;
                 self.is_in_trouble = true;
                 return Err(match error.is_lasting() {
                     true => End::Stuck,

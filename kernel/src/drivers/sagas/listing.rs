@@ -49,6 +49,34 @@ pub struct Unfinished {
 /// From where to where keys are asked for.
 type Keys = (Bound<String>, Bound<String>);
 
+/// What a page comes after.
+pub(super) enum Past {
+    Saga(SagaId),
+    /// All sagas of this name.
+    All(Name),
+}
+
+impl Past {
+    fn name(&self) -> &Name {
+        match self {
+            Self::Saga(saga) => saga.name(),
+            Self::All(name) => name,
+        }
+    }
+
+    fn key(&self) -> Bound<String> {
+        match self {
+            Self::Saga(saga) => Bound::Excluded(key_of(saga)),
+            Self::All(name) => Bound::Included(beyond(name)),
+        }
+    }
+}
+
+/// No key of this name is as large, and every key of a larger name is: it has the character that follows.
+fn beyond(name: &Name) -> String {
+    format!("{name}-")
+}
+
 impl SagaIndex {
     /// The index in this registry, for a process with this code.
     #[must_use]
@@ -65,7 +93,7 @@ impl SagaIndex {
     /// # Errors
     ///
     /// [`SagaError::Invalid`] for a limit of 0 or a cursor that is none; `Busy` while the index has not caught up for the first
-    /// time; `Other`.
+    /// time; `Other`, also where there are sagas and no index of them.
     pub async fn list(&self, list: ListSagas) -> Result<SagaPage, SagaError> {
         let after = checked(&list)?;
         let Some(keys) = keys(list.name.as_ref(), after.as_ref()) else { return Ok(SagaPage::default()) };
@@ -135,31 +163,33 @@ impl SagaIndex {
     }
 }
 
-/// The saga that the page is to come after.
-fn checked(list: &ListSagas) -> Result<Option<SagaId>, SagaError> {
+/// What the page is to come after.
+pub(super) fn checked(list: &ListSagas) -> Result<Option<Past>, SagaError> {
     let wrong =
         |path: &str, code: &str, message: &str| SagaError::Invalid(alloc::vec![Violation::new(path, code, message)]);
     if list.limit == 0 {
         return Err(wrong("limit", "zero", "ask for at least one saga"));
     }
     let no_cursor = || wrong("after", "cursor", "this is no cursor; take what a page before says, or begin without");
-    list.after.as_deref().map(|after| saga_of(after).ok_or_else(no_cursor)).transpose()
+    let past = |after: &str| {
+        let all = || check_saga_name("saga", after).ok().map(Past::All);
+        saga_of(after).map(Past::Saga).or_else(all).ok_or_else(no_cursor)
+    };
+    list.after.as_deref().map(past).transpose()
 }
 
-/// The keys of the sagas of this name after that one; `None`: there are none.
-fn keys(name: Option<&Name>, after: Option<&SagaId>) -> Option<Keys> {
-    let past = |after: &SagaId| Bound::Excluded(key_of(after));
+/// The keys of the sagas of this name after that; `None`: there are none.
+fn keys(name: Option<&Name>, after: Option<&Past>) -> Option<Keys> {
     let Some(name) = name else {
-        return Some((after.map_or(Bound::Unbounded, past), Bound::Unbounded));
+        return Some((after.map_or(Bound::Unbounded, Past::key), Bound::Unbounded));
     };
     check_saga_name("saga", name).ok()?;
     let from = match after {
-        Some(after) if after.name() > name => return None,
-        Some(after) if after.name() == name => past(after),
+        Some(after @ Past::Saga(saga)) if saga.name() == name => after.key(),
+        Some(after) if after.name() >= name => return None,
         _ => Bound::Included(format!("{name}{BETWEEN}")),
     };
-    // The character that follows.
-    Some((from, Bound::Excluded(format!("{name}-"))))
+    Some((from, Bound::Excluded(beyond(name))))
 }
 
 /// The rows of the pages in one order, at most so many, and whether those are all. A page that is not the last of its phase
@@ -195,6 +225,20 @@ fn not_found(error: ReadRowsError) -> SagaError {
             | ProjectionError::Wait(WaitError::Stalled { .. }),
         )
         | ReadRowsError::OtherVersion { .. }) => busy(&error),
+        // By its own type, which tells where a store is damaged: `ReadRowsError` stands for it, and is no source of it.
+        ReadRowsError::Projection(error) => SagaError::Other(Source::new(error)),
         error => SagaError::Other(Source::new(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_index_that_is_damaged_is_told_as_such() {
+        let damaged = ProjectionError::Corrupt { place: "here".into() };
+        let SagaError::Other(source) = not_found(damaged.into()) else { panic!("it is no other") };
+        assert!(matches!(source.get().downcast_ref(), Some(ProjectionError::Corrupt { .. })), "{source:?}");
     }
 }

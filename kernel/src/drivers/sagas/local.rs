@@ -3,7 +3,8 @@
 use super::board::Board;
 use super::driver::{SagaDriver, SagaPorts};
 use super::handlers::SagaHandlers;
-use super::listing::SagaIndex;
+use super::index::SAGA_INDEX;
+use super::listing::{SagaIndex, checked};
 use super::options::SagaOptions;
 use super::steward::{self, Env};
 use crate::drivers::lease::Leasing;
@@ -11,7 +12,7 @@ use crate::drivers::subscription::Subscriptions;
 use crate::drivers::task::Task;
 use crate::ports::{
     ActOnSaga, LeaseStore, ListSagas, ProjectionRegistry, SagaError, SagaInfo, SagaOrchestrator, SagaPage, SagaStarted,
-    SagaSummary, SagaTimeline, StartSaga,
+    SagaSummary, SagaTimeline, Source, StartSaga,
 };
 use crate::values::{Name, Revision, SagaId};
 use alloc::boxed::Box;
@@ -22,6 +23,10 @@ use async_lock::Mutex;
 use async_trait::async_trait;
 use core::fmt;
 use core::sync::atomic::{AtomicBool, Ordering::SeqCst};
+
+/// Why a process lists no sagas.
+const NO_INDEX: &str = "there are sagas, and this process has no index to list them by; build its application with \
+                        `saga_index()` or with handlers of sagas, or ask a process that has them";
 
 /// Starts sagas, shows them, and drives them to their end: [`SagaOrchestrator`] over the ports of an application.
 ///
@@ -36,6 +41,7 @@ use core::sync::atomic::{AtomicBool, Ordering::SeqCst};
 pub struct LocalSagas {
     driver: SagaDriver,
     index: SagaIndex,
+    has_index: bool,
     is_shut_down: AtomicBool,
     steward: Option<(Task, Arc<Env>)>,
 }
@@ -47,7 +53,7 @@ impl fmt::Debug for LocalSagas {
 }
 
 impl LocalSagas {
-    /// The sagas of these handlers, driven from now on if there are any. `projections` has the index ([`SagaIndex`]).
+    /// The sagas of these handlers, driven from now on if there are any; then `projections` has the index ([`SagaIndex`]).
     pub(crate) fn start(
         ports: SagaPorts,
         handlers: Arc<SagaHandlers>,
@@ -57,6 +63,7 @@ impl LocalSagas {
         options: SagaOptions,
     ) -> Self {
         let options = options.sound();
+        let has_index = projections.knows(&Name::new(SAGA_INDEX).expect("a name of the kernel's own")) != Some(false);
         let index = SagaIndex::new(projections, ports.clock.clone(), handlers.clone());
         let driver = SagaDriver::new(ports.clone(), handlers.clone());
         let steward = leases.filter(|_| !handlers.is_empty()).map(|leases| {
@@ -67,7 +74,7 @@ impl LocalSagas {
             let env = Arc::new(Env { driver, index, subscriptions, leasing, options, board });
             (steward::start(env.clone()), env)
         });
-        Self { driver, index, is_shut_down: AtomicBool::new(false), steward }
+        Self { driver, index, has_index, is_shut_down: AtomicBool::new(false), steward }
     }
 
     /// Refuses to start sagas and to have operators act from now on, begins nothing more, waits for the attempts that are at
@@ -97,10 +104,15 @@ impl SagaOrchestrator for LocalSagas {
     }
 
     async fn list(&self, list: ListSagas) -> Result<SagaPage, SagaError> {
-        if self.steward.is_none() {
-            return Ok(SagaPage::default());
+        if self.has_index {
+            return self.index.list(list).await;
         }
-        self.index.list(list).await
+        checked(&list)?;
+        if self.driver.has_any().await? {
+            Err(SagaError::Other(Source::new(NO_INDEX)))
+        } else {
+            Ok(SagaPage::default())
+        }
     }
 
     async fn status(&self, saga: SagaId) -> Result<SagaSummary, SagaError> {

@@ -9,11 +9,13 @@ use crate::domain::saga::{
     Arrival, ReactionError, Reception, SagaEvent, SagaHandler, SagaId, SagaIdError, SagaState, next,
 };
 use crate::domain::{DecodeError, EncodeError};
-use crate::ports::{AppendError, SagaError};
+use crate::ports::{AppendError, ReadError, SagaError, Source};
 use crate::values::{EventId, Metadata, Name, Position, Recorded};
+use alloc::format;
 use alloc::string::{String, ToString as _};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::error::Error;
 use core::fmt;
 
 /// How often a reception is decided anew because the process has moved on.
@@ -72,6 +74,19 @@ pub struct ReceiveError {
 }
 
 impl ReceiveError {
+    /// It in a sentence, without the place where a store is damaged: a place names files.
+    pub(super) fn told(&self) -> String {
+        let Self { process, event, position, reason } = self;
+        match reason {
+            ReceiveReason::Saga(SagaError::Busy(source) | SagaError::Unknown(source) | SagaError::Other(source))
+                if is_damage(source) =>
+            {
+                format!("process {process} cannot receive event {event} at {position}: the store is damaged; verify it")
+            }
+            _ => self.to_string(),
+        }
+    }
+
     /// Whether the event itself is the reason, or what the application makes of it: then trying again changes nothing until
     /// another code runs. Else it may go well later, or in another process of the system.
     #[must_use]
@@ -284,5 +299,41 @@ impl fmt::Display for ReceivedAs {
             Self::BeforeTheStart => "the process has not been started",
             Self::OtherVersion => "another version of the handler receives it",
         })
+    }
+}
+
+/// Whether it tells of a store that is damaged.
+fn is_damage(source: &Source) -> bool {
+    let mut next: Option<&(dyn Error + 'static)> = Some(source.get());
+    while let Some(error) = next {
+        // A source stands for what it holds, and is no source of it.
+        let error = error.downcast_ref::<Source>().map_or(error, |held| held.get());
+        if matches!(error.downcast_ref(), Some(ReadError::Corrupt { .. }))
+            || matches!(error.downcast_ref(), Some(AppendError::Corrupt { .. }))
+        {
+            return true;
+        }
+        next = error.source();
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_of_a_damaged_store_names_no_place() {
+        let place = || String::from("/srv/bank.db, page 3");
+        let (read, append) = (ReadError::Corrupt { place: place() }, AppendError::Corrupt { place: place() });
+        let unreadable = super::super::recording::unreadable(read.into());
+        let within = AppendError::Other(Source::new(append.clone()));
+        let refused = [append, within].map(|error| not_recorded(NotAppended::Refused(error)));
+        for reason in refused.into_iter().chain([unreadable]) {
+            let (process, event) = (Name::new("order").unwrap(), EventId::from_bytes([7; 16]));
+            let reason = ReceiveReason::Saga(reason);
+            let told = ReceiveError { process, event, position: Position::new(5).unwrap(), reason }.told();
+            assert!(told.contains("order") && told.contains("damaged") && !told.contains("/srv"), "{told}");
+        }
     }
 }

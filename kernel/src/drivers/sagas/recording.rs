@@ -1,8 +1,11 @@
 //! Sagas started, seen and acted on, by their streams.
 
 use super::driver::SagaDriver;
+use super::handlers::SagaLacking;
 use super::log::{NotAppended, SagaLog, SagaReadError};
 use super::reliable::Reliable;
+use super::shard::of_sagas;
+use crate::domain::digest;
 use crate::domain::saga::{Action, Conditions, OpenSaga, Outcomes, SagaEvent, SagaState, next};
 use crate::ports::{
     ActOnSaga, AppendError, ReadError, SagaError, SagaFact, SagaInfo, SagaStarted, SagaSummary, SagaTimeline, Source,
@@ -35,19 +38,21 @@ impl SagaDriver {
     pub async fn start(&self, start: StartSaga) -> Result<SagaStarted, SagaError> {
         let StartSaga { saga, input, mut metadata } = start;
         let unknown = || SagaError::UnknownDefinition(saga.name().clone());
-        let handler = self.handlers.latest(saga.name()).ok_or_else(unknown)?;
-        let input = handler.input(input.to_string().as_bytes()).map_err(SagaError::Invalid)?;
+        let handler = self.handlers.latest(saga.name());
+        let given = input.to_string().into_bytes();
         metadata.correlation.take_if(|correlation| correlation.is_empty());
         metadata.correlation.get_or_insert_with(|| saga.to_string());
         let mut log = self.loaded(&saga).await?;
         loop {
             if let Some(version) = log.state.version() {
-                let started = SagaStarted::new(saga.clone(), version, None).as_repeated();
-                return if log.state.is_of(&input) { Ok(started) } else { Err(SagaError::StartedOtherwise(saga)) };
+                self.is_repetition(&log.state, version, &input, &given)?;
+                return Ok(SagaStarted::new(saga, version, None).as_repeated());
             }
+            let handler = handler.ok_or_else(unknown)?;
+            let input = handler.input(&given).map_err(SagaError::Invalid)?;
             let now = self.ports.clock.now();
             let (version, plan) = (handler.version(), handler.plan().clone());
-            let first = SagaState::started(&saga, version, plan, Arc::new(input.clone()), now);
+            let first = SagaState::started(&saga, version, plan, Arc::new(input), now);
             let mut state = log.state.clone();
             state.apply(&first).map_err(other)?;
             let open = self.handlers.open(&state).map_err(other)?;
@@ -62,6 +67,47 @@ impl SagaDriver {
                 Err(error) => return Err(not_recorded(error)),
             }
         }
+    }
+
+    /// Whether this start, whose answer may have been lost, is that of the saga. It is compared with what was recorded as it
+    /// was sent, and as the code reads both that recorded it: a newer one may have other fields or stricter rules, and
+    /// whoever is told to use a new id starts a second saga.
+    fn is_repetition(&self, state: &SagaState, version: u32, input: &Value, given: &[u8]) -> Result<(), SagaError> {
+        let (saga, name) = (state.id(), state.id().name());
+        let own = self.handlers.get(name, version);
+        let is_process = state.plan().is_some_and(|plan| plan.process.is_some());
+        if !is_process && state.is_of(input) {
+            return Ok(());
+        }
+        let unknown = || SagaError::UnknownDefinition(name.clone());
+        let handler = own.or_else(|| self.handlers.latest(name)).ok_or_else(unknown)?;
+        let recorded = state.input().map(|input| input.to_string().into_bytes()).unwrap_or_default();
+        match (handler.read(given), handler.read(&recorded)) {
+            (Ok(given), _) if state.is_of(&given) => Ok(()),
+            (Ok(given), Ok(recorded)) => match digest(&given).ok() == digest(&recorded).ok() {
+                true => Ok(()),
+                false => Err(SagaError::StartedOtherwise(saga.clone())),
+            },
+            (Err(violations), _) if own.is_some() => Err(SagaError::Invalid(violations)),
+            (Ok(_), Err(_)) if own.is_some() => Err(SagaError::StartedOtherwise(saga.clone())),
+            _ => {
+                let name = name.as_str().into();
+                Err(SagaError::Busy(Source::new(SagaLacking::Handler { name, version })))
+            }
+        }
+    }
+
+    /// Whether the log has any saga.
+    pub(super) async fn has_any(&self) -> Result<bool, SagaError> {
+        let mut read = Some(Read::log(of_sagas()).limit(1));
+        while let Some(asked) = read {
+            let page = self.ports.events.read(asked).await.map_err(not_read)?;
+            if !page.events.is_empty() {
+                return Ok(true);
+            }
+            read = page.next;
+        }
+        Ok(false)
     }
 
     /// Records what an operator does, with what follows from it, and drives nothing.

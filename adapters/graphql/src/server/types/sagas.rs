@@ -165,7 +165,7 @@ pub(in crate::server) fn queries() -> Vec<Member> {
                 optional("name", string(), "Only those of this definition."),
                 optional("phases", Ty::named("SagaPhase").list(), "Only those in one of these phases; in any without."),
                 first(),
-                optional("after", string(), "What the page before had as `next`."),
+                optional("after", string(), "What the page before had as `next`; or the name of a definition, after all of whose sagas it begins."),
             ])
             .calls(Call::Sagas),
         optional("saga", Ty::named("Saga"), "How one saga stands, by all that has been recorded.")

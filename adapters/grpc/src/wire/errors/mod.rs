@@ -10,7 +10,7 @@ mod tests;
 use super::status::{Details, Told, reason};
 use crate::proto;
 use core::error::Error;
-use portolan_kernel::drivers::LoadError;
+use portolan_kernel::drivers::{LoadError, ReadRowsError};
 use portolan_kernel::ports::{AppendError, ProjectionError, ReadError, RowError, Source};
 use prost::Message;
 use std::borrow::Cow;
@@ -68,6 +68,8 @@ fn text_of(source: &Source) -> String {
 fn damage(source: &Source) -> Option<&str> {
     let mut next: Option<&(dyn Error + 'static)> = Some(source.get());
     while let Some(error) = next {
+        // A source stands for what it holds, and is no source of it.
+        let error = error.downcast_ref::<Source>().map_or(error, |held| held.get());
         let read = match error.downcast_ref() {
             Some(LoadError::Read(read)) => Some(read),
             _ => error.downcast_ref::<ReadError>(),
@@ -81,7 +83,11 @@ fn damage(source: &Source) -> Option<&str> {
         if let Some(RowError::Corrupt { place }) = error.downcast_ref() {
             return Some(place);
         }
-        if let Some(ProjectionError::Corrupt { place }) = error.downcast_ref() {
+        let rows = match error.downcast_ref() {
+            Some(ReadRowsError::Projection(rows)) => Some(rows),
+            _ => error.downcast_ref::<ProjectionError>(),
+        };
+        if let Some(ProjectionError::Corrupt { place }) = rows {
             return Some(place);
         }
         next = error.source();

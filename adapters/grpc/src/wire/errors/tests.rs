@@ -4,7 +4,7 @@ use super::{PLACE, PortError};
 use crate::wire::status::Details;
 use core::fmt::Debug;
 use core::time::Duration;
-use portolan_kernel::drivers::{LoadError, SubscribeError};
+use portolan_kernel::drivers::{LoadError, ReadRowsError, SubscribeError};
 use portolan_kernel::ports::{
     AppendError, Capability, CommandError, PayloadViolation, ProjectionError, QueryError, ReadError, RowError,
     SagaAction, SagaError, Source, StoreId, Violation, WaitError,
@@ -224,6 +224,10 @@ fn where_the_store_is_damaged_is_for_the_operator() {
         ProjectionError::Wait(WaitError::Other(rows())).into_status(),
         SagaError::Other(append()).into_status(),
         SagaError::Other(Source::new(ReadError::Corrupt { place: place() })).into_status(),
+        SagaError::Other(Source::new(ProjectionError::Corrupt { place: place() })).into_status(),
+        SagaError::Other(Source::new(ReadRowsError::from(ProjectionError::Corrupt { place: place() }))).into_status(),
+        QueryError::from(ReadRowsError::from(ProjectionError::Corrupt { place: place() })).into_status(),
+        CommandError::Other(Source::new(ProjectionError::Other(rows()))).into_status(),
     ];
     for status in statuses {
         assert_eq!(status.code(), Code::DataLoss);

@@ -69,7 +69,11 @@ fn sagas() -> Operation<'static> {
     operation.parameters.extend([
         query("name", "Only those of this definition.", of("Name")),
         query("phase", "Only those in one of these phases, by repetition.", phases),
-        query("after", "`after` of the page before.", json!({ "type": "string" })),
+        query(
+            "after",
+            "`after` of the page before; or the name of a definition, after all of whose sagas it begins.",
+            json!({ "type": "string" }),
+        ),
         limit(),
     ]);
     operation.problems.push("invalid-saga-request");

@@ -128,6 +128,7 @@ fn where_the_store_is_damaged_is_for_the_operator() {
     let place = || "/srv/bank.db: table log, position 2".to_owned();
     let load = || LoadError::Read(ReadError::Corrupt { place: place() });
     let damaged_rows = || ProjectionError::Corrupt { place: place() };
+    let row = || Source::new(RowError::Corrupt { place: place() });
     let problems = [
         AppendError::Corrupt { place: place() }.to_problem(),
         ReadError::Corrupt { place: place() }.to_problem(),
@@ -141,6 +142,9 @@ fn where_the_store_is_damaged_is_for_the_operator() {
         SchemaError::Other(Source::new(ReadError::Corrupt { place: place() })).to_problem(),
         SagaError::Other(Source::new(ReadError::Corrupt { place: place() })).to_problem(),
         SagaError::Other(Source::new(AppendError::Corrupt { place: place() })).to_problem(),
+        SagaError::Other(Source::new(damaged_rows())).to_problem(),
+        SagaError::Other(Source::new(ReadRowsError::from(damaged_rows()))).to_problem(),
+        CommandError::Other(Source::new(ProjectionError::Other(row()))).to_problem(),
     ];
     for problem in problems {
         assert_eq!(problem.name, "corrupt");

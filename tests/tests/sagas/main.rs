@@ -9,6 +9,7 @@ mod driving;
 mod feeding;
 mod guarded;
 mod index;
+mod order_rules;
 mod orders;
 mod processes;
 mod served;

@@ -56,19 +56,19 @@ pub(crate) struct PayOrder {
 }
 
 #[derive(Command, Serialize, Deserialize, Clone)]
-struct CancelOrder {
-    order: String,
+pub(crate) struct CancelOrder {
+    pub(crate) order: String,
 }
 
 #[derive(Command, Serialize, Deserialize, Clone)]
-struct Reserve {
-    order: String,
-    sold_out: bool,
+pub(crate) struct Reserve {
+    pub(crate) order: String,
+    pub(crate) sold_out: bool,
 }
 
 #[derive(Command, Serialize, Deserialize, Clone)]
-struct Release {
-    order: String,
+pub(crate) struct Release {
+    pub(crate) order: String,
 }
 
 macro_rules! streams {
@@ -162,8 +162,8 @@ pub(crate) struct Payments<const VERSION: u32>;
 /// What it knows of the order.
 #[derive(Serialize, Deserialize, Default)]
 pub(crate) struct Awaited {
-    order: String,
-    paid_late: bool,
+    pub(crate) order: String,
+    pub(crate) paid_late: bool,
 }
 
 impl<const VERSION: u32> Process for Payments<VERSION> {

@@ -9,6 +9,7 @@ mod driving;
 mod feeding;
 mod guarded;
 mod index;
+mod kills;
 mod order_rules;
 mod orders;
 mod processes;

@@ -74,7 +74,7 @@ fn one_that_was_paid_when_it_is_cancelled_is_not_cancelled_and_its_goods_are_rel
         .when_fails::<CancelOrder>(StepError::retry("busy"))
         .then_tries_again::<CancelOrder>(..)
         .and()
-        .time_passed(minutes(1))
+        .time_passed(Duration::from_secs(1))
         .when_fails::<CancelOrder>(StepError::refused("Paid", "it is paid"))
         .then_goes_on_without::<CancelOrder>()
         .then_knows(Awaited { order: order(), paid_late: true })

@@ -7,7 +7,9 @@ use portolan::application::{Application, Runtime, Storage};
 use portolan::domain::saga::{Intents, Process};
 use portolan::domain::{Aggregate, Command, Context, Decide, Decision, Event, JsonSchema, RecordedAs, Rejection};
 use portolan::ports::{ListSagas, SagaOrchestrator as _, SagaPhase};
-use portolan::values::{Append, EventType, Item, Name, NewEvent, Query, Read, SagaId, StreamId};
+use portolan::values::{
+    Append, Checkpoint, EventType, Item, Move, Name, NewEvent, Query, Read, SagaId, StreamId, Token,
+};
 use rstest::rstest;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -89,9 +91,51 @@ impl<const HISTORY: bool> Process for Deliveries<HISTORY> {
     }
 }
 
+/// The same in newer code, which knows of parcels that are lost.
+struct NewerDeliveries;
+
+#[derive(Event, Serialize, Deserialize)]
+#[event(category = "parcel")]
+enum NewerParcelEvent {
+    Sent { parcel: String, millis: u64 },
+    Lost { parcel: String },
+}
+
+impl Process for NewerDeliveries {
+    const NAME: &'static str = "delivery";
+    type Event = NewerParcelEvent;
+    type State = String;
+
+    fn correlate(event: &RecordedAs<NewerParcelEvent>) -> Option<String> {
+        let (NewerParcelEvent::Sent { parcel, .. } | NewerParcelEvent::Lost { parcel }) = &event.event;
+        Some(parcel.clone())
+    }
+
+    fn starts(event: &RecordedAs<NewerParcelEvent>) -> bool {
+        matches!(event.event, NewerParcelEvent::Sent { .. })
+    }
+
+    fn on(&self, state: &mut String, event: &RecordedAs<NewerParcelEvent>, intents: &mut Intents) {
+        match &event.event {
+            NewerParcelEvent::Sent { parcel, millis } => {
+                parcel.clone_into(state);
+                intents.set_timer("arrival", Duration::from_millis(*millis));
+            }
+            NewerParcelEvent::Lost { .. } => {
+                intents.send(Complain { parcel: state.clone() });
+                intents.end();
+            }
+        }
+    }
+}
+
 async fn process<const HISTORY: bool>(storage: &Storage) -> Application {
+    running(storage, Deliveries::<HISTORY>).await
+}
+
+async fn running(storage: &Storage, deliveries: impl Process) -> Application {
     let builder = Application::builder(storage.clone(), Runtime::tokio()).aggregate::<Complaint>();
-    builder.process(Deliveries::<HISTORY>).saga_options(quick()).build().await.unwrap()
+    builder.process(deliveries).saga_options(quick()).build().await.unwrap()
 }
 
 async fn happens(storage: &Storage, event_type: &str, payload: serde_json::Value) {
@@ -214,4 +258,36 @@ async fn what_the_code_does_not_know_is_not_passed_over(#[values("memory", "sqli
     assert!(said.contains("parcel.lost"), "{said}");
     assert_eq!(phase(&application, "a").await, Some(SagaPhase::Waiting));
     assert_eq!(phase(&application, "b").await, None, "it comes after what is not known");
+    application.shutdown().await;
+    assert_eq!(complaints(&storage).await, BTreeMap::new());
+    // Other code goes on where this one could not.
+    let application = running(&storage, NewerDeliveries).await;
+    done_soon("b is received", async || phase(&application, "b").await.is_some()).await;
+    done_soon("a has ended", async || phase(&application, "a").await == Some(SagaPhase::Completed)).await;
+    assert_eq!(complaints(&storage).await, once(["a"]));
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_was_superseded_feeds_nothing(#[values("memory", "sqlite")] which: &str) {
+    let (storage, _folder) = store(which).await;
+    let application = process::<true>(&storage).await;
+    sent(&storage, "first", 3_600_000).await;
+    done_soon("the first is received", async || phase(&application, "first").await.is_some()).await;
+    // As another process of the system does that has a larger token; and nobody who has a lease here ever has.
+    let feeder = Name::new("$process/delivery").unwrap();
+    let token = Token(u64::MAX / 2);
+    done_soon("it is claimed", async || {
+        let state = storage.events.checkpoint(feeder.clone()).await.unwrap();
+        let claim = Checkpoint::new(feeder.clone(), state, token, Move::Claim);
+        storage.events.append(Append::new([]).checkpoint(claim)).await.is_ok()
+    })
+    .await;
+    for n in 0..8 {
+        sent(&storage, &format!("{n}"), 3_600_000).await;
+    }
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    for n in 0..8 {
+        assert_eq!(phase(&application, &format!("{n}")).await, None, "{n}");
+    }
 }

@@ -29,8 +29,9 @@ fn pays(n: u32) -> bool {
     n.is_multiple_of(3)
 }
 
-fn within(n: u32) -> Duration {
-    Duration::from_millis((2_000 + n * 37 % 2_000).into())
+/// How many milliseconds the shop waits for its payment.
+fn patience(n: u32) -> u32 {
+    2_000 + n * 37 % 2_000
 }
 
 async fn storage(file: &Path) -> Storage {
@@ -86,10 +87,9 @@ fn random(below: u64) -> u64 {
 fn kill_over_and_over(file: &Path, mut shops: [Shop; 2]) -> [Shop; 2] {
     for _ in 0..KILLS {
         std::thread::sleep(Duration::from_millis(200 + random(1_000)));
-        let which = random(3) as usize;
-        let killed = || (0..2).filter(move |n| which == 2 || which == *n);
-        killed().for_each(|n| shops[n].kill());
-        killed().for_each(|n| shops[n] = Shop::open(file));
+        let killed = [&[0][..], &[1], &[0, 1]][usize::try_from(random(3)).unwrap()];
+        killed.iter().for_each(|n| shops[*n].kill());
+        killed.iter().for_each(|n| shops[*n] = Shop::open(file));
     }
     shops
 }
@@ -101,7 +101,7 @@ async fn place(commands: &Arc<dyn CommandBus>, order: &str, course: Course) {
 async fn order_and_pay(commands: &Arc<dyn CommandBus>) {
     for n in 0..ORDERS {
         let order = n.to_string();
-        place(commands, &order, Course::Hurried(within(n).as_millis() as u32)).await;
+        place(commands, &order, Course::Hurried(patience(n))).await;
         if pays(n) {
             commands.send(PayOrder { order }).id(format!("pay-{n}")).await.unwrap();
         }
@@ -142,7 +142,7 @@ async fn audit(storage: &Storage) -> u32 {
         let is_paid = types(events) == ["placed", "paid"];
         let expected: &[&str] = if pays(n) { &["placed", "cancelled", "paid"] } else { &["placed", "cancelled"] };
         assert!((pays(n) && is_paid) || types(events) == expected, "{}", told());
-        let due = events[0].recorded_at.plus(within(n));
+        let due = events[0].recorded_at.plus(Duration::from_millis(patience(n).into()));
         assert!(is_paid || events[1].recorded_at >= due, "too early: {}", told());
 
         let fired = facts.iter().filter(|fact| matches!(fact, SagaEvent::Fired { .. })).map(SagaEvent::at);

@@ -20,6 +20,7 @@ use std::time::Duration;
 #[event(category = "parcel")]
 enum ParcelEvent {
     Sent { parcel: String, millis: u64 },
+    Damaged { parcel: String },
     Arrived { parcel: String },
 }
 
@@ -67,8 +68,11 @@ impl<const HISTORY: bool> Process for Deliveries<HISTORY> {
     type State = String;
 
     fn correlate(event: &RecordedAs<ParcelEvent>) -> Option<String> {
-        let (ParcelEvent::Sent { parcel, .. } | ParcelEvent::Arrived { parcel }) = &event.event;
-        Some(parcel.clone())
+        match &event.event {
+            ParcelEvent::Sent { parcel, .. } | ParcelEvent::Damaged { parcel } | ParcelEvent::Arrived { parcel } => {
+                Some(parcel.clone())
+            }
+        }
     }
 
     fn starts(event: &RecordedAs<ParcelEvent>) -> bool {
@@ -81,6 +85,7 @@ impl<const HISTORY: bool> Process for Deliveries<HISTORY> {
                 parcel.clone_into(state);
                 intents.set_timer("arrival", Duration::from_millis(*millis));
             }
+            ParcelEvent::Damaged { .. } => _ = intents.send(Complain { parcel: state.clone() }),
             ParcelEvent::Arrived { .. } => intents.end(),
         }
     }
@@ -217,6 +222,26 @@ async fn a_timer_that_was_overdue_at_the_start_fires_once(#[values("memory", "sq
     let application = process::<false>(&storage).await;
     done_soon("it has ended", async || phase(&application, "a").await == Some(SagaPhase::Completed)).await;
     assert_eq!(complaints(&storage).await, once(["a"]));
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_has_a_process_that_waits_send_a_command(#[values("memory", "sqlite")] which: &str) {
+    let (storage, _folder) = store(which).await;
+    let (one, _two) = (process::<true>(&storage).await, process::<true>(&storage).await);
+    let parcels = 0..8;
+    for n in parcels.clone() {
+        sent(&storage, &n.to_string(), 3_600_000).await;
+    }
+    done_soon("all wait", async || {
+        let waiting = ListSagas::all().phase(SagaPhase::Waiting);
+        one.ports().sagas.list(waiting).await.is_ok_and(|page| page.sagas.len() == 8)
+    })
+    .await;
+    for n in parcels.clone() {
+        happens(&storage, "parcel.damaged", json!({ "parcel": n.to_string() })).await;
+    }
+    done_soon("complaints", async || complaints(&storage).await == once(parcels.clone())).await;
 }
 
 #[rstest]

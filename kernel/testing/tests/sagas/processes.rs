@@ -224,6 +224,18 @@ fn a_state_is_given_and_stored_events_too() {
     given().when_recorded(recorded("letter-7", "letter.sent")).then_passes_over("parcels receives no such events");
 }
 
+#[test]
+fn an_event_is_for_the_process_that_it_is_correlated_with() {
+    let other = || ParcelEvent::Sent { parcel: "p-2".into() };
+    given().when_receives(other()).then_passes_over("it is for parcels/p-2");
+    tracked()
+        .when_receives(other())
+        .then_passes_over("it is for parcels/p-2")
+        .and()
+        .when_receives(sent())
+        .then_sends([Sent::of(Track { parcel: parcel() })]);
+}
+
 fn outcome() -> Outcome {
     tracked().when_receives(delayed(200))
 }

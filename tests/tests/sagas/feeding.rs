@@ -1,10 +1,11 @@
 //! Processes of applications: fed from the log, once, by whoever has the lease; from their first deployment on, and not past what
 //! their code does not know.
 
+use crate::crashes::facts_of;
 use crate::sharing::{done_soon, quick, store};
 use portolan::TokioRuntime as _;
 use portolan::application::{Application, Runtime, Storage};
-use portolan::domain::saga::{Intents, Process};
+use portolan::domain::saga::{Intents, Process, SagaEvent};
 use portolan::domain::{Aggregate, Command, Context, Decide, Decision, Event, JsonSchema, RecordedAs, Rejection};
 use portolan::ports::{ListSagas, SagaOrchestrator as _, SagaPhase};
 use portolan::values::{
@@ -37,7 +38,10 @@ struct Complain {
 }
 
 #[derive(Debug, Serialize, Deserialize, thiserror::Error)]
-enum No {}
+enum No {
+    #[error("nobody listens")]
+    Deaf {},
+}
 
 impl Rejection for No {}
 
@@ -54,6 +58,9 @@ impl Aggregate for Complaint {
 
 impl Decide<Complain> for Complaint {
     fn decide(&self, command: &Complain, _: &Context) -> Decision<Self> {
+        if command.parcel == "deaf" {
+            return Err(No::Deaf {});
+        }
         Ok(vec![ComplaintEvent::Made { parcel: command.parcel.clone() }])
     }
 }
@@ -222,6 +229,26 @@ async fn a_timer_that_was_overdue_at_the_start_fires_once(#[values("memory", "sq
     let application = process::<false>(&storage).await;
     done_soon("it has ended", async || phase(&application, "a").await == Some(SagaPhase::Completed)).await;
     assert_eq!(complaints(&storage).await, once(["a"]));
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_timer_fires_while_an_operator_is_needed_whoever_drives(#[values("memory", "sqlite")] which: &str) {
+    let (storage, _folder) = store(which).await;
+    let application = process::<true>(&storage).await;
+    sent(&storage, "deaf", 3_000).await;
+    happens(&storage, "parcel.damaged", json!({ "parcel": "deaf" })).await;
+    done_soon("nobody listens", async || phase(&application, "deaf").await == Some(SagaPhase::NeedsOperator)).await;
+    // Mostly before its time.
+    application.shutdown().await;
+    let saga = SagaId::new("delivery", "deaf").unwrap();
+    let fired = async || {
+        let facts = facts_of(&storage, &saga).await;
+        facts.iter().filter(|fact| matches!(fact, SagaEvent::Fired { .. })).count()
+    };
+    let application = process::<true>(&storage).await;
+    done_soon("its timer fires", async || fired().await == 1).await;
+    assert_eq!(phase(&application, "deaf").await, Some(SagaPhase::NeedsOperator));
 }
 
 #[rstest]

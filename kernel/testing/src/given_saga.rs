@@ -1,7 +1,7 @@
 //! Given, when, then: sagas.
 
 use crate::difference::right;
-use crate::saga_machine::SagaMachine;
+use crate::saga_machine::{Defined, SagaMachine};
 use crate::saga_outcome::SagaOutcome;
 use core::fmt;
 use core::time::Duration;
@@ -60,7 +60,7 @@ pub fn given_saga<S: Saga>(id: &str, input: S::Input) -> GivenSaga<S> {
 /// What happens is one word in the past (`succeeded`), and one that is judged (`when_succeeds`). Each panics when it cannot
 /// happen now, with the timeline.
 #[must_use = "nothing is judged before one of the `when`s"]
-pub struct GivenSaga<S: Saga>(pub(crate) SagaMachine<S>);
+pub struct GivenSaga<S: Saga>(pub(crate) SagaMachine<Defined<S>>);
 
 /// The past.
 impl<S: Saga> GivenSaga<S> {

@@ -5,6 +5,7 @@
 //! | a decision | [`given`], or [`given_log`] for a decision over the log |
 //! | what a saga does when its steps go well, or do not | [`given_saga`] |
 //! | what a saga's step does | [`run_step`] |
+//! | what a process does about events, time and failed commands | [`given_process`] |
 //! | code that calls a port | the port's mock, such as [`MockCommandBus`] |
 //! | code over a store | a store in memory, which passes the suite, and not a mock |
 //! | what reaches a port | [`Tracking`] around it |
@@ -66,13 +67,16 @@ mod difference;
 mod faulty;
 mod given;
 mod given_log;
+mod given_process;
 mod given_saga;
 mod golden;
 mod mocks;
 mod outcome;
+mod process_outcome;
 mod ran_step;
 mod run_step;
 mod runtime;
+mod saga_judged;
 mod saga_machine;
 mod saga_outcome;
 mod tracking;
@@ -81,6 +85,7 @@ pub use crash::crash_points;
 pub use faulty::{Fault, Faulty, ReadFault};
 pub use given::{Given, given};
 pub use given_log::{GivenLog, given_log};
+pub use given_process::{GivenProcess, given_process};
 pub use given_saga::{GivenSaga, given_saga};
 pub use golden::{GOLDEN, Golden, golden};
 pub use mocks::{
@@ -89,6 +94,7 @@ pub use mocks::{
     MockSchemaRegistry, MockSleep, MockSnapshotStore, MockSpawn, MockUpcaster,
 };
 pub use outcome::Outcome;
+pub use process_outcome::ProcessOutcome;
 pub use ran_step::{RanStep, Sent};
 pub use run_step::{RunStep, run_step};
 pub use runtime::{CountingIds, TestClock, TestRuntime, TestSleep, TestSpawn};

@@ -6,12 +6,13 @@ use portolan_kernel::domain::saga::{SagaId, StepError, Way};
 use serde::Serialize;
 use serde_json::Value;
 
-/// A command that a step is expected to send.
+/// A command that a step, or a process, is expected to send.
 #[derive(Debug, Clone)]
 pub struct Sent {
-    name: &'static str,
+    pub(crate) name: &'static str,
     body: Value,
     part: Option<String>,
+    key: Option<String>,
 }
 
 impl Sent {
@@ -24,13 +25,30 @@ impl Sent {
     #[track_caller]
     pub fn of<C: Command>(command: C) -> Self {
         let body = right(serde_json::to_value(command), format_args!("{} has no JSON", C::NAME));
-        Self { name: C::NAME, body, part: None }
+        Self { name: C::NAME, body, part: None, key: None }
     }
 
     /// Sent by [`send_as`](portolan_kernel::domain::saga::StepContext::send_as), under this word.
     #[must_use]
     pub fn as_part(self, part: impl Into<String>) -> Self {
         Self { part: Some(part.into()), ..self }
+    }
+
+    /// Sent under exactly this key, which is `saga:{name}:{id}:{step}` unless a part of them is long or unusual. Without this,
+    /// under whatever key its step has.
+    #[must_use]
+    pub fn under(self, key: impl Into<String>) -> Self {
+        Self { key: Some(key.into()), ..self }
+    }
+
+    /// As a bus sees it when this step sends it.
+    pub(crate) fn seen_by(self, saga: &SagaId, step: &str, way: Way) -> Seen {
+        let Self { name, body, part, key } = self;
+        let own = || match part {
+            None => saga.step_key(step, way).to_string(),
+            Some(part) => saga.part_key(step, way, &part).to_string(),
+        };
+        Seen { name: name.to_owned(), id: Some(key.unwrap_or_else(own)), body }
     }
 }
 
@@ -71,13 +89,7 @@ impl RanStep {
     /// It has sent others, or others under these keys, or these under others.
     #[track_caller]
     pub fn then_sends(self, expected: impl IntoIterator<Item = Sent>) -> Self {
-        let keyed = |Sent { name, body, part }: Sent| {
-            let id = match part {
-                None => self.saga.step_key(&self.step, self.way),
-                Some(part) => self.saga.part_key(&self.step, self.way, &part),
-            };
-            Seen { name: name.to_owned(), id: Some(id.to_string()), body }
-        };
+        let keyed = |sent: Sent| sent.seen_by(&self.saga, &self.step, self.way);
         let expected: Vec<_> = expected.into_iter().map(keyed).collect();
         assert!(
             expected == self.sent,

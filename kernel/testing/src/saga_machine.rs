@@ -4,23 +4,38 @@ use crate::difference::right;
 use core::fmt::Write as _;
 use core::time::Duration;
 use portolan_kernel::domain::saga::{
-    ActError, Action, Definition, Outcomes, Saga, SagaEvent, SagaId, SagaState, Standing, StepError, Way, next,
+    ActError, Action, Conditions, Definition, Intent, Outcomes, Saga, SagaEvent, SagaId, SagaState, Standing,
+    StepError, Way, next,
 };
-use portolan_kernel::values::Timestamp;
+use portolan_kernel::values::{Position, Timestamp};
 use serde_json::Value;
 use std::sync::Arc;
 
-/// One saga: what is recorded is folded at once, as if a driver never slept.
-pub(crate) struct SagaMachine<S: Saga> {
-    definition: Definition<S>,
-    input: S::Input,
+/// One saga, or process: what is recorded is folded at once, as if a driver never slept.
+pub(crate) struct SagaMachine<C> {
+    /// What the machine asks: conditions, and the reactions of a process.
+    pub(crate) code: C,
     pub(crate) state: SagaState,
     pub(crate) facts: Vec<SagaEvent>,
     pub(crate) now: Timestamp,
     pub(crate) due: Option<Timestamp>,
+    /// The types of the events that have come, the first at position 1.
+    pub(crate) events: Vec<String>,
 }
 
-impl<S: Saga> SagaMachine<S> {
+/// What is asked of a saga without a handler: its conditions, with its input.
+pub(crate) struct Defined<S: Saga> {
+    definition: Definition<S>,
+    input: S::Input,
+}
+
+impl<S: Saga> Conditions for Defined<S> {
+    fn holds(&self, step: &str, outcomes: &Outcomes) -> Option<bool> {
+        self.definition.holds(step, &self.input, outcomes)
+    }
+}
+
+impl<S: Saga> SagaMachine<Defined<S>> {
     #[track_caller]
     pub(crate) fn start(id: &str, input: S::Input) -> Self {
         let name = S::NAME;
@@ -36,22 +51,34 @@ impl<S: Saga> SagaMachine<S> {
         assert!(json.is_object(), "{name} is not started, because its input is no JSON object: {json}");
         let now = Timestamp::default();
         let started = SagaState::started(&id, S::VERSION, Arc::new(plan), Arc::new(json), now);
-        let mut machine = Self { definition, input, state: SagaState::new(id), facts: Vec::new(), now, due: None };
+        let mut machine = Self::new(id, Defined { definition, input });
         machine.record(started);
         machine.go_on();
         machine
     }
+}
 
-    fn record(&mut self, fact: SagaEvent) {
+impl<C: Conditions> SagaMachine<C> {
+    /// Not started, at the epoch.
+    pub(crate) fn new(id: SagaId, code: C) -> Self {
+        let (state, now) = (SagaState::new(id), Timestamp::default());
+        Self { code, state, facts: Vec::new(), now, due: None, events: Vec::new() }
+    }
+
+    pub(crate) fn record(&mut self, fact: SagaEvent) {
         self.state.apply(&fact).unwrap_or_else(|error| panic!("the machine contradicts itself: {error}"));
         self.facts.push(fact);
     }
 
-    fn go_on(&mut self) {
-        let conditions = |step: &str, outcomes: &Outcomes| self.definition.holds(step, &self.input, outcomes);
-        let next = next(&self.state, self.now, &conditions);
+    #[track_caller]
+    pub(crate) fn go_on(&mut self) {
+        let next = next(&self.state, self.now, &self.code);
         self.due = next.wake;
         next.record.into_iter().for_each(|fact| self.record(fact));
+        if let Some(error) = next.unanswered {
+            let (saga, timeline) = (self.state.id(), self.timeline(self.facts.len()));
+            panic!("{saga} cannot go on: {error}; so far:\n{timeline}");
+        }
     }
 
     /// The attempt of this step in flight.
@@ -66,6 +93,18 @@ impl<S: Saga> SagaMachine<S> {
     pub(crate) fn all_in_flight(&self) -> Vec<(&str, Way)> {
         let steps = self.state.plan().into_iter().flat_map(|plan| plan.steps());
         steps.filter_map(|step| Some((&*step.name, self.in_flight(&step.name)?.0))).collect()
+    }
+
+    /// The command that a process is sending: its step, and its name.
+    pub(crate) fn sending(&self) -> Option<(&str, &str)> {
+        let (step, _) = self.all_in_flight().into_iter().next()?;
+        Some((step, self.command_of(step)?))
+    }
+
+    /// The name of the command that this step of a process sends.
+    pub(crate) fn command_of(&self, step: &str) -> Option<&str> {
+        let command = self.state.plan()?.step(step)?.command.as_ref()?;
+        Some(&command.name)
     }
 
     /// The attempt of this step in flight has come to this.
@@ -95,6 +134,7 @@ impl<S: Saga> SagaMachine<S> {
     }
 
     /// Time passes, and what is due is done when it is due.
+    #[track_caller]
     pub(crate) fn pass(&mut self, time: Duration) {
         let until = self.now.plus(time);
         while let Some(due) = self.due.filter(|due| *due <= until) {
@@ -104,6 +144,7 @@ impl<S: Saga> SagaMachine<S> {
         self.now = until;
     }
 
+    #[track_caller]
     pub(crate) fn act(&mut self, action: Action) -> Result<(), ActError> {
         let acted = self.state.act(action, None, "", self.now)?;
         self.record(acted);
@@ -150,11 +191,44 @@ impl<S: Saga> SagaMachine<S> {
             SagaEvent::KeyClosed { step, key, .. } => format!("{step}: its key {key} closed"),
             SagaEvent::TurnedBack { reason, .. } => format!("turned back: {reason}"),
             SagaEvent::NeedsOperator { reason, .. } => format!("needs an operator: {reason}"),
+            SagaEvent::Received { position, state, intents, .. } => {
+                let event = self.event_at(*position);
+                format!("received {event}; {}", self.told_reaction(state, intents))
+            }
+            SagaEvent::Fired { timer, state, intents, .. } => {
+                format!("the timer {timer} fired; {}", self.told_reaction(state, intents))
+            }
+            SagaEvent::Handled { step, state, intents, .. } => {
+                format!("goes on without {step}; {}", self.told_reaction(state, intents))
+            }
             SagaEvent::Acted { action, steps, .. } if steps.is_empty() => format!("an operator: {action}"),
             SagaEvent::Acted { action, steps, .. } => format!("an operator: {action} {}", steps.join(", ")),
             SagaEvent::Ended { end, left, .. } if left.is_empty() => format!("ended: {end}"),
             SagaEvent::Ended { end, left, .. } => format!("ended: {end}; not undone: {}", left.join(", ")),
             other => format!("{other:?}"),
         }
+    }
+    fn event_at(&self, position: Position) -> &str {
+        let place = usize::try_from(position.get()).unwrap_or_default();
+        place.checked_sub(1).and_then(|place| self.events.get(place)).map_or("an event", |event| event)
+    }
+
+    fn told_reaction(&self, state: &Value, intents: &[Intent]) -> String {
+        let mut text = format!("knows {state}");
+        for intent in intents {
+            let _ = match intent {
+                Intent::Send { step, command, .. } => {
+                    let key = self.state.id().step_key(step, Way::Forward);
+                    write!(text, "; wants {} {} sent under {key}", command.name, command.body)
+                }
+                Intent::SetTimer { timer, due } => {
+                    write!(text, "; sets the timer {timer} to {:?}", self.since_start(*due))
+                }
+                Intent::CancelTimer { timer } => write!(text, "; cancels the timer {timer}"),
+                Intent::End => write!(text, "; ends when all is sent"),
+                other => write!(text, "; {other:?}"),
+            };
+        }
+        text
     }
 }

@@ -2,7 +2,8 @@
 
 use crate::difference::difference;
 use crate::given_saga::GivenSaga;
-use crate::saga_machine::SagaMachine;
+use crate::saga_judged::Judged;
+use crate::saga_machine::{Defined, SagaMachine};
 use core::fmt;
 use core::ops::RangeBounds;
 use core::time::Duration;
@@ -12,65 +13,32 @@ use portolan_kernel::domain::saga::{ActError, End, Phase, Saga, SagaEvent, SagaS
 ///
 /// Each `then…` looks at what was recorded since, and can be followed by others; [`and`](Self::and) goes on to what happens
 /// next. Each panics with a sentence and the timeline, at the line that called it; in the timeline, what came of it has a `+`.
-pub struct SagaOutcome<S: Saga> {
-    machine: SagaMachine<S>,
-    /// What happened.
-    what: String,
-    /// How many facts there were before.
-    from: usize,
-    refused: Option<ActError>,
-}
+pub struct SagaOutcome<S: Saga>(Judged<Defined<S>>);
 
 impl<S: Saga> SagaOutcome<S> {
-    pub(crate) fn since(machine: SagaMachine<S>, what: String, from: usize) -> Self {
-        Self { machine, what, from, refused: None }
+    pub(crate) fn since(machine: SagaMachine<Defined<S>>, what: String, from: usize) -> Self {
+        Self(Judged::since(machine, what, from))
     }
 
     pub(crate) fn refused(self, refused: Option<ActError>) -> Self {
-        Self { refused, ..self }
+        Self(self.0.refused(refused))
     }
 
     /// The operator was not refused.
     #[track_caller]
     pub(crate) fn accepted(self) -> Self {
-        if self.refused.is_some() {
-            self.fail("it was to be accepted");
-        }
-        self
-    }
-
-    fn new_facts(&self) -> &[SagaEvent] {
-        &self.machine.facts[self.from..]
+        Self(self.0.accepted())
     }
 
     /// How the saga stands, for what no `then` asks.
     #[must_use]
     pub fn state(&self) -> &SagaState {
-        &self.machine.state
+        &self.0.machine.state
     }
 
     /// The saga, to which something else happens.
     pub fn and(self) -> GivenSaga<S> {
-        GivenSaga(self.machine)
-    }
-
-    #[track_caller]
-    fn fail(&self, expected: impl fmt::Display) -> ! {
-        let (what, timeline) = (&self.what, self.machine.timeline(self.from));
-        if let Some(error) = &self.refused {
-            panic!("{what} was refused: {error}; where {expected}; so far:\n{timeline}");
-        }
-        let came = if self.new_facts().is_empty() { "nothing came of it" } else { "what came of it has a +" };
-        panic!("after {what}, {expected}; {came}; so far:\n{timeline}");
-    }
-
-    #[track_caller]
-    fn find<T>(&self, find: impl Fn(&SagaEvent) -> Option<T>, expected: impl fmt::Display) -> T {
-        // No closure fails, because it would do so at its own line.
-        match self.new_facts().iter().find_map(find) {
-            Some(found) => found,
-            None => self.fail(expected),
-        }
+        GivenSaga(self.0.machine)
     }
 }
 
@@ -86,7 +54,7 @@ impl<S: Saga> SagaOutcome<S> {
             SagaEvent::Begun { step: of, way: own, .. } if of == step && *own == way => Some(()),
             _ => None,
         };
-        self.find(is_it, format_args!("{step} was to begin {way}"));
+        self.0.find(is_it, format_args!("{step} was to begin {way}"));
         self
     }
 
@@ -97,10 +65,8 @@ impl<S: Saga> SagaOutcome<S> {
     /// One has.
     #[track_caller]
     pub fn then_begins_nothing(self) -> Self {
-        let has_begun = self.new_facts().iter().any(|fact| matches!(fact, SagaEvent::Begun { .. }));
-        if has_begun || self.refused.is_some() {
-            self.fail("nothing was to begin");
-        }
+        let has_begun = self.0.new_facts().iter().any(|fact| matches!(fact, SagaEvent::Begun { .. }));
+        self.0.is(!has_begun, || "nothing was to begin".into());
         self
     }
 
@@ -112,13 +78,11 @@ impl<S: Saga> SagaOutcome<S> {
     #[track_caller]
     pub fn then_in_flight<'a>(self, expected: impl IntoIterator<Item = (&'a str, Way)>) -> Self {
         let expected: Vec<_> = expected.into_iter().collect();
-        let running = self.machine.all_in_flight();
-        if running != expected || self.refused.is_some() {
+        let running = self.0.machine.all_in_flight();
+        self.0.is(running == expected, || {
             let difference = difference(&expected, &running);
-            self.fail(format_args!(
-                "other attempts were to be in flight; expected (-) and in flight (+):\n{difference}"
-            ));
-        }
+            format!("other attempts were to be in flight; expected (-) and in flight (+):\n{difference}")
+        });
         self
     }
 
@@ -133,7 +97,7 @@ impl<S: Saga> SagaOutcome<S> {
             SagaEvent::Passed { step: of, .. } if of == step => Some(()),
             _ => None,
         };
-        self.find(is_it, format_args!("{step} was to be passed over"));
+        self.0.find(is_it, format_args!("{step} was to be passed over"));
         self
     }
 
@@ -145,17 +109,7 @@ impl<S: Saga> SagaOutcome<S> {
     /// No other is due, or after another pause.
     #[track_caller]
     pub fn then_tries_again(self, step: &str, pause: impl RangeBounds<Duration>) -> Self {
-        let failed = |fact: &SagaEvent| match fact {
-            SagaEvent::Failed { at, step: of, retry_at: Some(retry_at), .. } if of == step => {
-                Some(Duration::from_micros(retry_at.as_micros().saturating_sub(at.as_micros())))
-            }
-            _ => None,
-        };
-        let found = self.find(failed, format_args!("{step} was to be tried again"));
-        if !pause.contains(&found) {
-            let range = (pause.start_bound(), pause.end_bound());
-            self.fail(format_args!("{step} was to pause for {range:?}, and pauses for {found:?}"));
-        }
+        self.0.tries_again(step, |of| of == step, pause);
         self
     }
 
@@ -167,11 +121,7 @@ impl<S: Saga> SagaOutcome<S> {
     /// Something is due earlier, or nothing until later.
     #[track_caller]
     pub fn then_waits_until(self, after_start: Duration) -> Self {
-        let due = self.machine.due.map(|due| self.machine.since_start(due));
-        if due != Some(after_start) || self.refused.is_some() {
-            let found = due.map_or_else(|| "it never is".into(), |due| format!("it is after {due:?}"));
-            self.fail(format_args!("something was to be due after {after_start:?}, and {found}"));
-        }
+        self.0.waits_until(after_start);
         self
     }
 
@@ -186,7 +136,7 @@ impl<S: Saga> SagaOutcome<S> {
             SagaEvent::TurnedBack { reason, .. } if reason.contains(because) => Some(()),
             _ => None,
         };
-        self.find(is_it, format_args!("it was to turn back because of `{because}`"));
+        self.0.find(is_it, format_args!("it was to turn back because of `{because}`"));
         self
     }
 
@@ -197,11 +147,7 @@ impl<S: Saga> SagaOutcome<S> {
     /// It can, or for another reason.
     #[track_caller]
     pub fn then_needs_operator(self, because: &str) -> Self {
-        let is_it = |fact: &SagaEvent| match fact {
-            SagaEvent::NeedsOperator { reason, .. } if reason.contains(because) => Some(()),
-            _ => None,
-        };
-        self.find(is_it, format_args!("it was to need an operator because of `{because}`"));
+        self.0.needs_operator(because);
         self
     }
 
@@ -212,11 +158,7 @@ impl<S: Saga> SagaOutcome<S> {
     /// It does not end, or otherwise.
     #[track_caller]
     pub fn then_ends(self, expected: End) -> Self {
-        let is_it = |fact: &SagaEvent| match fact {
-            SagaEvent::Ended { end, .. } if *end == expected => Some(()),
-            _ => None,
-        };
-        self.find(is_it, format_args!("it was to end as {expected}"));
+        self.0.ends(expected);
         self
     }
 
@@ -233,10 +175,10 @@ impl<S: Saga> SagaOutcome<S> {
             SagaEvent::Ended { left, .. } => Some(left.clone()),
             _ => None,
         };
-        let left = self.find(left, format_args!("it was to end, with these left: {expected:?}"));
+        let left = self.0.find(left, format_args!("it was to end, with these left: {expected:?}"));
         if left != expected {
             let difference = difference(&expected, &left);
-            self.fail(format_args!("other steps were to be left; expected (-) and left (+):\n{difference}"));
+            self.0.fail(format_args!("other steps were to be left; expected (-) and left (+):\n{difference}"));
         }
         self
     }
@@ -248,10 +190,7 @@ impl<S: Saga> SagaOutcome<S> {
     /// It is in another.
     #[track_caller]
     pub fn then_is(self, expected: Phase) -> Self {
-        let status = self.machine.state.status(self.machine.now);
-        if status.phase != expected || self.refused.is_some() {
-            self.fail(format_args!("it was to be {expected}, and is {status}"));
-        }
+        self.0.is_in(expected);
         self
     }
 
@@ -262,24 +201,13 @@ impl<S: Saga> SagaOutcome<S> {
     /// The action was accepted, or refused otherwise, or nobody has acted.
     #[track_caller]
     pub fn then_refused(self, expected: &ActError) -> Self {
-        match &self.refused {
-            Some(error) if error == expected => {}
-            Some(error) => {
-                let difference = difference(expected, error);
-                self.fail(format_args!("another refusal was expected; expected (-) and given (+):\n{difference}"));
-            }
-            None => self.fail(format_args!("a refusal was expected: {expected}")),
-        }
+        self.0.is_refused(expected);
         self
     }
 }
 
 impl<S: Saga> fmt::Debug for SagaOutcome<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SagaOutcome")
-            .field("what", &self.what)
-            .field("led_to", &self.new_facts())
-            .field("refused", &self.refused)
-            .finish_non_exhaustive()
+        f.debug_tuple("SagaOutcome").field(&self.0).finish()
     }
 }

@@ -4,17 +4,18 @@ use super::events::{UserEvent, told};
 use futures::TryStreamExt;
 use portolan::MemoryStore;
 use portolan::application::{Application, ApplicationBuilder, Ports, Runtime};
+use portolan::domain::saga::{Intents, Process, SagaEvent, SagaState};
 use portolan::domain::{
-    Aggregate, Command, Context, Decide, Decision, DecisionModel, EventSet, Includes, OrRaw, Projection, RecordedAs,
-    Rejection, Row, SnapshotPolicy, StreamCommand, Unknown, Upcasters,
+    Aggregate, Command, Context, Decide, Decision, DecisionModel, Event as _, EventSet, Includes, OrRaw, Projection,
+    RecordedAs, Rejection, Row, SnapshotPolicy, StreamCommand, Unknown, Upcasters,
 };
 use portolan::drivers::{
     ApplyError, CommandBusExt, EventStoreExt, From, ProjectionRegistryExt, QueryBusExt, QueryContext, Question, Reply,
     TypedDelivery, TypedEvents, View, ViewProjection, Viewed,
 };
-use portolan::ports::{CommandError, Lifecycle, ProjectionRegistry, QueryError};
+use portolan::ports::{CommandError, Lifecycle, ProjectionRegistry, QueryError, RawEvent};
 use portolan::tokio::TokioRuntime;
-use portolan::values::{InvalidName, Item, Name, Position, Query, Read, StreamId};
+use portolan::values::{InvalidName, Item, Name, Position, Query, Read, Recorded, SagaId, StreamId};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
@@ -186,6 +187,28 @@ impl<const SKIP: bool> ViewProjection for SeenByView<SKIP> {
     }
 }
 
+/// A process that remembers all that it has received.
+pub(crate) struct Watcher<const SKIP: bool = false>;
+
+impl<const SKIP: bool> Process for Watcher<SKIP> {
+    const NAME: &'static str = if SKIP { "lenient-watcher" } else { "watcher" };
+    const RECEIVES_HISTORY: bool = true;
+    type Event = UserEvent;
+    type State = Vec<String>;
+    fn correlate(_: &RecordedAs<UserEvent>) -> Option<String> {
+        Some("all".into())
+    }
+    fn starts(_: &RecordedAs<UserEvent>) -> bool {
+        true
+    }
+    fn on(&self, seen: &mut Vec<String>, event: &RecordedAs<UserEvent>, _: &mut Intents) {
+        seen.push(told(&event.event));
+    }
+    fn on_unknown() -> Unknown {
+        unknown(SKIP)
+    }
+}
+
 /// What is asked: by which way, and whether what is unknown is skipped.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Ask {
@@ -230,11 +253,12 @@ pub(crate) enum Path {
     Worker,
     Live,
     View,
+    Process,
 }
 
-pub(crate) const PATHS: [Path; 11] = {
+pub(crate) const PATHS: [Path; 12] = {
     use Path::*;
-    [Aggregate, Model, Load, EventsOf, Decode, Read, Subscription, Set, Worker, Live, View]
+    [Aggregate, Model, Load, EventsOf, Decode, Read, Subscription, Set, Worker, Live, View, Process]
 };
 
 impl Path {
@@ -284,6 +308,13 @@ impl Path {
                 let ports = builder.view_projection::<SeenByView<SKIP>>().build().await.unwrap().ports();
                 lines(ports, "by-view", last, async |of| of.get::<Viewed<SeenByView<SKIP>>>().get("all").await).await
             }
+            Self::Process => {
+                let application = builder.process(Watcher::<SKIP>).build().await.unwrap();
+                let watcher = SagaId::new(Watcher::<SKIP>::NAME, "all").unwrap();
+                let seen = received(&application.ports(), watcher, last).await;
+                application.shutdown().await;
+                seen
+            }
         }
     }
 }
@@ -311,6 +342,30 @@ pub(crate) async fn lines<E: std::error::Error>(
     ports.projections.wait_for(Name::new(name).unwrap(), last).await.map_err(|error| error.to_string())?;
     let row = read(&*ports.projections).await.map_err(|error| error.to_string())?;
     Ok(row.map_or_else(Vec::new, |row| row.lines.lines().map(str::to_owned).collect()))
+}
+
+/// What this process knows, once it has received all up to the last; or why it receives nothing more.
+async fn received(ports: &Ports, process: SagaId, last: Position) -> Result<Vec<String>, String> {
+    let received = async {
+        loop {
+            if let Some(trouble) = ports.sagas.describe().await.unwrap().swap_remove(0).trouble {
+                return Err(trouble);
+            }
+            let facts = ports.events.read(Read::stream(process.stream())).await.unwrap().events;
+            let facts: Vec<SagaEvent> = facts.iter().map(|fact| decoded(fact)).collect();
+            let state = SagaState::fold(process.clone(), &facts).unwrap();
+            if state.received_to() >= Some(last) {
+                return Ok(serde_json::from_value((**state.process_state().unwrap()).clone()).unwrap());
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), received).await.unwrap()
+}
+
+fn decoded(fact: &Recorded) -> SagaEvent {
+    let (event_type, payload) = (fact.event_type.clone(), fact.payload.clone());
+    SagaEvent::decode(&RawEvent::new(event_type, fact.version, fact.format, payload)).unwrap()
 }
 
 async fn subscribed<E: EventSet + Includes<UserEvent>>(

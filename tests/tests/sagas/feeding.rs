@@ -1,13 +1,16 @@
 //! Processes of applications: fed from the log, once, by whoever has the lease; from their first deployment on, and not past what
 //! their code does not know.
 
+use crate::crashes::facts_of;
 use crate::sharing::{done_soon, quick, store};
 use portolan::TokioRuntime as _;
 use portolan::application::{Application, Runtime, Storage};
-use portolan::domain::saga::{Intents, Process};
+use portolan::domain::saga::{Intents, Process, SagaEvent};
 use portolan::domain::{Aggregate, Command, Context, Decide, Decision, Event, JsonSchema, RecordedAs, Rejection};
 use portolan::ports::{ListSagas, SagaOrchestrator as _, SagaPhase};
-use portolan::values::{Append, EventType, Item, Name, NewEvent, Query, Read, SagaId, StreamId};
+use portolan::values::{
+    Append, Checkpoint, EventType, Item, Move, Name, NewEvent, Query, Read, SagaId, StreamId, Token,
+};
 use rstest::rstest;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -18,6 +21,7 @@ use std::time::Duration;
 #[event(category = "parcel")]
 enum ParcelEvent {
     Sent { parcel: String, millis: u64 },
+    Damaged { parcel: String },
     Arrived { parcel: String },
 }
 
@@ -34,7 +38,10 @@ struct Complain {
 }
 
 #[derive(Debug, Serialize, Deserialize, thiserror::Error)]
-enum No {}
+enum No {
+    #[error("nobody listens")]
+    Deaf {},
+}
 
 impl Rejection for No {}
 
@@ -51,6 +58,9 @@ impl Aggregate for Complaint {
 
 impl Decide<Complain> for Complaint {
     fn decide(&self, command: &Complain, _: &Context) -> Decision<Self> {
+        if command.parcel == "deaf" {
+            return Err(No::Deaf {});
+        }
         Ok(vec![ComplaintEvent::Made { parcel: command.parcel.clone() }])
     }
 }
@@ -65,8 +75,11 @@ impl<const HISTORY: bool> Process for Deliveries<HISTORY> {
     type State = String;
 
     fn correlate(event: &RecordedAs<ParcelEvent>) -> Option<String> {
-        let (ParcelEvent::Sent { parcel, .. } | ParcelEvent::Arrived { parcel }) = &event.event;
-        Some(parcel.clone())
+        match &event.event {
+            ParcelEvent::Sent { parcel, .. } | ParcelEvent::Damaged { parcel } | ParcelEvent::Arrived { parcel } => {
+                Some(parcel.clone())
+            }
+        }
     }
 
     fn starts(event: &RecordedAs<ParcelEvent>) -> bool {
@@ -79,6 +92,7 @@ impl<const HISTORY: bool> Process for Deliveries<HISTORY> {
                 parcel.clone_into(state);
                 intents.set_timer("arrival", Duration::from_millis(*millis));
             }
+            ParcelEvent::Damaged { .. } => _ = intents.send(Complain { parcel: state.clone() }),
             ParcelEvent::Arrived { .. } => intents.end(),
         }
     }
@@ -89,9 +103,51 @@ impl<const HISTORY: bool> Process for Deliveries<HISTORY> {
     }
 }
 
+/// The same in newer code, which knows of parcels that are lost.
+struct NewerDeliveries;
+
+#[derive(Event, Serialize, Deserialize)]
+#[event(category = "parcel")]
+enum NewerParcelEvent {
+    Sent { parcel: String, millis: u64 },
+    Lost { parcel: String },
+}
+
+impl Process for NewerDeliveries {
+    const NAME: &'static str = "delivery";
+    type Event = NewerParcelEvent;
+    type State = String;
+
+    fn correlate(event: &RecordedAs<NewerParcelEvent>) -> Option<String> {
+        let (NewerParcelEvent::Sent { parcel, .. } | NewerParcelEvent::Lost { parcel }) = &event.event;
+        Some(parcel.clone())
+    }
+
+    fn starts(event: &RecordedAs<NewerParcelEvent>) -> bool {
+        matches!(event.event, NewerParcelEvent::Sent { .. })
+    }
+
+    fn on(&self, state: &mut String, event: &RecordedAs<NewerParcelEvent>, intents: &mut Intents) {
+        match &event.event {
+            NewerParcelEvent::Sent { parcel, millis } => {
+                parcel.clone_into(state);
+                intents.set_timer("arrival", Duration::from_millis(*millis));
+            }
+            NewerParcelEvent::Lost { .. } => {
+                intents.send(Complain { parcel: state.clone() });
+                intents.end();
+            }
+        }
+    }
+}
+
 async fn process<const HISTORY: bool>(storage: &Storage) -> Application {
+    running(storage, Deliveries::<HISTORY>).await
+}
+
+async fn running(storage: &Storage, deliveries: impl Process) -> Application {
     let builder = Application::builder(storage.clone(), Runtime::tokio()).aggregate::<Complaint>();
-    builder.process(Deliveries::<HISTORY>).saga_options(quick()).build().await.unwrap()
+    builder.process(deliveries).saga_options(quick()).build().await.unwrap()
 }
 
 async fn happens(storage: &Storage, event_type: &str, payload: serde_json::Value) {
@@ -177,6 +233,46 @@ async fn a_timer_that_was_overdue_at_the_start_fires_once(#[values("memory", "sq
 
 #[rstest]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_timer_fires_while_an_operator_is_needed_whoever_drives(#[values("memory", "sqlite")] which: &str) {
+    let (storage, _folder) = store(which).await;
+    let application = process::<true>(&storage).await;
+    sent(&storage, "deaf", 3_000).await;
+    happens(&storage, "parcel.damaged", json!({ "parcel": "deaf" })).await;
+    done_soon("nobody listens", async || phase(&application, "deaf").await == Some(SagaPhase::NeedsOperator)).await;
+    // Mostly before its time.
+    application.shutdown().await;
+    let saga = SagaId::new("delivery", "deaf").unwrap();
+    let fired = async || {
+        let facts = facts_of(&storage, &saga).await;
+        facts.iter().filter(|fact| matches!(fact, SagaEvent::Fired { .. })).count()
+    };
+    let application = process::<true>(&storage).await;
+    done_soon("its timer fires", async || fired().await == 1).await;
+    assert_eq!(phase(&application, "deaf").await, Some(SagaPhase::NeedsOperator));
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_has_a_process_that_waits_send_a_command(#[values("memory", "sqlite")] which: &str) {
+    let (storage, _folder) = store(which).await;
+    let (one, _two) = (process::<true>(&storage).await, process::<true>(&storage).await);
+    let parcels = 0..8;
+    for n in parcels.clone() {
+        sent(&storage, &n.to_string(), 3_600_000).await;
+    }
+    done_soon("all wait", async || {
+        let waiting = ListSagas::all().phase(SagaPhase::Waiting);
+        one.ports().sagas.list(waiting).await.is_ok_and(|page| page.sagas.len() == 8)
+    })
+    .await;
+    for n in parcels.clone() {
+        happens(&storage, "parcel.damaged", json!({ "parcel": n.to_string() })).await;
+    }
+    done_soon("complaints", async || complaints(&storage).await == once(parcels.clone())).await;
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn history_is_received_by_those_that_ask_for_it(#[values("memory", "sqlite")] which: &str) {
     let (storage, _folder) = store(which).await;
     sent(&storage, "old", 3_600_000).await;
@@ -214,4 +310,36 @@ async fn what_the_code_does_not_know_is_not_passed_over(#[values("memory", "sqli
     assert!(said.contains("parcel.lost"), "{said}");
     assert_eq!(phase(&application, "a").await, Some(SagaPhase::Waiting));
     assert_eq!(phase(&application, "b").await, None, "it comes after what is not known");
+    application.shutdown().await;
+    assert_eq!(complaints(&storage).await, BTreeMap::new());
+    // Other code goes on where this one could not.
+    let application = running(&storage, NewerDeliveries).await;
+    done_soon("b is received", async || phase(&application, "b").await.is_some()).await;
+    done_soon("a has ended", async || phase(&application, "a").await == Some(SagaPhase::Completed)).await;
+    assert_eq!(complaints(&storage).await, once(["a"]));
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_was_superseded_feeds_nothing(#[values("memory", "sqlite")] which: &str) {
+    let (storage, _folder) = store(which).await;
+    let application = process::<true>(&storage).await;
+    sent(&storage, "first", 3_600_000).await;
+    done_soon("the first is received", async || phase(&application, "first").await.is_some()).await;
+    // As another process of the system does that has a larger token; and nobody who has a lease here ever has.
+    let feeder = Name::new("$process/delivery").unwrap();
+    let token = Token(u64::MAX / 2);
+    done_soon("it is claimed", async || {
+        let state = storage.events.checkpoint(feeder.clone()).await.unwrap();
+        let claim = Checkpoint::new(feeder.clone(), state, token, Move::Claim);
+        storage.events.append(Append::new([]).checkpoint(claim)).await.is_ok()
+    })
+    .await;
+    for n in 0..8 {
+        sent(&storage, &format!("{n}"), 3_600_000).await;
+    }
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    for n in 0..8 {
+        assert_eq!(phase(&application, &format!("{n}")).await, None, "{n}");
+    }
 }

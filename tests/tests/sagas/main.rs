@@ -11,6 +11,8 @@ mod guarded;
 mod index;
 mod leases;
 mod leaving;
+mod kills;
+mod order_rules;
 mod orders;
 mod processes;
 mod served;

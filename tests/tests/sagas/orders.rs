@@ -1,7 +1,7 @@
 //! A shop whose orders are cancelled when they are not paid in time, by a process.
 
-use portolan::application::{Application, Runtime, Storage};
-use portolan::domain::saga::{AfterFailure, FailedIntent, Intents, Process, Retry, SagaHandler};
+use portolan::application::{Application, ApplicationBuilder, Runtime, Storage};
+use portolan::domain::saga::{AfterFailure, FailedIntent, FailureClass, Intents, Process, Retry, SagaHandler};
 use portolan::domain::{
     Aggregate, Command, Context, Decide, Decision, Event, JsonSchema, RecordedAs, Rejection, StreamCommand,
 };
@@ -19,6 +19,8 @@ pub(crate) enum Course {
     Pays,
     /// Never pays.
     Forgets,
+    /// Pays or not, and the shop waits for so many milliseconds only.
+    Hurried(u32),
     /// Pays when the process has decided to cancel, which is refused then.
     PaysLate,
     /// The process panics at the order.
@@ -56,19 +58,19 @@ pub(crate) struct PayOrder {
 }
 
 #[derive(Command, Serialize, Deserialize, Clone)]
-struct CancelOrder {
-    order: String,
+pub(crate) struct CancelOrder {
+    pub(crate) order: String,
 }
 
 #[derive(Command, Serialize, Deserialize, Clone)]
-struct Reserve {
-    order: String,
-    sold_out: bool,
+pub(crate) struct Reserve {
+    pub(crate) order: String,
+    pub(crate) sold_out: bool,
 }
 
 #[derive(Command, Serialize, Deserialize, Clone)]
-struct Release {
-    order: String,
+pub(crate) struct Release {
+    pub(crate) order: String,
 }
 
 macro_rules! streams {
@@ -162,8 +164,8 @@ pub(crate) struct Payments<const VERSION: u32>;
 /// What it knows of the order.
 #[derive(Serialize, Deserialize, Default)]
 pub(crate) struct Awaited {
-    order: String,
-    paid_late: bool,
+    pub(crate) order: String,
+    pub(crate) paid_late: bool,
 }
 
 impl<const VERSION: u32> Process for Payments<VERSION> {
@@ -191,7 +193,11 @@ impl<const VERSION: u32> Process for Payments<VERSION> {
                 assert_ne!(*course, Course::Panics, "a mistake");
                 state.order = order.clone();
                 intents.send(Reserve { order: order.clone(), sold_out: *course == Course::SoldOut });
-                intents.set_timer("payment", Duration::from_secs(30 * 60));
+                let within = match course {
+                    Course::Hurried(millis) => Duration::from_millis((*millis).into()),
+                    _ => Duration::from_secs(30 * 60),
+                };
+                intents.set_timer("payment", within);
             }
             OrderEvent::Paid { .. } => intents.end(),
             OrderEvent::Cancelled { .. } => {}
@@ -207,7 +213,7 @@ impl<const VERSION: u32> Process for Payments<VERSION> {
     }
 
     fn on_failed(&self, state: &mut Awaited, failed: &FailedIntent, _: &mut Intents) -> AfterFailure {
-        if failed.command::<CancelOrder>().is_none() {
+        if failed.command::<CancelOrder>().is_none() || failed.class != FailureClass::Refused {
             return AfterFailure::NeedsOperator;
         }
         state.paid_late = true;
@@ -217,6 +223,11 @@ impl<const VERSION: u32> Process for Payments<VERSION> {
 
 pub(crate) fn saga() -> SagaId {
     SagaId::new("order-payment", "o-1").unwrap()
+}
+
+/// With all that takes the shop's commands.
+pub(crate) fn selling(builder: ApplicationBuilder) -> ApplicationBuilder {
+    builder.aggregate::<Order>().aggregate::<Shelf>()
 }
 
 /// The shop, and who feeds and drives its process.
@@ -234,7 +245,7 @@ impl Shop {
         let mut handlers = SagaHandlers::new();
         assert!(handlers.add(handler.clone()));
         let application = Application::builder(storage.clone(), runtime.clone());
-        let ports = application.aggregate::<Order>().aggregate::<Shelf>().build().await.unwrap().ports();
+        let ports = selling(application).build().await.unwrap().ports();
         let Runtime { clock, ids, sleep, spawn, .. } = runtime.clone();
         let (commands, queries) = (ports.commands, ports.queries);
         let ports = SagaPorts { events: storage.events, commands: commands.clone(), queries, clock, ids, sleep, spawn };

@@ -223,6 +223,27 @@ async fn an_operator_in_another_process_is_heard(#[values("memory", "sqlite")] w
 
 #[rstest]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_operator_in_another_process_has_it_tried_again(#[values("memory", "sqlite")] which: &str) {
+    let (storage, _folder) = store(which).await;
+    let errands = Errands::default();
+    errands.is_shut.store(true, SeqCst);
+    // Whichever drives it, it is tried again an hour from now.
+    let (one, two) = (process(&storage, &errands).await, process(&storage, &errands).await);
+    for n in 0..8 {
+        one.ports().sagas.start(errand(n, 0)).await.unwrap();
+    }
+    all_are(&two, SagaPhase::Waiting, 8).await;
+    errands.is_shut.store(false, SeqCst);
+    for n in 0..8 {
+        let by = if n % 2 == 0 { &one } else { &two };
+        by.ports().sagas.act(ActOnSaga::new(errand(n, 0).saga, SagaAction::Retry)).await.unwrap();
+    }
+    all_are(&two, SagaPhase::Completed, 8).await;
+    assert_eq!(errands.tried.load(SeqCst), 16);
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_thousand_that_wait_cost_nothing(#[values("memory", "sqlite")] which: &str) {
     const MANY: usize = 10_000;
     let (mut storage, _folder) = store(which).await;

@@ -1,6 +1,7 @@
-//! Given, when, then for sagas, and steps at work: what they let through, and what a failed expectation says.
+//! Given, when, then for sagas and processes, and steps at work: what they let through, and what a failed expectation says.
 
 mod failures;
+mod processes;
 mod scenarios;
 mod steps;
 

@@ -4,16 +4,17 @@
 //! cargo test -p portolan-testing --example testing
 //! ```
 //!
-//! First the domain, as an application has it: an account, a course with places, a service that sends commands, and a saga. Then
-//! its tests. No store, no runtime, no clock. It stands in this crate and not beside the bank, because the facade has
+//! First the domain, as an application has it: an account, a course with places, a service that sends commands, a saga,
+//! and a process. Then its tests. No store, no runtime, no clock. It stands in this crate and not beside the bank, because the facade has
 //! no dependency that the bank does not run on.
 #![allow(clippy::print_stdout, reason = "a program talks to its user")]
 #![cfg_attr(not(test), allow(dead_code, reason = "the domain is here for its tests"))]
 
+use core::time::Duration;
 use portolan_kernel::Bytes;
-use portolan_kernel::domain::saga::{Definition, Retry, Saga, Step, StepContext, StepError};
+use portolan_kernel::domain::saga::{Definition, Intents, Process, Retry, Saga, Step, StepContext, StepError};
 use portolan_kernel::domain::{
-    Aggregate, CodecError, Command, Context, Decide, Decision, DecisionModel, Event, EventError, Rejection,
+    Aggregate, CodecError, Command, Context, Decide, Decision, DecisionModel, Event, EventError, RecordedAs, Rejection,
     StreamCommand, variant,
 };
 use portolan_kernel::drivers::CommandBusExt as _;
@@ -286,14 +287,61 @@ impl Enrolments {
     }
 }
 
+// A process: reminds whoever has opened an account and pays nothing in within a week.
+
+#[derive(Serialize, Deserialize)]
+struct Remind {
+    owner: String,
+}
+
+impl Command for Remind {
+    const NAME: &'static str = "remind";
+}
+
+const WEEK: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+struct Reminders;
+
+impl Process for Reminders {
+    const NAME: &'static str = "reminders";
+    type Event = AccountEvent;
+    /// Who has opened the account.
+    type State = String;
+
+    fn correlate(event: &RecordedAs<AccountEvent>) -> Option<String> {
+        Some(event.stream().to_string())
+    }
+
+    fn starts(event: &RecordedAs<AccountEvent>) -> bool {
+        matches!(event.event, AccountEvent::Opened { .. })
+    }
+
+    fn on(&self, opened_by: &mut String, event: &RecordedAs<AccountEvent>, intents: &mut Intents) {
+        match &event.event {
+            AccountEvent::Opened { owner } => {
+                owner.clone_into(opened_by);
+                intents.set_timer("first-deposit", WEEK);
+            }
+            AccountEvent::Deposited { .. } => intents.end(),
+            AccountEvent::Withdrawn { .. } => {}
+        }
+    }
+
+    fn on_timer(&self, opened_by: &mut String, _: &str, intents: &mut Intents) {
+        intents.send(Remind { owner: opened_by.clone() });
+        intents.end();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use AccountEvent::{Deposited, Opened, Withdrawn};
-    use core::time::Duration;
     use portolan_kernel::domain::saga::{End, Way};
     use portolan_kernel::ports::Receipt;
-    use portolan_testing::{Fault, Faulty, MockCommandBus, Sent, Tracking, given, given_log, given_saga, run_step};
+    use portolan_testing::{
+        Fault, Faulty, MockCommandBus, Sent, Tracking, given, given_log, given_process, given_saga, run_step,
+    };
     use rstest::rstest;
 
     fn opened() -> AccountEvent {
@@ -405,6 +453,31 @@ mod tests {
             .await
             .then_sends([Sent::of(PayBack { account_id: "ann".into(), amount: 5 })])
             .then_succeeds(());
+    }
+
+    // A process, to which events and times come.
+
+    #[test]
+    fn who_pays_nothing_in_is_reminded_after_a_week() {
+        given_process(Reminders, "account-ann")
+            .received(Opened { owner: "Ann".into() })
+            .when_time_passes(WEEK)
+            .then_fires("first-deposit")
+            .then_sends([Sent::of(Remind { owner: "Ann".into() })])
+            .and()
+            .when_accepted::<Remind>()
+            .then_ends(End::Completed);
+    }
+
+    #[test]
+    fn who_pays_in_is_left_alone() {
+        given_process(Reminders, "account-ann")
+            .received(Opened { owner: "Ann".into() })
+            .time_passed(WEEK / 2)
+            .when_receives(Deposited { amount: 1 })
+            .then_sends([])
+            .then_timers([])
+            .then_ends(End::Completed);
     }
 
     // A mock of a port.

@@ -192,8 +192,9 @@ impl<P: Process> GivenProcess<P> {
 
 /// What happens.
 impl<P: Process> GivenProcess<P> {
-    /// This event comes. It is stored and read as it would be, in the stream `{category}-{id}`, without metadata; where that
-    /// matters, take [`when_recorded`](Self::when_recorded).
+    /// This event comes. It is stored and read as it would be, without metadata, in the stream that the process is called by, if
+    /// that is one of the event's category, and else in `{category}-{id}`. Where that matters, take
+    /// [`when_recorded`](Self::when_recorded).
     ///
     /// # Panics
     ///
@@ -201,8 +202,10 @@ impl<P: Process> GivenProcess<P> {
     #[must_use = "an outcome is judged by one of the `then`s"]
     #[track_caller]
     pub fn when_receives<E: Event>(self, event: E) -> ProcessOutcome<P> {
-        let stream = format!("{}-{}", E::CATEGORY, &**self.machine.state.id().id());
-        let stream = right(StreamId::new(stream), "an event has no stream");
+        let id = &**self.machine.state.id().id();
+        let own = StreamId::new(id).ok().filter(|stream| stream.category() == E::CATEGORY);
+        let stream = own.map_or_else(|| StreamId::new(format!("{}-{id}", E::CATEGORY)), Ok);
+        let stream = right(stream, "an event has no stream");
         let event = new_event(&event, stream, EventId::from_bytes([0; 16]), Bytes::new());
         self.when_recorded(right(event, "an event cannot be stored"))
     }

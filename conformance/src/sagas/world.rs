@@ -582,7 +582,7 @@ impl Process {
         async move {
             let begun = Instant::now();
             loop {
-                let (mut found, mut after) = (Some(Vec::new()), None);
+                let (mut found, mut after) = (Some(Vec::new()), list.after.clone());
                 loop {
                     let page = match self.lists(list.clone().after(after)).await? {
                         // An index may have to catch up first.

@@ -139,11 +139,16 @@ impl SagaOrchestrator for Plain {
         if list.limit == 0 {
             return Err(invalid("limit"));
         }
-        let after: Option<usize> = match &list.after {
-            Some(after) => Some(after.parse().map_err(|_| invalid("after"))?),
-            None => None,
-        };
         let mut all = self.at_work.all().await?;
+        let after: Option<usize> = match &list.after {
+            None => None,
+            Some(after) if after.contains(' ') => return Err(invalid("after")),
+            // A place, or all of a name.
+            Some(after) => {
+                let of_name = || all.partition_point(|summary| summary.saga.name().as_str() <= after.as_str());
+                Some(after.parse().unwrap_or_else(|_| of_name()))
+            }
+        };
         let is_wanted = |summary: &SagaSummary| {
             list.name.as_ref().is_none_or(|name| name == summary.saga.name())
                 && (list.phases.is_empty() || list.phases.contains(&summary.status.phase))

@@ -66,6 +66,12 @@ pub const MUTANTS: &[Mutant] = &[
     }),
     Mutant::new("has one page of a list", &["SG-09"])
         .list(|inner, list| Box::pin(async move { Ok(SagaPage::new(inner.list(list).await?.sagas, None)) })),
+    Mutant::new("begins anew after a name", &["SG-09"]).list(|inner, mut list| {
+        Box::pin(async move {
+            list.after.take_if(|after| after.starts_with("suite-") && !after.contains(','));
+            inner.list(list).await
+        })
+    }),
     Mutant::new("takes any cursor", &["SG-09"]).list(|inner, list| {
         Box::pin(async move {
             match inner.list(list).await {

@@ -170,10 +170,12 @@ impl SagaOrchestrator for Kettle {
         }
         let mut known = self.known.lock().unwrap().clone();
         if let Some(after) = &list.after {
-            let last =
-                after.parse().ok().and_then(|stream| SagaId::of_stream(&stream)).ok_or_else(|| invalid("after"))?;
-            known = known.split_off(&last);
-            known.remove(&last);
+            match after.parse().ok().and_then(|stream| SagaId::of_stream(&stream)) {
+                Some(last) => known.retain(|saga| *saga > last),
+                None if after.contains(' ') => return Err(invalid("after")),
+                // All of a name.
+                None => known.retain(|saga| saga.name().as_str() > &**after),
+            }
         }
         let mut page = SagaPage::default();
         for saga in known {

@@ -9,6 +9,10 @@ fn named(name: &str) -> ListSagas {
     ListSagas::all().named(crate::ask::name::<Name>(name))
 }
 
+fn after(name: &str) -> ListSagas {
+    ListSagas::all().after(Some(name.to_owned()))
+}
+
 fn ids(found: &[SagaSummary]) -> Vec<SagaId> {
     found.iter().map(|summary| summary.saga.clone()).collect()
 }
@@ -89,6 +93,12 @@ pub(super) async fn lists_are_filtered_and_paged(trial: &Trial<Orchestrated>) ->
         (named(TRIP), trips.clone()),
         (named(WALK), walks.clone()),
         (named("suite-nothing"), Vec::new()),
+        // After all of a name, whether there are any.
+        (after("suite-a"), all.clone()),
+        (after(TRIP), walks.clone()),
+        (after("suite-tripe"), walks.clone()),
+        (after(TRIP).phase(SagaPhase::Compensated), Vec::new()),
+        (after(WALK), Vec::new()),
         (ListSagas::all().phase(SagaPhase::Completed), completed.clone()),
         (named(WALK).phase(SagaPhase::Completed), Vec::new()),
         (named(TRIP).phase(SagaPhase::Compensated), every(0)),

@@ -320,6 +320,10 @@ impl SagaDriver {
             }
             let now = self.ports.clock.now();
             let next = next(&log.state, now, &code);
+            // What came due while the log took its time: an attempt whose intent is not on record yet is not run (SG-01).
+            if !is_stopped && !next.record.is_empty() {
+                continue;
+            }
             at_work.keep_only(&next.run);
             if !is_stopped {
                 for run in next.run.iter().filter(|run| !at_work.has(run)).collect::<Vec<_>>() {
@@ -328,10 +332,6 @@ impl SagaDriver {
                 }
             }
             if at_work.handles.is_empty() {
-                // What came due meanwhile is recorded first.
-                if !is_stopped && !next.record.is_empty() {
-                    continue;
-                }
                 return Ok(rest(&log.state, next, is_stopped));
             }
             match self.woken(&mut at_work, &closes, next.wake, nudge, (log.revision, is_stopped)).await {

@@ -1,0 +1,160 @@
+//! A saga driven over a store that answers when the test lets it: what is recorded before what is done, and who begins what.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+extern crate alloc;
+
+mod support;
+
+use portolan_kernel::domain::Event as _;
+use portolan_kernel::domain::saga::{
+    Definition, End, Retry, Saga, SagaEvent, SagaHandler, SagaId, Step, StepContext, StepError, Way,
+};
+use portolan_kernel::drivers::{SagaDriver, SagaHandlers, SagaNudge, SagaPorts, SagaRest};
+use portolan_kernel::ports::{Clock as _, RawEvent, Spawn, StartSaga};
+use serde_json::Value;
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use support::store::TestStore;
+use support::{TestRuntime, builder};
+
+const MILLI: Duration = Duration::from_millis(1);
+
+/// A task, and a panic caught in place.
+struct Catching;
+
+impl Spawn for Catching {
+    fn spawn(&self, task: futures::future::BoxFuture<'static, ()>) {
+        tokio::spawn(task);
+    }
+
+    fn catch(&self, work: &mut dyn FnMut()) -> Result<(), String> {
+        let said =
+            |panic: Box<dyn std::any::Any + Send>| panic.downcast_ref::<&str>().copied().unwrap_or_default().into();
+        catch_unwind(AssertUnwindSafe(work)).map_err(said)
+    }
+}
+
+/// What the attempts of a step come to, one after another, and then that all goes well.
+#[derive(Clone)]
+struct Visits {
+    store: Arc<TestStore>,
+    answers: Arc<Mutex<VecDeque<Result<(), StepError>>>>,
+    /// Each attempt, and whether its intent was on record.
+    seen: Arc<Mutex<Vec<(Way, u32, bool)>>>,
+}
+
+impl Visits {
+    fn attempts(&self) -> Vec<(Way, u32, bool)> {
+        self.seen.lock().unwrap().clone()
+    }
+
+    async fn visit(&self, _: &Value, step: &StepContext) -> Result<(), StepError> {
+        let (way, attempt) = (step.way(), step.attempt());
+        let is_begun = facts(&self.store).iter().any(
+            |fact| matches!(fact, SagaEvent::Begun { way: of, attempt: own, .. } if (*of, *own) == (way, attempt)),
+        );
+        self.seen.lock().unwrap().push((way, attempt, is_begun));
+        let answer = self.answers.lock().unwrap().pop_front();
+        answer.unwrap_or(Ok(()))
+    }
+}
+
+/// One step, tried three times.
+struct Patient(Visits);
+
+impl Saga for Patient {
+    const NAME: &'static str = "patient";
+    type Input = Value;
+
+    fn definition() -> Definition<Self> {
+        let retry = Retry::attempts(3).first(100 * MILLI).longest(100 * MILLI).jitter_percent(0);
+        Definition::new().step(Step::new("visit", Self::visit).harmless().retry(retry).timeout(10_000 * MILLI))
+    }
+}
+
+impl Patient {
+    async fn visit(&self, input: &Value, step: &StepContext) -> Result<(), StepError> {
+        self.0.visit(input, step).await
+    }
+}
+
+struct World {
+    store: Arc<TestStore>,
+    time: Arc<TestRuntime>,
+    visits: Visits,
+    driver: SagaDriver,
+}
+
+async fn world(answers: impl IntoIterator<Item = Result<(), StepError>>) -> World {
+    let (store, time) = (TestStore::new(), Arc::new(TestRuntime::default()));
+    let answers = Arc::new(Mutex::new(answers.into_iter().collect()));
+    let visits = Visits { store: store.clone(), answers, seen: Arc::default() };
+    let mut handlers = SagaHandlers::new();
+    assert!(handlers.add(SagaHandler::new(Patient(visits.clone())).unwrap()));
+    let ports = builder(&store).build().await.unwrap().ports();
+    let ports = SagaPorts {
+        events: store.clone(),
+        commands: ports.commands,
+        queries: ports.queries,
+        clock: time.clone(),
+        ids: time.clone(),
+        sleep: time.clone(),
+        spawn: Arc::new(Catching),
+    };
+    let driver = SagaDriver::new(ports, Arc::new(handlers));
+    World { store, time, visits, driver }
+}
+
+impl World {
+    /// Drives it as a shard does, until it waits for nothing but people; what is waited for comes at once.
+    async fn drive(&self, saga: &SagaId) -> SagaRest {
+        loop {
+            match self.driver.drive(saga, &SagaNudge::new()).await.unwrap() {
+                SagaRest::Until(due) => {
+                    let left = due.as_micros().saturating_sub(self.time.now().as_micros());
+                    self.time.pass(Duration::from_micros(left));
+                }
+                rest => return rest,
+            }
+        }
+    }
+
+    fn kinds(&self) -> String {
+        let kinds = self
+            .store
+            .events()
+            .iter()
+            .map(|event| event.event_type.as_str().trim_start_matches("$saga.").to_owned())
+            .collect::<Vec<_>>();
+        kinds.join(" ")
+    }
+}
+
+fn saga(name: &str) -> SagaId {
+    SagaId::new(name, "1").unwrap()
+}
+
+fn facts(store: &TestStore) -> Vec<SagaEvent> {
+    let decode = |event: &portolan_kernel::values::NewEvent| {
+        let raw = RawEvent::new(event.event_type.clone(), event.version, event.format, event.payload.clone());
+        SagaEvent::decode(&raw).unwrap()
+    };
+    store.events().iter().map(|event| decode(&event.event)).collect()
+}
+
+/// What comes due while the log takes its time is recorded before it is done (SG-01).
+#[tokio::test]
+async fn an_attempt_runs_once_its_intent_is_on_record() {
+    let world = world([Err(StepError::retry("not now")), Err(StepError::retry("nor now"))]).await;
+    for _ in 0..20 {
+        let time = world.time.clone();
+        world.store.before_append(move |_| time.pass(200 * MILLI));
+    }
+    world.driver.start(StartSaga::new(saga("patient"), serde_json::json!({}))).await.unwrap();
+    assert_eq!(world.drive(&saga("patient")).await, SagaRest::Ended(End::Completed));
+    let expected = [1, 2, 3].map(|attempt| (Way::Forward, attempt, true));
+    assert_eq!(world.visits.attempts(), expected, "{}", world.kinds());
+}

@@ -60,6 +60,7 @@ fn turned_back_at_a_pivot_in_doubt() {
     check_brief(&world);
     world.run();
     check_brief(&world);
+    assert!(world.trace().ends_with("compensate() BACK debit<1 debit<+ COMPENSATED"), "{}", world.trace());
 }
 
 fn begun(step: &str, way: Way, attempt: u32) -> SagaEvent {

@@ -248,10 +248,13 @@ impl Open {
                 steps.iter().for_each(|step| self.finish(step));
             }
             Action::Compensate => {
-                // Of a pivot the operator says by this that it has not happened.
-                let is_stuck = |trying: &&mut Trying| trying.is == Is::Failed && trying.way == Way::Settle;
-                for trying in self.steps.iter_mut().filter(is_stuck).filter(|of| !self.pivots.contains(&of.step)) {
-                    trying.try_again(Way::Settle, at);
+                for trying in self.steps.iter_mut().filter(|trying| trying.is == Is::Failed) {
+                    if self.pivots.contains(&trying.step) {
+                        // The operator says by this that it has not happened.
+                        (trying.way, trying.doubt) = (Way::Forward, false);
+                    } else if trying.way == Way::Settle {
+                        trying.try_again(Way::Settle, at);
+                    }
                 }
             }
             Action::Abort => {}

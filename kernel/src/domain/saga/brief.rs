@@ -332,7 +332,7 @@ impl Open {
 
     /// Whether a process waits for what comes from outside, or for the time.
     fn idles(&self) -> bool {
-        self.process.as_ref().is_some_and(|process| process.pending == 0)
+        self.process.as_ref().is_some_and(|process| process.pending == 0 && !process.ends)
     }
 
     fn phase(&self) -> Phase {

@@ -76,9 +76,10 @@ impl SagaState {
         status
     }
 
-    /// Whether a process waits for what comes from outside, or for the time.
+    /// Whether a process waits for what comes from outside, or for the time. One that has decided to end does not: nothing but
+    /// its end is left.
     fn idles(&self) -> bool {
-        self.is_process() && self.current().is_empty()
+        self.process.as_ref().is_some_and(|process| !process.is_ending) && self.current().is_empty()
     }
 
     fn phase(&self) -> Phase {

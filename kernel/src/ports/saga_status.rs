@@ -95,8 +95,10 @@ pub struct SagaStatus {
     pub attempt: Option<u32>,
     /// Since when it stands so: the attempt begun, the failure, the end.
     pub since: Option<Timestamp>,
-    /// When something is due to happen, if nothing does before: the next attempt, the end of the one in flight, or a timer of
-    /// a process, which is due also while an operator is needed.
+    /// When something is due to happen, if nothing does before: the next attempt at a step, the end of one in flight, the end
+    /// of the time for the whole, while it can turn back, or a timer of a process, which is due also while an operator is
+    /// needed. It is the first of these, of all steps; one that has passed is done as soon as somebody drives it. A list may
+    /// show an earlier time where there are more than 64 timers, or steps in flight at once.
     pub due: Option<Timestamp>,
     /// Why it waits, needs an operator, was turned back, or was ended with something left.
     pub reason: Option<String>,

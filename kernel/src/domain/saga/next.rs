@@ -131,8 +131,13 @@ impl SagaState {
     /// When to ask again: the next time at which something is due. What was due before has been decided, or waits for
     /// something else than time.
     fn wake(&self, now: Timestamp) -> Option<Timestamp> {
+        self.dues().filter(|due| *due > now).min()
+    }
+
+    /// The times at which something is due.
+    pub(super) fn dues(&self) -> impl Iterator<Item = Timestamp> {
         let is_free = !self.needs_operator();
-        let due = self.steps.iter().filter_map(|state| match state.standing {
+        let due = self.steps.iter().filter_map(move |state| match state.standing {
             Standing::Running { until, .. } => Some(until),
             Standing::Pausing { way: Way::Forward, retry_at, .. } => {
                 Some(retry_at).filter(|_| is_free && !self.is_turned_back())
@@ -142,7 +147,7 @@ impl SagaState {
         });
         let may_turn = is_free && !self.is_turned_back() && !self.is_past_pivot() && !self.is_process();
         let timers = self.timers().map(|(_, due)| due);
-        due.chain(self.deadline().filter(|_| may_turn)).chain(timers).filter(|due| *due > now).min()
+        due.chain(self.deadline().filter(|_| may_turn)).chain(timers)
     }
 
     /// One fact that follows from the state at this time, if any does.

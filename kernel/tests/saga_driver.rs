@@ -31,8 +31,7 @@ impl Spawn for Catching {
     }
 
     fn catch(&self, work: &mut dyn FnMut()) -> Result<(), String> {
-        let said =
-            |panic: Box<dyn std::any::Any + Send>| panic.downcast_ref::<&str>().copied().unwrap_or_default().into();
+        let said = |panic: Box<dyn std::any::Any + Send>| panic.downcast_ref::<&str>().copied().unwrap_or_default().into();
         catch_unwind(AssertUnwindSafe(work)).map_err(said)
     }
 }
@@ -81,6 +80,25 @@ impl Patient {
     }
 }
 
+/// A condition that panics, with ten seconds for the whole.
+struct Mistaken(Visits);
+
+impl Saga for Mistaken {
+    const NAME: &'static str = "mistaken";
+    type Input = Value;
+
+    fn definition() -> Definition<Self> {
+        let step = Step::new("visit", Self::visit).when(|_, _| panic!("a mistake in a condition"));
+        Definition::new().timeout(10_000 * MILLI).step(step)
+    }
+}
+
+impl Mistaken {
+    async fn visit(&self, input: &Value, step: &StepContext) -> Result<(), StepError> {
+        self.0.visit(input, step).await
+    }
+}
+
 struct World {
     store: Arc<TestStore>,
     time: Arc<TestRuntime>,
@@ -94,6 +112,7 @@ async fn world(answers: impl IntoIterator<Item = Result<(), StepError>>) -> Worl
     let visits = Visits { store: store.clone(), answers, seen: Arc::default() };
     let mut handlers = SagaHandlers::new();
     assert!(handlers.add(SagaHandler::new(Patient(visits.clone())).unwrap()));
+    assert!(handlers.add(SagaHandler::new(Mistaken(visits.clone())).unwrap()));
     let ports = builder(&store).build().await.unwrap().ports();
     let ports = SagaPorts {
         events: store.clone(),
@@ -123,12 +142,7 @@ impl World {
     }
 
     fn kinds(&self) -> String {
-        let kinds = self
-            .store
-            .events()
-            .iter()
-            .map(|event| event.event_type.as_str().trim_start_matches("$saga.").to_owned())
-            .collect::<Vec<_>>();
+        let kinds = self.store.events().iter().map(|event| event.event_type.as_str().trim_start_matches("$saga.").to_owned()).collect::<Vec<_>>();
         kinds.join(" ")
     }
 }
@@ -157,4 +171,20 @@ async fn an_attempt_runs_once_its_intent_is_on_record() {
     assert_eq!(world.drive(&saga("patient")).await, SagaRest::Ended(End::Completed));
     let expected = [1, 2, 3].map(|attempt| (Way::Forward, attempt, true));
     assert_eq!(world.visits.attempts(), expected, "{}", world.kinds());
+}
+
+/// Code that panics where it is asked waits for other code, and for no longer than until something else is due.
+#[tokio::test]
+async fn code_that_panics_stops_no_clock() {
+    let world = world([]).await;
+    world.driver.start(StartSaga::new(saga("mistaken"), serde_json::json!({}))).await.unwrap();
+    let stands = world.driver.status(saga("mistaken")).await.unwrap();
+    assert!(stands.lacks.as_deref().is_some_and(|lacks| lacks.contains("a mistake in a condition")), "{stands:?}");
+    let deadline = stands.deadline.unwrap();
+    let rest = world.driver.drive(&saga("mistaken"), &SagaNudge::new()).await.unwrap();
+    let SagaRest::Lacks { why, until } = rest else { panic!("{rest:?}") };
+    assert!(why.to_string().contains("a mistake in a condition"), "{why}");
+    assert_eq!(until, Some(deadline));
+    world.time.pass(10_000 * MILLI);
+    assert_eq!(world.drive(&saga("mistaken")).await, SagaRest::Ended(End::Compensated));
 }

@@ -221,7 +221,7 @@ async fn a_process_without_the_code_says_so() {
     bank.driver.start(start(Trouble::None, 30)).await.unwrap();
     let without = SagaDriver::new(bank.ports.clone(), Arc::new(SagaHandlers::new()));
     let rest = without.drive(&saga("t-1"), &SagaNudge::new()).await.unwrap();
-    assert!(matches!(rest, SagaRest::Lacks(SagaLacking::Handler { .. })), "{rest:?}");
+    assert!(matches!(rest, SagaRest::Lacks { why: SagaLacking::Handler { .. }, until: None }), "{rest:?}");
     let stands = without.status(saga("t-1")).await.unwrap();
     assert!(stands.lacks.unwrap().contains("no handler of transfer-money version 1"));
     let start = without.start(start(Trouble::None, 30)).await;

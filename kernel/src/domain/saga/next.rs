@@ -26,7 +26,8 @@ pub struct Next {
     pub wake: Option<Timestamp>,
     /// The steps whose conditions this code cannot tell. The saga waits for a process that can (SG-8).
     pub missing: Vec<String>,
-    /// Why this code has no answer to what a process has to react to. It waits for a process of the system that has (SG-8).
+    /// Why this code has no answer: to whether a condition holds, or to what a process has to react to. It waits for a process of
+    /// the system that has (SG-8).
     pub unanswered: Option<ReactionError>,
 }
 
@@ -53,7 +54,11 @@ pub struct Run {
 /// Tells whether conditions hold, and how a process reacts: what the machine needs of a saga's functions.
 pub trait Conditions {
     /// Whether the condition of this step holds, with these outcomes; `None`: this code does not know the condition.
-    fn holds(&self, step: &str, outcomes: &Outcomes) -> Option<bool>;
+    ///
+    /// # Errors
+    ///
+    /// [`ReactionError`]: this code has no answer.
+    fn holds(&self, step: &str, outcomes: &Outcomes) -> Result<Option<bool>, ReactionError>;
 
     /// What a process does when this timer fires, in this state; `None` before its first reaction.
     ///
@@ -82,8 +87,8 @@ pub trait Conditions {
 }
 
 impl<F: Fn(&str, &Outcomes) -> Option<bool>> Conditions for F {
-    fn holds(&self, step: &str, outcomes: &Outcomes) -> Option<bool> {
-        self(step, outcomes)
+    fn holds(&self, step: &str, outcomes: &Outcomes) -> Result<Option<bool>, ReactionError> {
+        Ok(self(step, outcomes))
     }
 }
 
@@ -170,7 +175,7 @@ impl SagaState {
         } else if self.is_turned_back() {
             self.back(now)
         } else {
-            self.forward(now, conditions, &mut next.missing)
+            self.forward(now, conditions, next)
         }
     }
 
@@ -194,7 +199,7 @@ impl SagaState {
 
 /// On the way forward.
 impl SagaState {
-    fn forward(&self, now: Timestamp, conditions: &dyn Conditions, missing: &mut Vec<String>) -> Option<SagaEvent> {
+    fn forward(&self, now: Timestamp, conditions: &dyn Conditions, next: &mut Next) -> Option<SagaEvent> {
         let is_past = self.is_past_pivot();
         if let Some(reason) = self.reason_to_turn(now).filter(|_| !is_past) {
             return match self.pivot_at_risk() {
@@ -215,10 +220,14 @@ impl SagaState {
             let begun = match &state.standing {
                 Standing::Waiting if plan.conditional => {
                     match conditions.holds(&plan.name, &self.outcomes_for(&plan.name, Way::Forward)) {
-                        Some(true) => self.begun(plan, state, Way::Forward, now),
-                        Some(false) => Some(SagaEvent::Passed { at: now, step: plan.name.clone() }),
-                        None => {
-                            missing.push(plan.name.clone());
+                        Ok(Some(true)) => self.begun(plan, state, Way::Forward, now),
+                        Ok(Some(false)) => Some(SagaEvent::Passed { at: now, step: plan.name.clone() }),
+                        Ok(None) => {
+                            next.missing.push(plan.name.clone());
+                            None
+                        }
+                        Err(error) => {
+                            next.unanswered = Some(error);
                             None
                         }
                     }

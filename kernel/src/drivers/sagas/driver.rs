@@ -88,8 +88,13 @@ pub enum SagaRest {
     Idle,
     /// It needs an operator: drive it again when its stream has grown.
     NeedsOperator,
-    /// This process cannot go on with it (SG-08), and another may.
-    Lacks(SagaLacking),
+    /// This process cannot go on with it (SG-08), and another may: drive it again when its stream has grown.
+    Lacks {
+        /// What it lacks.
+        why: SagaLacking,
+        /// When something else of it is due, which it does not lack the code for: drive it again at this time too.
+        until: Option<Timestamp>,
+    },
     /// It was told to stop. What had begun was finished, and nothing more begun.
     Stopped,
 }
@@ -283,7 +288,7 @@ impl SagaDriver {
         nudge: &SagaNudge,
     ) -> Result<(SagaRest, Option<Revision>), SagaDriveError> {
         let mut log = match self.load(saga).await {
-            Err(SagaReadError::Unreadable(lacking)) => return Ok((SagaRest::Lacks(lacking), None)),
+            Err(SagaReadError::Unreadable(lacking)) => return Ok((lacks(lacking), None)),
             Err(source) => return Err(SagaDriveError::Read { saga: saga.clone(), source }),
             Ok(log) => log,
         };
@@ -302,7 +307,7 @@ impl SagaDriver {
         }
         let open = match self.handlers.open(&log.state) {
             Ok(open) => open,
-            Err(lacking) => return Ok(SagaRest::Lacks(lacking)),
+            Err(lacking) => return Ok(lacks(lacking)),
         };
         let code = Reliable::new(&open, &*self.ports.spawn);
         let (requests, closes) = async_channel::bounded(1);
@@ -313,7 +318,7 @@ impl SagaDriver {
             match self.record(log, &code, &mut answered, is_stopped).await {
                 Ok(()) => {}
                 Err(NotAppended::Changed) => continue,
-                Err(NotAppended::Read(SagaReadError::Unreadable(lacking))) => return Ok(SagaRest::Lacks(lacking)),
+                Err(NotAppended::Read(SagaReadError::Unreadable(lacking))) => return Ok(lacks(lacking)),
                 Err(NotAppended::Read(source)) => return Err(read(source)),
                 Err(NotAppended::Refused(source)) => return Err(SagaDriveError::Append { saga: saga.clone(), source }),
                 Err(NotAppended::Encode(source)) => return Err(SagaDriveError::Encode { saga: saga.clone(), source }),
@@ -470,15 +475,25 @@ impl SagaDriver {
     }
 }
 
+/// It has no code at all, whatever is due.
+fn lacks(why: SagaLacking) -> SagaRest {
+    SagaRest::Lacks { why, until: None }
+}
+
 fn rest(state: &SagaState, next: Next, is_stopped: bool) -> SagaRest {
-    let lacking = SagaLacking::of(next.missing, next.unanswered);
-    match (state.end(), next.wake) {
-        (Some(end), _) => SagaRest::Ended(end),
-        _ if is_stopped => SagaRest::Stopped,
-        _ if lacking.is_some() => lacking.map_or(SagaRest::NeedsOperator, SagaRest::Lacks),
-        (None, Some(wake)) => SagaRest::Until(wake),
-        (None, None) if state.is_process() && !state.needs_operator() => SagaRest::Idle,
+    if let Some(end) = state.end() {
+        return SagaRest::Ended(end);
+    }
+    if is_stopped {
+        return SagaRest::Stopped;
+    }
+    if let Some(why) = SagaLacking::of(next.missing, next.unanswered) {
+        return SagaRest::Lacks { why, until: next.wake };
+    }
+    match next.wake {
+        Some(wake) => SagaRest::Until(wake),
+        None if state.is_process() && !state.needs_operator() => SagaRest::Idle,
         // Nothing is due and nothing in flight: whatever comes, comes from outside.
-        (None, None) => SagaRest::NeedsOperator,
+        None => SagaRest::NeedsOperator,
     }
 }

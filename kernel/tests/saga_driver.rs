@@ -11,7 +11,7 @@ use portolan_kernel::domain::saga::{
     Definition, End, Retry, Saga, SagaEvent, SagaHandler, SagaId, Step, StepContext, StepError, Way,
 };
 use portolan_kernel::drivers::{SagaDriver, SagaHandlers, SagaNudge, SagaPorts, SagaRest};
-use portolan_kernel::ports::{Clock as _, RawEvent, Spawn, StartSaga};
+use portolan_kernel::ports::{ActOnSaga, Clock as _, RawEvent, SagaAction, SagaPhase, Spawn, StartSaga};
 use serde_json::Value;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -31,7 +31,8 @@ impl Spawn for Catching {
     }
 
     fn catch(&self, work: &mut dyn FnMut()) -> Result<(), String> {
-        let said = |panic: Box<dyn std::any::Any + Send>| panic.downcast_ref::<&str>().copied().unwrap_or_default().into();
+        let said =
+            |panic: Box<dyn std::any::Any + Send>| panic.downcast_ref::<&str>().copied().unwrap_or_default().into();
         catch_unwind(AssertUnwindSafe(work)).map_err(said)
     }
 }
@@ -80,6 +81,29 @@ impl Patient {
     }
 }
 
+/// One step that is tried once, outside, and can be undone.
+struct Once(Visits);
+
+impl Saga for Once {
+    const NAME: &'static str = "once";
+    type Input = Value;
+
+    fn definition() -> Definition<Self> {
+        let visit = Step::new("visit", Self::visit).outside().compensate(Self::undo).retry(Retry::never());
+        Definition::new().step(visit.timeout(5_000 * MILLI))
+    }
+}
+
+impl Once {
+    async fn visit(&self, input: &Value, step: &StepContext) -> Result<(), StepError> {
+        self.0.visit(input, step).await
+    }
+
+    async fn undo(&self, input: &Value, step: &StepContext) -> Result<(), StepError> {
+        self.0.visit(input, step).await
+    }
+}
+
 /// A condition that panics, with ten seconds for the whole.
 struct Mistaken(Visits);
 
@@ -112,6 +136,7 @@ async fn world(answers: impl IntoIterator<Item = Result<(), StepError>>) -> Worl
     let visits = Visits { store: store.clone(), answers, seen: Arc::default() };
     let mut handlers = SagaHandlers::new();
     assert!(handlers.add(SagaHandler::new(Patient(visits.clone())).unwrap()));
+    assert!(handlers.add(SagaHandler::new(Once(visits.clone())).unwrap()));
     assert!(handlers.add(SagaHandler::new(Mistaken(visits.clone())).unwrap()));
     let ports = builder(&store).build().await.unwrap().ports();
     let ports = SagaPorts {
@@ -142,7 +167,12 @@ impl World {
     }
 
     fn kinds(&self) -> String {
-        let kinds = self.store.events().iter().map(|event| event.event_type.as_str().trim_start_matches("$saga.").to_owned()).collect::<Vec<_>>();
+        let kinds = self
+            .store
+            .events()
+            .iter()
+            .map(|event| event.event_type.as_str().trim_start_matches("$saga.").to_owned())
+            .collect::<Vec<_>>();
         kinds.join(" ")
     }
 }
@@ -171,6 +201,28 @@ async fn an_attempt_runs_once_its_intent_is_on_record() {
     assert_eq!(world.drive(&saga("patient")).await, SagaRest::Ended(End::Completed));
     let expected = [1, 2, 3].map(|attempt| (Way::Forward, attempt, true));
     assert_eq!(world.visits.attempts(), expected, "{}", world.kinds());
+}
+
+/// Whoever starts a saga, or acts on it, begins nothing that he does not drive: however long nobody does, what was never tried
+/// is not in doubt.
+#[tokio::test]
+async fn who_does_not_drive_begins_nothing() {
+    let world = world([Err(StepError::refused("no", "not today"))]).await;
+    world.driver.start(StartSaga::new(saga("once"), serde_json::json!({}))).await.unwrap();
+    assert_eq!(world.kinds(), "started");
+    world.time.pass(60_000 * MILLI);
+    assert_eq!(world.drive(&saga("once")).await, SagaRest::Ended(End::Compensated));
+    assert_eq!(world.visits.attempts(), [(Way::Forward, 1, true)], "there is nothing to undo");
+
+    let world = self::world([Err(StepError::retry("not now")), Ok(())]).await;
+    world.driver.start(StartSaga::new(saga("patient"), serde_json::json!({}))).await.unwrap();
+    let rest = world.driver.drive(&saga("patient"), &SagaNudge::new()).await.unwrap();
+    assert!(matches!(rest, SagaRest::Until(_)), "{rest:?}");
+    world.driver.act(ActOnSaga::new(saga("patient"), SagaAction::Retry)).await.unwrap();
+    assert_eq!(world.kinds(), "started begun failed acted");
+    // What follows without an attempt follows at once.
+    let ended = world.driver.act(ActOnSaga::new(saga("patient"), SagaAction::Compensate)).await.unwrap();
+    assert_eq!(ended.status.phase, SagaPhase::Compensated);
 }
 
 /// Code that panics where it is asked waits for other code, and for no longer than until something else is due.

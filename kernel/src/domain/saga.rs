@@ -14,9 +14,10 @@
 //! - [`SagaState::act`]: what an operator wants.
 //!
 //! An answer, or an act, and what follows from it are one append: the outcome of a step with the intent of the next, the
-//! last outcome with the end. So a saga of three steps is four appends. Every intent is recorded before its effect, and every
-//! attempt of a step has the same key (SG-1); a process that comes after a crash folds the facts, runs again what was in
-//! flight, and ends where the first would have (SG-2).
+//! last outcome with the end. Intents are recorded by whoever runs the attempts, and not by whoever starts a saga, acts on it
+//! or has it receive an event. So a saga of three steps is five appends: the start, the first intent, and three outcomes. Every
+//! intent is recorded before its effect, and every attempt of a step has the same key (SG-1); a process that comes after a
+//! crash folds the facts, runs again what was in flight, and ends where the first would have (SG-2).
 //!
 //! ```text
 //!              ┌──────────────────── retry, skip ────────────────────┐

@@ -31,6 +31,15 @@ pub struct Next {
     pub unanswered: Option<ReactionError>,
 }
 
+impl Next {
+    /// What of it is recorded by whoever runs nothing: the facts up to the first intent. An intent is for whoever runs the
+    /// attempt, since its time begins with it, and what was never tried would be in doubt when that is over.
+    #[must_use]
+    pub fn without_intents(self) -> Vec<SagaEvent> {
+        self.record.into_iter().take_while(|fact| !matches!(fact, SagaEvent::Begun { .. })).collect()
+    }
+}
+
 /// An attempt in flight.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]

@@ -8,7 +8,7 @@ mod support;
 
 use portolan_kernel::domain::Event as _;
 use portolan_kernel::domain::saga::{
-    Definition, End, Retry, Saga, SagaEvent, SagaHandler, SagaId, Step, StepContext, StepError, Way,
+    Definition, End, FailureClass, Retry, Saga, SagaEvent, SagaHandler, SagaId, Step, StepContext, StepError, Way,
 };
 use portolan_kernel::drivers::{SagaDriver, SagaHandlers, SagaNudge, SagaPorts, SagaRest};
 use portolan_kernel::ports::{ActOnSaga, Clock as _, RawEvent, SagaAction, SagaPhase, Spawn, StartSaga};
@@ -44,6 +44,8 @@ struct Visits {
     answers: Arc<Mutex<VecDeque<Result<(), StepError>>>>,
     /// Each attempt, and whether its intent was on record.
     seen: Arc<Mutex<Vec<(Way, u32, bool)>>>,
+    /// As long as it is locked, attempts take their time.
+    gate: Arc<async_lock::Mutex<()>>,
 }
 
 impl Visits {
@@ -57,6 +59,7 @@ impl Visits {
             |fact| matches!(fact, SagaEvent::Begun { way: of, attempt: own, .. } if (*of, *own) == (way, attempt)),
         );
         self.seen.lock().unwrap().push((way, attempt, is_begun));
+        drop(self.gate.lock().await);
         let answer = self.answers.lock().unwrap().pop_front();
         answer.unwrap_or(Ok(()))
     }
@@ -133,7 +136,7 @@ struct World {
 async fn world(answers: impl IntoIterator<Item = Result<(), StepError>>) -> World {
     let (store, time) = (TestStore::new(), Arc::new(TestRuntime::default()));
     let answers = Arc::new(Mutex::new(answers.into_iter().collect()));
-    let visits = Visits { store: store.clone(), answers, seen: Arc::default() };
+    let visits = Visits { store: store.clone(), answers, seen: Arc::default(), gate: Arc::default() };
     let mut handlers = SagaHandlers::new();
     assert!(handlers.add(SagaHandler::new(Patient(visits.clone())).unwrap()));
     assert!(handlers.add(SagaHandler::new(Once(visits.clone())).unwrap()));
@@ -239,4 +242,34 @@ async fn code_that_panics_stops_no_clock() {
     assert_eq!(until, Some(deadline));
     world.time.pass(10_000 * MILLI);
     assert_eq!(world.drive(&saga("mistaken")).await, SagaRest::Ended(End::Compensated));
+}
+
+/// Of an attempt that another has begun nobody knows what becomes of it there, whatever comes of it here.
+#[tokio::test]
+async fn a_refusal_proves_nothing_of_what_another_has_begun() {
+    let refused = || Err(StepError::refused("no", "not today"));
+    let world = world([refused(), Ok(())]).await;
+    world.driver.start(StartSaga::new(saga("once"), serde_json::json!({}))).await.unwrap();
+    let (nudge, id) = (SagaNudge::new(), saga("once"));
+    let held = world.visits.gate.lock().await;
+    let mut stalled = Box::pin(world.driver.drive(&id, &nudge));
+    assert!(futures::poll!(&mut stalled).is_pending());
+    support::settle().await;
+    assert!(futures::poll!(&mut stalled).is_pending());
+    assert_eq!(world.kinds(), "started begun");
+    drop(held);
+    // Another takes over.
+    assert_eq!(world.drive(&id).await, SagaRest::Ended(End::Compensated));
+    let classes: Vec<_> = facts(&world.store)
+        .into_iter()
+        .filter_map(|fact| if let SagaEvent::Failed { class, .. } = fact { Some(class) } else { None })
+        .collect();
+    assert_eq!(classes, [FailureClass::Unknown]);
+    let ways: Vec<_> = world.visits.attempts().into_iter().map(|(way, ..)| way).collect();
+    assert_eq!(ways, [Way::Forward, Way::Forward, Way::Back], "it may have happened, so it is undone");
+    // Its own attempts are another matter.
+    let world = self::world([refused()]).await;
+    world.driver.start(StartSaga::new(saga("once"), serde_json::json!({}))).await.unwrap();
+    assert_eq!(world.drive(&id).await, SagaRest::Ended(End::Compensated));
+    assert_eq!(world.visits.attempts(), [(Way::Forward, 1, true)]);
 }

@@ -53,7 +53,8 @@
 //!
 //! An attempt that ends without an answer may have had its effect, and so may one before it whose sender was told that *its*
 //! sending had none. So a step is in doubt from its first unknown attempt until it succeeds or is settled; a refusal after an
-//! unknown attempt proves nothing. Further attempts under the same key are the first way to find out. When they have ended:
+//! unknown attempt proves nothing. Nor does a refusal of an attempt that another process had begun, and that was run again
+//! after it was gone ([`SagaEvent::of_another`]). Further attempts under the same key are the first way to find out. When they have ended:
 //!
 //! - A step whose effect are commands is settled by closing their keys ([`Settling::Keys`]), which is exact: a key that is
 //!   closed can never take effect, and one that has taken effect cannot be closed. Past a pivot keys are not closed, because the

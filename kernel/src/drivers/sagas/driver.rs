@@ -199,12 +199,15 @@ fn facts(last: Option<Revision>) -> u32 {
 /// The attempts of one saga that are at work here.
 #[derive(Default)]
 struct AtWork {
+    /// Those that were begun here, of those in flight. The others were begun by another, who may be at them still.
+    begun: Vec<AttemptKey>,
     futures: FuturesUnordered<Abortable<BoxFuture<'static, Outcome>>>,
     handles: Vec<(AttemptKey, AbortHandle)>,
 }
 
 impl AtWork {
     fn keep_only(&mut self, run: &[Run]) {
+        self.begun.retain(|key| run.iter().any(|run| is_of(run, key)));
         self.handles.retain(|(key, handle)| {
             let stays = run.iter().any(|run| is_of(run, key));
             if !stays {
@@ -257,7 +260,8 @@ impl SagaDriver {
         Self { ports, handlers, fence: None }
     }
 
-    /// The same, whose appends are refused once a larger token than the checkpoint's has been claimed.
+    /// The same, whose appends are refused once a larger token than the checkpoint's has been claimed. Attempts in flight that it
+    /// finds are run again without an append.
     pub(super) fn under(&self, fence: Checkpoint) -> Self {
         Self { fence: Some(fence), ..self.clone() }
     }
@@ -315,7 +319,7 @@ impl SagaDriver {
         let mut answered = None;
         loop {
             let is_stopped = nudge.is_stopped();
-            match self.record(log, &code, &mut answered, is_stopped).await {
+            match self.record(log, &code, &mut at_work.begun, &mut answered, is_stopped).await {
                 Ok(()) => {}
                 Err(NotAppended::Changed) => continue,
                 Err(NotAppended::Read(SagaReadError::Unreadable(lacking))) => return Ok(lacks(lacking)),
@@ -352,14 +356,16 @@ impl SagaDriver {
         &self,
         log: &mut SagaLog,
         code: &Reliable<'_>,
+        begun: &mut Vec<AttemptKey>,
         answered: &mut Option<Outcome>,
         is_stopped: bool,
     ) -> Result<(), NotAppended> {
         let now = self.ports.clock.now();
         let (mut state, mut facts) = (log.state.clone(), Vec::new());
-        if let Some(((step, way, attempt), result)) = &*answered {
+        if let Some((key @ (step, way, attempt), result)) = &*answered {
             match state.answer(step, *way, *attempt, result.clone(), now) {
                 Ok(fact) => {
+                    let fact = if begun.contains(key) { fact } else { fact.of_another() };
                     state.apply(&fact).map_err(SagaReadError::from)?;
                     facts.push(fact);
                 }
@@ -383,6 +389,10 @@ impl SagaDriver {
             (outcome, _) => {
                 outcome?;
                 *answered = None;
+                begun.extend(facts.iter().filter_map(|fact| match fact {
+                    SagaEvent::Begun { step, way, attempt, .. } => Some((step.clone(), *way, *attempt)),
+                    _ => None,
+                }));
                 Ok(())
             }
         }

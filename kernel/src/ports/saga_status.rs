@@ -154,6 +154,12 @@ impl fmt::Display for SagaWay {
 #[serde(rename_all = "kebab-case")]
 pub enum SagaAction {
     /// What holds it up is tried anew, with all its attempts; a pause between attempts ends at once.
+    ///
+    /// A step that was begun longer ago than keys are kept for
+    /// ([`Capabilities::key_retention`](super::Capabilities::key_retention)) is tried under a key that the store may have
+    /// forgotten: if it has had its effect, it has it again; and where it is to be found out whether it has, the answer is that
+    /// it has not. Nothing in the system stops this, because the time for which an operator is waited for, or nobody drives the
+    /// saga, is not bounded. Look first whether the effect is there, and skip the step or abort the saga if it is.
     Retry,
     /// What holds it up counts as passed over. On the way back: it is left as it is, and the saga ends as
     /// [`Aborted`](crate::domain::saga::End::Aborted) with the step named. Forward, a pivot of which it is unknown whether it has happened

@@ -14,9 +14,10 @@
 //! - [`SagaState::act`]: what an operator wants.
 //!
 //! An answer, or an act, and what follows from it are one append: the outcome of a step with the intent of the next, the
-//! last outcome with the end. So a saga of three steps is four appends. Every intent is recorded before its effect, and every
-//! attempt of a step has the same key (SG-1); a process that comes after a crash folds the facts, runs again what was in
-//! flight, and ends where the first would have (SG-2).
+//! last outcome with the end. Intents are recorded by whoever runs the attempts, and not by whoever starts a saga, acts on it
+//! or has it receive an event. So a saga of three steps is five appends: the start, the first intent, and three outcomes. Every
+//! intent is recorded before its effect, and every attempt of a step has the same key (SG-1); a process that comes after a
+//! crash folds the facts, runs again what was in flight, and ends where the first would have (SG-2).
 //!
 //! ```text
 //!              ┌──────────────────── retry, skip ────────────────────┐
@@ -52,7 +53,8 @@
 //!
 //! An attempt that ends without an answer may have had its effect, and so may one before it whose sender was told that *its*
 //! sending had none. So a step is in doubt from its first unknown attempt until it succeeds or is settled; a refusal after an
-//! unknown attempt proves nothing. Further attempts under the same key are the first way to find out. When they have ended:
+//! unknown attempt proves nothing. Nor does a refusal of an attempt that another process had begun, and that was run again
+//! after it was gone ([`SagaEvent::of_another`]). Further attempts under the same key are the first way to find out. When they have ended:
 //!
 //! - A step whose effect are commands is settled by closing their keys ([`Settling::Keys`]), which is exact: a key that is
 //!   closed can never take effect, and one that has taken effect cannot be closed. Past a pivot keys are not closed, because the

@@ -95,8 +95,10 @@ pub struct SagaStatus {
     pub attempt: Option<u32>,
     /// Since when it stands so: the attempt begun, the failure, the end.
     pub since: Option<Timestamp>,
-    /// When something is due to happen, if nothing does before: the next attempt, the end of the one in flight, or a timer of
-    /// a process, which is due also while an operator is needed.
+    /// When something is due to happen, if nothing does before: the next attempt at a step, the end of one in flight, the end
+    /// of the time for the whole, while it can turn back, or a timer of a process, which is due also while an operator is
+    /// needed. It is the first of these, of all steps; one that has passed is done as soon as somebody drives it. A list may
+    /// show an earlier time where there are more than 64 timers, or steps in flight at once.
     pub due: Option<Timestamp>,
     /// Why it waits, needs an operator, was turned back, or was ended with something left.
     pub reason: Option<String>,
@@ -152,6 +154,12 @@ impl fmt::Display for SagaWay {
 #[serde(rename_all = "kebab-case")]
 pub enum SagaAction {
     /// What holds it up is tried anew, with all its attempts; a pause between attempts ends at once.
+    ///
+    /// A step that was begun longer ago than keys are kept for
+    /// ([`Capabilities::key_retention`](super::Capabilities::key_retention)) is tried under a key that the store may have
+    /// forgotten: if it has had its effect, it has it again; and where it is to be found out whether it has, the answer is that
+    /// it has not. Nothing in the system stops this, because the time for which an operator is waited for, or nobody drives the
+    /// saga, is not bounded. Look first whether the effect is there, and skip the step or abort the saga if it is.
     Retry,
     /// What holds it up counts as passed over. On the way back: it is left as it is, and the saga ends as
     /// [`Aborted`](crate::domain::saga::End::Aborted) with the step named. Forward, a pivot of which it is unknown whether it has happened

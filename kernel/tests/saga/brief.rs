@@ -4,7 +4,9 @@ use crate::world::{Answer, Back, Demo, Forward, Settle, World, at, plan, script,
 use portolan_kernel::domain::saga::{
     Action, Brief, Definition, End, FailureClass, Phase, Retry, SagaEvent, SagaState, Way,
 };
+use portolan_kernel::values::Timestamp;
 use rstest::rstest;
+use std::time::Duration;
 
 /// What an index keeps shows the same, fact by fact.
 pub(crate) fn check_brief(world: &World) {
@@ -17,11 +19,22 @@ pub(crate) fn check_brief(world: &World) {
         }
         for now in [fact.at(), world.now] {
             assert_eq!(brief.status(now), state.status(now), "after {:#?}", &world.log[..=at]);
+            check_driven(world, &state, &brief, now);
         }
         let known = (state.version(), state.started_at(), state.deadline(), state.end());
         assert_eq!((Some(brief.version), Some(brief.started_at), brief.deadline, brief.end()), known);
     }
     assert_eq!(brief.unread, None);
+}
+
+/// Whoever takes it over by what the index keeps drives it by the time at which something is to be done.
+fn check_driven(world: &World, state: &SagaState, brief: &Brief, now: Timestamp) {
+    let status = brief.status(now);
+    let (Phase::Waiting | Phase::NeedsOperator) = status.phase else { return };
+    let next = world.next_of(state, now);
+    let by = if next.record.is_empty() { next.wake } else { Some(now) };
+    let is_driven = by.is_none_or(|by| status.due.is_some_and(|due| due <= by));
+    assert!(is_driven, "due {:?}, and to be done by {by:?}: {next:#?}, after {}", status.due, world.trace());
 }
 
 /// Past a pivot that was passed over in doubt there is no finding out first.
@@ -59,6 +72,30 @@ fn turned_back_at_a_pivot_in_doubt() {
     world.act(Action::Compensate);
     check_brief(&world);
     world.run();
+    check_brief(&world);
+    assert!(world.trace().ends_with("compensate() BACK debit<1 debit<+ COMPENSATED"), "{}", world.trace());
+}
+
+/// What is due first is due, whichever step shows.
+#[rstest]
+#[case::another_step(None, 2_000)]
+#[case::the_time_for_the_whole(Some(1_500), 2_500)]
+fn what_is_due_first_shows(#[case] timeout: Option<u64>, #[case] due: u64) {
+    let ms = Duration::from_millis;
+    let slow = Retry::attempts(2).first(ms(60_000)).longest(ms(60_000)).jitter_percent(0);
+    let quick = Retry::attempts(2).first(ms(1_000)).jitter_percent(0);
+    let mut definition = Definition::new();
+    if let Some(timeout) = timeout {
+        definition = definition.timeout(ms(timeout));
+    }
+    let quick = if timeout.is_some() { slow.clone() } else { quick };
+    let plan = plan(definition.parallel([undoable("a").retry(slow), undoable("b").retry(quick)]));
+    let mut world = World::new(plan, script(&[("a", Forward, Answer::Retry), ("b", Forward, Answer::Retry)]));
+    while world.trace() != "a>1 b>1 a>-retry b>-retry" {
+        assert!(world.step(), "{}", world.trace());
+    }
+    let stands = world.state.status(world.now);
+    assert_eq!((stands.phase, stands.step.as_deref(), stands.due), (Phase::Waiting, Some("a"), Some(at(due))));
     check_brief(&world);
 }
 
@@ -124,4 +161,41 @@ fn timers_stay_few() {
     brief.apply(&world.log[1]);
     assert_eq!(brief.status(world.now).due, Some(at(1_501)));
     assert!(format!("{brief:?}").len() < 100_000);
+}
+
+/// A timer that is not kept is due all the same, once those that are kept have fired; it may be looked for too early.
+#[test]
+fn timers_that_are_not_kept_fire() {
+    let mut world = crate::process_world::started(script(&[]));
+    let set: Vec<_> = (1..=100).map(|n| crate::process_world::set(&format!("{n:03}"), n)).collect();
+    crate::process_world::feed(&mut world, &crate::process_world::event(1, &set));
+    let mut brief = Brief::first(&world.log[0]);
+    brief.apply(&world.log[1]);
+    for fired in 1..=100 {
+        world.now = at(1_000 + fired);
+        let before = world.log.len();
+        world.settle_facts();
+        assert_eq!(world.log.len(), before + 1, "{}", world.trace());
+        brief.apply(&world.log[before]);
+        check_driven(&world, &world.state, &brief, world.now);
+    }
+    crate::process_world::feed(&mut world, &crate::process_world::event(2, &[crate::process_world::Do::End]));
+    brief.apply(world.log.last().unwrap());
+    assert_eq!(brief.status(world.now).due, None, "no timer outlives its process");
+}
+
+/// However many steps are begun together, none waits for somebody who looks at the others alone.
+#[test]
+fn steps_that_are_not_kept_are_tried_again() {
+    let names: Vec<_> = (0..100).map(|n| format!("s{n:03}")).collect();
+    let pausing = |n: u64| Retry::attempts(2).first(Duration::from_millis(n)).longest(Duration::from_millis(n));
+    let steps = names.iter().enumerate().map(|(n, name)| undoable(name).retry(pausing(100_000 - 1_000 * n as u64)));
+    let plan = plan(Definition::new().parallel(steps));
+    let mut world = World::new(plan, std::rc::Rc::new(|_, _, _| Answer::Retry));
+    while world.now == at(1_000) {
+        assert!(world.step());
+    }
+    let mut brief = Brief::first(&world.log[0]);
+    world.log[1..].iter().for_each(|fact| brief.apply(fact));
+    check_driven(&world, &world.state, &brief, at(1_000));
 }

@@ -268,7 +268,7 @@ fn a_condition_that_the_code_does_not_know_waits_and_is_told() {
     assert!(world.next().missing.is_empty());
 }
 
-/// Four appends for three steps: the start with the first intent, and each outcome with what follows from it.
+/// What follows is known at once: from the start the first intent, and from each outcome the next, or the end.
 #[test]
 fn what_follows_from_an_answer_is_known_with_it() {
     let plan = plan(Definition::new().step(undoable("a")).step(undoable("b")).step(step("c")));

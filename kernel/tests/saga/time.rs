@@ -115,6 +115,14 @@ fn pauses(#[case] attempt: u32, #[case] millis: u64) {
     assert_eq!(retry.pause(attempt), ms(millis));
 }
 
+/// However often there is no pause between two attempts.
+#[test]
+fn no_pause_never_grows() {
+    let at_once = Retry::attempts(u32::MAX).first(Duration::ZERO);
+    assert_eq!(at_once.pause(u32::MAX), Duration::ZERO);
+    assert_eq!(Effort::new(at_once, ms(1)).longest(), ms(u64::from(u32::MAX)));
+}
+
 #[test]
 fn the_longest_is_the_sum_of_all() {
     let effort = Effort::new(Retry::attempts(4).first(ms(100)).factor(2).longest(ms(300)), ms(1_000));

@@ -141,12 +141,17 @@ impl World {
     }
 
     pub(crate) fn next(&self) -> Next {
+        self.next_of(&self.state, self.now)
+    }
+
+    /// What comes next in this state.
+    pub(crate) fn next_of(&self, state: &SagaState, now: Timestamp) -> Next {
         let conditions = |step: &str, _: &Outcomes| {
             if self.unknown.contains(step) { None } else { Some(!self.passed.contains(step)) }
         };
         match &self.code {
-            Some(code) => next(&self.state, self.now, code),
-            None => next(&self.state, self.now, &conditions),
+            Some(code) => next(state, now, code),
+            None => next(state, now, &conditions),
         }
     }
 

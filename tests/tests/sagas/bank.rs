@@ -199,7 +199,7 @@ impl Transfers {
         }
         match transfer.trouble {
             Trouble::SilentLetter => self.silence().await.map(|()| 0),
-            Trouble::Overdue => Err(StepError::retry("no post today")),
+            Trouble::Overdue => Err(StepError::unknown("no post today, perhaps")),
             _ => Ok(7),
         }
     }

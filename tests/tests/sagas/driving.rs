@@ -139,7 +139,7 @@ async fn a_saga_starts_once() {
     assert!(matches!(other, Err(SagaError::StartedOtherwise(_))), "{other:?}");
     let wrong = bank.driver.start(StartSaga::new(saga("t-2"), serde_json::json!({"amount": "much"}))).await;
     assert!(matches!(wrong, Err(SagaError::Invalid(_))), "{wrong:?}");
-    assert_eq!(trace(&storage).await, "started, debit forward 1");
+    assert_eq!(trace(&storage).await, "started");
 }
 
 #[tokio::test]
@@ -196,7 +196,7 @@ async fn a_driver_that_stops_begins_nothing() {
     let nudge = SagaNudge::new();
     nudge.stop();
     assert_eq!(bank.driver.drive(&saga("t-1"), &nudge).await.unwrap(), SagaRest::Stopped);
-    assert_eq!(trace(&storage).await, "started, debit forward 1");
+    assert_eq!(trace(&storage).await, "started");
     assert_eq!(settled(&runtime, bank.drive()).await, SagaRest::Ended(End::Completed));
 }
 
@@ -225,7 +225,7 @@ async fn a_process_without_the_code_says_so() {
     bank.driver.start(start(Trouble::None, 30)).await.unwrap();
     let without = SagaDriver::new(bank.ports.clone(), Arc::new(SagaHandlers::new()));
     let rest = without.drive(&saga("t-1"), &SagaNudge::new()).await.unwrap();
-    assert!(matches!(rest, SagaRest::Lacks(SagaLacking::Handler { .. })), "{rest:?}");
+    assert!(matches!(rest, SagaRest::Lacks { why: SagaLacking::Handler { .. }, until: None }), "{rest:?}");
     let stands = without.status(saga("t-1")).await.unwrap();
     assert!(stands.lacks.unwrap().contains("no handler of transfer-money version 1"));
     let start = without.start(start(Trouble::None, 30)).await;

@@ -3,18 +3,20 @@
 
 use crate::crashes::facts_of;
 use crate::sharing::{done_soon, quick, store};
+use crate::trips::stored;
 use portolan::TokioRuntime as _;
 use portolan::application::{Application, Runtime, Storage};
-use portolan::domain::saga::{Intents, Process, SagaEvent};
+use portolan::domain::saga::{Intent, Intents, Process, Reaction, SagaEvent, SagaHandler, SagaState};
 use portolan::domain::{Aggregate, Command, Context, Decide, Decision, Event, JsonSchema, RecordedAs, Rejection};
 use portolan::ports::{ListSagas, SagaOrchestrator as _, SagaPhase};
 use portolan::values::{
-    Append, Checkpoint, EventType, Item, Move, Name, NewEvent, Query, Read, SagaId, StreamId, Token,
+    Append, Checkpoint, EventId, EventType, Item, Move, Name, NewEvent, Position, Query, Read, SagaId, StreamId, Token,
 };
 use rstest::rstest;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 #[derive(Event, Serialize, Deserialize)]
@@ -342,4 +344,21 @@ async fn who_was_superseded_feeds_nothing(#[values("memory", "sqlite")] which: &
     for n in 0..8 {
         assert_eq!(phase(&application, &format!("{n}")).await, None, "{n}");
     }
+}
+
+/// A process that has decided to end, and whose last word was recorded by one that began nothing more: whoever finds it ends it,
+/// though nothing of it is due.
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_that_has_only_to_end_is_ended(#[values("memory", "sqlite")] which: &str) {
+    let (storage, _folder) = store(which).await;
+    let handler = SagaHandler::process(Deliveries::<false>).unwrap();
+    let (saga, at) = (SagaId::new("delivery", "a").unwrap(), Runtime::tokio().clock.now());
+    let started = SagaState::started(&saga, 1, handler.plan().clone(), Arc::default(), at);
+    let reaction = Reaction::new(json!("a"), vec![Intent::End]);
+    let received = SagaState::received(EventId::from_bytes([7; 16]), Position::new(1).unwrap(), reaction, at);
+    let facts = [stored(&saga, &started), stored(&saga, &received)];
+    storage.events.append(Append::new(facts)).await.unwrap();
+    let application = process::<false>(&storage).await;
+    done_soon("it has ended", async || phase(&application, "a").await == Some(SagaPhase::Completed)).await;
 }

@@ -1,7 +1,7 @@
 //! Answers: what an attempt has come to.
 
 use super::standing::StepState;
-use super::{SagaEvent, SagaState, Standing, StepError, StepPlan, Way};
+use super::{FailureClass, SagaEvent, SagaState, Standing, StepError, StepPlan, Way};
 use crate::values::Timestamp;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
@@ -87,6 +87,19 @@ impl SagaState {
             reason: cut(&error.to_string()).into(),
             retry_at,
         }
+    }
+}
+
+impl SagaEvent {
+    /// The fact, which [`answer`](SagaState::answer) has made, of an attempt that somebody else has begun, who may be at it
+    /// still, or may have had its effect before he was gone. A failure here proves nothing of that, so the step is in doubt;
+    /// whether it is tried again is as it was. To settle and to undo leave no such doubt.
+    #[must_use]
+    pub fn of_another(mut self) -> Self {
+        if let Self::Failed { way: Way::Forward, class, .. } = &mut self {
+            *class = FailureClass::Unknown;
+        }
+        self
     }
 }
 

@@ -56,6 +56,13 @@ pub(crate) struct Open {
     pivots: Vec<String>,
     #[serde(skip_serializing_if = "core::ops::Not::not")]
     past: bool,
+    /// An operator wants it compensated or aborted, and it has not come about.
+    #[serde(skip_serializing_if = "core::ops::Not::not")]
+    wish: bool,
+    /// A time before which nothing is due of the steps and timers that are not kept, if there were any: whoever goes by this
+    /// looks too early rather than too late.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    others: Option<Timestamp>,
     /// Of a process alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     process: Option<Awaiting>,
@@ -132,7 +139,7 @@ impl Brief {
         if let Some(open) = &mut brief.open {
             open.pivots = pivots.map(|step| step.name.clone()).take(STEPS).collect();
             open.process = plan.process.as_ref().map(|_| Awaiting { since: *at, ..Awaiting::default() });
-            brief.status = open.status(*at);
+            brief.status = open.status(*at, *deadline);
         }
         brief
     }
@@ -155,7 +162,7 @@ impl Brief {
         if let Some(process) = &mut open.process {
             process.since = fact.at();
         }
-        self.status = open.status(self.started_at);
+        self.status = open.status(self.started_at, self.deadline);
     }
 
     /// Passes over a fact that cannot be read: it stands as it was, and says why that may not be all.
@@ -197,7 +204,7 @@ impl Open {
                 match at_hand {
                     Some(at) => self.steps[at] = begun,
                     None if self.steps.len() < STEPS => self.steps.push(begun),
-                    None => {}
+                    None => self.others = self.others.into_iter().chain([*at]).min(),
                 }
             }
             SagaEvent::Succeeded { step, way, .. } => {
@@ -217,7 +224,7 @@ impl Open {
                     trying.fail(*way, *at, *class, reason, *retry_at);
                 }
             }
-            SagaEvent::TurnedBack { reason, .. } => self.back = Some(shortened(reason)),
+            SagaEvent::TurnedBack { reason, .. } => (self.back, self.wish) = (Some(shortened(reason)), false),
             SagaEvent::NeedsOperator { at, steps, reason } => {
                 let steps = steps.iter().take(STEPS).cloned().collect();
                 self.hold = Some(Hold { steps, reason: shortened(reason), since: *at });
@@ -248,13 +255,17 @@ impl Open {
                 steps.iter().for_each(|step| self.finish(step));
             }
             Action::Compensate => {
-                // Of a pivot the operator says by this that it has not happened.
-                let is_stuck = |trying: &&mut Trying| trying.is == Is::Failed && trying.way == Way::Settle;
-                for trying in self.steps.iter_mut().filter(is_stuck).filter(|of| !self.pivots.contains(&of.step)) {
-                    trying.try_again(Way::Settle, at);
+                for trying in self.steps.iter_mut().filter(|trying| trying.is == Is::Failed) {
+                    if self.pivots.contains(&trying.step) {
+                        // The operator says by this that it has not happened.
+                        (trying.way, trying.doubt) = (Way::Forward, false);
+                    } else if trying.way == Way::Settle {
+                        trying.try_again(Way::Settle, at);
+                    }
                 }
+                self.wish = true;
             }
-            Action::Abort => {}
+            Action::Abort => self.wish = true,
         }
     }
 
@@ -282,10 +293,12 @@ impl Open {
         }
         if process.ends {
             process.timers.clear();
+            self.others = None;
         }
         while process.timers.len() > STEPS {
             let last = process.timers.iter().max_by_key(|(_, due)| **due).map(|(timer, _)| timer.clone());
-            last.and_then(|last| process.timers.remove(&last));
+            let due = last.and_then(|last| process.timers.remove(&last));
+            self.others = self.others.into_iter().chain(due).min();
         }
     }
 
@@ -294,7 +307,7 @@ impl Open {
         self.pivots.clear();
     }
 
-    fn status(&self, started_at: Timestamp) -> Status {
+    fn status(&self, started_at: Timestamp, deadline: Option<Timestamp>) -> Status {
         let shown = self.shown();
         let attempt = shown.map(|trying| trying.tried[trying.way as usize]);
         let mut status = Status {
@@ -303,33 +316,45 @@ impl Open {
             way: shown.map(|trying| trying.way),
             attempt,
             since: Some(started_at),
-            due: None,
+            due: self.dues(deadline).min(),
             reason: self.back.clone(),
             is_overdue: false,
         };
         if let Some(trying) = shown.filter(|trying| trying.is != Is::Failed) {
-            (status.since, status.due) = (Some(trying.since), trying.due);
+            status.since = Some(trying.since);
             if trying.is == Is::Pausing {
                 status.reason = Some(trying.reason.clone());
             }
         }
         if let Some(hold) = &self.hold {
-            (status.since, status.due, status.reason) = (Some(hold.since), None, Some(hold.reason.clone()));
+            (status.since, status.reason) = (Some(hold.since), Some(hold.reason.clone()));
         }
-        if let Some(process) = &self.process {
+        if let Some(process) = self.process.as_ref().filter(|_| self.hold.is_none() && self.idles()) {
             let timer = process.timers.iter().min_by_key(|(_, due)| **due);
-            status.due = status.due.into_iter().chain(timer.map(|(_, due)| *due)).min();
-            if self.idles() && self.hold.is_none() {
-                status.since = Some(process.since);
-                status.reason = Some(awaited(timer.map(|(timer, _)| &**timer)));
-            }
+            status.since = Some(process.since);
+            status.reason = Some(awaited(timer.map(|(timer, _)| &**timer)));
         }
         status
     }
 
+    /// The times at which something is due.
+    fn dues(&self, deadline: Option<Timestamp>) -> impl Iterator<Item = Timestamp> {
+        let (is_free, is_back) = (self.hold.is_none(), self.back.is_some());
+        let steps = self.steps.iter().filter_map(move |trying| match (trying.is, trying.way) {
+            (Is::Running, _) => trying.due,
+            (Is::Pausing, Way::Forward) => trying.due.filter(|_| is_free && !is_back),
+            (Is::Pausing, _) => trying.due.filter(|_| is_free),
+            (Is::Failed, _) => None,
+        });
+        let may_turn = is_free && !is_back && !self.past && self.process.is_none();
+        let timers = self.process.iter().flat_map(|process| process.timers.values().copied());
+        let others = self.others.filter(|_| is_free || self.process.is_some());
+        steps.chain(deadline.filter(|_| may_turn)).chain(timers).chain(others)
+    }
+
     /// Whether a process waits for what comes from outside, or for the time.
     fn idles(&self) -> bool {
-        self.process.as_ref().is_some_and(|process| process.pending == 0)
+        self.process.as_ref().is_some_and(|process| process.pending == 0 && !process.ends)
     }
 
     fn phase(&self) -> Phase {
@@ -337,7 +362,8 @@ impl Open {
         match (&self.hold, &self.back) {
             (Some(_), _) => Phase::NeedsOperator,
             (None, Some(_)) => Phase::Compensating,
-            _ if (any(Is::Pausing) && !any(Is::Running)) || self.idles() => Phase::Waiting,
+            _ if self.wish || any(Is::Running) || any(Is::Failed) => Phase::Running,
+            _ if any(Is::Pausing) || self.idles() => Phase::Waiting,
             _ => Phase::Running,
         }
     }

@@ -213,9 +213,14 @@ impl SagaState {
             }
             Action::Compensate => {
                 for (state, plan) in self.steps.iter_mut().zip(plan.steps()) {
-                    match (&plan.undo, &state.standing) {
-                        // That is what the operator says by it.
-                        (Undo::Pivot, _) => state.in_doubt = false,
+                    match (&plan.undo, &mut state.standing) {
+                        // The operator says by it that it has not happened: there is nothing to find out any more.
+                        (Undo::Pivot, standing) => {
+                            state.in_doubt = false;
+                            if let Standing::Failed { way, .. } = standing {
+                                *way = Way::Forward;
+                            }
+                        }
                         (_, Standing::Failed { way: Way::Settle, .. }) => state.forgive(Way::Settle, at),
                         _ => {}
                     }

@@ -211,8 +211,8 @@ impl OpenSaga {
 }
 
 impl Conditions for OpenSaga {
-    fn holds(&self, step: &str, outcomes: &Outcomes) -> Option<bool> {
-        self.at_work.holds(step, outcomes)
+    fn holds(&self, step: &str, outcomes: &Outcomes) -> Result<Option<bool>, ReactionError> {
+        Ok(self.at_work.holds(step, outcomes))
     }
 
     fn fired(&self, timer: &str, state: Option<&Value>, intents: Intents) -> Result<Reaction, ReactionError> {

@@ -26,8 +26,18 @@ pub struct Next {
     pub wake: Option<Timestamp>,
     /// The steps whose conditions this code cannot tell. The saga waits for a process that can (SG-8).
     pub missing: Vec<String>,
-    /// Why this code has no answer to what a process has to react to. It waits for a process of the system that has (SG-8).
+    /// Why this code has no answer: to whether a condition holds, or to what a process has to react to. It waits for a process of
+    /// the system that has (SG-8).
     pub unanswered: Option<ReactionError>,
+}
+
+impl Next {
+    /// What of it is recorded by whoever runs nothing: the facts up to the first intent. An intent is for whoever runs the
+    /// attempt, since its time begins with it, and what was never tried would be in doubt when that is over.
+    #[must_use]
+    pub fn without_intents(self) -> Vec<SagaEvent> {
+        self.record.into_iter().take_while(|fact| !matches!(fact, SagaEvent::Begun { .. })).collect()
+    }
 }
 
 /// An attempt in flight.
@@ -53,7 +63,11 @@ pub struct Run {
 /// Tells whether conditions hold, and how a process reacts: what the machine needs of a saga's functions.
 pub trait Conditions {
     /// Whether the condition of this step holds, with these outcomes; `None`: this code does not know the condition.
-    fn holds(&self, step: &str, outcomes: &Outcomes) -> Option<bool>;
+    ///
+    /// # Errors
+    ///
+    /// [`ReactionError`]: this code has no answer.
+    fn holds(&self, step: &str, outcomes: &Outcomes) -> Result<Option<bool>, ReactionError>;
 
     /// What a process does when this timer fires, in this state; `None` before its first reaction.
     ///
@@ -82,8 +96,8 @@ pub trait Conditions {
 }
 
 impl<F: Fn(&str, &Outcomes) -> Option<bool>> Conditions for F {
-    fn holds(&self, step: &str, outcomes: &Outcomes) -> Option<bool> {
-        self(step, outcomes)
+    fn holds(&self, step: &str, outcomes: &Outcomes) -> Result<Option<bool>, ReactionError> {
+        Ok(self(step, outcomes))
     }
 }
 
@@ -131,8 +145,13 @@ impl SagaState {
     /// When to ask again: the next time at which something is due. What was due before has been decided, or waits for
     /// something else than time.
     fn wake(&self, now: Timestamp) -> Option<Timestamp> {
+        self.dues().filter(|due| *due > now).min()
+    }
+
+    /// The times at which something is due.
+    pub(super) fn dues(&self) -> impl Iterator<Item = Timestamp> {
         let is_free = !self.needs_operator();
-        let due = self.steps.iter().filter_map(|state| match state.standing {
+        let due = self.steps.iter().filter_map(move |state| match state.standing {
             Standing::Running { until, .. } => Some(until),
             Standing::Pausing { way: Way::Forward, retry_at, .. } => {
                 Some(retry_at).filter(|_| is_free && !self.is_turned_back())
@@ -142,7 +161,7 @@ impl SagaState {
         });
         let may_turn = is_free && !self.is_turned_back() && !self.is_past_pivot() && !self.is_process();
         let timers = self.timers().map(|(_, due)| due);
-        due.chain(self.deadline().filter(|_| may_turn)).chain(timers).filter(|due| *due > now).min()
+        due.chain(self.deadline().filter(|_| may_turn)).chain(timers)
     }
 
     /// One fact that follows from the state at this time, if any does.
@@ -165,7 +184,7 @@ impl SagaState {
         } else if self.is_turned_back() {
             self.back(now)
         } else {
-            self.forward(now, conditions, &mut next.missing)
+            self.forward(now, conditions, next)
         }
     }
 
@@ -189,7 +208,7 @@ impl SagaState {
 
 /// On the way forward.
 impl SagaState {
-    fn forward(&self, now: Timestamp, conditions: &dyn Conditions, missing: &mut Vec<String>) -> Option<SagaEvent> {
+    fn forward(&self, now: Timestamp, conditions: &dyn Conditions, next: &mut Next) -> Option<SagaEvent> {
         let is_past = self.is_past_pivot();
         if let Some(reason) = self.reason_to_turn(now).filter(|_| !is_past) {
             return match self.pivot_at_risk() {
@@ -210,10 +229,14 @@ impl SagaState {
             let begun = match &state.standing {
                 Standing::Waiting if plan.conditional => {
                     match conditions.holds(&plan.name, &self.outcomes_for(&plan.name, Way::Forward)) {
-                        Some(true) => self.begun(plan, state, Way::Forward, now),
-                        Some(false) => Some(SagaEvent::Passed { at: now, step: plan.name.clone() }),
-                        None => {
-                            missing.push(plan.name.clone());
+                        Ok(Some(true)) => self.begun(plan, state, Way::Forward, now),
+                        Ok(Some(false)) => Some(SagaEvent::Passed { at: now, step: plan.name.clone() }),
+                        Ok(None) => {
+                            next.missing.push(plan.name.clone());
+                            None
+                        }
+                        Err(error) => {
+                            next.unanswered = Some(error);
                             None
                         }
                     }

@@ -114,6 +114,10 @@ impl Plan {
     /// How long the saga takes at the most while somebody drives it and no operator is needed: every attempt, every pause,
     /// and all the way back; of a process, which has no end of its own, how long a command of it takes. Keys have to be
     /// kept for longer (SG-1). Saturates.
+    ///
+    /// Time for which nobody drives it, or an operator is waited for, is not in it. Keys that are kept for much longer give room
+    /// for that; once they are gone, a step that was in flight or in doubt may have its effect twice
+    /// ([`Action::Retry`](super::Action::Retry)).
     #[must_use]
     pub fn longest(&self) -> Duration {
         if let Some(process) = &self.process {

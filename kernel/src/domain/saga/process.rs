@@ -95,8 +95,9 @@ use serde_json::Value;
 /// are those of one that has ended or has decided to end. **A process that has ended stays ended**, also when an event comes
 /// that would start it: a key is for one process, so let it name what happens once, such as an order.
 ///
-/// A timer fires when it is due, once, and never early; one that was overdue when somebody looked fires then, before
-/// anything that has not been recorded by then. Several that are due fire in the order of their times, then of their names.
+/// A timer fires when it is due, once, and never early; one that was overdue when somebody looked fires then, before any
+/// command that has not been begun. An event that is received before that is before it, though the timer was due: what it does
+/// may cancel the timer, or set it anew. Several that are due fire in the order of their times, then of their names.
 ///
 /// # The end
 ///

@@ -26,7 +26,8 @@ impl Reaction {
     }
 }
 
-/// Why code has no answer to what a process has to react to. It is a mistake of the application, and nothing is recorded.
+/// Why code has no answer: to whether a condition holds, or to what a process has to react to. It is a mistake of the
+/// application, and nothing is recorded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReactionError {
@@ -56,6 +57,14 @@ pub enum ReactionError {
         takes: Duration,
         /// How long it may at the most.
         longest: Duration,
+    },
+    /// A condition panicked.
+    #[error("the condition of {step} panicked: {said}")]
+    Condition {
+        /// The step.
+        step: String,
+        /// What the panic said.
+        said: String,
     },
     /// The handler panicked.
     #[error("the process's handler panicked: {0}")]

@@ -33,7 +33,7 @@ use sha2::{Digest, Sha256};
 pub struct Retry {
     /// How many attempts there are in all, at least 1.
     pub attempts: u32,
-    /// The pause before the second attempt. Whole milliseconds.
+    /// The pause before the second attempt; 0: there is none, and none after it. Whole milliseconds.
     #[serde(rename = "first_ms", with = "millis")]
     pub first: Duration,
     /// What each pause is longer by, at least 1.
@@ -111,7 +111,7 @@ impl Retry {
     pub fn pause(&self, attempt: u32) -> Duration {
         let mut pause = self.first;
         for _ in 1..attempt {
-            if pause >= self.longest || self.factor <= 1 {
+            if pause >= self.longest || pause.is_zero() || self.factor <= 1 {
                 break;
             }
             pause = pause.saturating_mul(self.factor);
@@ -176,7 +176,7 @@ impl Effort {
         let mut sum = self.timeout.saturating_mul(attempts);
         for attempt in 1..attempts {
             let pause = self.retry.pause(attempt);
-            if pause >= longest || self.retry.factor <= 1 {
+            if pause >= longest || pause.is_zero() || self.retry.factor <= 1 {
                 return sum.saturating_add(pause.saturating_mul(attempts - attempt));
             }
             sum = sum.saturating_add(pause);

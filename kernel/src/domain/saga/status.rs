@@ -41,31 +41,25 @@ impl SagaState {
             way,
             attempt: shown.zip(way).map(|((_, state), way)| state.tried(way)),
             since: self.started_at(),
-            due: None,
+            due: self.dues().min(),
             reason: self.turned_back.as_ref().map(|(reason, _)| reason.clone()),
             is_overdue,
         };
         match shown.map(|(_, state)| &state.standing) {
-            Some(Standing::Running { since, until, .. }) => {
-                (status.since, status.due) = (Some(*since), Some(*until));
-            }
-            Some(Standing::Pausing { since, retry_at, failure, .. }) => {
-                (status.since, status.due) = (Some(*since), Some(*retry_at));
-                status.reason = Some(failure.reason.clone());
+            Some(Standing::Running { since, .. }) => status.since = Some(*since),
+            Some(Standing::Pausing { since, failure, .. }) => {
+                (status.since, status.reason) = (Some(*since), Some(failure.reason.clone()));
             }
             _ => {}
         }
         if let Some(hold) = &self.hold {
-            (status.since, status.due, status.reason) = (Some(hold.since), None, Some(hold.reason.clone()));
+            (status.since, status.reason) = (Some(hold.since), Some(hold.reason.clone()));
         }
-        if let Some(process) = self.process.as_ref().filter(|_| self.end.is_none()) {
-            let timer = process.first_timer();
-            let timer_due = timer.map(|(_, due)| due);
-            status.due = status.due.into_iter().chain(timer_due).min();
-            if self.idles() && self.hold.is_none() {
-                status.since = Some(process.since);
-                status.reason = Some(awaited(timer.map(|(timer, _)| timer)));
-            }
+        if let Some(process) =
+            self.process.as_ref().filter(|_| self.end.is_none() && self.hold.is_none() && self.idles())
+        {
+            status.since = Some(process.since);
+            status.reason = Some(awaited(process.first_timer().map(|(timer, _)| timer)));
         }
         if let Some((_, left, at)) = &self.end {
             (status.since, status.due) = (Some(*at), None);
@@ -76,19 +70,21 @@ impl SagaState {
         status
     }
 
-    /// Whether a process waits for what comes from outside, or for the time.
+    /// Whether a process waits for what comes from outside, or for the time. One that has decided to end does not: nothing but
+    /// its end is left.
     fn idles(&self) -> bool {
-        self.is_process() && self.current().is_empty()
+        self.process.as_ref().is_some_and(|process| !process.is_ending) && self.current().is_empty()
     }
 
     fn phase(&self) -> Phase {
         let waits = self.steps.iter().any(|step| matches!(step.standing, Standing::Pausing { .. }));
-        let runs = self.steps.iter().any(StepState::is_running);
+        // Where one has failed, or an operator wants something, what follows may not be recorded yet: it is gone on with at once.
+        let runs = self.wish.is_some() || self.steps.iter().any(|step| step.is_running() || step.has_failed());
         match (&self.end, &self.hold) {
             (Some((end, ..)), _) => (*end).into(),
             (None, Some(_)) => Phase::NeedsOperator,
             _ if self.is_turned_back() => Phase::Compensating,
-            _ if (waits && !runs) || self.idles() => Phase::Waiting,
+            _ if !runs && (waits || self.idles()) => Phase::Waiting,
             _ => Phase::Running,
         }
     }

@@ -16,6 +16,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// The attempts of one saga that are in flight here.
 #[derive(Default)]
 pub(super) struct AtWork {
+    /// Those that were begun here, of those in flight. The others were begun by another, who may be at them still.
+    pub(super) begun: Vec<AttemptKey>,
     futures: FuturesUnordered<Abortable<BoxFuture<'static, Outcome>>>,
     handles: Vec<(AttemptKey, AbortHandle)>,
     interrupted: Vec<Interrupted>,
@@ -31,6 +33,7 @@ struct Interrupted {
 impl AtWork {
     /// Lets go whatever is not among these any more.
     pub(super) fn keep_only(&mut self, run: &[Run]) {
+        self.begun.retain(|key| run.iter().any(|run| is_of(run, key)));
         self.interrupted.retain(|interrupted| run.iter().any(|run| is_of(run, &interrupted.key)));
         self.handles.retain(|(key, handle)| {
             let stays = run.iter().any(|run| is_of(run, key));

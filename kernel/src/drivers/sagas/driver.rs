@@ -1,7 +1,7 @@
 //! One saga, driven until it rests.
 
 use super::at_work::AtWork;
-use super::attempt::{Outcome, attempt};
+use super::attempt::{AttemptKey, Outcome, attempt};
 use super::closing::{Close, Closed, closed_digest};
 use super::handlers::{SagaHandlers, SagaLacking};
 use super::log::{NotAppended, SagaLog, SagaReadError};
@@ -87,8 +87,13 @@ pub enum SagaRest {
     Idle,
     /// It needs an operator: drive it again when its stream has grown.
     NeedsOperator,
-    /// This process cannot go on with it (SG-08), and another may.
-    Lacks(SagaLacking),
+    /// This process cannot go on with it (SG-08), and another may: drive it again when its stream has grown.
+    Lacks {
+        /// What it lacks.
+        why: SagaLacking,
+        /// When something else of it is due, which it does not lack the code for: drive it again at this time too.
+        until: Option<Timestamp>,
+    },
     /// It was told to stop. What had begun was finished, and nothing more begun.
     Stopped,
 }
@@ -137,7 +142,8 @@ impl SagaDriver {
         Self { ports, handlers, fence: None }
     }
 
-    /// The same, whose appends are refused once a larger token than the checkpoint's has been claimed.
+    /// The same, whose appends are refused once a larger token than the checkpoint's has been claimed. Attempts in flight that it
+    /// finds are run again without an append.
     pub(super) fn under(&self, fence: Checkpoint) -> Self {
         Self { fence: Some(fence), ..self.clone() }
     }
@@ -168,7 +174,7 @@ impl SagaDriver {
         nudge: &SagaNudge,
     ) -> Result<(SagaRest, Option<Revision>), SagaDriveError> {
         let mut log = match self.load(saga).await {
-            Err(SagaReadError::Unreadable(lacking)) => return Ok((SagaRest::Lacks(lacking), None)),
+            Err(SagaReadError::Unreadable(lacking)) => return Ok((lacks(lacking), None)),
             Err(source) => return Err(SagaDriveError::Read { saga: saga.clone(), source }),
             Ok(log) => log,
         };
@@ -187,7 +193,7 @@ impl SagaDriver {
         }
         let open = match self.handlers.open(&log.state) {
             Ok(open) => open,
-            Err(lacking) => return Ok(SagaRest::Lacks(lacking)),
+            Err(lacking) => return Ok(lacks(lacking)),
         };
         let code = Reliable::new(&open, &*self.ports.spawn);
         let (requests, closes) = async_channel::bounded(1);
@@ -195,16 +201,20 @@ impl SagaDriver {
         let mut answered = None;
         loop {
             let is_stopped = nudge.is_stopped();
-            match self.record(log, &code, &mut answered, is_stopped).await {
+            match self.record(log, &code, &mut at_work.begun, &mut answered, is_stopped).await {
                 Ok(()) => {}
                 Err(NotAppended::Changed) => continue,
-                Err(NotAppended::Read(SagaReadError::Unreadable(lacking))) => return Ok(SagaRest::Lacks(lacking)),
+                Err(NotAppended::Read(SagaReadError::Unreadable(lacking))) => return Ok(lacks(lacking)),
                 Err(NotAppended::Read(source)) => return Err(read(source)),
                 Err(NotAppended::Refused(source)) => return Err(SagaDriveError::Append { saga: saga.clone(), source }),
                 Err(NotAppended::Encode(source)) => return Err(SagaDriveError::Encode { saga: saga.clone(), source }),
             }
             let now = self.ports.clock.now();
             let next = next(&log.state, now, &code);
+            // What came due while the log took its time: an attempt whose intent is not on record yet is not run (SG-01).
+            if !is_stopped && !next.record.is_empty() {
+                continue;
+            }
             at_work.keep_only(&next.run);
             if !is_stopped {
                 for run in &next.run {
@@ -216,10 +226,6 @@ impl SagaDriver {
             // Whoever stops waits for nothing that was interrupted.
             let again = at_work.again().filter(|_| !is_stopped);
             if at_work.is_idle() && again.is_none() {
-                // What came due meanwhile is recorded first.
-                if !is_stopped && !next.record.is_empty() {
-                    continue;
-                }
                 return Ok(rest(&log.state, next, is_stopped));
             }
             let wake = next.wake.into_iter().chain(again).min();
@@ -239,14 +245,16 @@ impl SagaDriver {
         &self,
         log: &mut SagaLog,
         code: &Reliable<'_>,
+        begun: &mut Vec<AttemptKey>,
         answered: &mut Option<Outcome>,
         is_stopped: bool,
     ) -> Result<(), NotAppended> {
         let now = self.ports.clock.now();
         let (mut state, mut facts) = (log.state.clone(), Vec::new());
-        if let Some(((step, way, attempt), result)) = &*answered {
+        if let Some((key @ (step, way, attempt), result)) = &*answered {
             match state.answer(step, *way, *attempt, result.clone(), now) {
                 Ok(fact) => {
+                    let fact = if begun.contains(key) { fact } else { fact.of_another() };
                     state.apply(&fact).map_err(SagaReadError::from)?;
                     facts.push(fact);
                 }
@@ -270,6 +278,10 @@ impl SagaDriver {
             (outcome, _) => {
                 outcome?;
                 *answered = None;
+                begun.extend(facts.iter().filter_map(|fact| match fact {
+                    SagaEvent::Begun { step, way, attempt, .. } => Some((step.clone(), *way, *attempt)),
+                    _ => None,
+                }));
                 Ok(())
             }
         }
@@ -362,15 +374,25 @@ impl SagaDriver {
     }
 }
 
+/// It has no code at all, whatever is due.
+fn lacks(why: SagaLacking) -> SagaRest {
+    SagaRest::Lacks { why, until: None }
+}
+
 fn rest(state: &SagaState, next: Next, is_stopped: bool) -> SagaRest {
-    let lacking = SagaLacking::of(next.missing, next.unanswered);
-    match (state.end(), next.wake) {
-        (Some(end), _) => SagaRest::Ended(end),
-        _ if is_stopped => SagaRest::Stopped,
-        _ if lacking.is_some() => lacking.map_or(SagaRest::NeedsOperator, SagaRest::Lacks),
-        (None, Some(wake)) => SagaRest::Until(wake),
-        (None, None) if state.is_process() && !state.needs_operator() => SagaRest::Idle,
+    if let Some(end) = state.end() {
+        return SagaRest::Ended(end);
+    }
+    if is_stopped {
+        return SagaRest::Stopped;
+    }
+    if let Some(why) = SagaLacking::of(next.missing, next.unanswered) {
+        return SagaRest::Lacks { why, until: next.wake };
+    }
+    match next.wake {
+        Some(wake) => SagaRest::Until(wake),
+        None if state.is_process() && !state.needs_operator() => SagaRest::Idle,
         // Nothing is due and nothing in flight: whatever comes, comes from outside.
-        (None, None) => SagaRest::NeedsOperator,
+        None => SagaRest::NeedsOperator,
     }
 }

@@ -36,8 +36,8 @@ pub enum SagaLacking {
     /// The handler does not know the conditions of these steps.
     #[error("this code knows no condition of {}; register the handler that the saga was started by", .0.join(", "))]
     Conditions(alloc::vec::Vec<String>),
-    /// The code has no answer to what the process has to react to.
-    #[error("{0}; then the process goes on")]
+    /// The code has no answer: to whether a condition holds, or to what a process has to react to.
+    #[error("{0}; register code that has an answer, and it goes on")]
     Reaction(ReactionError),
     /// A fact of the saga is of a form that this code does not know.
     #[error("a fact of the saga cannot be read by this code: {0}; it was recorded by a newer one")]

@@ -31,8 +31,11 @@ const NO_INDEX: &str = "there are sagas, and this process has no index to list t
 /// Starts sagas, shows them, and drives them to their end: [`SagaOrchestrator`] over the ports of an application.
 ///
 /// Sagas of a name are divided into shards ([`SagaOptions::shards`]). A shard is driven by the process that holds its lease,
-/// and every append is written under that lease's token, so that whoever was superseded writes nothing (SG-07). Processes
-/// that have the code of a name share its shards evenly, and take over those of a process that is gone.
+/// and every append is written under that lease's token, so that whoever was superseded writes nothing (SG-07): he begins no
+/// attempt and records no answer. What he has at work goes on all the same until he notices, and so may an attempt in flight
+/// that he runs again; it has the key that the new holder's has. So an effect outside may be asked for by both at once, and
+/// whoever receives it goes by the key. Processes that have the code of a name share its shards evenly, and take over those of
+/// a process that is gone.
 ///
 /// A saga that the holder of its shard lacks the code for waits, also when another process has it: in a rolling deploy, until the
 /// old processes are gone. [`SagaSummary::lacks`] tells, and says what is to be done.

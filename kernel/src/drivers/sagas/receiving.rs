@@ -224,7 +224,7 @@ impl SagaDriver {
         Err(ReceiveReason::Saga(not_recorded(NotAppended::Changed)))
     }
 
-    /// What is to be recorded of the event at this process, with what follows from it.
+    /// What is to be recorded of the event at this process, with what follows from it but attempts.
     fn decided(
         &self,
         handler: &SagaHandler,
@@ -259,7 +259,7 @@ impl SagaDriver {
         let received = code.caught(|| arrival.react(&state, now));
         facts.push(received.map_err(|source| ReceiveReason::Reaction { saga: saga.clone(), source })?);
         follow(&mut state, &facts[facts.len() - 1..])?;
-        facts.extend(next(&state, now, &code).record);
+        facts.extend(next(&state, now, &code).without_intents());
         let causation = Some(event.id.to_string());
         let metadata = if is_started {
             Metadata { causation, ..log.metadata.clone() }

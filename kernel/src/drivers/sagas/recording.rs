@@ -26,7 +26,7 @@ fn no_conditions(_: &str, _: &Outcomes) -> Option<bool> {
 }
 
 impl SagaDriver {
-    /// Starts a saga by the highest version of its definition, with the intent of its first steps, and drives nothing.
+    /// Starts a saga by the highest version of its definition, and drives nothing.
     ///
     /// # Errors
     ///
@@ -57,7 +57,7 @@ impl SagaDriver {
             state.apply(&first).map_err(other)?;
             let open = self.handlers.open(&state).map_err(other)?;
             let code = Reliable::new(&open, &*self.ports.spawn);
-            let facts: Vec<_> = core::iter::once(first).chain(next(&state, now, &code).record).collect();
+            let facts: Vec<_> = core::iter::once(first).chain(next(&state, now, &code).without_intents()).collect();
             match log.append_as(&facts, &metadata, None).await {
                 Ok(appended) => return Ok(SagaStarted::new(saga, version, appended.first)),
                 Err(NotAppended::Changed) => {}
@@ -110,7 +110,7 @@ impl SagaDriver {
         Ok(false)
     }
 
-    /// Records what an operator does, with what follows from it, and drives nothing.
+    /// Records what an operator does, with what follows from it but attempts, and drives nothing.
     ///
     /// # Errors
     ///
@@ -151,11 +151,11 @@ impl SagaDriver {
         Err(SagaError::Busy(Source::new("the saga kept moving on under the action")))
     }
 
-    /// What follows from an action. Without the code only an end does: what would begin is for a process that can run it.
+    /// What follows from an action; attempts are begun by whoever runs them. Without the code only an end does.
     fn following(&self, state: &SagaState, action: Action, now: Timestamp) -> Vec<SagaEvent> {
         match self.handlers.open(state) {
-            Ok(open) => next(state, now, &Reliable::new(&open, &*self.ports.spawn)).record,
-            Err(_) if action == Action::Abort => next(state, now, &no_conditions as &dyn Conditions).record,
+            Ok(open) => next(state, now, &Reliable::new(&open, &*self.ports.spawn)).without_intents(),
+            Err(_) if action == Action::Abort => next(state, now, &no_conditions as &dyn Conditions).without_intents(),
             Err(_) => Vec::new(),
         }
     }

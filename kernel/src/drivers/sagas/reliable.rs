@@ -27,8 +27,11 @@ impl<'a> Reliable<'a> {
 }
 
 impl Conditions for Reliable<'_> {
-    fn holds(&self, step: &str, outcomes: &Outcomes) -> Option<bool> {
-        self.caught(|| Ok(self.open.holds(step, outcomes))).ok().flatten()
+    fn holds(&self, step: &str, outcomes: &Outcomes) -> Result<Option<bool>, ReactionError> {
+        self.caught(|| self.open.holds(step, outcomes)).map_err(|error| match error {
+            ReactionError::Panicked(said) => ReactionError::Condition { step: step.into(), said },
+            error => error,
+        })
     }
 
     fn fired(&self, timer: &str, state: Option<&Value>, intents: Intents) -> Result<Reaction, ReactionError> {

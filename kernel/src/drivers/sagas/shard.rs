@@ -237,7 +237,7 @@ impl<'a> Shift<'a> {
                 self.resting.ended(saga);
                 return None;
             }
-            Ok((SagaRest::Until(due), last)) => (last, Some(due)),
+            Ok((SagaRest::Until(due) | SagaRest::Lacks { until: Some(due), .. }, last)) => (last, Some(due)),
             Ok((_, last)) => (last, None),
             Err(SagaDriveError::Append { source: AppendError::CheckpointMoved { .. }, .. }) => {
                 return Some(End::Superseded);

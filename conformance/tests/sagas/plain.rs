@@ -42,6 +42,10 @@ impl CommandBus for Leaving {
     fn commands(&self) -> Vec<CommandInfo> {
         self.0.commands()
     }
+
+    fn leading_to(&self, end: Arc<dyn CommandBus>) -> Option<Arc<dyn CommandBus>> {
+        self.0.leading_to(end)
+    }
 }
 
 const PAUSE: Duration = Duration::from_millis(20);

@@ -48,7 +48,7 @@ async fn faulty_world(faults: impl FnOnce(Faulty<dyn EventStore>) -> Faulty<dyn 
 }
 
 /// The facts, by a letter each kind and the step.
-async fn trace(storage: &Storage) -> String {
+pub(crate) async fn trace(storage: &Storage) -> String {
     let facts = facts(storage).await;
     let word = |fact: &SagaEvent| match fact {
         SagaEvent::Started { .. } => "started".into(),

@@ -13,6 +13,7 @@ mod orders;
 mod processes;
 mod served;
 mod sharing;
+mod surrounded;
 mod trips;
 mod unfinished;
 mod versions;

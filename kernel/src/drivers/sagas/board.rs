@@ -3,10 +3,10 @@
 use super::index::{SAGA_SLOTS, saga_slot};
 use crate::values::{Name, Revision, SagaId};
 use alloc::collections::BTreeMap;
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use async_channel::Sender;
-use core::fmt;
 use core::ops::Range;
 
 /// A share of the sagas of a name.
@@ -32,12 +32,11 @@ impl Shard {
         };
         first(self.number)..first(self.number + 1)
     }
-}
 
-/// The lease and the checkpoint of the shard.
-impl fmt::Display for Shard {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "$sagas/{}/{}", self.name, self.number)
+    /// The name of its lease and of its checkpoint, if there are so many shards. Those of another number of shards have others:
+    /// they are of other sagas, and to hold one is to hold none of these.
+    pub(super) fn place(&self, shards: u32) -> String {
+        format!("$sagas/{}/{}-of-{shards}", self.name, self.number)
     }
 }
 
@@ -119,7 +118,6 @@ impl Board {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::format;
 
     fn name(name: &str) -> Name {
         Name::new(name).unwrap()
@@ -160,5 +158,10 @@ mod tests {
         assert_eq!(board.wanted(&name("s"), 4), None);
         board.leave(&shard(0));
         assert_eq!(board.wanted(&name("s"), 4), None, "it is nobody's as far as is known");
+    }
+    #[test]
+    fn shards_of_another_number_are_others() {
+        assert_eq!(shard(3).place(8), "$sagas/s/3-of-8");
+        assert_ne!(shard(3).place(8), shard(3).place(4));
     }
 }

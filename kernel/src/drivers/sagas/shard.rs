@@ -14,7 +14,6 @@ use crate::values::{
 };
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
-use alloc::string::ToString as _;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use async_channel::Receiver;
@@ -39,7 +38,7 @@ pub(super) fn of_sagas() -> Query {
 /// It can be dropped at any moment, as the process can die. Its lease is then given up by a task of its own.
 pub(super) async fn work(env: Arc<Env>, shard: Shard, stop: Stop) {
     // A saga's name has at most 100 bytes.
-    let Ok(name) = Name::new(shard.to_string()) else { return };
+    let Ok(name) = Name::new(shard.place(env.options.shards)) else { return };
     loop {
         let seen = |holder: &Name| {
             if let Some(mut board) = env.board.try_lock() {

@@ -16,4 +16,5 @@ mod sharing;
 mod surrounded;
 mod trips;
 mod unfinished;
+mod upgrades;
 mod versions;

@@ -19,6 +19,7 @@ mod listing;
 mod local;
 mod log;
 mod options;
+mod places;
 mod receiving;
 mod recording;
 mod reliable;

@@ -64,7 +64,7 @@ async fn steward(env: Arc<Env>, stop: Stop) {
     let feeders = names.iter().filter_map(|name| {
         let of_name = env.driver.handlers.processes().filter(|handler| handler.name() == name);
         let of_name: Vec<_> = of_name.cloned().collect();
-        (!of_name.is_empty()).then(|| Task::spawn(spawn, |stop| feed(env.clone(), of_name, stop)))
+        (!of_name.is_empty()).then(|| Task::spawn(spawn, |stop| feed(env.clone(), of_name, from, stop)))
     });
     let tasks: Vec<_> = shards.chain(feeders).collect();
     let following = pin!(follow(&env, &names, from));

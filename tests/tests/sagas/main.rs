@@ -15,6 +15,7 @@ mod served;
 mod sharing;
 mod surrounded;
 mod trips;
+mod troubles;
 mod unfinished;
 mod upgrades;
 mod versions;

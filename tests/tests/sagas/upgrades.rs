@@ -181,6 +181,7 @@ async fn who_lacks_the_code_makes_way_for_who_has_it(#[values("memory", "sqlite"
         received(&whole, "a").await == 2 && received(&whole, "b").await == 1
     })
     .await;
+    done_soon("nothing is in the way any more", async || trouble().await.is_none()).await;
     lacking.shutdown().await;
     done_soon("complaints of both", async || complaints(&storage).await == once(["a", "b"])).await;
     done_soon("it has ended", async || phase(&whole, "a").await == Some(SagaPhase::Completed)).await;

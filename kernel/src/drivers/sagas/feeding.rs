@@ -4,6 +4,7 @@
 //! moved now and then: an event that is fed again is received once. What is received is an append to the stream of a process,
 //! and so told to its shard.
 
+use super::board::Stuck;
 use super::driver::SagaDriver;
 use super::places::{deployed, furthest, is_set, place};
 use super::receiving::{OfNewer, ReceiveReason};
@@ -114,6 +115,8 @@ struct Feeder<'a> {
     /// Up to where all has been fed.
     fed: Option<Position>,
     unsaved: u32,
+    /// The event that is being received.
+    at: Option<Position>,
     /// Whether something may have been said that is over once an event is received.
     is_in_trouble: bool,
 }
@@ -134,7 +137,7 @@ impl<'a> Feeder<'a> {
         events.append(claim).await.map_err(|error| refused(&error, token))?;
         let saved = CheckpointState::new(state.store, from, token);
         let driver = env.driver.clone();
-        let mut feeder = Self { env, of, driver, saved, fed: from, unsaved: 0, is_in_trouble: true };
+        let mut feeder = Self { env, of, driver, saved, fed: from, unsaved: 0, at: None, is_in_trouble: true };
         feeder.fence();
         Ok(feeder)
     }
@@ -206,6 +209,7 @@ impl<'a> Feeder<'a> {
     }
 
     async fn receive(&mut self, event: &Arc<Recorded>) -> Result<(), End> {
+        self.at = Some(event.position);
         for handler in &self.of.handlers {
             if let Err(error) = self.driver.receive_by(handler, event, OfNewer::IsPassedOver).await {
                 self.say(Some(error.to_string())).await;
@@ -223,7 +227,8 @@ impl<'a> Feeder<'a> {
 
     /// Why nothing is received, for whoever asks what is registered.
     async fn say(&self, trouble: Option<String>) {
-        self.env.board.lock().await.say(&self.of.name, trouble);
+        let stuck = trouble.map(|why| Stuck { place: self.of.place.clone(), at: self.at, why });
+        self.env.board.lock().await.say(&self.of.name, stuck);
     }
 
     async fn save(&mut self) -> Result<(), End> {

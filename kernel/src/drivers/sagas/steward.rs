@@ -43,6 +43,24 @@ pub(super) struct Env {
     pub(super) board: Mutex<Board>,
 }
 
+impl Env {
+    /// What is in the way of the sagas of this name here.
+    pub(super) async fn trouble(&self, name: &Name) -> Option<String> {
+        let (stuck, mut troubles) = {
+            let board = self.board.lock().await;
+            (board.stuck(name).cloned(), board.troubles(name))
+        };
+        if let Some(stuck) = stuck {
+            let state = self.driver.ports.events.checkpoint(stuck.place).await;
+            // Another process may have gone on.
+            if !state.is_ok_and(|state| state.position >= stuck.at) {
+                troubles.insert(0, stuck.why);
+            }
+        }
+        (!troubles.is_empty()).then(|| troubles.join("; "))
+    }
+}
+
 /// A process asks another for shards.
 #[derive(Debug, Serialize, Deserialize)]
 struct Wanted {

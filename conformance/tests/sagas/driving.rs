@@ -25,6 +25,10 @@ impl CommandBus for NewKeys {
     fn commands(&self) -> Vec<CommandInfo> {
         self.0.commands()
     }
+
+    fn leading_to(&self, end: Arc<dyn CommandBus>) -> Option<Arc<dyn CommandBus>> {
+        self.0.leading_to(end)
+    }
 }
 
 /// The step that has happened first of those that are neither undone nor being undone.

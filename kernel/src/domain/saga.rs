@@ -57,7 +57,9 @@
 //! after it was gone ([`SagaEvent::of_another`]). Further attempts under the same key are the first way to find out. When they have ended:
 //!
 //! - A step whose effect are commands is settled by closing their keys ([`Settling::Keys`]), which is exact: a key that is
-//!   closed can never take effect, and one that has taken effect cannot be closed. Past a pivot keys are not closed, because the
+//!   closed can never take effect, and one that has taken effect cannot be closed. The commands take the way to their keys
+//!   that they took before, through middleware
+//!   ([`CommandBus::leading_to`](crate::ports::CommandBus::leading_to)). Past a pivot keys are not closed, because the
 //!   only way is on; an operator has it tried again. Nor are they while a pivot of the same group may happen yet.
 //! - A step with a resolution is settled by it.
 //! - Any other with a compensation is compensated, which has to be harmless where nothing has happened.
@@ -95,6 +97,14 @@
 //!
 //! Times are those of the clock that whoever asks has looked at, and they are recorded. Nothing is due early by that clock;
 //! what was due while nobody looked is due once. A clock that goes back makes things late, never twice.
+//!
+//! # Limits
+//!
+//! The stream of a saga is read whole each time that it is driven, acted on, or looked at, and that of a process with each event
+//! that is for it too: there are no snapshots. Sagas are short. A process lives as long as its events go on, and each event,
+//! timer and command is a few facts: over its life it reads the square of their number. So let a process be of something that
+//! comes to an end within some thousands of facts. One that would set a timer anew for ever is better one a round, such as a
+//! month, with the round in its key.
 //!
 //! # Credits
 //!

@@ -64,6 +64,10 @@ impl CommandBus for LocalCommandBus {
     fn commands(&self) -> Vec<CommandInfo> {
         self.core.handlers.infos()
     }
+
+    fn leading_to(&self, end: Arc<dyn CommandBus>) -> Option<Arc<dyn CommandBus>> {
+        Some(Arc::new(self.chain.leading_to(end)))
+    }
 }
 
 /// The work, within this time.

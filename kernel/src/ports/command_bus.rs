@@ -344,6 +344,17 @@ pub trait CommandBus: Send + Sync {
 
     /// The commands it takes, by name.
     fn commands(&self) -> Vec<CommandInfo>;
+
+    /// The way that commands take through this bus, to another end: what surrounds them here, such as middleware, and inside
+    /// of it `end` in place of what would carry them out. `None`, as it is unless a bus says otherwise: it is not known here
+    /// what becomes of a command on its way, such as at the end of a wire.
+    ///
+    /// Name, tenant and id that a command has at the end of its way are what it is recorded under (CB-04). So a saga finds out
+    /// by this what has become of a command whose answer was lost.
+    fn leading_to(&self, end: Arc<dyn CommandBus>) -> Option<Arc<dyn CommandBus>> {
+        let _ = end;
+        None
+    }
 }
 
 /// A shared bus is a bus.
@@ -355,5 +366,9 @@ impl<B: CommandBus + ?Sized> CommandBus for Arc<B> {
 
     fn commands(&self) -> Vec<CommandInfo> {
         (**self).commands()
+    }
+
+    fn leading_to(&self, end: Arc<dyn CommandBus>) -> Option<Arc<dyn CommandBus>> {
+        (**self).leading_to(end)
     }
 }

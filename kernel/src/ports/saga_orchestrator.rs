@@ -113,8 +113,8 @@ pub struct SagaInfo {
     /// The definition as data: the JSON of a [`Plan`](crate::domain::saga::Plan). That of a process, which starts by events and not by
     /// hand, has `process`.
     pub plan: Value,
-    /// Why processes of it receive no more events here, if something is in the way. Whoever mends that need do nothing more:
-    /// no event is passed over.
+    /// What is in the way of it here, if anything: why processes of it receive no more events, or sagas of it are not driven,
+    /// one of them named. Whoever mends that need do nothing more: no event is passed over, and what failed is tried again.
     pub trouble: Option<String>,
 }
 

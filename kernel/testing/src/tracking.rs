@@ -268,6 +268,10 @@ impl<B: CommandBus + ?Sized> CommandBus for Tracking<B> {
     fn commands(&self) -> Vec<CommandInfo> {
         self.inner.commands()
     }
+
+    fn leading_to(&self, end: Arc<dyn CommandBus>) -> Option<Arc<dyn CommandBus>> {
+        self.inner.leading_to(end)
+    }
 }
 
 #[async_trait]

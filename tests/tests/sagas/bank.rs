@@ -1,6 +1,6 @@
 //! A bank of accounts, and a transfer between two of them that goes as its input says.
 
-use portolan::application::{Application, Runtime, Storage};
+use portolan::application::{Application, ApplicationBuilder, Runtime, Storage};
 use portolan::domain::saga::{Definition, Retry, Saga, SagaHandler, Step, StepContext, StepError, Way};
 use portolan::domain::{Aggregate, Command, Context, Decide, Decision, Event, Rejection, StreamCommand};
 use portolan::drivers::{CommandBusExt as _, SagaDriver, SagaHandlers, SagaNudge, SagaPorts, SagaRest};
@@ -260,11 +260,21 @@ pub(crate) struct Bank {
 
 impl Bank {
     pub(crate) async fn new(storage: Storage, runtime: Runtime, effects: Option<Effects>) -> Self {
+        Self::with(storage, runtime, effects, |application| application).await
+    }
+
+    /// The same, of an application with more to it.
+    pub(crate) async fn with(
+        storage: Storage,
+        runtime: Runtime,
+        effects: Option<Effects>,
+        more: impl FnOnce(ApplicationBuilder) -> ApplicationBuilder,
+    ) -> Self {
         let transfers = Transfers { effects, sleep: runtime.sleep.clone() };
         let mut handlers = SagaHandlers::new();
         assert!(handlers.add(SagaHandler::new(transfers).unwrap()));
         let application = Application::builder(storage.clone(), runtime.clone()).aggregate::<Account>();
-        let ports = application.build().await.unwrap().ports();
+        let ports = more(application).build().await.unwrap().ports();
         let Runtime { clock, ids, sleep, spawn, .. } = runtime.clone();
         let commands = ports.commands.clone();
         let ports = SagaPorts {

@@ -29,18 +29,18 @@ enum ParcelEvent {
 
 #[derive(Event, Serialize, Deserialize)]
 #[event(category = "complaint")]
-enum ComplaintEvent {
+pub(crate) enum ComplaintEvent {
     Made { parcel: String },
 }
 
 #[derive(Command, Serialize, Deserialize, JsonSchema, Clone)]
 #[command(stream = "complaint-{parcel}")]
-struct Complain {
-    parcel: String,
+pub(crate) struct Complain {
+    pub(crate) parcel: String,
 }
 
 #[derive(Debug, Serialize, Deserialize, thiserror::Error)]
-enum No {
+pub(crate) enum No {
     #[error("nobody listens")]
     Deaf {},
 }
@@ -48,7 +48,7 @@ enum No {
 impl Rejection for No {}
 
 #[derive(Serialize, Deserialize, Clone, Default)]
-struct Complaint {}
+pub(crate) struct Complaint {}
 
 impl Aggregate for Complaint {
     const CATEGORY: &'static str = "complaint";
@@ -152,7 +152,7 @@ async fn running(storage: &Storage, deliveries: impl Process) -> Application {
     builder.process(deliveries).saga_options(quick()).build().await.unwrap()
 }
 
-async fn happens(storage: &Storage, event_type: &str, payload: serde_json::Value) {
+pub(crate) async fn happens(storage: &Storage, event_type: &str, payload: serde_json::Value) {
     let stream = StreamId::new(format!("parcel-{}", payload["parcel"].as_str().unwrap())).unwrap();
     let event = NewEvent::new(stream, EventType::new(event_type).unwrap(), payload.to_string());
     storage.events.append(Append::new([event])).await.unwrap();
@@ -167,7 +167,7 @@ async fn arrives(storage: &Storage, parcel: &str) {
 }
 
 /// How often each parcel was complained of.
-async fn complaints(storage: &Storage) -> BTreeMap<String, usize> {
+pub(crate) async fn complaints(storage: &Storage) -> BTreeMap<String, usize> {
     let query = Query::of(Item::new().category(Name::new("complaint").unwrap()));
     let page = storage.events.read(Read::log(query).limit(1_000)).await.unwrap();
     let mut counts = BTreeMap::new();
@@ -177,11 +177,11 @@ async fn complaints(storage: &Storage) -> BTreeMap<String, usize> {
     counts
 }
 
-fn once(parcels: impl IntoIterator<Item = impl std::fmt::Display>) -> BTreeMap<String, usize> {
+pub(crate) fn once(parcels: impl IntoIterator<Item = impl std::fmt::Display>) -> BTreeMap<String, usize> {
     parcels.into_iter().map(|parcel| (format!("complaint-{parcel}"), 1)).collect()
 }
 
-async fn phase(application: &Application, parcel: &str) -> Option<SagaPhase> {
+pub(crate) async fn phase(application: &Application, parcel: &str) -> Option<SagaPhase> {
     let saga = SagaId::new("delivery", parcel).unwrap();
     application.ports().sagas.status(saga).await.ok().map(|found| found.status.phase)
 }

@@ -67,7 +67,7 @@ impl Errands {
     }
 }
 
-fn errand(n: usize, takes: u64) -> StartSaga {
+pub(crate) fn errand(n: usize, takes: u64) -> StartSaga {
     StartSaga::new(SagaId::new("errand", &format!("e-{n}")).unwrap(), json!({ "takes": takes }))
 }
 
@@ -76,8 +76,12 @@ pub(crate) fn quick() -> SagaOptions {
 }
 
 async fn process(storage: &Storage, errands: &Errands) -> Application {
+    process_of(storage, errands, quick()).await
+}
+
+async fn process_of(storage: &Storage, errands: &Errands, options: SagaOptions) -> Application {
     let builder = Application::builder(storage.clone(), Runtime::tokio());
-    builder.saga(errands.clone()).saga_options(quick()).build().await.unwrap()
+    builder.saga(errands.clone()).saga_options(options).build().await.unwrap()
 }
 
 /// A store, and what has to live as long as it.
@@ -103,7 +107,7 @@ pub(crate) async fn done_soon(what: &str, is_done: impl AsyncFn() -> bool) {
 }
 
 /// Waits until the sagas stand so.
-async fn all_are(application: &Application, phase: SagaPhase, of: usize) {
+pub(crate) async fn all_are(application: &Application, phase: SagaPhase, of: usize) {
     let list = ListSagas::all().phase(phase).limit(1_000);
     let mut page = None;
     for _ in 0..1_200 {
@@ -221,6 +225,26 @@ async fn an_operator_in_another_process_is_heard(#[values("memory", "sqlite")] w
     all_are(&asking, SagaPhase::Completed, 8).await;
 }
 
+/// As in a deploy that changes the number of shards: no saga is nobody's.
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn processes_that_differ_in_the_number_of_shards_drive_every_saga(#[values("memory", "sqlite")] which: &str) {
+    let (storage, _folder) = store(which).await;
+    let errands = Errands::default();
+    let (few, many) = (process_of(&storage, &errands, quick()), quick().with_shards(8));
+    let few = few.await;
+    few.ports().sagas.start(errand(0, 0)).await.unwrap();
+    all_are(&few, SagaPhase::Completed, 1).await;
+    let (one, two) = (process_of(&storage, &errands, many).await, process_of(&storage, &errands, many).await);
+    // Time for them to ask each other for shards.
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    for n in 1..=100 {
+        one.ports().sagas.start(errand(n, 0)).await.unwrap();
+    }
+    all_are(&two, SagaPhase::Completed, 101).await;
+    few.shutdown().await;
+}
+
 #[rstest]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_operator_in_another_process_has_it_tried_again(#[values("memory", "sqlite")] which: &str) {
@@ -249,6 +273,8 @@ async fn ten_thousand_that_wait_cost_nothing(#[values("memory", "sqlite")] which
     let (mut storage, _folder) = store(which).await;
     let counting = Arc::new(Tracking::new(storage.events.clone()));
     storage.events = counting.clone();
+    let leases = Arc::new(Counted { leases: storage.leases.clone().unwrap(), calls: AtomicU32::new(0) });
+    storage.leases = Some(leases.clone());
     let errands = Errands::default();
     errands.is_shut.store(true, SeqCst);
     let application = process(&storage, &errands).await;
@@ -264,10 +290,13 @@ async fn ten_thousand_that_wait_cost_nothing(#[values("memory", "sqlite")] which
     // They are found by another process, and none of them is looked at before its time.
     let application = process(&storage, &errands).await;
     let calls = || counting.appends().len() + counting.reads().len();
-    let before = calls();
+    let (before, leases_before) = (calls(), leases.calls.load(SeqCst));
     tokio::time::sleep(Duration::from_secs(3)).await;
     let made = calls() - before;
     assert!(made < 200, "{made} calls of the log while nothing happens");
+    // A lease of 300 ms is renewed every 100 ms; there is one a shard, and the projection's.
+    let made = leases.calls.load(SeqCst) - leases_before;
+    assert!((1..400).contains(&made), "{made} calls of leases while nothing happens");
     assert_eq!(errands.tried.load(SeqCst) as usize, MANY);
     // One of them is wanted now.
     errands.is_shut.store(false, SeqCst);
@@ -301,6 +330,35 @@ fn a_process_that_dies_is_stood_in_for(#[values("memory", "sqlite")] which: &str
         all_are(&two, SagaPhase::Completed, 20).await;
         assert_eq!((done(&[&second])[0].len(), second.tried.load(SeqCst)), (20, 0), "they go on where they were");
     });
+}
+
+/// Leases, and how often they are asked for anything.
+struct Counted {
+    leases: Arc<dyn LeaseStore>,
+    calls: AtomicU32,
+}
+
+impl Counted {
+    fn leases(&self) -> &Arc<dyn LeaseStore> {
+        self.calls.fetch_add(1, SeqCst);
+        &self.leases
+    }
+}
+
+#[async_trait::async_trait]
+impl LeaseStore for Counted {
+    async fn grant(&self, name: Name, holder: Name, time_to_live: Duration) -> Result<Lease, LeaseError> {
+        self.leases().grant(name, holder, time_to_live).await
+    }
+    async fn take_over(&self, seen: Lease, holder: Name, time_to_live: Duration) -> Result<Lease, LeaseError> {
+        self.leases().take_over(seen, holder, time_to_live).await
+    }
+    async fn renew(&self, lease: Lease) -> Result<Lease, LeaseError> {
+        self.leases().renew(lease).await
+    }
+    async fn release(&self, lease: Lease) -> Result<(), LeaseError> {
+        self.leases().release(lease).await
+    }
 }
 
 /// Leases as two processes see them of which the one sleeps.

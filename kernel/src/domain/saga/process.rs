@@ -104,6 +104,9 @@ use serde_json::Value;
 /// [`Intents::end`] is final: timers are gone, and no event is received any more. Commands that were asked for before, or in
 /// the same reaction, or by `on_failed` since, are sent; then the process has ended as completed.
 ///
+/// There are no snapshots: its whole stream is read with each event, timer and command, so that a long life is a costly one
+/// ([limits](super#limits)). Let it be of something that comes to an end, within some thousands of facts.
+///
 /// # Operators
 ///
 /// They retry or skip a command that failed, or abort the process. It cannot be compensated: there is no way back; a process
@@ -114,6 +117,13 @@ use serde_json::Value;
 /// Raise [`VERSION`](Self::VERSION) when processes that run cannot go on with the new code, because their state has
 /// another meaning or they are correlated otherwise, and keep the older handler registered as long as processes of its version
 /// run: they receive by it. A state of another form that the new code can read needs no new version.
+///
+/// Raise it too when the new code wants events that the older passes over: of another type, correlated where they were not, or
+/// starting a process. What has been passed over under a version is not received under it again. The code of each newest
+/// version follows the log by itself and begins where those before it stand, so that in a rolling deploy it receives from its
+/// deployment on what it wants, whatever the older receives beside it. As long as both run, an event starts a process of the one
+/// or of the other version, whoever is first; the older leaves events of the newer's processes to it. Going back to the older is
+/// safe as well: processes of the newer version wait until it is back.
 pub trait Process: Send + Sync + Sized + 'static {
     /// The name: lower-case letters, digits, `-`, `_` and `.`. It is no name of a saga too.
     const NAME: &'static str;

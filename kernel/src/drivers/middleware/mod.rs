@@ -26,6 +26,10 @@ use core::fmt;
 /// begun. What only looks on is easier to write as [`Hooks`], which keeps before and after paired also when the
 /// caller goes away.
 ///
+/// What it makes of a command is the same each time that the same command comes: name, tenant and id are what a repetition is
+/// known by. A saga that finds out what has become of a step has the step's commands come once more, and nobody carries them
+/// out then: one that has taken effect is answered by its receipt, another rejected as `key-closed`, for good.
+///
 /// ```
 /// use portolan_kernel::drivers::{Middleware, Next};
 /// use portolan_kernel::ports::{CommandEnvelope, CommandError, Receipt};
@@ -150,6 +154,11 @@ impl Chain {
         self.start_with(Arc::default())
     }
 
+    /// The same middleware around another bus.
+    pub(super) fn leading_to(&self, bus: Arc<dyn CommandBus>) -> MiddlewareBus {
+        MiddlewareBus { chain: Self::new(self.0.middleware.clone(), bus.clone()), bus }
+    }
+
     pub(super) fn start_with(&self, progress: Arc<Progress>) -> Next {
         Next { way: self.0.clone(), passed: 0, progress }
     }
@@ -210,5 +219,10 @@ impl CommandBus for MiddlewareBus {
 
     fn commands(&self) -> Vec<CommandInfo> {
         self.bus.commands()
+    }
+
+    fn leading_to(&self, end: Arc<dyn CommandBus>) -> Option<Arc<dyn CommandBus>> {
+        let inside = self.bus.leading_to(end)?;
+        Some(Arc::new(self.chain.leading_to(inside)))
     }
 }

@@ -1,12 +1,12 @@
-//! Which shards there are, who holds them, and where what is told of a saga goes.
+//! Which shards there are, who holds them, where what is told of a saga goes, and what is in the way of what.
 
 use super::index::{SAGA_SLOTS, saga_slot};
-use crate::values::{Name, Revision, SagaId};
+use crate::values::{Name, Position, Revision, SagaId};
 use alloc::collections::BTreeMap;
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use async_channel::Sender;
-use core::fmt;
 use core::ops::Range;
 
 /// A share of the sagas of a name.
@@ -32,12 +32,11 @@ impl Shard {
         };
         first(self.number)..first(self.number + 1)
     }
-}
 
-/// The lease and the checkpoint of the shard.
-impl fmt::Display for Shard {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "$sagas/{}/{}", self.name, self.number)
+    /// The name of its lease and of its checkpoint, if there are so many shards. Those of another number of shards have others:
+    /// they are of other sagas, and to hold one is to hold none of these.
+    pub(super) fn place(&self, shards: u32) -> String {
+        format!("$sagas/{}/{}-of-{shards}", self.name, self.number)
     }
 }
 
@@ -54,18 +53,49 @@ pub(super) enum Told {
 #[derive(Debug, Default)]
 pub(super) struct Board {
     /// Those it holds.
-    held: BTreeMap<Shard, Sender<Told>>,
+    held: BTreeMap<Shard, Held>,
     /// Who holds those that it does not, as far as it has seen.
     seen: BTreeMap<Shard, Name>,
     /// Why processes of a name receive nothing more here.
-    troubles: BTreeMap<Name, String>,
+    stuck: BTreeMap<Name, Stuck>,
+}
+
+/// A shard that is held.
+#[derive(Debug)]
+struct Held {
+    to: Sender<Told>,
+    /// Why nothing of it is driven, or not all.
+    trouble: Option<String>,
+    /// Its sagas that cannot be driven.
+    hindered: BTreeMap<SagaId, Hindrance>,
+}
+
+/// Why a saga cannot be driven here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Hindrance {
+    /// The code is not here (SG-08).
+    Lacks(String),
+    /// Reading it, or writing to it, fails.
+    Fails(String),
+}
+
+/// Why processes of a name receive nothing more here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Stuck {
+    /// The checkpoint of the feeder.
+    pub(super) place: Name,
+    /// The event that is not received. Once the checkpoint is past it, another process has had it received.
+    pub(super) at: Option<Position>,
+    pub(super) why: String,
 }
 
 impl Board {
     /// This process holds the shard, and is told there from now on.
     pub(super) fn take(&mut self, shard: Shard, to: Sender<Told>) {
         self.seen.remove(&shard);
-        self.held.insert(shard, to);
+        // What was in the way is so until somebody says otherwise.
+        let trouble = self.held.remove(&shard).and_then(|held| held.trouble);
+        self.held.insert(shard, Held { to, trouble, hindered: BTreeMap::new() });
     }
 
     /// This process does not hold the shard any more.
@@ -81,23 +111,69 @@ impl Board {
     }
 
     /// Why processes of this name receive nothing more here, if anything is in the way.
-    pub(super) fn say(&mut self, name: &Name, trouble: Option<String>) {
-        match trouble {
-            Some(trouble) => drop(self.troubles.insert(name.clone(), trouble)),
-            None => drop(self.troubles.remove(name)),
+    pub(super) fn say(&mut self, name: &Name, stuck: Option<Stuck>) {
+        match stuck {
+            Some(stuck) => drop(self.stuck.insert(name.clone(), stuck)),
+            None => drop(self.stuck.remove(name)),
         }
     }
 
     /// What was said last.
-    pub(super) fn trouble(&self, name: &Name) -> Option<&String> {
-        self.troubles.get(name)
+    pub(super) fn stuck(&self, name: &Name) -> Option<&Stuck> {
+        self.stuck.get(name)
+    }
+
+    /// Why this shard is not driven, or not all of it, if it is held here and anything is in the way.
+    pub(super) fn say_of_shard(&mut self, shard: &Shard, trouble: Option<String>) {
+        if let Some(held) = self.held.get_mut(shard) {
+            held.trouble = trouble;
+        }
+    }
+
+    /// Why this saga is not driven, if its shard is held here and anything is in the way.
+    pub(super) fn say_of_saga(&mut self, shard: &Shard, saga: &SagaId, hindrance: Option<Hindrance>) {
+        if let Some(held) = self.held.get_mut(shard) {
+            match hindrance {
+                Some(hindrance) => drop(held.hindered.insert(saga.clone(), hindrance)),
+                None => drop(held.hindered.remove(saga)),
+            }
+        }
+    }
+
+    /// What is lacking here of the code for this saga, as far as driving it has shown.
+    pub(super) fn lacking(&self, saga: &SagaId, shards: u32) -> Option<&String> {
+        match self.held.get(&Shard::of(saga, shards))?.hindered.get(saga)? {
+            Hindrance::Lacks(what) => Some(what),
+            Hindrance::Fails(_) => None,
+        }
+    }
+
+    /// What is in the way of the shards of this name that are held here, each once.
+    pub(super) fn troubles(&self, name: &Name) -> Vec<String> {
+        let of_name = || self.held.iter().filter(|(shard, _)| shard.name == *name).map(|(_, held)| held);
+        let mut troubles: Vec<String> = Vec::new();
+        for trouble in of_name().filter_map(|held| held.trouble.as_ref()) {
+            if !troubles.contains(trouble) {
+                troubles.push(trouble.clone());
+            }
+        }
+        let failing = of_name().flat_map(|held| held.hindered.values()).filter_map(|hindrance| match hindrance {
+            Hindrance::Fails(why) => Some(why),
+            Hindrance::Lacks(_) => None,
+        });
+        let count = failing.clone().count();
+        troubles.extend(failing.take(1).map(|first| match count {
+            1 => first.clone(),
+            _ => format!("{count} sagas cannot be driven here; {first}"),
+        }));
+        troubles
     }
 
     /// Tells the shard, if it is held here.
     pub(super) fn tell(&self, shard: &Shard, told: Told) {
-        if let Some(to) = self.held.get(shard) {
+        if let Some(held) = self.held.get(shard) {
             // It may be about to be left.
-            let _ = to.try_send(told);
+            let _ = held.to.try_send(told);
         }
     }
 
@@ -119,7 +195,6 @@ impl Board {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::format;
 
     fn name(name: &str) -> Name {
         Name::new(name).unwrap()
@@ -160,5 +235,33 @@ mod tests {
         assert_eq!(board.wanted(&name("s"), 4), None);
         board.leave(&shard(0));
         assert_eq!(board.wanted(&name("s"), 4), None, "it is nobody's as far as is known");
+    }
+    #[test]
+    fn what_is_in_the_way_is_told_as_long_as_it_is_and_the_shard_is_held() {
+        let (mut board, told) = (Board::default(), async_channel::unbounded().0);
+        let saga = |id: &str| SagaId::new("s", id).unwrap();
+        let fails = |why: &str| Some(Hindrance::Fails(why.into()));
+        board.say_of_saga(&Shard::of(&saga("a"), 1), &saga("a"), fails("nobody holds it"));
+        assert_eq!(board.troubles(&name("s")), [""; 0]);
+        board.take(shard(0), told.clone());
+        board.say_of_saga(&shard(0), &saga("a"), fails("a fails"));
+        board.say_of_saga(&shard(0), &saga("b"), Some(Hindrance::Lacks("code".into())));
+        assert_eq!(board.troubles(&name("s")), ["a fails"]);
+        assert_eq!(board.troubles(&name("other")), [""; 0]);
+        assert_eq!((board.lacking(&saga("a"), 1), board.lacking(&saga("b"), 1)), (None, Some(&String::from("code"))));
+        board.say_of_saga(&shard(0), &saga("c"), fails("c fails"));
+        board.say_of_shard(&shard(0), Some("no index".into()));
+        assert_eq!(board.troubles(&name("s")), ["no index", "2 sagas cannot be driven here; a fails"]);
+        board.say_of_saga(&shard(0), &saga("a"), None);
+        board.take(shard(0), told);
+        assert_eq!(board.troubles(&name("s")), ["no index"], "sagas are found anew");
+        board.leave(&shard(0));
+        assert_eq!(board.troubles(&name("s")), [""; 0]);
+    }
+
+    #[test]
+    fn shards_of_another_number_are_others() {
+        assert_eq!(shard(3).place(8), "$sagas/s/3-of-8");
+        assert_ne!(shard(3).place(8), shard(3).place(4));
     }
 }

@@ -46,7 +46,8 @@ pub struct SagaDriver {
 pub struct SagaPorts {
     /// The log: where sagas are recorded, and the keys of their commands.
     pub events: Arc<dyn EventStore>,
-    /// Where steps send commands. It appends to the same log, or its keys cannot be closed.
+    /// Where steps send commands. It appends to the same log and tells what it does to commands on their way
+    /// ([`CommandBus::leading_to`]), or steps whose answers were lost cannot be settled by keys and need an operator.
     pub commands: Arc<dyn CommandBus>,
     /// Where steps ask.
     pub queries: Arc<dyn QueryBus>,

@@ -1,10 +1,14 @@
 //! The feeder of a process manager: it follows the log and has processes receive the events that are for them.
 //!
-//! One at a time, under a lease. How far it has come is a checkpoint in the log's own store, moved now and then: an event that
-//! is fed again is received once. What is received is an append to the stream of a process, and so told to its shard.
+//! One at a time for each newest version of a name, under a lease. How far it has come is a checkpoint in the log's own store,
+//! moved now and then: an event that is fed again is received once. What is received is an append to the stream of a process,
+//! and so told to its shard.
 
+use super::board::Stuck;
 use super::driver::SagaDriver;
-use super::steward::{Env, frontier};
+use super::places::{deployed, furthest, is_set, place};
+use super::receiving::{OfNewer, ReceiveReason};
+use super::steward::Env;
 use crate::domain::saga::SagaHandler;
 use crate::drivers::lease::{acquire, hold, pause};
 use crate::drivers::subscription::{Delivery, From, yield_now};
@@ -27,16 +31,18 @@ const REST: Duration = Duration::from_secs(1);
 /// The pause before an event is tried again that no process can receive.
 const LOOK: Duration = Duration::from_secs(5);
 
-/// Feeds the processes of one name, whenever this process of the system holds the lease, until told to stop.
-pub(super) async fn feed(env: Arc<Env>, handlers: Vec<SagaHandler>, stop: Stop) {
-    let Some(name) = handlers.first().map(|handler| handler.name().clone()) else { return };
-    // A saga's name has at most 100 bytes.
-    let Ok(place) = Name::new(format!("$process/{name}")) else { return };
+/// Feeds the processes of one name, whenever this process of the system holds the lease, until told to stop. `deployment` is
+/// the end of the log when this process began.
+pub(super) async fn feed(env: Arc<Env>, handlers: Vec<SagaHandler>, deployment: Option<Position>, stop: Stop) {
+    let Some(newest) = handlers.iter().max_by_key(|handler| handler.version()) else { return };
+    let (name, version) = (newest.name().clone(), newest.version());
+    let place = place(&name, version);
+    let of = Of { name, version, place: place.clone(), handlers, deployment };
     loop {
         let Some(mut lease) = acquire(&env.leasing, &place, &stop, |_| {}).await else { return };
         let token = lease.token();
         let end = {
-            let term = pin!(term(&env, &name, &handlers, &place, token, &stop));
+            let term = pin!(term(&env, &of, token, &stop));
             match select(pin!(hold(&mut lease)), term).await {
                 Either::Left(_) => End::Superseded,
                 Either::Right((end, _)) => end,
@@ -57,16 +63,26 @@ pub(super) async fn feed(env: Arc<Env>, handlers: Vec<SagaHandler>, stop: Stop) 
 enum End {
     Superseded,
     Stopped,
-    /// An event cannot be received by this code.
+    /// An event cannot be received by this code, and perhaps by that of another process.
     Stuck,
     /// The store is busy or gone.
     Trouble,
 }
 
-async fn term(env: &Env, name: &Name, handlers: &[SagaHandler], place: &Name, token: Token, stop: &Stop) -> End {
+/// What a feeder is of.
+struct Of {
+    name: Name,
+    /// The newest.
+    version: u32,
+    place: Name,
+    handlers: Vec<SagaHandler>,
+    deployment: Option<Position>,
+}
+
+async fn term(env: &Env, of: &Of, token: Token, stop: &Stop) -> End {
     let mut troubles = 0_u32;
     loop {
-        let end = match Feeder::begin(env, name, handlers, place, token).await {
+        let end = match Feeder::begin(env, of, token).await {
             Ok(mut feeder) => feeder.run(stop).await,
             Err(end) => end,
         };
@@ -79,58 +95,56 @@ async fn term(env: &Env, name: &Name, handlers: &[SagaHandler], place: &Name, to
     }
 }
 
+impl Of {
+    /// Where the first feeder of a version begins: where those of other versions are, so that nothing falls between one
+    /// deployment and the next; and not after its own. Where there has been none, what is in the log already is history.
+    async fn beginning(&self, env: &Env) -> Result<Option<Position>, End> {
+        Ok(match furthest(env, &self.name).await.map_err(|_| End::Trouble)? {
+            Some(of_others) => of_others.min(self.deployment),
+            None if self.handlers.iter().any(SagaHandler::receives_history) => None,
+            None => self.deployment,
+        })
+    }
+}
+
 struct Feeder<'a> {
     env: &'a Env,
-    name: &'a Name,
-    handlers: &'a [SagaHandler],
-    place: &'a Name,
+    of: &'a Of,
     driver: SagaDriver,
     /// Where the checkpoint stands.
     saved: CheckpointState,
     /// Up to where all has been fed.
     fed: Option<Position>,
     unsaved: u32,
+    /// The event that is being received.
+    at: Option<Position>,
     /// Whether something may have been said that is over once an event is received.
     is_in_trouble: bool,
 }
 
 impl<'a> Feeder<'a> {
-    async fn begin(
-        env: &'a Env,
-        name: &'a Name,
-        handlers: &'a [SagaHandler],
-        place: &'a Name,
-        token: Token,
-    ) -> Result<Self, End> {
+    async fn begin(env: &'a Env, of: &'a Of, token: Token) -> Result<Self, End> {
         let events = &env.driver.ports.events;
-        let state = events.checkpoint(place.clone()).await.map_err(|_| End::Trouble)?;
+        let state = events.checkpoint(of.place.clone()).await.map_err(|_| End::Trouble)?;
         if state.token > token {
             return Err(End::Superseded);
         }
-        // Nobody has ever fed these: what is in the log already is history.
-        let is_new = state.token == Token(0) && !handlers.iter().any(SagaHandler::receives_history);
-        let from = if is_new { frontier(env).await.map_err(|_| End::Trouble)? } else { state.position };
+        // Nobody of this version has ever fed.
+        let is_new = !is_set(&state);
+        let from = if is_new { of.beginning(env).await? } else { state.position };
         let to = from.filter(|_| is_new).map_or(Move::Claim, Move::At);
-        let claim = Append::new([]).checkpoint(Checkpoint::new(place.clone(), state, token, to));
+        let claim = Append::new(is_new.then(|| deployed(env, &of.name, of.version)));
+        let claim = claim.checkpoint(Checkpoint::new(of.place.clone(), state, token, to));
         events.append(claim).await.map_err(|error| refused(&error, token))?;
         let saved = CheckpointState::new(state.store, from, token);
-        let mut feeder = Self {
-            env,
-            name,
-            handlers,
-            place,
-            driver: env.driver.clone(),
-            saved,
-            fed: from,
-            unsaved: 0,
-            is_in_trouble: true,
-        };
+        let driver = env.driver.clone();
+        let mut feeder = Self { env, of, driver, saved, fed: from, unsaved: 0, at: None, is_in_trouble: true };
         feeder.fence();
         Ok(feeder)
     }
 
     fn fence(&mut self) {
-        let fence = Checkpoint::new(self.place.clone(), self.saved, self.saved.token, Move::Claim);
+        let fence = Checkpoint::new(self.of.place.clone(), self.saved, self.saved.token, Move::Claim);
         self.driver = self.env.driver.under(fence);
     }
 
@@ -184,7 +198,7 @@ impl<'a> Feeder<'a> {
     /// The events of all versions.
     fn events(&self) -> Query {
         let mut all = Query::default();
-        for query in self.handlers.iter().filter_map(SagaHandler::events) {
+        for query in self.of.handlers.iter().filter_map(SagaHandler::events) {
             all.system |= query.system;
             for item in &query.any_of {
                 if !all.any_of.contains(item) {
@@ -196,14 +210,14 @@ impl<'a> Feeder<'a> {
     }
 
     async fn receive(&mut self, event: &Arc<Recorded>) -> Result<(), End> {
-        for handler in self.handlers {
-            if let Err(error) = self.driver.receive(handler, event).await {
+        self.at = Some(event.position);
+        for handler in &self.of.handlers {
+            if let Err(error) = self.driver.receive_by(handler, event, OfNewer::IsPassedOver).await {
                 self.say(Some(error.told())).await;
                 self.is_in_trouble = true;
-                return Err(match error.is_lasting() {
-                    true => End::Stuck,
-                    false => End::Trouble,
-                });
+                // Who lacks code makes way for another who may have it.
+                let is_stuck = error.is_lasting() || matches!(error.reason, ReceiveReason::Lacks { .. });
+                return Err(if is_stuck { End::Stuck } else { End::Trouble });
             }
         }
         if core::mem::take(&mut self.is_in_trouble) {
@@ -214,15 +228,15 @@ impl<'a> Feeder<'a> {
 
     /// Why nothing is received, for whoever asks what is registered.
     async fn say(&self, trouble: Option<String>) {
-        let mut board = self.env.board.lock().await;
-        board.say(self.name, trouble);
+        let stuck = trouble.map(|why| Stuck { place: self.of.place.clone(), at: self.at, why });
+        self.env.board.lock().await.say(&self.of.name, stuck);
     }
 
     async fn save(&mut self) -> Result<(), End> {
         self.unsaved = 0;
         let Some(fed) = self.fed.filter(|fed| Some(*fed) > self.saved.position) else { return Ok(()) };
         let token = self.saved.token;
-        let to = Checkpoint::new(self.place.clone(), self.saved, token, Move::At(fed));
+        let to = Checkpoint::new(self.of.place.clone(), self.saved, token, Move::At(fed));
         let append = Append::new([]).checkpoint(to);
         self.env.driver.ports.events.append(append).await.map_err(|error| refused(&error, token))?;
         self.saved.position = Some(fed);

@@ -94,6 +94,17 @@ impl LocalSagas {
         }
     }
 
+    /// The page, with what driving has shown to be lacking, which the index does not know.
+    async fn with_lacks(&self, mut page: SagaPage) -> SagaPage {
+        if let Some((_, env)) = &self.steward {
+            let board = env.board.lock().await;
+            for found in page.sagas.iter_mut().filter(|found| found.lacks.is_none() && !found.status.phase.is_end()) {
+                found.lacks = board.lacking(&found.saga, env.options.shards).cloned();
+            }
+        }
+        page
+    }
+
     fn is_open(&self) -> Result<(), SagaError> {
         if self.is_shut_down.load(SeqCst) { Err(SagaError::ShuttingDown) } else { Ok(()) }
     }
@@ -108,7 +119,7 @@ impl SagaOrchestrator for LocalSagas {
 
     async fn list(&self, list: ListSagas) -> Result<SagaPage, SagaError> {
         if self.has_index {
-            return self.index.list(list).await;
+            return Ok(self.with_lacks(self.index.list(list).await?).await);
         }
         checked(&list)?;
         if self.driver.has_any().await? {
@@ -134,8 +145,9 @@ impl SagaOrchestrator for LocalSagas {
     async fn describe(&self) -> Result<Vec<SagaInfo>, SagaError> {
         let mut all = self.driver.describe();
         if let Some((_, env)) = &self.steward {
-            let board = env.board.lock().await;
-            all.iter_mut().for_each(|info| info.trouble = board.trouble(&info.name).cloned());
+            for info in &mut all {
+                info.trouble = env.trouble(&info.name).await;
+            }
         }
         Ok(all)
     }

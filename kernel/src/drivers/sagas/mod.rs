@@ -21,6 +21,7 @@ mod local;
 mod log;
 mod nudge;
 mod options;
+mod places;
 mod receiving;
 mod recording;
 mod reliable;

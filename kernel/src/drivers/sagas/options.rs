@@ -4,12 +4,20 @@ use super::index::SAGA_SLOTS;
 use core::time::Duration;
 
 /// How the sagas of an application are driven.
+///
+/// What one saga costs is limited by nothing here: its stream is read whole each time that it is driven
+/// ([limits](crate::domain::saga#limits)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SagaOptions {
     /// Into how many shards the sagas of a name are divided, by their ids: as many processes can share the work. All processes
-    /// over one store have the same number; where it differs for a while, as in a rolling deploy, work is done twice, and its
-    /// effects are had once.
+    /// over one store have the same number. Where it differs for a while, as in a rolling deploy, those of each number drive
+    /// all sagas among them: work is done twice, the effects of commands are had once, and an effect elsewhere is asked for
+    /// twice, perhaps at the same time, under one key.
+    ///
+    /// Each process asks for the lease of each shard of each name three times within its time, whether it holds it or not, also
+    /// where nothing happens: names × shards × processes × 3 calls of the lease store in the time of a [lease](Self::lease), and
+    /// as many for one shard more with each process manager. With many names, take fewer shards or longer leases.
     pub shards: u32,
     /// How many sagas of a shard are at work at once. Those that pause, wait for a time, or need an operator do not count.
     pub in_flight: u32,

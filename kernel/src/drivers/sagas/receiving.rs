@@ -53,7 +53,7 @@ pub enum ReceivedAs {
     AfterTheEnd,
     /// The process has not been started, and the event starts none. It is passed over.
     BeforeTheStart,
-    /// The process is of another version of the handler, which is registered here and receives the event.
+    /// The process is of another version of the handler, by which it receives the event.
     OtherVersion,
 }
 
@@ -177,6 +177,15 @@ impl SagaDriver {
     ///
     /// Dropping the future leaves the event received or not; feeding it again settles it.
     pub async fn receive(&self, handler: &SagaHandler, event: &Arc<Recorded>) -> Result<Vec<Received>, ReceiveError> {
+        self.receive_by(handler, event, OfNewer::IsLacking).await
+    }
+
+    pub(super) async fn receive_by(
+        &self,
+        handler: &SagaHandler,
+        event: &Arc<Recorded>,
+        newer: OfNewer,
+    ) -> Result<Vec<Received>, ReceiveError> {
         let failed = |reason| ReceiveError {
             process: handler.name().clone(),
             event: event.id,
@@ -191,7 +200,7 @@ impl SagaDriver {
         };
         let mut all = Vec::with_capacity(arrivals.len());
         for arrival in &arrivals {
-            all.push(self.receive_at(handler, event, arrival).await.map_err(failed)?);
+            all.push(self.receive_at(handler, event, arrival, newer).await.map_err(failed)?);
         }
         Ok(all)
     }
@@ -201,12 +210,13 @@ impl SagaDriver {
         handler: &SagaHandler,
         event: &Recorded,
         arrival: &Arrival,
+        newer: OfNewer,
     ) -> Result<Received, ReceiveReason> {
         let key = |source| ReceiveReason::Key { key: arrival.key().into(), source };
         let saga = SagaId::new(handler.name(), arrival.key()).map_err(key)?;
         let mut log = self.load(&saga).await.map_err(|error| unread(&saga, error))?;
         for _ in 0..CONFLICTS {
-            let (facts, metadata, outcome) = match self.decided(handler, event, arrival, &log)? {
+            let (facts, metadata, outcome) = match self.decided(handler, event, arrival, newer, &log)? {
                 Decided::Nothing(outcome) => return Ok(Received { saga, outcome }),
                 Decided::Facts(facts, metadata, outcome) => (facts, metadata, outcome),
             };
@@ -230,10 +240,12 @@ impl SagaDriver {
         handler: &SagaHandler,
         event: &Recorded,
         arrival: &Arrival,
+        newer: OfNewer,
         log: &SagaLog,
     ) -> Result<Decided, ReceiveReason> {
         let saga = log.state.id();
-        let is_latest = self.handlers.latest(saga.name()).is_none_or(|latest| latest.version() == handler.version());
+        let latest = self.handlers.latest(saga.name()).map_or(handler.version(), SagaHandler::version);
+        let is_latest = latest == handler.version();
         let nothing = |outcome| Ok(Decided::Nothing(outcome));
         let is_started = match log.state.reception(event.position) {
             Reception::Repeated => return nothing(ReceivedAs::Repetition),
@@ -242,6 +254,9 @@ impl SagaDriver {
             Reception::NotStarted if !is_latest => return nothing(ReceivedAs::OtherVersion),
             Reception::NotStarted if !arrival.starts() => return nothing(ReceivedAs::BeforeTheStart),
             Reception::NotStarted => false,
+            Reception::New if newer == OfNewer::IsPassedOver && log.state.version() > Some(latest) => {
+                return nothing(ReceivedAs::OtherVersion);
+            }
             Reception::New => true,
         };
         let now = self.ports.clock.now();
@@ -270,6 +285,15 @@ impl SagaDriver {
         };
         Ok(Decided::Facts(facts, metadata, if is_started { ReceivedAs::Next } else { ReceivedAs::Start }))
     }
+}
+
+/// What becomes of an event at a process of a version that is newer than all that are registered here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum OfNewer {
+    /// The code for it is lacking.
+    IsLacking,
+    /// It is passed over: whoever has started the process feeds it, by a checkpoint of the newer version.
+    IsPassedOver,
 }
 
 enum Decided {

@@ -16,7 +16,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 #[derive(Debug, Default)]
 pub(super) struct Resting {
     sagas: BTreeMap<SagaId, Rest>,
-    /// Those that are due now, in the order in which they became so.
+    /// Those that are due now, in the order in which they became so; and some that have been taken since.
     ready: VecDeque<SagaId>,
     later: BTreeSet<(Timestamp, SagaId)>,
     ended: BTreeSet<SagaId>,
@@ -89,7 +89,12 @@ impl Resting {
         let saga = match self.later.first().filter(|first| is_due(first)) {
             // Whoever has waited for a time comes before whoever is told of.
             Some((_, saga)) => saga.clone(),
-            None => self.ready.pop_front()?,
+            None => loop {
+                let saga = self.ready.pop_front()?;
+                if self.sagas.get(&saga).is_some_and(|rest| rest.is_ready) {
+                    break saga;
+                }
+            },
         };
         let failures = self.remove(&saga).map_or(0, |rest| rest.failures);
         Some((saga, failures))
@@ -114,9 +119,55 @@ impl Resting {
         if let Some(due) = rest.due {
             self.later.remove(&(due, saga.clone()));
         }
-        if rest.is_ready {
-            self.ready.retain(|ready| ready != saga);
-        }
         Some(rest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::format;
+    use alloc::vec::Vec;
+
+    fn saga(n: u32) -> SagaId {
+        SagaId::new("s", &format!("{n}")).unwrap()
+    }
+
+    /// In less than a moment: nothing is looked for in the queue.
+    #[test]
+    fn a_burst_is_taken_in_its_order() {
+        const MANY: u32 = 200_000;
+        let (mut resting, now) = (Resting::default(), Timestamp::from_micros(1));
+        for n in 0..MANY {
+            resting.grown(saga(n), Revision::new(0));
+        }
+        for n in 0..MANY {
+            assert_eq!(resting.take_due(now), Some((saga(n), 0)));
+        }
+        assert_eq!((resting.take_due(now), resting.next_due()), (None, None));
+    }
+
+    #[test]
+    fn each_is_taken_once_however_often_it_is_told_of() {
+        let (mut resting, now) = (Resting::default(), Timestamp::from_micros(5));
+        let news = |resting: &mut Resting, n: u32, last: u64| resting.grown(saga(n), Revision::new(last));
+        for last in 0..3 {
+            news(&mut resting, 1, last);
+            news(&mut resting, 2, last);
+        }
+        resting.rests(saga(3), None, Some(now));
+        // It has ended before its turn, and the other is put off.
+        resting.ended(saga(1));
+        resting.rests(saga(2), Some(Revision::new(2)), Some(Timestamp::from_micros(9)));
+        news(&mut resting, 1, 7);
+        news(&mut resting, 2, 2);
+        assert_eq!(resting.take_due(now), Some((saga(3), 0)));
+        assert_eq!(resting.take_due(now), None);
+        assert_eq!(resting.next_due(), Some(Timestamp::from_micros(9)));
+        news(&mut resting, 2, 3);
+        news(&mut resting, 4, 0);
+        let taken: Vec<_> = core::iter::from_fn(|| resting.take_due(now)).map(|(saga, _)| saga).collect();
+        assert_eq!(taken, [saga(2), saga(4)]);
+        assert_eq!(resting.next_due(), None);
     }
 }

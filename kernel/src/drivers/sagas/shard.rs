@@ -1,24 +1,27 @@
 //! A shard at work: leased, claimed, and its sagas driven, each when something is due.
 
-use super::board::{Shard, Told};
+use super::board::{Hindrance, Shard, Told};
 use super::driver::{SagaDriveError, SagaDriver, SagaRest, pause_until};
 use super::listing::Unfinished;
+use super::log::SagaReadError;
 use super::nudge::SagaNudge;
 use super::resting::Resting;
 use super::steward::{Env, frontier};
 use crate::drivers::lease::{acquire, hold, pause};
 use crate::drivers::subscription::yield_now;
 use crate::drivers::task::Stop;
-use crate::ports::{AppendError, SagaError, SagaPhase};
+use crate::ports::{AppendError, ReadError, SagaError, SagaPhase};
 use crate::values::{
     Append, Checkpoint, CheckpointState, Item, Move, Name, Position, Query, Revision, SAGA_CATEGORY, SagaId, Token,
 };
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
-use alloc::string::ToString as _;
+use alloc::format;
+use alloc::string::{String, ToString as _};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use async_channel::Receiver;
+use core::fmt;
 use core::pin::pin;
 use core::time::Duration;
 use futures::future::{BoxFuture, Either, select};
@@ -26,6 +29,10 @@ use futures::stream::{FuturesUnordered, StreamExt as _};
 
 /// The pause before the index is asked again that has not answered.
 const LOOK: Duration = Duration::from_millis(250);
+
+/// How often something fails in a row before it is told; and how often the index does, which may have to catch up first.
+const PATIENCE: u32 = 3;
+const LOOKS: u32 = 20;
 
 /// The events that tell of sagas.
 pub(super) fn of_sagas() -> Query {
@@ -40,7 +47,7 @@ pub(super) fn of_sagas() -> Query {
 /// It can be dropped at any moment, as the process can die. Its lease is then given up by a task of its own.
 pub(super) async fn work(env: Arc<Env>, shard: Shard, stop: Stop) {
     // A saga's name has at most 100 bytes.
-    let Ok(name) = Name::new(shard.to_string()) else { return };
+    let Ok(name) = Name::new(shard.place(env.options.shards)) else { return };
     loop {
         let seen = |holder: &Name| {
             if let Some(mut board) = env.board.try_lock() {
@@ -80,11 +87,14 @@ async fn term(env: &Env, shard: &Shard, name: &Name, token: Token, stop: &Stop) 
         match end {
             End::Superseded | End::Stopped => return false,
             End::GivenUp => return true,
-            End::Trouble => {
+            End::Trouble(why) => {
                 if stop.is_closed() {
                     return false;
                 }
                 troubles = troubles.saturating_add(1);
+                if troubles >= PATIENCE {
+                    env.board.lock().await.say_of_shard(shard, Some(why));
+                }
                 pause(&*env.leasing.ids, &*env.leasing.sleep, troubles).await;
             }
         }
@@ -100,8 +110,27 @@ enum End {
     /// Another process has asked for the shard.
     GivenUp,
     /// The store is busy or gone.
-    Trouble,
+    Trouble(String),
 }
+
+impl End {
+    fn not_read(error: &ReadError) -> Self {
+        let is_damage = matches!(error, ReadError::Corrupt { .. });
+        Self::trouble(if is_damage { &DAMAGE } else { error })
+    }
+
+    fn not_appended(error: &AppendError) -> Self {
+        let is_damage = matches!(error, AppendError::Corrupt { .. });
+        Self::trouble(if is_damage { &DAMAGE } else { error })
+    }
+
+    fn trouble(why: &dyn fmt::Display) -> Self {
+        Self::Trouble(format!("a shard cannot be driven: {why}"))
+    }
+}
+
+/// What is said of a store that is damaged, in place of the place, which names files.
+const DAMAGE: &str = "the store is damaged; verify it";
 
 /// What a saga's driver came to.
 type Driven = (SagaId, Result<(SagaRest, Option<Revision>), SagaDriveError>);
@@ -124,6 +153,8 @@ struct Shift<'a> {
     told: Receiver<Told>,
     /// The sagas that had not ended when the shift began; `None` once they are known.
     finding: Option<BoxFuture<'a, Result<Vec<Unfinished>, SagaError>>>,
+    /// How often they could not be found in a row.
+    looks: u32,
     at_work: FuturesUnordered<BoxFuture<'static, Driven>>,
     /// Those at work, and how often each could not be driven.
     driven: BTreeMap<SagaId, (SagaNudge, u32)>,
@@ -137,7 +168,7 @@ impl<'a> Shift<'a> {
         // What comes after this is told; what came before is found.
         let (to, told) = async_channel::unbounded();
         env.board.lock().await.take(shard.clone(), to);
-        let state = events.checkpoint(name.clone()).await.map_err(|_| End::Trouble)?;
+        let state = events.checkpoint(name.clone()).await.map_err(|error| End::not_read(&error))?;
         if state.token > token {
             return Err(End::Superseded);
         }
@@ -145,10 +176,10 @@ impl<'a> Shift<'a> {
         match events.append(Append::new([]).checkpoint(claim(state))).await {
             Ok(_) => {}
             Err(AppendError::CheckpointMoved { token: larger, .. }) if larger > token => return Err(End::Superseded),
-            Err(_) => return Err(End::Trouble),
+            Err(error) => return Err(End::not_appended(&error)),
         }
         let fence = claim(CheckpointState::new(state.store, state.position, token));
-        let frontier = frontier(env).await.map_err(|_| End::Trouble)?;
+        let frontier = frontier(env).await.map_err(|error| End::not_read(&error))?;
         let mut shift = Self {
             env,
             shard,
@@ -156,6 +187,7 @@ impl<'a> Shift<'a> {
             driver: env.driver.under(fence),
             told,
             finding: None,
+            looks: 0,
             at_work: FuturesUnordered::new(),
             driven: BTreeMap::new(),
             resting: Resting::default(),
@@ -181,6 +213,7 @@ impl<'a> Shift<'a> {
             self.begin_what_is_due();
             match self.happened(stop).await {
                 Happened::Driven(driven) => {
+                    self.tell(&driven).await;
                     if let Some(end) = self.rests(driven) {
                         return end;
                     }
@@ -195,6 +228,7 @@ impl<'a> Shift<'a> {
                 }
                 Happened::Found(Ok(unfinished)) => {
                     self.finding = None;
+                    self.env.board.lock().await.say_of_shard(self.shard, None);
                     for found in unfinished.into_iter().filter(|found| !self.driven.contains_key(&found.saga)) {
                         match found.phase {
                             // It waits for somebody, and for no timer.
@@ -205,7 +239,14 @@ impl<'a> Shift<'a> {
                     }
                 }
                 // Those that are told of are driven meanwhile.
-                Happened::Found(Err(_)) => self.finding = Some(self.found_after(LOOK)),
+                Happened::Found(Err(error)) => {
+                    self.looks = self.looks.saturating_add(1);
+                    if self.looks >= LOOKS {
+                        let why = format!("sagas that were started before cannot be found: {error}");
+                        self.env.board.lock().await.say_of_shard(self.shard, Some(why));
+                    }
+                    self.finding = Some(self.found_after(LOOK));
+                }
                 Happened::Due => {}
                 Happened::Stop => {
                     self.finish().await;
@@ -229,6 +270,20 @@ impl<'a> Shift<'a> {
         }
     }
 
+    /// Has it known why the saga is not driven, if something is in its way.
+    async fn tell(&mut self, (saga, driven): &Driven) {
+        let hindrance = match driven {
+            Ok((SagaRest::Lacks(lacking), _)) => Some(Hindrance::Lacks(lacking.to_string())),
+            Ok(_) => None,
+            Err(error) if self.driven.get(saga).is_some_and(|(_, failures)| *failures >= PATIENCE) => {
+                Some(Hindrance::Fails(told(error)))
+            }
+            // It may be over soon.
+            Err(_) => return,
+        };
+        self.env.board.lock().await.say_of_saga(self.shard, saga, hindrance);
+    }
+
     /// A saga has come to rest, and perhaps the shift to its end.
     fn rests(&mut self, (saga, driven): Driven) -> Option<End> {
         let (nudge, failures) = self.driven.remove(&saga).unwrap_or_default();
@@ -242,7 +297,9 @@ impl<'a> Shift<'a> {
             Err(SagaDriveError::Append { source: AppendError::CheckpointMoved { .. }, .. }) => {
                 return Some(End::Superseded);
             }
-            Err(SagaDriveError::Append { source: AppendError::WrongStore { .. }, .. }) => return Some(End::Trouble),
+            Err(error @ SagaDriveError::Append { source: AppendError::WrongStore { .. }, .. }) => {
+                return Some(End::trouble(&error));
+            }
             Err(_) => {
                 self.resting.failed(saga, failures, self.env.driver.ports.clock.now(), &*self.env.leasing.ids);
                 return None;
@@ -307,5 +364,16 @@ impl<'a> Shift<'a> {
         let at_work = &mut self.at_work;
         let finished = async { while at_work.next().await.is_some() {} };
         select(pin!(finished), self.env.leasing.sleep.sleep(self.env.options.grace)).await;
+    }
+}
+
+/// The error in a sentence.
+fn told(error: &SagaDriveError) -> String {
+    match error {
+        SagaDriveError::Read { saga, source: SagaReadError::Read(ReadError::Corrupt { .. }) }
+        | SagaDriveError::Append { saga, source: AppendError::Corrupt { .. } } => {
+            format!("saga {saga} cannot be driven: {DAMAGE}")
+        }
+        _ => error.to_string(),
     }
 }

@@ -43,6 +43,24 @@ pub(super) struct Env {
     pub(super) board: Mutex<Board>,
 }
 
+impl Env {
+    /// What is in the way of the sagas of this name here.
+    pub(super) async fn trouble(&self, name: &Name) -> Option<String> {
+        let (stuck, mut troubles) = {
+            let board = self.board.lock().await;
+            (board.stuck(name).cloned(), board.troubles(name))
+        };
+        if let Some(stuck) = stuck {
+            let state = self.driver.ports.events.checkpoint(stuck.place).await;
+            // Another process may have gone on.
+            if !state.is_ok_and(|state| state.position >= stuck.at) {
+                troubles.insert(0, stuck.why);
+            }
+        }
+        (!troubles.is_empty()).then(|| troubles.join("; "))
+    }
+}
+
 /// A process asks another for shards.
 #[derive(Debug, Serialize, Deserialize)]
 struct Wanted {
@@ -64,7 +82,7 @@ async fn steward(env: Arc<Env>, stop: Stop) {
     let feeders = names.iter().filter_map(|name| {
         let of_name = env.driver.handlers.processes().filter(|handler| handler.name() == name);
         let of_name: Vec<_> = of_name.cloned().collect();
-        (!of_name.is_empty()).then(|| Task::spawn(spawn, |stop| feed(env.clone(), of_name, stop)))
+        (!of_name.is_empty()).then(|| Task::spawn(spawn, |stop| feed(env.clone(), of_name, from, stop)))
     });
     let tasks: Vec<_> = shards.chain(feeders).collect();
     let following = pin!(follow(&env, &names, from));

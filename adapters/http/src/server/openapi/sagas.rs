@@ -155,7 +155,9 @@ pub(super) fn schemas() -> Value {
     definition["properties"]["description"] = text();
     definition["properties"]["schema"] = json!({ "description": "A JSON Schema (2020-12) of its input." });
     definition["properties"]["trouble"] = json!({
-        "type": "string", "description": "Why processes of it receive no more events on this server.",
+        "type": "string",
+        "description": "What is in the way of it on this server: why processes of it receive no more events, or sagas of it \
+                        are not driven.",
     });
     json!({
         "SagaName": {

@@ -18,7 +18,8 @@ const STEPS: usize = 64;
 
 /// How a saga stands, as an index keeps it.
 ///
-/// Of the facts that [`SagaState`](super::SagaState) takes it shows the same [`Status`] as that. It is no machine: it keeps
+/// Of the facts that [`SagaState`](super::SagaState) takes it shows the same [`Status`] as that, as long as there are no more than
+/// 64 timers, and steps in flight at once; beyond that something may be due earlier than it is. It is no machine: it keeps
 /// neither plan, input nor outcomes, stays small however many steps there are, and takes any fact after any other. What it
 /// does not know it passes over, so that one saga which somebody newer has written shows as it was, and the others go on.
 #[derive(Debug, Clone, PartialEq)]

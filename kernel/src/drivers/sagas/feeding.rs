@@ -15,7 +15,6 @@ use crate::drivers::subscription::{Delivery, From, yield_now};
 use crate::drivers::task::Stop;
 use crate::ports::AppendError;
 use crate::values::{Append, Checkpoint, CheckpointState, Move, Name, Position, Query, Recorded, Token};
-use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;

@@ -273,7 +273,7 @@ impl<'a> Shift<'a> {
     /// Has it known why the saga is not driven, if something is in its way.
     async fn tell(&mut self, (saga, driven): &Driven) {
         let hindrance = match driven {
-            Ok((SagaRest::Lacks(lacking), _)) => Some(Hindrance::Lacks(lacking.to_string())),
+            Ok((SagaRest::Lacks { why, .. }, _)) => Some(Hindrance::Lacks(why.to_string())),
             Ok(_) => None,
             Err(error) if self.driven.get(saga).is_some_and(|(_, failures)| *failures >= PATIENCE) => {
                 Some(Hindrance::Fails(told(error)))

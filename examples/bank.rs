@@ -17,7 +17,7 @@ use core::net::SocketAddr;
 use portolan::application::{Admission, ApplicationBuilder};
 use portolan::domain::inline;
 use portolan::domain::validation::violations;
-use portolan::drivers::{Migration, ReplayClock, Roles, SagaOptions, StaticKey, StaticKeys};
+use portolan::drivers::{Migration, ReplayClock, Roles, StaticKey, StaticKeys};
 use portolan::prelude::*;
 use portolan::sqlite::Durability;
 use serde::{Deserialize, Serialize};
@@ -634,8 +634,6 @@ mod tests {
     use super::*;
     use AccountEvent::{Closed, Opened, Withdrawn};
     use portolan::drivers::RowPage;
-    use portolan::ports::{SagaPhase, StartSaga};
-    use portolan::values::SagaId;
 
     /// What the account of these events decides.
     fn decide<C>(past: &[AccountEvent], command: C) -> Decision<Account>
@@ -821,17 +819,10 @@ mod tests {
         bank.commands.send(CloseAccount { account_id: "cid".into() }).await.expect("it closes");
         let mut ends = Vec::new();
         for to in ["bob", "cid", "dan"] {
-            let saga = SagaId::new("transfer-money", to).expect("a name");
             let transfer = TransferMoney { from: "ann".into(), to: to.into(), amount: 20 };
-            let start = StartSaga::new(saga.clone(), serde_json::to_value(transfer).expect("it has a JSON form"));
-            bank.sagas.start(start).await.expect("it starts");
-            ends.push(loop {
-                let status = bank.sagas.status(saga.clone()).await.expect("it is there").status;
-                if status.phase.is_end() {
-                    break status.phase;
-                }
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            });
+            let started = bank.sagas.start_as::<Transfers>(to, transfer).await.expect("it starts");
+            let ended = bank.sagas.wait_for_end(&started.saga, &bank.events).await.expect("it ends");
+            ends.push(ended.status.phase);
         }
         assert_eq!(ends, [SagaPhase::Completed, SagaPhase::Compensated, SagaPhase::Compensated]);
         let mut moved = Vec::new();

@@ -581,7 +581,9 @@ async fn run(mut flags: Flags) -> Result<(), Box<dyn Error>> {
     let http = HttpServer::new(bank.ports()).with_raw_appends(flags.raw_appends).with_admission(admission.clone());
     #[cfg(feature = "graphql")]
     let http = {
-        let graphql = GraphqlServer::new(bank.ports()).with_admission(admission.clone());
+        // What operators do is on unless it is turned off over HTTP and gRPC; here it has to be turned on.
+        let graphql = GraphqlServer::new(bank.ports()).with_projection_actions(true).with_saga_actions(true);
+        let graphql = graphql.with_admission(admission.clone());
         http.mount("/graphql", graphql.service().await)
     };
     let http = http.bind(flags.listen).await?;
@@ -593,6 +595,7 @@ async fn run(mut flags: Flags) -> Result<(), Box<dyn Error>> {
 
     // Signals are listened for before anybody is told where the bank is.
     let url = format!("http://{}", http.local_addr());
+    let first = shutdown_signal();
     let http = http.serve(shutdown_signal());
     println!(
         r#"The bank listens on {url}
@@ -624,9 +627,19 @@ and gRPC on http://{address}
         );
         async { tokio::join!(http, grpc) }
     };
-    http.await;
-    bank.shutdown().await;
-    Ok(())
+    let ends = async {
+        http.await;
+        bank.shutdown().await;
+        Ok(())
+    };
+    let second = async {
+        first.await;
+        shutdown_signal().await;
+    };
+    tokio::select! {
+        ended = ends => ended,
+        () = second => Err("stopped by a second signal; what was under way is for the next bank".into()),
+    }
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
 //! Sagas started by their type, and waited for.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 extern crate alloc;
 

@@ -17,7 +17,7 @@ use core::net::SocketAddr;
 use portolan::application::{Admission, ApplicationBuilder};
 use portolan::domain::inline;
 use portolan::domain::validation::violations;
-use portolan::drivers::{Migration, ReplayClock, Roles, SagaOptions, StaticKey, StaticKeys};
+use portolan::drivers::{Migration, ReplayClock, Roles, StaticKey, StaticKeys};
 use portolan::prelude::*;
 use portolan::sqlite::Durability;
 use serde::{Deserialize, Serialize};
@@ -581,7 +581,9 @@ async fn run(mut flags: Flags) -> Result<(), Box<dyn Error>> {
     let http = HttpServer::new(bank.ports()).with_raw_appends(flags.raw_appends).with_admission(admission.clone());
     #[cfg(feature = "graphql")]
     let http = {
-        let graphql = GraphqlServer::new(bank.ports()).with_admission(admission.clone());
+        // What operators do is on unless it is turned off over HTTP and gRPC; here it has to be turned on.
+        let graphql = GraphqlServer::new(bank.ports()).with_projection_actions(true).with_saga_actions(true);
+        let graphql = graphql.with_admission(admission.clone());
         http.mount("/graphql", graphql.service().await)
     };
     let http = http.bind(flags.listen).await?;
@@ -593,6 +595,7 @@ async fn run(mut flags: Flags) -> Result<(), Box<dyn Error>> {
 
     // Signals are listened for before anybody is told where the bank is.
     let url = format!("http://{}", http.local_addr());
+    let first = shutdown_signal();
     let http = http.serve(shutdown_signal());
     println!(
         r#"The bank listens on {url}
@@ -624,9 +627,19 @@ and gRPC on http://{address}
         );
         async { tokio::join!(http, grpc) }
     };
-    http.await;
-    bank.shutdown().await;
-    Ok(())
+    let ends = async {
+        http.await;
+        bank.shutdown().await;
+        Ok(())
+    };
+    let second = async {
+        first.await;
+        shutdown_signal().await;
+    };
+    tokio::select! {
+        ended = ends => ended,
+        () = second => Err("stopped by a second signal; what was under way is for the next bank".into()),
+    }
 }
 
 #[cfg(test)]
@@ -634,8 +647,6 @@ mod tests {
     use super::*;
     use AccountEvent::{Closed, Opened, Withdrawn};
     use portolan::drivers::RowPage;
-    use portolan::ports::{SagaPhase, StartSaga};
-    use portolan::values::SagaId;
 
     /// What the account of these events decides.
     fn decide<C>(past: &[AccountEvent], command: C) -> Decision<Account>
@@ -821,17 +832,10 @@ mod tests {
         bank.commands.send(CloseAccount { account_id: "cid".into() }).await.expect("it closes");
         let mut ends = Vec::new();
         for to in ["bob", "cid", "dan"] {
-            let saga = SagaId::new("transfer-money", to).expect("a name");
             let transfer = TransferMoney { from: "ann".into(), to: to.into(), amount: 20 };
-            let start = StartSaga::new(saga.clone(), serde_json::to_value(transfer).expect("it has a JSON form"));
-            bank.sagas.start(start).await.expect("it starts");
-            ends.push(loop {
-                let status = bank.sagas.status(saga.clone()).await.expect("it is there").status;
-                if status.phase.is_end() {
-                    break status.phase;
-                }
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            });
+            let started = bank.sagas.start_as::<Transfers>(to, transfer).await.expect("it starts");
+            let ended = bank.sagas.wait_for_end(&started.saga, &bank.events).await.expect("it ends");
+            ends.push(ended.status.phase);
         }
         assert_eq!(ends, [SagaPhase::Completed, SagaPhase::Compensated, SagaPhase::Compensated]);
         let mut moved = Vec::new();

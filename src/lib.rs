@@ -16,11 +16,89 @@ pub use prelude::*;
 pub use portolan_kernel::__private;
 
 /// What an application is written with: `use portolan::prelude::*;`.
+///
+/// A process, for which nothing else is needed:
+///
+/// ```
+/// # #[cfg(all(feature = "macros", feature = "memory", feature = "tokio"))]
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+/// use core::time::Duration;
+/// use portolan::prelude::*;
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Event, Serialize, Deserialize)]
+/// #[event(category = "order")]
+/// enum OrderEvent {
+///     Placed { order: String },
+///     Paid { order: String },
+/// }
+///
+/// #[derive(Command, Serialize, Deserialize)]
+/// #[command(stream = "order-{order}")]
+/// struct CancelOrder {
+///     order: String,
+/// }
+///
+/// /// Cancels an order that is not paid within 30 minutes.
+/// struct Payments;
+///
+/// #[derive(Serialize, Deserialize, Default)]
+/// struct Awaited {
+///     order: String,
+/// }
+///
+/// impl Process for Payments {
+///     const NAME: &'static str = "order-payment";
+///     type Event = OrderEvent;
+///     type State = Awaited;
+///
+///     fn correlate(event: &RecordedAs<OrderEvent>) -> Option<String> {
+///         match &event.event {
+///             OrderEvent::Placed { order } | OrderEvent::Paid { order } => Some(order.clone()),
+///         }
+///     }
+///
+///     fn starts(event: &RecordedAs<OrderEvent>) -> bool {
+///         matches!(event.event, OrderEvent::Placed { .. })
+///     }
+///
+///     fn on(&self, state: &mut Awaited, event: &RecordedAs<OrderEvent>, intents: &mut Intents) {
+///         match &event.event {
+///             OrderEvent::Placed { order } => {
+///                 state.order = order.clone();
+///                 intents.set_timer("payment", Duration::from_secs(30 * 60));
+///             }
+///             OrderEvent::Paid { .. } => intents.end(),
+///         }
+///     }
+///
+///     fn on_timer(&self, state: &mut Awaited, _: &str, intents: &mut Intents) {
+///         intents.send(CancelOrder { order: state.order.clone() });
+///         intents.end();
+///     }
+///
+///     fn on_failed(&self, _: &mut Awaited, _: &FailedIntent, _: &mut Intents) -> AfterFailure {
+///         // It was paid or cancelled in that moment.
+///         AfterFailure::GoOn
+///     }
+/// }
+///
+/// let shop = Application::builder(MemoryStore::new(), Runtime::tokio()).process(Payments).build().await?;
+/// let sagas = shop.ports().sagas;
+/// let payment = SagaId::new(Payments::NAME, "o-1")?;
+/// assert!(matches!(sagas.status(payment).await, Err(SagaError::NotFound(_))));
+/// # Ok(()) }) }
+/// # #[cfg(not(all(feature = "macros", feature = "memory", feature = "tokio")))]
+/// # fn main() {}
+/// ```
 pub mod prelude {
     pub use portolan_kernel::application::{Application, BuildError, Ports, Runtime, Storage};
     pub use portolan_kernel::domain::compatibility::Compatibility;
     pub use portolan_kernel::domain::history::{History, Hop, Pieces};
-    pub use portolan_kernel::domain::saga::{Saga, StepContext, StepError};
+    pub use portolan_kernel::domain::saga::{
+        AfterFailure, FailedIntent, Intents, Process, Saga, StepContext, StepError,
+    };
     pub use portolan_kernel::domain::{
         Aggregate, CodecError, Command, Context, Decide, Decision, DecisionModel, Event, EventError, EventFields,
         EventSet, FailurePolicy, OnFailure, OrRaw, Projection, RecordedAs, Rejection, Row, SnapshotPolicy,
@@ -29,14 +107,15 @@ pub mod prelude {
     pub use portolan_kernel::drivers::{
         ApplyError, Authorization, BusOptions, CommandBusExt, Deadline, Delivery, EventStoreExt, Hooks, Middleware,
         MiddlewareBus, Next, Policy, ProjectionOptions, ProjectionRegistryExt, QueryBusExt, QueryContext, Question,
-        ReadRowsError, Reply, Retry, SchemaOptions, Subscription, TypedDelivery, TypedEvents, TypedSubscription, View,
-        ViewProjection, Viewed,
+        ReadRowsError, Reply, Retry, SagaOptions, SagaOrchestratorExt, SchemaOptions, Subscription, TypedDelivery,
+        TypedEvents, TypedSubscription, View, ViewProjection, Viewed,
     };
     pub use portolan_kernel::ports::{
         CommandBus, CommandEnvelope, CommandError, EventStore, Lifecycle, ProjectionError, ProjectionRegistry,
-        QueryBus, QueryError, RawEvent, Receipt, Upcaster, Violation,
+        QueryBus, QueryError, RawEvent, Receipt, SagaError, SagaOrchestrator, SagaPhase, StartSaga, Upcaster,
+        Violation,
     };
-    pub use portolan_kernel::values::{InvalidName, Metadata, Name, Position, Query, Revision, StreamId, Tag};
+    pub use portolan_kernel::values::{InvalidName, Metadata, Name, Position, Query, Revision, SagaId, StreamId, Tag};
 
     #[cfg(feature = "dynamodb-plain")]
     pub use portolan_dynamodb::DynamoStore;

@@ -62,11 +62,15 @@
 //! A saga is started by the mutation of its definition, whose newest version gives the type of its input, or by `startSaga`
 //! with the input as a JSON text. `id` makes a repetition
 //! harmless: the same input is `repeated`, another is the error `saga-started-otherwise`. What is started or acted on is
-//! `null` with an error, or what was recorded; each of several in one document is done by itself, as commands are.
+//! `null` with an error, or what was recorded; each of several in one document is done by itself, as commands are. What is
+//! not recorded within `Request-Timeout` or `extensions: { timeout: 2.5 }`, which each of them has for itself, is
+//! `outcome-unknown`: start it again under its id, or look at it before acting again.
 //!
 //! `options` are the `correlation`, without which the saga's own id is it, and `metadata`, as for commands. `sagas` and
-//! `sagaTimeline` are pages of at most `first` entries: `next` is what `after` takes for the next page. Their entries are in
-//! order of names and ids, and of the stream.
+//! `sagaTimeline` are pages of at most `first` entries, 100 where that is left out, and never more than
+//! [`page_events`](ServerConfig::page_events): `next` is what `after` takes for the next page. Their entries are in
+//! order of names and ids, and of the stream. A client shows a phase that only a newer server knows as one that needs an
+//! operator, and the reason says so.
 //!
 //! # Who asks
 //!

@@ -94,7 +94,8 @@
 //!
 //! Fields that a server does not know it leaves out of account, as protocol buffers have it. Kinds that it does not know
 //! (an expectation, a move, a format, an action, a phase) it refuses. So does a client: what it does not know of a newer
-//! server's answer is an error that says so, and after something that writes of unknown outcome.
+//! server's answer is an error that says so, and after something that writes of unknown outcome. But one saga in a phase that it
+//! does not know spoils neither a page nor an action: it is shown as one that needs an operator, and the reason says so.
 //!
 //! # Limits
 //!

@@ -12,7 +12,7 @@
 //! | `GET /commands`, `GET /queries` | what the buses tell: `{name, description, schema}`, of queries `answer_schema` too |
 //! | `GET /queries/{name}` | asks; see [below](#parameters). With `POST`, a JSON object. `ETag` is the revision, where it was made from one stream |
 //! | `GET /streams/{id}` | a page of a stream: `after` (a revision), `until` (a position), `limit`, `direction`, [`form`](#forms). `ETag` is the revision; 404 for a missing stream |
-//! | `GET /events` | a page of the log: `after` and `until` (positions), `limit`, `direction`, [`form`](#forms); `type`, `category`, `stream`: any of those given, `tag`: all of them |
+//! | `GET /events` | a page of the log: `after` and `until` (positions), `limit`, `direction`, [`form`](#forms); `type`, `category`, `stream`: any of those given, `tag`: all of them. Events of the system's streams, such as `$saga-…`, come by `category` or `stream` alone: `type=$saga.started` finds none, `category=$saga&type=$saga.started` does |
 //! | these two with `Accept: text/event-stream` | live, see [below](#live) |
 //! | `POST /streams/{id}` | appends `{"events":[{"type","data"}]}`; `If-Match: "n"`, `If-Match: *`, `If-None-Match: *`, or no condition |
 //! | `POST /append`, `POST /read`, `GET /changed`, `GET /appends/{scope}/{id}`, `GET /checkpoints/{name}`, `GET /capabilities` | the port `EventStore`, whole |
@@ -162,7 +162,8 @@
 //!
 //! It is started under the id in `Idempotency-Key`, or under one that is made, which `Location` and the body tell:
 //! `{name, id, self, version, position, repeated}`. Started again under its id, with the same input, it is `repeated`; with
-//! another, that is `saga-started-otherwise`. Ids of sagas are shared by all tenants. An `outcome-unknown` has `name` and `id`
+//! another, that is `saga-started-otherwise`. An input that has a field twice is `invalid-saga-request`, as one with a wrong
+//! field is. Ids of sagas are shared by all tenants. An `outcome-unknown` has `name` and `id`
 //! too: start it again under them. Without a correlation the saga's own id is it.
 //!
 //! Pages of sagas and of facts have `after`, what the parameter of that name has to be for the next page, and `next`, its

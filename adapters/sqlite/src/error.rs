@@ -55,7 +55,15 @@ pub enum OpenError {
         /// What SQLite found.
         source: Source,
     },
-    /// Anything else: a missing folder, missing rights, a full disk.
+    /// The folder of the file is missing. A file is made, a folder is not.
+    #[error("{path} cannot be opened: there is no folder {folder}; make it, or name another file", path = path.display(), folder = folder.display())]
+    NoFolder {
+        /// The file.
+        path: PathBuf,
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// Anything else: missing rights, a full disk.
     #[error("{path} cannot be opened: {source}", path = path.display())]
     Other {
         /// The file.
@@ -164,6 +172,9 @@ impl Fault {
 
     pub(crate) fn refuses_open(self, path: &Path) -> OpenError {
         let path_buf = path.to_path_buf();
+        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.exists()) {
+            return OpenError::NoFolder { folder: folder.into(), path: path_buf };
+        }
         match self.class(path) {
             _ if self.code() == Some(ErrorCode::ReadOnly) => OpenError::ReadOnly { path: path_buf },
             Class::Busy => OpenError::Busy { path: path_buf, source: Source::new(self) },

@@ -2,12 +2,17 @@
 
 use crate::ports::Violation;
 use crate::values::Format;
+use alloc::collections::BTreeSet;
 use alloc::string::{String, ToString};
 use bytes::Bytes;
+use core::fmt;
 use core::marker::PhantomData;
 use serde::Serialize;
-use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, IgnoredAny};
+use serde::de::{
+    DeserializeOwned, DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
+};
 use serde_ignored::Path;
+use serde_json::Value;
 
 /// A way to write values as bytes. An event type names its codec at compile time.
 ///
@@ -142,6 +147,85 @@ impl Json {
             None => Ok(value),
             Some(path) => Err(CodecError::Shape { path, code: "unknown-field", message: "unknown field".into() }),
         }
+    }
+
+    /// Any JSON in these bytes, whose objects have each field once at every depth: what somebody outside has sent, and a type
+    /// reads later. A [`Value`] alone keeps the last of two, and nobody hears of the first.
+    ///
+    /// ```
+    /// # use portolan_kernel::domain::{CodecError, Json};
+    /// let twice = Json::decode_distinct(br#"{"amount":1,"amount":2}"#).unwrap_err();
+    /// assert!(matches!(twice, CodecError::Shape { path, code: "duplicate-field", .. } if path == "amount"));
+    /// assert_eq!(Json::decode_distinct(b"[1, null]").unwrap()[0], 1);
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Codec::decode`].
+    pub fn decode_distinct(bytes: &[u8]) -> Result<Value, CodecError> {
+        Self::decode_seed(Distinct, bytes)?;
+        Self::decode(bytes)
+    }
+}
+
+/// Sees to it that no object has a field twice. What the values are is left to whoever reads them.
+#[derive(Clone)]
+struct Distinct;
+
+impl<'de> DeserializeSeed<'de> for Distinct {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Distinct {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        while items.next_element_seed(Self)?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<(), A::Error> {
+        let mut seen = BTreeSet::new();
+        while let Some(field) = fields.next_key::<String>()? {
+            if seen.contains(&field) {
+                return Err(A::Error::custom(format_args!("duplicate field `{field}`")));
+            }
+            fields.next_value_seed(Self)?;
+            seen.insert(field);
+        }
+        Ok(())
     }
 }
 
@@ -299,5 +383,25 @@ mod tests {
     fn wrong_shape(#[case] text: &str, #[case] path: &str, #[case] code: &str) {
         let violation = Json::decode_object::<Order>(text.as_bytes()).unwrap_err().into_violation().unwrap();
         assert_eq!((&*violation.path, &*violation.code), (path, code), "{}", violation.message);
+    }
+
+    #[rstest]
+    #[case::top(r#"{"a":1,"b":{},"a":[{}]}"#, "a")]
+    #[case::deep(r#"[null,{"a":[{"b":1,"c":true,"b":1}]}]"#, "[1].a[0].b")]
+    #[case::written_otherwise(r#"{"a":1,"\u0061":"x"}"#, "a")]
+    fn fields_that_are_there_twice_are_named(#[case] text: &str, #[case] path: &str) {
+        let violation = Json::decode_distinct(text.as_bytes()).unwrap_err().into_violation().unwrap();
+        assert_eq!((&*violation.path, &*violation.code), (path, "duplicate-field"), "{}", violation.message);
+    }
+
+    #[rstest]
+    #[case(r#"{"a":{"a":[{"a":-1},{"a":0.5}]},"b":null,"c":18446744073709551615,"d":"\u0000","e":[]}"#)]
+    #[case("null")]
+    fn what_is_there_once_is_read_as_ever(#[case] text: &str) {
+        let value: Value = serde_json::from_str(text).unwrap();
+        assert_eq!(Json::decode_distinct(text.as_bytes()), Ok(value));
+        for broken in [&text[1..], &[text, "}"].concat()] {
+            assert!(matches!(Json::decode_distinct(broken.as_bytes()), Err(CodecError::Malformed(_))), "{broken}");
+        }
     }
 }

@@ -3,9 +3,10 @@
 //! From the bottom: pages to streams ([`EventStoreExt`]) and to live [`Subscriptions`]; events to states
 //! ([`Loader`]); commands to appends ([`Execution`]); what surrounds commands ([`Middleware`], [`Hooks`]); and the two
 //! buses of an application in its own process ([`LocalCommandBus`], [`LocalQueryBus`]) with what makes any bus
-//! pleasant to call ([`CommandBusExt`], [`QueryBusExt`]), as [`ProjectionRegistryExt`] is for projections; what events and
-//! commands look like ([`SchemaCatalogue`], [`register_schemas`]); and what stands before the ports of a server
-//! ([`AccessPolicy`], [`Roles`], [`StaticKeys`]). A [`Migration`] copies a log into another store.
+//! pleasant to call ([`CommandBusExt`], [`QueryBusExt`]), as [`ProjectionRegistryExt`] is for projections and
+//! [`SagaOrchestratorExt`] for sagas; what events and commands look like ([`SchemaCatalogue`], [`register_schemas`]); and
+//! what stands before the ports of a server ([`AccessPolicy`], [`Roles`], [`StaticKeys`]). A [`Migration`] copies a log into
+//! another store.
 
 mod access;
 mod appending;
@@ -34,6 +35,7 @@ mod reading;
 mod sagas;
 mod schemas;
 mod send;
+mod start;
 mod step;
 mod subscription;
 mod task;
@@ -74,6 +76,7 @@ pub use sagas::{
 };
 pub use schemas::{SchemaCatalogue, SchemaOptions, SchemaRefusal, StoredSchemas, register_schemas};
 pub use send::{CommandBusExt, Sending};
+pub use start::{SagaOrchestratorExt, Starting};
 pub use subscription::{Delivery, From, SubscribeError, Subscription, Subscriptions};
 pub use typed::{TypedDelivery, TypedEvents, TypedSubscription};
 

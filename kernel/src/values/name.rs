@@ -130,6 +130,12 @@ macro_rules! names {
             }
         }
 
+        impl From<$name> for String {
+            fn from(name: $name) -> Self {
+                Self::from(name.as_str())
+            }
+        }
+
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str(&self.0)
@@ -208,6 +214,12 @@ mod tests {
     #[case::c1_control("a\u{85}", false)]
     fn names_are_checked(#[case] text: &str, #[case] good: bool) {
         assert_eq!(Name::new(text).is_ok(), good);
+    }
+
+    #[test]
+    fn a_name_is_taken_for_a_text() {
+        let text: String = Name::new("a/b").unwrap().into();
+        assert_eq!(text, "a/b");
     }
 
     #[test]

@@ -12,6 +12,8 @@ use process::{Bank, Client, Place};
 use rstest::rstest;
 use serde_json::json;
 use std::collections::HashSet;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpStream;
 use std::time::Duration;
 use traffic::{Traffic, fold};
 
@@ -186,6 +188,22 @@ fn raw_appends_are_off_unless_asked_for() {
     assert_eq!(bank.client().account("eve")["owner"], "Eve");
     let account = bank.client().get("/queries/account?account_id=eve").expect("an answer");
     assert_eq!(account.etag.as_deref(), Some("\"0\""), "{account:?}");
+}
+
+/// A request whose body never ends holds up the first signal, and not the second.
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let bank = Bank::start(&Place::sqlite(), &[]);
+    let head =
+        "POST /commands/deposit HTTP/1.1\r\nHost: bank\r\nContent-Type: application/json\r\nContent-Length: 9\r\n";
+    let mut slow = TcpStream::connect(&bank.address).expect("it listens");
+    write!(slow, "{head}Expect: 100-continue\r\n\r\n").expect("sent");
+    let mut said = String::new();
+    BufReader::new(slow.try_clone().expect("a handle")).read_line(&mut said).expect("an answer");
+    assert!(said.contains("100"), "it waits for the body: {said}");
+    bank.signal("TERM");
+    process::eventually("it listens no more", || TcpStream::connect(&bank.address).is_err());
+    assert!(!bank.terminate().success(), "it did not wait for the first to be done");
 }
 
 #[test]

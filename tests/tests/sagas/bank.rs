@@ -195,7 +195,7 @@ impl Transfers {
 
     async fn letter(&self, transfer: &Transfer, step: &StepContext) -> Result<u32, StepError> {
         if let Some(effects) = &self.effects {
-            effects.perform(step.key().to_string(), "a letter").await;
+            effects.perform(step.key(), "a letter").await;
         }
         match transfer.trouble {
             Trouble::SilentLetter => self.silence().await.map(|()| 0),
@@ -206,7 +206,7 @@ impl Transfers {
 
     async fn take_back(&self, _: &Transfer, step: &StepContext) -> Result<(), StepError> {
         if let Some(effects) = &self.effects {
-            effects.perform(step.key().to_string(), "an apology").await;
+            effects.perform(step.key(), "an apology").await;
         }
         Ok(())
     }

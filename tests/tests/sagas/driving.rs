@@ -138,7 +138,11 @@ async fn a_saga_starts_once() {
     let other = bank.driver.start(start(Trouble::None, 31)).await;
     assert!(matches!(other, Err(SagaError::StartedOtherwise(_))), "{other:?}");
     let wrong = bank.driver.start(StartSaga::new(saga("t-2"), serde_json::json!({"amount": "much"}))).await;
-    assert!(matches!(wrong, Err(SagaError::Invalid(_))), "{wrong:?}");
+    let Err(SagaError::Invalid(violations)) = wrong else { panic!("{wrong:?}") };
+    let [violation] = &violations[..] else { panic!("{violations:?}") };
+    // Nobody has sent the text that was read, so no line of it is told.
+    let expected = ("amount", r#"invalid type: string "much", expected i64"#);
+    assert_eq!((&*violation.path, &*violation.message), expected);
     assert_eq!(trace(&storage).await, "started");
 }
 
@@ -230,6 +234,9 @@ async fn a_process_without_the_code_says_so() {
     assert!(stands.lacks.unwrap().contains("no handler of transfer-money version 1"));
     let start = without.start(start(Trouble::None, 30)).await;
     assert!(matches!(start, Err(SagaError::UnknownDefinition(_))), "{start:?}");
+    let skipped = without.act(ActOnSaga::new(saga("t-1"), SagaAction::Skip)).await.unwrap_err();
+    let SagaError::NotNow { reason, .. } = &skipped else { panic!("{skipped}") };
+    assert!(reason.contains("no handler of transfer-money version 1 here; register it"), "{reason}");
     // It can be ended there all the same.
     let ended = without.act(ActOnSaga::new(saga("t-1"), SagaAction::Abort)).await.unwrap();
     assert_eq!((ended.status.phase, ended.lacks), (SagaPhase::Aborted, None));

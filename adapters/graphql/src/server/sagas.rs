@@ -9,6 +9,7 @@ use crate::wire::problem::Problem;
 use crate::wire::saga::{Loud, WireDefinition, WireSaga, WireSagaPage, WireStarted, WireTimeline};
 use core::panic::AssertUnwindSafe;
 use futures::future::FutureExt as _;
+use portolan_kernel::domain::{CodecError, Json};
 use portolan_kernel::ports::{ActOnSaga, ListSagas, SagaError, Source, StartSaga};
 use portolan_kernel::values::{Name, Revision, SagaId, SagaIdError};
 use serde_json::{Map, Value};
@@ -51,15 +52,23 @@ pub(super) async fn act(context: &Context, mut given: Arguments) -> Result<Value
     Ok(json(&WireSaga::new(&summary)))
 }
 
-/// What records something: a panic is a result of its own, and hides nothing of the others in the document.
+/// What records something: a panic, or that it takes longer than the caller waits, is a result of its own, and hides nothing
+/// of the others in the document.
 async fn recorded<T>(context: &Context, doing: impl Future<Output = Result<T, SagaError>>) -> Result<T, Problem> {
     if context.app.is_stopping() {
         return Err(SagaError::ShuttingDown.to_problem());
     }
-    let done = AssertUnwindSafe(doing)
-        .catch_unwind()
-        .await
-        .unwrap_or_else(|_| Err(SagaError::Unknown(Source::new("the server failed while it did this"))));
+    let unknown = |why: &str| Err(SagaError::Unknown(Source::new(why)));
+    let doing = AssertUnwindSafe(doing).catch_unwind();
+    let done = match context.within {
+        None => Ok(doing.await),
+        Some(within) => tokio::time::timeout(within, doing).await,
+    };
+    let done = match done {
+        Ok(Ok(done)) => done,
+        Ok(Err(_)) => unknown("the server failed while it did this"),
+        Err(_) => unknown("the deadline passed"),
+    };
     done.map_err(|error| error.to_problem())
 }
 
@@ -93,15 +102,18 @@ pub(super) async fn definitions(context: &Context) -> Result<Value, Problem> {
 
 /// The most entries of a page. What it is to hold none, the port says.
 fn first(context: &Context, given: &mut Arguments) -> Result<u32, Problem> {
-    let Some(first) = given.value("first") else { return Ok(ListSagas::DEFAULT_LIMIT) };
     let most = context.app.config.page_events;
+    let Some(first) = given.value("first") else { return Ok(ListSagas::DEFAULT_LIMIT.min(most)) };
     let first =
         first.as_u64().ok_or_else(|| Problem::wrong("first", "out-of-range", format!("it is from 1 to {most}")))?;
     Ok(u32::try_from(first).unwrap_or(u32::MAX).min(most))
 }
 
 fn parsed(input: &str) -> Result<Value, Problem> {
-    serde_json::from_str(input).map_err(|error| Problem::wrong("input", "malformed", format!("it is no JSON: {error}")))
+    Json::decode_distinct(input.as_bytes()).map_err(|error| match error {
+        CodecError::Malformed(error) => Problem::wrong("input", "malformed", format!("it is no JSON: {error}")),
+        error => Problem::wrong("input", "wrong-value", error.to_string()),
+    })
 }
 
 /// The saga that two arguments name.

@@ -41,14 +41,6 @@ impl FromStr for Loud<SagaAction> {
 /// All ways.
 pub(crate) const WAYS: [SagaWay; 3] = [SagaWay::Forward, SagaWay::Settle, SagaWay::Back];
 
-impl FromStr for Loud<SagaWay> {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, String> {
-        let found = WAYS.into_iter().map(Self).find(|way| way.to_string() == text);
-        found.ok_or_else(|| format!("{text:?} is no way of a step"))
-    }
-}
-
 /// A saga's id in its parts.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct WireId {
@@ -74,9 +66,9 @@ pub(crate) struct WireSaga {
     version: Text<u32>,
     started_at: Text<Moment>,
     deadline: Option<Text<Moment>>,
-    phase: Text<Loud<SagaPhase>>,
+    phase: String,
     step: Option<String>,
-    way: Option<Text<Loud<SagaWay>>>,
+    way: Option<String>,
     attempt: Option<Text<u32>>,
     since: Option<Text<Moment>>,
     due: Option<Text<Moment>>,
@@ -101,9 +93,9 @@ impl WireSaga {
             version: Text(summary.version),
             started_at: Text(Moment(summary.started_at)),
             deadline: moment(summary.deadline),
-            phase: Text(Loud(status.phase)),
+            phase: Loud(status.phase).to_string(),
             step: status.step.clone(),
-            way: status.way.map(|way| Text(Loud(way))),
+            way: status.way.map(|way| Loud(way).to_string()),
             attempt: status.attempt.map(Text),
             since: moment(status.since),
             due: moment(status.due),
@@ -113,14 +105,23 @@ impl WireSaga {
         }
     }
 
+    /// A phase that only a newer server knows is neither progress nor an end to this client: somebody has to look, and the
+    /// reason says why. A way that only it knows is told as none.
     pub(crate) fn decode(self) -> Result<SagaSummary, SagaIdError> {
-        let mut status = SagaStatus::new(self.phase.0.0);
+        let known = SagaPhase::ALL.into_iter().find(|phase| Loud(*phase).to_string() == self.phase);
+        let mut status = SagaStatus::new(known.unwrap_or(SagaPhase::NeedsOperator));
         status.step = self.step;
-        status.way = self.way.map(|Text(Loud(way))| way);
+        status.way = self.way.and_then(|told| WAYS.into_iter().find(|way| Loud(*way).to_string() == told));
         status.attempt = self.attempt.map(|Text(attempt)| attempt);
         status.since = timestamp(self.since);
         status.due = timestamp(self.due);
-        status.reason = self.reason;
+        status.reason = match known {
+            Some(_) => self.reason,
+            None => {
+                let why = self.reason.map(|reason| format!("; {reason}")).unwrap_or_default();
+                Some(format!("the server is newer than this client: it tells the phase {:?}{why}", self.phase))
+            }
+        };
         status.is_overdue = self.is_overdue;
         let summary = SagaSummary::new(self.saga.decode()?, self.version.0, self.started_at.0.0, status);
         Ok(summary.with_deadline(timestamp(self.deadline)).with_lacks(self.lacks))
@@ -227,6 +228,30 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    /// What only a newer server knows is looked at by somebody, and spoils no page.
+    #[test]
+    fn a_phase_or_a_way_of_tomorrow_is_one_saga_that_needs_an_operator() {
+        let mut status = SagaStatus::new(SagaPhase::Compensating);
+        (status.step, status.way, status.reason) = (Some("debit".into()), Some(SagaWay::Back), Some("no".into()));
+        let known = SagaSummary::new(SagaId::new("order", "1").unwrap(), 1, Timestamp::default(), status);
+        let told = serde_json::to_value(WireSaga::new(&known)).unwrap();
+        for unknown in ["PONDERING", "", "compensating"] {
+            let mut newer = told.clone();
+            (newer["phase"], newer["way"]) = (json!(unknown), json!("SIDEWAYS"));
+            let page = json!({ "sagas": [told, newer], "next": null });
+            let page = WireSagaPage::deserialize(page).unwrap().decode().unwrap();
+            let [same, newer] = &page.sagas[..] else { panic!("{page:?}") };
+            assert_eq!(*same, known);
+            assert_eq!((newer.status.phase, newer.status.way), (SagaPhase::NeedsOperator, None));
+            let reason = newer.status.reason.as_deref().unwrap();
+            assert!(reason.contains(&format!("{unknown:?}")) && reason.ends_with("; no"), "{reason}");
+        }
+        let mut newer = told;
+        newer["way"] = json!("SIDEWAYS");
+        let status = WireSaga::deserialize(newer).unwrap().decode().unwrap().status;
+        assert_eq!((status.phase, status.way, status.reason.as_deref()), (SagaPhase::Compensating, None, Some("no")));
+    }
+
     /// What a peer of tomorrow tells is not taken for anything of today.
     #[test]
     fn what_is_not_known_is_no_other() {
@@ -235,10 +260,9 @@ mod tests {
         let told = serde_json::to_value(WireSaga::new(&told)).unwrap();
         assert!(WireSaga::deserialize(&told).is_ok());
         for (member, unknown) in [
-            ("phase", json!("PONDERING")),
-            ("phase", json!("")),
             ("phase", json!(null)),
-            ("way", json!("SIDEWAYS")),
+            ("phase", json!(1)),
+            ("way", json!([])),
             ("version", json!("4294967296")),
             ("version", json!("-1")),
         ] {

@@ -3,6 +3,7 @@
 use super::bus::{decode_json, decode_metadata, decode_schema, json_of, maybe_metadata};
 use super::{Wrong, decode_list, decode_timestamp, maybe_position, number, parsed, required, timestamp};
 use crate::proto::{self, describe_sagas_response, saga_timeline_response};
+use portolan_kernel::domain::Json;
 use portolan_kernel::ports::{
     ActOnSaga, ListSagas, SagaAction, SagaFact, SagaInfo, SagaPage, SagaPhase, SagaStarted, SagaStatus, SagaSummary,
     SagaTimeline, SagaWay, StartSaga,
@@ -38,17 +39,33 @@ impl From<SagaPhase> for proto::SagaPhase {
     }
 }
 
-fn decode_phase(field: &str, phase: i32) -> Result<SagaPhase, Wrong> {
-    match proto::SagaPhase::try_from(phase) {
-        Ok(proto::SagaPhase::Running) => Ok(SagaPhase::Running),
-        Ok(proto::SagaPhase::Waiting) => Ok(SagaPhase::Waiting),
-        Ok(proto::SagaPhase::Compensating) => Ok(SagaPhase::Compensating),
-        Ok(proto::SagaPhase::NeedsOperator) => Ok(SagaPhase::NeedsOperator),
-        Ok(proto::SagaPhase::Completed) => Ok(SagaPhase::Completed),
-        Ok(proto::SagaPhase::Compensated) => Ok(SagaPhase::Compensated),
-        Ok(proto::SagaPhase::Aborted) => Ok(SagaPhase::Aborted),
-        Ok(proto::SagaPhase::Unspecified) | Err(_) => Err(Wrong::new(field, "it is no phase that is known here")),
+fn known_phase(phase: i32) -> Option<SagaPhase> {
+    match proto::SagaPhase::try_from(phase).ok()? {
+        proto::SagaPhase::Running => Some(SagaPhase::Running),
+        proto::SagaPhase::Waiting => Some(SagaPhase::Waiting),
+        proto::SagaPhase::Compensating => Some(SagaPhase::Compensating),
+        proto::SagaPhase::NeedsOperator => Some(SagaPhase::NeedsOperator),
+        proto::SagaPhase::Completed => Some(SagaPhase::Completed),
+        proto::SagaPhase::Compensated => Some(SagaPhase::Compensated),
+        proto::SagaPhase::Aborted => Some(SagaPhase::Aborted),
+        proto::SagaPhase::Unspecified => None,
     }
+}
+
+/// A phase that is asked for.
+fn decode_phase(field: &str, phase: i32) -> Result<SagaPhase, Wrong> {
+    known_phase(phase).ok_or_else(|| Wrong::new(field, "it is no phase that is known here"))
+}
+
+/// What a server tells of the phase, and why. One that only a newer server knows is neither progress nor an end to this
+/// client: somebody has to look, and the reason says why.
+fn told_phase(phase: i32, reason: Option<String>) -> (SagaPhase, Option<String>) {
+    if let Some(known) = known_phase(phase) {
+        return (known, reason);
+    }
+    let why = reason.map(|reason| format!("; {reason}")).unwrap_or_default();
+    let newer = format!("the server is newer than this client: it tells the phase of number {phase}{why}");
+    (SagaPhase::NeedsOperator, Some(newer))
 }
 
 impl From<SagaWay> for proto::SagaWay {
@@ -61,12 +78,13 @@ impl From<SagaWay> for proto::SagaWay {
     }
 }
 
-fn decode_way(way: i32) -> Result<SagaWay, Wrong> {
-    match proto::SagaWay::try_from(way) {
-        Ok(proto::SagaWay::Forward) => Ok(SagaWay::Forward),
-        Ok(proto::SagaWay::Settle) => Ok(SagaWay::Settle),
-        Ok(proto::SagaWay::Back) => Ok(SagaWay::Back),
-        Ok(proto::SagaWay::Unspecified) | Err(_) => Err(Wrong::new("way", "it is no way that is known here")),
+/// A way that only a newer server knows is told as none.
+fn told_way(way: i32) -> Option<SagaWay> {
+    match proto::SagaWay::try_from(way).ok()? {
+        proto::SagaWay::Forward => Some(SagaWay::Forward),
+        proto::SagaWay::Settle => Some(SagaWay::Settle),
+        proto::SagaWay::Back => Some(SagaWay::Back),
+        proto::SagaWay::Unspecified => None,
     }
 }
 
@@ -105,7 +123,9 @@ impl From<StartSaga> for proto::StartSagaRequest {
 
 impl proto::StartSagaRequest {
     pub(crate) fn checked(self) -> Result<StartSaga, Wrong> {
-        let start = StartSaga::new(decode_saga(self.saga)?, decode_json("input", &self.input)?);
+        let input = Json::decode_distinct(self.input.as_bytes());
+        let input = input.map_err(|error| Wrong::new("input", error.to_string()))?;
+        let start = StartSaga::new(decode_saga(self.saga)?, input);
         Ok(start.with_metadata(decode_metadata(self.metadata)?))
     }
 }
@@ -156,13 +176,14 @@ fn maybe_timestamp(field: &str, at: Option<prost_types::Timestamp>) -> Result<Op
 
 impl proto::SagaSummary {
     pub(crate) fn checked(self) -> Result<SagaSummary, Wrong> {
-        let mut status = SagaStatus::new(decode_phase("phase", self.phase)?);
+        let (phase, reason) = told_phase(self.phase, self.reason);
+        let mut status = SagaStatus::new(phase);
         status.step = self.step;
-        status.way = self.way.map(decode_way).transpose()?;
+        status.way = self.way.and_then(told_way);
         status.attempt = self.attempt;
         status.since = maybe_timestamp("since", self.since)?;
         status.due = maybe_timestamp("due", self.due)?;
-        status.reason = self.reason;
+        status.reason = reason;
         status.is_overdue = self.overdue;
         let started_at = decode_timestamp("started_at", self.started_at)?;
         let summary = SagaSummary::new(decode_saga(self.saga)?, self.version, started_at, status);
@@ -273,21 +294,32 @@ mod tests {
     use crate::wire::errors::PortError as _;
     use portolan_kernel::ports::SagaError;
 
-    /// What a peer of tomorrow tells is not taken for anything of today.
+    /// What only a newer server knows is looked at by somebody, and spoils no page.
+    #[test]
+    fn a_phase_or_a_way_of_tomorrow_is_one_saga_that_needs_an_operator() {
+        let mut status = SagaStatus::new(SagaPhase::Compensating);
+        (status.step, status.way, status.reason) = (Some("debit".into()), Some(SagaWay::Back), Some("no".into()));
+        let told = SagaSummary::new(SagaId::new("order", "1").unwrap(), 1, Timestamp::default(), status);
+        let wire = proto::SagaSummary::from(&told);
+        for unknown in [0, 99, -1, i32::MAX] {
+            let newer = proto::SagaSummary { phase: unknown, way: Some(unknown), ..wire.clone() };
+            let page = proto::ListSagasResponse { sagas: vec![wire.clone(), newer], next: None }.checked().unwrap();
+            let [known, newer] = &page.sagas[..] else { panic!("{page:?}") };
+            assert_eq!(*known, told);
+            assert_eq!((newer.status.phase, newer.status.way), (SagaPhase::NeedsOperator, None));
+            let reason = newer.status.reason.as_deref().unwrap();
+            assert!(reason.contains(&unknown.to_string()) && reason.ends_with("; no"), "{reason}");
+            assert_eq!(newer.status.step, told.status.step);
+            let way = proto::SagaSummary { way: Some(unknown), ..wire.clone() }.checked().unwrap().status;
+            assert_eq!((way.phase, way.way, way.reason.as_deref()), (SagaPhase::Compensating, None, Some("no")));
+        }
+    }
+
+    /// What a peer of tomorrow asks for or refuses is not taken for anything of today.
     #[test]
     fn what_is_not_known_is_no_other() {
         let saga = SagaId::new("order", "1").unwrap();
-        let told = SagaSummary::new(saga.clone(), 1, Timestamp::default(), SagaStatus::new(SagaPhase::Running));
-        let told = proto::SagaSummary::from(&told);
-        assert!(told.clone().checked().is_ok());
         for unknown in [0, 99, -1, i32::MAX] {
-            let phase = proto::SagaSummary { phase: unknown, ..told.clone() };
-            let way = proto::SagaSummary { way: Some(unknown), ..told.clone() };
-            for (summary, field) in [(phase, "phase"), (way, "way")] {
-                assert_eq!(summary.clone().checked().unwrap_err().violation().path, field);
-                let page = proto::ListSagasResponse { sagas: vec![told.clone(), summary], next: None };
-                assert_eq!(page.checked().unwrap_err().violation().path, format!("sagas[1].{field}"));
-            }
             let not_now =
                 proto::saga_error::NotNow { saga: Some((&saga).into()), action: unknown, reason: String::new() };
             let error = Some(proto::saga_error::Error::NotNow(not_now));

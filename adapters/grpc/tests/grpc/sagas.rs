@@ -222,7 +222,7 @@ async fn what_is_no_saga_is_named_and_reaches_nothing() {
             assert_eq!(status.get_details_error_info().unwrap().reason, "INVALID_REQUEST");
         }
     }
-    for input in ["", "{", "nothing", "1 2", &"[".repeat(100_000)] {
+    for input in ["", "{", "nothing", "1 2", r#"{"a":1,"a":2}"#, &"[".repeat(100_000)] {
         let request = proto::StartSagaRequest { saga: id("order", "1"), input: input.into(), metadata: None };
         let status = client.start(request).await.unwrap_err();
         assert_eq!(status.get_details_bad_request().unwrap().field_violations[0].field, "input", "{input:.9}");

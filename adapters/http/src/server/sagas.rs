@@ -22,8 +22,9 @@ use core::fmt::Write as _;
 use core::time::Duration;
 use hyper::body::Body as _;
 use percent_encoding::utf8_percent_encode;
+use portolan_kernel::domain::{CodecError, Json};
 use portolan_kernel::ports::{
-    ActOnSaga, ListSagas, SagaAction, SagaError, SagaOrchestrator as _, Source, StartSaga, UnknownSagaAction,
+    ActOnSaga, ListSagas, SagaAction, SagaError, SagaOrchestrator as _, Source, StartSaga, UnknownSagaAction, Violation,
 };
 use portolan_kernel::values::{Name, SagaId, SagaIdError};
 use std::sync::Arc;
@@ -48,7 +49,14 @@ pub(super) async fn start(
     let mut metadata = metadata(&parts.headers)?;
     // An id that the server made stands for one request; of a saga its own id is it.
     metadata.correlation.take_if(|_| parts.extensions.get::<Made>().is_some());
-    let input = serde_json::from_slice(&body).map_err(|error| Problem::malformed(error.to_string()))?;
+    let input = Json::decode_distinct(&body).map_err(|error| match error {
+        CodecError::Malformed(reason) => Problem::malformed(reason),
+        error => {
+            let wrong =
+                error.into_violation().unwrap_or_else(|error| Violation::new("", "malformed", error.to_string()));
+            SagaError::Invalid(vec![wrong]).to_problem()
+        }
+    })?;
     drop(body);
     let saga = match given {
         Some(id) => SagaId::new(&name, &id).map_err(|error| wrong(&error, "Idempotency-Key"))?,

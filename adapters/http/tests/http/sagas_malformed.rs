@@ -125,6 +125,7 @@ async fn an_input_is_json(#[case] media_type: &str, #[case] body: &str, #[case] 
 #[case::missing("{}", "amount")]
 #[case::of_another_type(r#"{"amount":"much"}"#, "amount")]
 #[case::unknown(r#"{"amount":1,"colour":"red"}"#, "colour")]
+#[case::twice(r#"{"amount":1,"to":"bob","amount":2}"#, "amount")]
 #[case::no_object("[1]", "")]
 #[tokio::test]
 async fn wrong_inputs_are_named(#[case] input: &str, #[case] wrong: &str) {

@@ -6,12 +6,13 @@ use super::log::{NotAppended, SagaLog, SagaReadError};
 use super::reliable::Reliable;
 use super::shard::of_sagas;
 use crate::domain::digest;
-use crate::domain::saga::{Action, Conditions, OpenSaga, Outcomes, SagaEvent, SagaState, next};
+use crate::domain::saga::{ActError, Action, Conditions, OpenSaga, Outcomes, SagaEvent, SagaState, next};
 use crate::ports::{
     ActOnSaga, AppendError, ReadError, SagaError, SagaFact, SagaInfo, SagaStarted, SagaSummary, SagaTimeline, Source,
     StartSaga, Violation,
 };
 use crate::values::{Metadata, Read, Recorded, Revision, SagaId, Timestamp};
+use alloc::format;
 use alloc::string::ToString as _;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -49,7 +50,7 @@ impl SagaDriver {
                 return Ok(SagaStarted::new(saga, version, None).as_repeated());
             }
             let handler = handler.ok_or_else(unknown)?;
-            let input = handler.input(&given).map_err(SagaError::Invalid)?;
+            let input = handler.input(&given).map_err(wrong)?;
             let now = self.ports.clock.now();
             let (version, plan) = (handler.version(), handler.plan().clone());
             let first = SagaState::started(&saga, version, plan, Arc::new(input), now);
@@ -88,7 +89,7 @@ impl SagaDriver {
                 true => Ok(()),
                 false => Err(SagaError::StartedOtherwise(saga.clone())),
             },
-            (Err(violations), _) if own.is_some() => Err(SagaError::Invalid(violations)),
+            (Err(violations), _) if own.is_some() => Err(wrong(violations)),
             (Ok(_), Err(_)) if own.is_some() => Err(SagaError::StartedOtherwise(saga.clone())),
             _ => {
                 let name = name.as_str().into();
@@ -126,12 +127,13 @@ impl SagaDriver {
         for _ in 0..CONFLICTS {
             let now = self.ports.clock.now();
             let acted = log.state.act(action, metadata.actor.clone(), note.clone(), now);
-            let not_now = |error: crate::domain::saga::ActError| SagaError::NotNow {
-                saga: saga.clone(),
-                action,
-                reason: error.to_string(),
-            };
-            let acted = acted.map_err(not_now)?;
+            let acted = acted.map_err(|error| {
+                // Nothing has failed, and yet it does not go on: here somebody waits for code.
+                let lacks = self.summary(&log).lacks.filter(|_| error == ActError::NothingToSkip);
+                let reason =
+                    lacks.map_or_else(|| error.to_string(), |lacks| format!("no step holds the saga up; {lacks}"));
+                SagaError::NotNow { saga: saga.clone(), action, reason }
+            })?;
             let mut state = log.state.clone();
             state.apply(&acted).map_err(other)?;
             let facts: Vec<SagaEvent> = core::iter::once(acted).chain(self.following(&state, action, now)).collect();
@@ -232,6 +234,21 @@ impl SagaDriver {
         let log = self.loaded(saga).await?;
         if log.revision.is_some() { Ok(log) } else { Err(SagaError::NotFound(saga.clone())) }
     }
+}
+
+fn wrong(violations: Vec<Violation>) -> SagaError {
+    SagaError::Invalid(violations.into_iter().map(without_place).collect())
+}
+
+/// The text that was read was written here, so that a place in it tells nobody anything.
+fn without_place(mut violation: Violation) -> Violation {
+    let is_place = |place: &str| place.split(" column ").all(|number| number.parse::<u32>().is_ok());
+    if let Some((message, place)) = violation.message.rsplit_once(" at line ")
+        && is_place(place)
+    {
+        violation.message.truncate(message.len());
+    }
+    violation
 }
 
 fn fact(recorded: &Recorded) -> Result<SagaFact, SagaError> {

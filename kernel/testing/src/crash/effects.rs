@@ -18,8 +18,8 @@ impl Effects {
         Self { receiver, life }
     }
 
-    /// Tells a receiver that honours keys: what comes again under its key counts once. Effects are compared without their
-    /// keys, which may be random.
+    /// Tells a receiver that honours keys, such as that of a saga's step, `step.key()`: what comes again under its key counts
+    /// once. Effects are compared without their keys, which may be random.
     ///
     /// # Cancellation
     ///

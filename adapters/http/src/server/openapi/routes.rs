@@ -143,7 +143,11 @@ fn events() -> Operation<'static> {
     let own = [
         query("after", "The position before the first event.", position),
         query("type", "Only events of one of these types, in the form that is asked for.", names()),
-        query("category", "Only events of one of these categories.", names()),
+        query(
+            "category",
+            "Only events of one of these categories. Those of the system, such as `$saga`, come by this or by `stream` alone.",
+            names(),
+        ),
         query("stream", "Only events of one of these streams.", names()),
         query("tag", "Only events with all of these tags.", names()),
     ];

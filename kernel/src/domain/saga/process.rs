@@ -128,7 +128,8 @@ pub trait Process: Send + Sync + Sized + 'static {
     const LONGEST: Duration = Duration::from_secs(60 * 60);
 
     /// Whether it receives what is in the log already when it is deployed for the first time: every process that there would
-    /// have been is started, and does now what it would have done then. Without it, it begins with what is recorded after.
+    /// have been is started, and does now what it would have done then. Without it, it begins with what is recorded once the
+    /// first application with it has been [built](crate::application::ApplicationBuilder::build).
     const RECEIVES_HISTORY: bool = false;
 
     /// The events that it reacts to.

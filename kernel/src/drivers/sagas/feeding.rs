@@ -1,10 +1,11 @@
 //! The feeder of a process manager: it follows the log and has processes receive the events that are for them.
 //!
-//! One at a time, under a lease. How far it has come is a checkpoint in the log's own store, moved now and then: an event that
-//! is fed again is received once. What is received is an append to the stream of a process, and so told to its shard.
+//! One at a time, under a lease. How far it has come is a checkpoint in the log's own store, which was set where it begins
+//! ([`beginning`](super::beginning)) and is moved now and then: an event that is fed again is received once. What is received
+//! is an append to the stream of a process, and so told to its shard.
 
 use super::driver::SagaDriver;
-use super::steward::{Env, frontier};
+use super::steward::Env;
 use crate::domain::saga::SagaHandler;
 use crate::drivers::lease::{acquire, hold, pause};
 use crate::drivers::subscription::{Delivery, From, yield_now};
@@ -27,11 +28,15 @@ const REST: Duration = Duration::from_secs(1);
 /// The pause before an event is tried again that no process can receive.
 const LOOK: Duration = Duration::from_secs(5);
 
+/// The lease and the checkpoint of the feeder of these processes.
+pub(super) fn place_of(name: &Name) -> Name {
+    Name::new(format!("$process/{name}")).expect("a saga's name has at most 100 bytes")
+}
+
 /// Feeds the processes of one name, whenever this process of the system holds the lease, until told to stop.
 pub(super) async fn feed(env: Arc<Env>, handlers: Vec<SagaHandler>, stop: Stop) {
     let Some(name) = handlers.first().map(|handler| handler.name().clone()) else { return };
-    // A saga's name has at most 100 bytes.
-    let Ok(place) = Name::new(format!("$process/{name}")) else { return };
+    let place = place_of(&name);
     loop {
         let Some(mut lease) = acquire(&env.leasing, &place, &stop, |_| {}).await else { return };
         let token = lease.token();
@@ -107,13 +112,9 @@ impl<'a> Feeder<'a> {
         if state.token > token {
             return Err(End::Superseded);
         }
-        // Nobody has ever fed these: what is in the log already is history.
-        let is_new = state.token == Token(0) && !handlers.iter().any(SagaHandler::receives_history);
-        let from = if is_new { frontier(env).await.map_err(|_| End::Trouble)? } else { state.position };
-        let to = from.filter(|_| is_new).map_or(Move::Claim, Move::At);
-        let claim = Append::new([]).checkpoint(Checkpoint::new(place.clone(), state, token, to));
+        let claim = Append::new([]).checkpoint(Checkpoint::new(place.clone(), state, token, Move::Claim));
         events.append(claim).await.map_err(|error| refused(&error, token))?;
-        let saved = CheckpointState::new(state.store, from, token);
+        let saved = CheckpointState::new(state.store, state.position, token);
         let mut feeder = Self {
             env,
             name,
@@ -121,7 +122,7 @@ impl<'a> Feeder<'a> {
             place,
             driver: env.driver.clone(),
             saved,
-            fed: from,
+            fed: state.position,
             unsaved: 0,
             is_in_trouble: true,
         };

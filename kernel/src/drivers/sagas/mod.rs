@@ -9,6 +9,7 @@
 //! Whoever drives that process then does what it wants.
 
 mod attempt;
+mod beginning;
 mod board;
 mod closing;
 mod driver;
@@ -26,6 +27,7 @@ mod resting;
 mod shard;
 mod steward;
 
+pub(crate) use beginning::record_beginnings;
 pub use driver::{SagaDriveError, SagaDriver, SagaNudge, SagaPorts, SagaRest};
 pub use handlers::{SagaHandlers, SagaLacking};
 pub(crate) use index::saga_index;

@@ -9,6 +9,7 @@ mod driving;
 mod feeding;
 mod guarded;
 mod index;
+mod keys;
 mod orders;
 mod processes;
 mod served;

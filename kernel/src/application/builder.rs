@@ -419,8 +419,8 @@ impl ApplicationBuilder {
         self
     }
 
-    /// Tells this of each event that [`Unknown::Skip`](crate::domain::Unknown::Skip) passes over, each time that it is. It has
-    /// to be quick. The last one that is given counts.
+    /// Tells this of each event that [`Unknown::Skip`](crate::domain::Unknown::Skip) passes over, each time that it is, and of
+    /// each whose key [names no process](Process::correlate). It has to be quick. The last one that is given counts.
     pub fn on_skipped(self, hook: impl Fn(&Recorded) + Send + Sync + 'static) -> Self {
         Self { on_skipped: Some(Box::new(hook)), ..self }
     }

@@ -262,7 +262,8 @@ pub struct SagaInfo {
     /// hand, has `process`.
     pub plan: Value,
     /// Why processes of it receive no more events here, if something is in the way. Whoever mends that need do nothing more:
-    /// no event is passed over.
+    /// no event is passed over. But one whose key [names no process](crate::domain::saga::Process::correlate) is, and the last
+    /// such one is told here, until this process of the system feeds anew.
     pub trouble: Option<String>,
 }
 

@@ -358,3 +358,34 @@ async fn an_application_is_built_once_it_is_recorded_where_its_processes_begin(
     settled(&runtime, build(&whole)).await.unwrap();
     settled(&runtime, build(&storage)).await.unwrap();
 }
+
+/// Whoever can have anything recorded keeps nobody else's events from being received.
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_names_no_process_is_passed_over_and_told(#[values("memory", "sqlite")] which: &str) {
+    let (storage, _folder) = store(which).await;
+    let skipped = Arc::new(Mutex::new(Vec::new()));
+    let builder = Application::builder(storage.clone(), Runtime::tokio()).aggregate::<Complaint>();
+    let builder = builder.process(Deliveries::<false>).saga_options(quick());
+    let told = skipped.clone();
+    let builder = builder.on_skipped(move |event| told.lock().unwrap().push(event.stream.to_string()));
+    let application = builder.build().await.unwrap();
+    let none = [String::new(), "..".into(), "a\nb".into(), "é".repeat(600)];
+    for (n, key) in none.iter().enumerate() {
+        let payload = json!({ "parcel": key, "millis": 1 }).to_string();
+        let stream = StreamId::new(format!("parcel-bad{n}")).unwrap();
+        let event = NewEvent::new(stream, EventType::new("parcel.sent").unwrap(), payload);
+        storage.events.append(Append::new([event])).await.unwrap();
+    }
+    for parcel in ["one", "two"] {
+        sent(&storage, parcel, 3_600_000).await;
+        done_soon("it is received", async || phase(&application, parcel).await.is_some()).await;
+    }
+    // It may have been fed twice, and not in vain.
+    let mut skipped = skipped.lock().unwrap().clone();
+    skipped.dedup();
+    assert_eq!(skipped, ["parcel-bad0", "parcel-bad1", "parcel-bad2", "parcel-bad3"]);
+    let told = application.ports().sagas.describe().await.unwrap()[0].trouble.clone().unwrap();
+    assert!(told.contains("passed over") && told.contains("has at most") | told.contains("room"), "{told}");
+    assert!(told.len() < 600, "{told}");
+}

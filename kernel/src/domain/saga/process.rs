@@ -140,6 +140,13 @@ pub trait Process: Send + Sync + Sized + 'static {
 
     /// Which process the event is for; `None`: for none. Pure. Where there are tenants whose keys may be equal, the tenant
     /// belongs into it.
+    ///
+    /// A key is the id of a saga ([`SagaId::new`](super::SagaId::new)): not empty, neither `.` nor `..`, without control
+    /// characters, and of at most 505 bytes less those of [`NAME`](Self::NAME). An event with any other key is for no process.
+    /// It is passed over for good, so that whoever can have one recorded does not keep all others from being received; that
+    /// is told in [`SagaInfo::trouble`](crate::ports::SagaInfo::trouble) and to
+    /// [`on_skipped`](crate::application::ApplicationBuilder::on_skipped). Where keys come from callers, let the command refuse
+    /// those that are none.
     fn correlate(event: &RecordedAs<Self::Event>) -> Option<String>;
 
     /// Whether the event starts the process that it is for, if that has not been started. Pure.

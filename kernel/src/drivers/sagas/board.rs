@@ -57,7 +57,7 @@ pub(super) struct Board {
     held: BTreeMap<Shard, Sender<Told>>,
     /// Who holds those that it does not, as far as it has seen.
     seen: BTreeMap<Shard, Name>,
-    /// Why processes of a name receive nothing more here.
+    /// Why processes of a name receive nothing more here, or what they passed over last.
     troubles: BTreeMap<Name, String>,
 }
 
@@ -80,7 +80,7 @@ impl Board {
         }
     }
 
-    /// Why processes of this name receive nothing more here, if anything is in the way.
+    /// Why processes of this name receive nothing more here, if anything is in the way, or what they passed over last.
     pub(super) fn say(&mut self, name: &Name, trouble: Option<String>) {
         match trouble {
             Some(trouble) => drop(self.troubles.insert(name.clone(), trouble)),

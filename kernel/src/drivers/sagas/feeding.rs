@@ -197,23 +197,33 @@ impl<'a> Feeder<'a> {
     }
 
     async fn receive(&mut self, event: &Arc<Recorded>) -> Result<(), End> {
+        let mut passed_over = None;
         for handler in self.handlers {
-            if let Err(error) = self.driver.receive(handler, event).await {
-                self.say(Some(error.to_string())).await;
-                self.is_in_trouble = true;
-                return Err(match error.is_lasting() {
-                    true => End::Stuck,
-                    false => End::Trouble,
-                });
+            match self.driver.receive(handler, event).await {
+                Ok(_) => {}
+                // Or whoever can have such an event recorded has nobody receive anything any more.
+                Err(error) if error.is_for_none() => passed_over = Some((handler, error)),
+                Err(error) => {
+                    self.say(Some(error.to_string())).await;
+                    self.is_in_trouble = true;
+                    return Err(match error.is_lasting() {
+                        true => End::Stuck,
+                        false => End::Trouble,
+                    });
+                }
             }
         }
-        if core::mem::take(&mut self.is_in_trouble) {
+        let was_in_trouble = core::mem::take(&mut self.is_in_trouble);
+        if let Some((handler, error)) = passed_over {
+            handler.tell_skipped(event);
+            self.say(Some(format!("{error}; it was passed over, and the next are received"))).await;
+        } else if was_in_trouble {
             self.say(None).await;
         }
         Ok(())
     }
 
-    /// Why nothing is received, for whoever asks what is registered.
+    /// Why nothing is received, or what was passed over, for whoever asks what is registered.
     async fn say(&self, trouble: Option<String>) {
         let mut board = self.env.board.lock().await;
         board.say(self.name, trouble);

@@ -238,7 +238,7 @@ pub enum CommandError {
     Other(#[source] Source),
 }
 
-fn listed(violations: &[Violation]) -> String {
+pub(super) fn listed(violations: &[Violation]) -> String {
     use core::fmt::Write as _;
     let mut text = String::new();
     for (n, violation) in violations.iter().enumerate() {

@@ -98,7 +98,8 @@ pub struct SagaStatus {
     /// When something is due to happen, if nothing does before: the next attempt, the end of the one in flight, or a timer of
     /// a process, which is due also while an operator is needed.
     pub due: Option<Timestamp>,
-    /// Why it waits, needs an operator, was turned back, or was ended with something left.
+    /// Why it waits, needs an operator, or was turned back. Of one that was aborted: what is left, what an operator said of
+    /// that, and why it had turned back.
     pub reason: Option<String>,
     /// Whether the time for the whole has passed, and it has not ended.
     pub is_overdue: bool,

@@ -46,7 +46,7 @@
 //! | `Authorization` | every request | who sends it, see [below](#who-is-let-in) |
 //! | `X-Correlation-Id` | every request and answer | what belongs together: it reaches every event. An answer carries the one that was given, or the receipt's, or one that was made for the request. One with control characters, which only `Portolan-Metadata` can hold, stands in no header |
 //! | `traceparent` | every request and answer | the trace (W3C Trace Context): it reaches every event, and comes back as it was. One of another form counts for nothing |
-//! | `Idempotency-Key` | commands, `POST /streams/{id}`, `POST /sagas/{name}` | the id, as it is or as a quoted string, whose quotes are not part of it: the same id, the same effect, once; each tenant has its own, but for sagas |
+//! | `Idempotency-Key` | commands, `POST /streams/{id}`, `POST /sagas/{name}` | the id, as it is or as a quoted string, whose quotes are not part of it: the same id, the same effect, once; each tenant has its own, but for sagas. A command's id of the form of a [step's key](portolan_kernel::values::SagaId::is_step_key) is `invalid`, unless the caller speaks for others |
 //! | `Request-Timeout` | commands, queries, rows, sagas, `GET /projections/{name}/wait` | how long the caller waits for the answer: seconds above 0, with at most three decimals |
 //! | `Portolan-Wait-For` | commands | the projections that are to have applied the command's events before it is answered: names with commas between them, percent-encoded where they have to be |
 //! | `Portolan-At-Least` | queries, rows | a position, such as a receipt's, that the answer must not be older than |

@@ -78,7 +78,9 @@ impl Admission {
 
 impl Ports {
     /// These ports as this caller may use them: what the policy does not allow is `Denied`, and commands, questions,
-    /// appended events, and what is done to sagas carry the caller as actor and tenant, whatever they claim.
+    /// appended events, and what is done to sagas carry the caller as actor and tenant, whatever they claim. A command whose
+    /// id [has the form of a step's key](crate::values::SagaId::is_step_key) is `Invalid`, unless the caller
+    /// [speaks for others](Caller::speaks_for_others).
     #[must_use]
     pub fn on_behalf_of(&self, caller: Caller, policy: Arc<dyn AccessPolicy>) -> Self {
         let Self { commands, queries, projections, events, subscriptions, sagas, schemas, upcasters } = self.clone();

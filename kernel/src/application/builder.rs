@@ -11,9 +11,9 @@ use crate::domain::{Aggregate, Command, DecisionModel, EventSet, Projection, Upc
 use crate::drivers::{
     BusOptions, CommandHandlers, Execution, Hooked, Hooks, Loader, LocalCommandBus, LocalProjections, LocalQueryBus,
     LocalSagas, Middleware, ProjectionOptions, QueryHandler, Question, RegisterError, SagaOptions, SagaPorts,
-    SchemaCatalogue, SchemaOptions, SchemaRefusal, TypedEvents, ViewProjection, register_schemas,
+    SchemaCatalogue, SchemaOptions, SchemaRefusal, TypedEvents, ViewProjection, record_beginnings, register_schemas,
 };
-use crate::ports::{Capability, ProjectionRegistry, SchemaRegistry};
+use crate::ports::{Capability, ProjectionRegistry, SchemaRegistry, Source};
 use crate::values::{Name, Recorded};
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -73,7 +73,8 @@ impl fmt::Debug for ApplicationBuilder {
     }
 }
 
-/// Why an application cannot be built. It is a mistake in its registration, or does not go with what is registered in the store.
+/// Why an application cannot be built. It is a mistake in its registration, or does not go with what is registered in the
+/// store, or cannot be recorded there.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
@@ -211,6 +212,14 @@ pub enum BuildError {
         takes: Duration,
         /// How long keys are kept.
         kept: Duration,
+    },
+    /// Where a process begins to receive events cannot be recorded, so that it might miss some.
+    #[error("from where on process {process} receives events cannot be recorded: {source}")]
+    ProcessBeginning {
+        /// The name of the definition.
+        process: Name,
+        /// Why not.
+        source: Source,
     },
     /// Projections were registered, and a registry of others was given.
     #[error("projections are registered, and another registry is given by `projections`; leave one of the two out")]
@@ -353,6 +362,10 @@ impl ApplicationBuilder {
 
     /// Has processes of this definition started and told of events, and has this process of the system drive them. As
     /// [`saga`](Self::saga) it needs read models and leases.
+    ///
+    /// When it is deployed for the first time, [`build`](Self::build) records in the store where the log ends; a store that is
+    /// busy is asked again for a while. What is recorded once `build` has returned is received, whoever runs then. One that
+    /// [receives history](Process::RECEIVES_HISTORY) has nothing recorded.
     pub fn process<P: Process>(mut self, process: P) -> Self {
         self.sagas.push((P::NAME, SagaHandler::process(process)));
         self.events::<P::Event>()
@@ -408,8 +421,8 @@ impl ApplicationBuilder {
         self
     }
 
-    /// Tells this of each event that [`Unknown::Skip`](crate::domain::Unknown::Skip) passes over, each time that it is. It has
-    /// to be quick. The last one that is given counts.
+    /// Tells this of each event that [`Unknown::Skip`](crate::domain::Unknown::Skip) passes over, each time that it is, and of
+    /// each whose key [names no process](Process::correlate). It has to be quick. The last one that is given counts.
     pub fn on_skipped(self, hook: impl Fn(&Recorded) + Send + Sync + 'static) -> Self {
         Self { on_skipped: Some(Box::new(hook)), ..self }
     }
@@ -419,9 +432,9 @@ impl ApplicationBuilder {
     /// as the options ask. [`Ports::schemas`] tells then of all that is registered, also by other processes. How it goes about
     /// that stands at [`register_schemas`](crate::drivers::register_schemas).
     ///
-    /// Without it `build` touches no storage, and [`Ports::schemas`] tells of this application alone. Events have schemas when
-    /// they derive `JsonSchema`, or tell them in [`Event::schemas`](crate::domain::Event::schemas); commands that are derived
-    /// always have.
+    /// Without it `build` writes nothing of schemas, and [`Ports::schemas`] tells of this application alone. Events have
+    /// schemas when they derive `JsonSchema`, or tell them in [`Event::schemas`](crate::domain::Event::schemas); commands that
+    /// are derived always have.
     pub fn register_schemas(self, options: SchemaOptions) -> Self {
         Self { schemas: Some(options), ..self }
     }
@@ -431,7 +444,7 @@ impl ApplicationBuilder {
     /// # Errors
     ///
     /// [`BuildError`] when the registrations contradict each other, or lack what is expected of them, or their schemas are
-    /// refused.
+    /// refused, or where a new process begins cannot be recorded.
     pub async fn build(self) -> Result<Application, BuildError> {
         let histories = self.histories;
         let upcasters = histories.judge()?;
@@ -478,7 +491,7 @@ impl ApplicationBuilder {
         }
         let forms = projections::judge(&registrations, &storage)?;
         let catalogue = SchemaCatalogue::of_application(&histories, &upcasters, &handlers)?;
-        // Last of what can fail, since it stays in the store.
+        // Last come those that can fail and stay in the store.
         let schemas: Arc<dyn SchemaRegistry> = match &self.schemas {
             None => Arc::new(catalogue),
             Some(options) => {
@@ -486,6 +499,8 @@ impl ApplicationBuilder {
                 Arc::new(register_schemas(catalogue, options, events, &*runtime.ids, &*runtime.sleep).await?)
             }
         };
+        let began = record_beginnings(&sagas, &*storage.events, &*runtime.ids, &*runtime.sleep).await;
+        began.map_err(|(process, source)| BuildError::ProcessBeginning { process, source })?;
         // Workers begin here.
         let options = (self.projection_options, &self.saga_options);
         let own = projections::start(forms, &storage, &runtime, &upcasters, options);

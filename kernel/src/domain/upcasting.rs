@@ -85,10 +85,17 @@ impl Upcasters {
     }
 
     /// The same, and this is told of each event that [`Unknown::Skip`] passes over, each time that it is: a fold tells of it
-    /// whenever it is folded. It is called while events are decoded, so it has to be quick.
+    /// whenever it is folded; and of each that is [for no process](crate::domain::saga::Process::correlate). It is called while
+    /// events are decoded, so it has to be quick.
     #[must_use]
     pub fn on_skipped(self, hook: impl Fn(&Recorded) + Send + Sync + 'static) -> Self {
         Self { on_skipped: Some(Arc::new(hook)), ..self }
+    }
+
+    pub(crate) fn tell_skipped(&self, recorded: &Recorded) {
+        if let Some(hook) = &self.on_skipped {
+            hook(recorded);
+        }
     }
 
     /// The same, with the histories of these events, where they are not among them. That judges all of them anew, so it is
@@ -253,9 +260,7 @@ impl Upcasters {
             (Some(event), _) => decoded.events.push(event),
             (None, Unknown::Skip) => {
                 decoded.skipped += 1;
-                if let Some(hook) = &self.on_skipped {
-                    hook(recorded);
-                }
+                self.tell_skipped(recorded);
             }
             (None, Unknown::Fail) => return Err(reason),
         }

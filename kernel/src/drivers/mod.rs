@@ -68,12 +68,12 @@ pub use read_rows::{
     Rows,
 };
 pub use reading::EventStoreExt;
-pub(crate) use sagas::saga_index;
 pub use sagas::{
     LocalSagas, ReceiveError, ReceiveReason, Received, ReceivedAs, SAGA_INDEX, SAGA_SLOTS, SagaDriveError, SagaDriver,
     SagaHandlers, SagaIndex, SagaLacking, SagaNudge, SagaOptions, SagaPorts, SagaReadError, SagaRest, Unfinished,
     saga_slot,
 };
+pub(crate) use sagas::{record_beginnings, saga_index};
 pub use schemas::{SchemaCatalogue, SchemaOptions, SchemaRefusal, StoredSchemas, register_schemas};
 pub use send::{CommandBusExt, Sending};
 pub use start::{SagaOrchestratorExt, Starting};

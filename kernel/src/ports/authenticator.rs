@@ -102,7 +102,9 @@ pub struct Caller {
     /// What an access policy goes by. They go no further: an event does not tell them.
     pub roles: BTreeSet<String>,
     /// Whether actor and tenant that it names in metadata are believed: another node of the application, which has asked
-    /// its callers itself. Where it names neither, its own stand.
+    /// its callers itself. Where it names neither, its own stand. It may send commands under the keys of sagas' steps too, as
+    /// a node does whose sagas send commands here; from others
+    /// [such ids](crate::domain::saga::SagaId::is_step_key) are refused.
     pub speaks_for_others: bool,
     /// When this ends. A transport lets nothing go on for longer, live events included. `None` for never.
     pub until: Option<Timestamp>,

@@ -20,7 +20,7 @@ pub struct CommandEnvelope {
     /// The command's wire name, such as `open-account`.
     pub name: Name,
     /// What makes a repetition harmless: the same id, the same effect, once. Without one the command is always
-    /// new.
+    /// new. Those of the form of a [step's key](crate::values::SagaId::is_step_key) are for sagas: take none from strangers.
     pub id: Option<Name>,
     /// The command itself.
     pub body: Body,
@@ -238,7 +238,7 @@ pub enum CommandError {
     Other(#[source] Source),
 }
 
-fn listed(violations: &[Violation]) -> String {
+pub(super) fn listed(violations: &[Violation]) -> String {
     use core::fmt::Write as _;
     let mut text = String::new();
     for (n, violation) in violations.iter().enumerate() {

@@ -1,5 +1,6 @@
 //! The port `QueryBus`: questions in, answers out.
 
+use super::command_bus::listed;
 use super::{Source, Violation};
 use crate::values::{Format, Metadata, Name, Position, Revision};
 use alloc::boxed::Box;
@@ -92,7 +93,7 @@ pub enum QueryError {
     #[error("the query's parameters cannot be read: {0}")]
     Malformed(String),
     /// Parameters are wrong; each is listed.
-    #[error("the query has {} wrong parameters", .0.len())]
+    #[error("the query is invalid: {}", listed(.0))]
     Invalid(Vec<Violation>),
     /// What was asked for does not exist.
     #[error("{0}")]

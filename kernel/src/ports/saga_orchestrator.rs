@@ -115,6 +115,8 @@ pub struct SagaInfo {
     pub plan: Value,
     /// What is in the way of it here, if anything: why processes of it receive no more events, or sagas of it are not driven,
     /// one of them named. Whoever mends that need do nothing more: no event is passed over, and what failed is tried again.
+    /// But an event whose key [names no process](crate::domain::saga::Process::correlate) is, and the last such one is told
+    /// here, until this process of the system feeds anew.
     pub trouble: Option<String>,
 }
 

@@ -100,7 +100,8 @@ pub struct SagaStatus {
     /// needed. It is the first of these, of all steps; one that has passed is done as soon as somebody drives it. A list may
     /// show an earlier time where there are more than 64 timers, or steps in flight at once.
     pub due: Option<Timestamp>,
-    /// Why it waits, needs an operator, was turned back, or was ended with something left.
+    /// Why it waits, needs an operator, or was turned back. Of one that was aborted: what is left, what an operator said of
+    /// that, and why it had turned back.
     pub reason: Option<String>,
     /// Whether the time for the whole has passed, and it has not ended.
     pub is_overdue: bool,

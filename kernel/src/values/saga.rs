@@ -29,13 +29,16 @@ pub struct SagaId {
 }
 
 impl SagaId {
-    /// The saga of this definition with this id.
+    /// The saga of this definition with this id: a name other than `.` and `..`, which has room in the name of a stream.
     ///
     /// # Errors
     ///
     /// [`SagaIdError`], which says what is wrong with which.
     pub fn new(name: &str, id: &str) -> Result<Self, SagaIdError> {
         let name = check_saga_name("saga", name).map_err(SagaIdError::Name)?;
+        if matches!(id, "." | "..") {
+            return Err(SagaIdError::Dots);
+        }
         let room = MAX_NAME_BYTES - SAGA_CATEGORY.len() - "-:".len() - name.len();
         if id.len() > room {
             return Err(SagaIdError::TooLong { bytes: id.len(), room });
@@ -87,6 +90,9 @@ pub enum SagaIdError {
     /// The id is no name.
     #[error("the saga's id is no name: {0}")]
     Id(#[source] InvalidName),
+    /// The id is `.` or `..`, which no path can hold.
+    #[error("`.` and `..` are no ids of sagas, since no path can hold them; choose another")]
+    Dots,
     /// The id is too long.
     #[error("the saga's id has {bytes} bytes, and under this name there is room for {room}; choose a shorter one")]
     TooLong {

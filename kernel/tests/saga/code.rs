@@ -319,6 +319,13 @@ fn errors_of_queries(#[case] error: QueryError, #[case] class: FailureClass) {
     assert_eq!(StepError::from(error).class(), class);
 }
 
+#[test]
+fn what_is_wrong_with_a_question_is_told() {
+    let wrong = Violation::new("account", "too-long", "512 bytes at most");
+    let error = StepError::from(QueryError::Invalid(vec![wrong])).to_string();
+    assert_eq!(error, "a query failed: the query is invalid: account: 512 bytes at most (invalid)");
+}
+
 #[rstest]
 #[case::happened(Ok(json!(1)), 0, 1, Ok(json!(1)))]
 #[case::nothing_to_send(Ok(json!(1)), 0, 0, Ok(json!(1)))]

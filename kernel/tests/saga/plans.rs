@@ -90,9 +90,12 @@ fn how_two_plans_differ_is_told() {
 #[case::colon("a:b", "1", "lower-case")]
 #[case::empty("transfer", "", "cannot be empty")]
 #[case::control("transfer", "a\nb", "control characters")]
+#[case::dot("transfer", ".", "no path can hold")]
+#[case::dots("transfer", "..", "no path can hold")]
 fn ids_that_are_none(#[case] name: &str, #[case] id: &str, #[case] says: &str) {
     let error = SagaId::new(name, id).unwrap_err().to_string();
     assert!(error.contains(says), "{error}");
+    assert!(SagaId::new("transfer", "...").is_ok());
 }
 
 #[test]

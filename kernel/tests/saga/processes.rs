@@ -182,7 +182,7 @@ fn a_process_that_waits_says_for_what() {
     assert_eq!((status.phase, status.due, status.since), (Phase::Waiting, None, Some(at(1_050))));
     assert_eq!(status.reason.as_deref(), Some("it waits for an event"));
     world.act(Action::Abort).run();
-    assert_eq!(world.state.status(world.now).to_string(), "aborted");
+    assert_eq!(world.state.status(world.now).to_string(), "aborted (an operator aborted it: because)");
 }
 
 #[test]

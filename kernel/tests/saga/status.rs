@@ -73,7 +73,37 @@ fn what_is_left_is_named() {
     let plan = plan(Definition::new().step(once).step(step("pay")));
     let mut world = World::new(plan, script(&[("pay", Forward, NO), ("a", Back, NO)]));
     world.run().act(Action::Skip).run();
-    assert_eq!(world.state.status(world.now).to_string(), "aborted (not undone: a)");
+    let says = "aborted (not undone: a; an operator skipped a: because; pay failed: no (no))";
+    assert_eq!(world.state.status(world.now).to_string(), says);
+    crate::brief::check_brief(&world);
+}
+
+/// What was said last in leaving something as it is, whatever was said before.
+#[rstest]
+#[case::aborted(&[Action::Abort], "aborted it")]
+#[case::skipped_twice(&[Action::Skip, Action::Skip], "skipped a")]
+#[case::skipped_and_aborted(&[Action::Skip, Action::Abort], "aborted it")]
+#[case::skipped_and_tried_again(&[Action::Skip, Action::Retry], "skipped b")]
+fn an_operator_s_last_word_is_told(#[case] actions: &[Action], #[case] says: &str) {
+    let once = |name| undoable(name).compensation_retry(Policy::never());
+    let plan = plan(Definition::new().step(once("a")).step(once("b")).step(step("pay")));
+    let mut world = World::new(plan, script(&[("pay", Forward, NO), ("a", Back, NO), ("b", Back, NO)]));
+    for action in actions {
+        world.run().act(*action);
+    }
+    world.run();
+    let left = if actions.contains(&Action::Retry) { "b" } else { "a, b" };
+    let says = format!("aborted (not undone: {left}; an operator {says}: because; pay failed: no (no))");
+    assert_eq!(world.state.status(world.now).to_string(), says, "{}", world.trace());
+    crate::brief::check_brief(&world);
+}
+
+#[test]
+fn who_ends_it_at_once_is_told() {
+    let mut world = World::new(together(), script(&[]));
+    world.act(Action::Abort).run();
+    assert_eq!(world.state.status(world.now).to_string(), "aborted (an operator aborted it: because)");
+    crate::brief::check_brief(&world);
 }
 
 #[test]

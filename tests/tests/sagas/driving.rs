@@ -113,6 +113,20 @@ async fn transfers(#[case] trouble: Trouble, #[case] amount: i64, #[case] expect
     assert_eq!(trace(&storage).await, expected);
 }
 
+/// It may be anything, and the facts of a saga are for many.
+#[tokio::test]
+async fn what_a_panic_says_is_not_recorded() {
+    let World { storage, runtime, bank } = world().await;
+    bank.driver.start(start(Trouble::Panic, 30)).await.unwrap();
+    settled(&runtime, bank.drive()).await;
+    let facts = facts(&storage).await;
+    let reasons: Vec<_> = facts
+        .iter()
+        .filter_map(|fact| if let SagaEvent::Failed { reason, .. } = fact { Some(&**reason) } else { None })
+        .collect();
+    assert_eq!(reasons, ["the step panicked; the log of the process says at what"]);
+}
+
 #[tokio::test]
 async fn what_a_key_closed_never_happens() {
     let World { storage, runtime, bank } = world().await;

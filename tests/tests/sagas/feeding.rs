@@ -2,21 +2,26 @@
 //! their code does not know.
 
 use crate::crashes::facts_of;
+use crate::driving::settled;
 use crate::sharing::{done_soon, quick, store};
 use crate::trips::stored;
-use portolan::TokioRuntime as _;
-use portolan::application::{Application, Runtime, Storage};
+use async_trait::async_trait;
+use futures::future::BoxFuture;
+use portolan::application::{Application, BuildError, Runtime, Storage};
 use portolan::domain::saga::{Intent, Intents, Process, Reaction, SagaEvent, SagaHandler, SagaState};
 use portolan::domain::{Aggregate, Command, Context, Decide, Decision, Event, JsonSchema, RecordedAs, Rejection};
-use portolan::ports::{ListSagas, SagaOrchestrator as _, SagaPhase};
+use portolan::ports::{AppendError, Capabilities, EventStore, ListSagas, ReadError, SagaOrchestrator as _, SagaPhase};
 use portolan::values::{
-    Append, Checkpoint, EventId, EventType, Item, Move, Name, NewEvent, Position, Query, Read, SagaId, StreamId, Token,
+    Append, Appended, Checkpoint, CheckpointState, EventId, EventType, Item, Move, Name, NewEvent, Page, Position, Query,
+    Read, Recalled, SagaId, StreamId, Token,
 };
+use portolan::{MemoryStore, TokioRuntime as _};
+use portolan_testing::{Fault, Faulty, TestRuntime};
 use rstest::rstest;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 #[derive(Event, Serialize, Deserialize)]
@@ -150,6 +155,12 @@ async fn process<const HISTORY: bool>(storage: &Storage) -> Application {
 async fn running(storage: &Storage, deliveries: impl Process) -> Application {
     let builder = Application::builder(storage.clone(), Runtime::tokio()).aggregate::<Complaint>();
     builder.process(deliveries).saga_options(quick()).build().await.unwrap()
+}
+
+/// The same storage, and nobody holds a lease there, so that nobody feeds.
+fn without_leases(storage: &Storage) -> Storage {
+    let leases = Faulty::new(storage.leases.clone().unwrap()).first_writes(100_000, Fault::Busy);
+    storage.clone().with_leases(Arc::new(leases))
 }
 
 pub(crate) async fn happens(storage: &Storage, event_type: &str, payload: serde_json::Value) {
@@ -329,7 +340,7 @@ async fn who_was_superseded_feeds_nothing(#[values("memory", "sqlite")] which: &
     sent(&storage, "first", 3_600_000).await;
     done_soon("the first is received", async || phase(&application, "first").await.is_some()).await;
     // As another process of the system does that has a larger token; and nobody who has a lease here ever has.
-    let feeder = Name::new("$process/delivery").unwrap();
+    let feeder = Name::new("$process/delivery/1").unwrap();
     let token = Token(u64::MAX / 2);
     done_soon("it is claimed", async || {
         let state = storage.events.checkpoint(feeder.clone()).await.unwrap();
@@ -361,4 +372,164 @@ async fn a_process_that_has_only_to_end_is_ended(#[values("memory", "sqlite")] w
     storage.events.append(Append::new(facts)).await.unwrap();
     let application = process::<false>(&storage).await;
     done_soon("it has ended", async || phase(&application, "a").await == Some(SagaPhase::Completed)).await;
+}
+
+/// Whoever feeds, and whenever he comes to it; and what was there before is history.
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_happens_once_an_application_is_built_is_received(
+    #[values("memory", "sqlite")] which: &str,
+    #[values(false, true)] has_history: bool,
+) {
+    let (storage, _folder) = store(which).await;
+    if has_history {
+        sent(&storage, "old", 3_600_000).await;
+    }
+    // It is gone before it has fed anything.
+    drop(process::<false>(&without_leases(&storage)).await);
+    sent(&storage, "new", 3_600_000).await;
+    let application = process::<false>(&storage).await;
+    done_soon("it is received", async || phase(&application, "new").await.is_some()).await;
+    assert_eq!(phase(&application, "old").await, None);
+}
+
+/// Before which call of one that is being built something else happens.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Before {
+    /// It has seen that nothing is recorded, and looks where the log ends.
+    Looking,
+    /// It has seen that too.
+    Recording,
+}
+
+/// A log where something happens before the first such call.
+struct Interrupted {
+    inner: Arc<dyn EventStore>,
+    before: Before,
+    happens: Mutex<Option<BoxFuture<'static, ()>>>,
+}
+
+impl Interrupted {
+    async fn comes(&self, call: Before) {
+        let happens = if call == self.before { self.happens.lock().unwrap().take() } else { None };
+        if let Some(happens) = happens {
+            happens.await;
+        }
+    }
+}
+
+#[async_trait]
+impl EventStore for Interrupted {
+    async fn append(&self, append: Append) -> Result<Appended, AppendError> {
+        self.comes(Before::Recording).await;
+        self.inner.append(append).await
+    }
+    async fn read(&self, read: Read) -> Result<Page, ReadError> {
+        self.comes(Before::Looking).await;
+        self.inner.read(read).await
+    }
+    async fn recall(&self, scope: Name, id: Name) -> Result<Option<Recalled>, ReadError> {
+        self.inner.recall(scope, id).await
+    }
+    async fn checkpoint(&self, name: Name) -> Result<CheckpointState, ReadError> {
+        self.inner.checkpoint(name).await
+    }
+    async fn changed(&self, query: Query, after: Option<Position>) -> Result<(), ReadError> {
+        self.inner.changed(query, after).await
+    }
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities()
+    }
+}
+
+/// Of two that are built at once the one that is there first decides where processes begin.
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_first_that_is_built_decides_where_processes_begin(
+    #[values("memory", "sqlite")] which: &str,
+    #[values(false, true)] has_history: bool,
+    #[values(Before::Looking, Before::Recording)] before: Before,
+) {
+    let (storage, _folder) = store(which).await;
+    if has_history {
+        sent(&storage, "old", 3_600_000).await;
+    }
+    let unfed = without_leases(&storage);
+    let first = unfed.clone();
+    let happens = async move {
+        drop(process::<false>(&first).await);
+        sent(&first, "new", 3_600_000).await;
+    };
+    let happens = Mutex::new(Some(Box::pin(happens) as BoxFuture<'static, ()>));
+    let mut second = unfed;
+    second.events = Arc::new(Interrupted { inner: second.events, before, happens });
+    drop(process::<false>(&second).await);
+    let application = process::<false>(&storage).await;
+    done_soon("it is received", async || phase(&application, "new").await.is_some()).await;
+    assert_eq!(phase(&application, "old").await, None);
+}
+
+/// A store that is busy for a while, or says nothing of what it has done, is asked again. One that takes nothing is no place
+/// for a new process; where it is known where processes begin, nothing is to be written.
+#[rstest]
+#[case::busy(3, Fault::Busy, true)]
+#[case::lost(3, Fault::LostOnTheWay, true)]
+#[case::done_unheard(1, Fault::LostAnswer, true)]
+#[case::busy_for_good(1_000, Fault::Busy, false)]
+#[case::broken(1_000, Fault::Broken, false)]
+#[tokio::test]
+async fn an_application_is_built_once_it_is_recorded_where_its_processes_begin(
+    #[case] calls: u64,
+    #[case] fault: Fault,
+    #[case] is_built: bool,
+) {
+    let runtime = TestRuntime::held();
+    let whole: Storage = MemoryStore::builder().clock(runtime.clock.clone()).build().into();
+    let faulty = Faulty::new(whole.events.clone()).first_writes(calls, fault);
+    let mut storage = whole.clone();
+    storage.events = Arc::new(faulty);
+    let build = |storage: &Storage| {
+        Application::builder(storage.clone(), runtime.runtime()).process(Deliveries::<false>).build()
+    };
+    let place = Name::new("$process/delivery/1").unwrap();
+    match settled(&runtime, build(&storage)).await {
+        Ok(_) => assert!(is_built),
+        Err(BuildError::ProcessBeginning { process, .. }) => assert!(!is_built && &*process == "delivery"),
+        Err(other) => panic!("{other}"),
+    }
+    let state = whole.events.checkpoint(place).await.unwrap();
+    assert_eq!((state.token.0, state.position), (u64::from(is_built), None), "the log is empty");
+    settled(&runtime, build(&whole)).await.unwrap();
+    settled(&runtime, build(&storage)).await.unwrap();
+}
+
+/// Whoever can have anything recorded keeps nobody else's events from being received.
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_names_no_process_is_passed_over_and_told(#[values("memory", "sqlite")] which: &str) {
+    let (storage, _folder) = store(which).await;
+    let skipped = Arc::new(Mutex::new(Vec::new()));
+    let builder = Application::builder(storage.clone(), Runtime::tokio()).aggregate::<Complaint>();
+    let builder = builder.process(Deliveries::<false>).saga_options(quick());
+    let told = skipped.clone();
+    let builder = builder.on_skipped(move |event| told.lock().unwrap().push(event.stream.to_string()));
+    let application = builder.build().await.unwrap();
+    let none = [String::new(), "..".into(), "a\nb".into(), "é".repeat(600)];
+    for (n, key) in none.iter().enumerate() {
+        let payload = json!({ "parcel": key, "millis": 1 }).to_string();
+        let stream = StreamId::new(format!("parcel-bad{n}")).unwrap();
+        let event = NewEvent::new(stream, EventType::new("parcel.sent").unwrap(), payload);
+        storage.events.append(Append::new([event])).await.unwrap();
+    }
+    for parcel in ["one", "two"] {
+        sent(&storage, parcel, 3_600_000).await;
+        done_soon("it is received", async || phase(&application, parcel).await.is_some()).await;
+    }
+    // It may have been fed twice, and not in vain.
+    let mut skipped = skipped.lock().unwrap().clone();
+    skipped.dedup();
+    assert_eq!(skipped, ["parcel-bad0", "parcel-bad1", "parcel-bad2", "parcel-bad3"]);
+    let told = application.ports().sagas.describe().await.unwrap()[0].trouble.clone().unwrap();
+    assert!(told.contains("passed over") && told.contains("has at most") | told.contains("room"), "{told}");
+    assert!(told.len() < 600, "{told}");
 }

@@ -246,6 +246,7 @@ async fn what_cannot_be_received_is_told() {
         let event = &shop.log().await[0];
         let error = shop.driver.receive(&shop.handler, event).await.unwrap_err();
         assert!(error.to_string().contains(says) && error.is_lasting(), "{error}");
+        assert_eq!(error.is_for_none(), course == Course::NoKey);
         assert_eq!((error.event, error.position, error.process.as_str()), (event.id, event.position, "order-payment"));
         assert_eq!(
             matches!(error.reason, ReceiveReason::Reaction { source: ReactionError::Panicked(_), .. }),

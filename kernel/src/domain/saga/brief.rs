@@ -1,6 +1,6 @@
 //! A saga in brief: what a list shows of it, folded by itself.
 
-use super::status::awaited;
+use super::status::{awaited, why_ended, word_of_operator};
 use super::{Action, End, FailureClass, Intent, Phase, SagaEvent, Status, Undo, Way};
 use crate::values::Timestamp;
 use alloc::collections::BTreeMap;
@@ -49,6 +49,9 @@ pub(crate) struct Open {
     /// Why it has turned back.
     #[serde(skip_serializing_if = "Option::is_none")]
     back: Option<String>,
+    /// What an operator has said last in leaving something as it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    said: Option<String>,
     /// Why it needs an operator.
     #[serde(skip_serializing_if = "Option::is_none")]
     hold: Option<Hold>,
@@ -149,10 +152,8 @@ impl Brief {
     pub fn apply(&mut self, fact: &SagaEvent) {
         let Some(open) = &mut self.open else { return };
         if let SagaEvent::Ended { at, end, left } = fact {
-            let reason = match &left[..] {
-                [] => open.back.take(),
-                left => Some(shortened(&format!("not undone: {}", left.join(", ")))),
-            };
+            let reason = why_ended(*end, left, open.said.as_deref(), open.back.as_deref());
+            let reason = reason.as_deref().map(shortened);
             let phase = Phase::from(*end);
             let (step, way, attempt, since, due) = (None, None, None, Some(*at), None);
             self.status = Status { phase, step, way, attempt, since, due, reason, is_overdue: false };
@@ -230,7 +231,11 @@ impl Open {
                 let steps = steps.iter().take(STEPS).cloned().collect();
                 self.hold = Some(Hold { steps, reason: shortened(reason), since: *at });
             }
-            SagaEvent::Acted { at, action, steps, .. } => self.acted(*action, steps, *at),
+            SagaEvent::Acted { at, action, steps, note, .. } => {
+                let said = word_of_operator(*action, steps, note).as_deref().map(shortened);
+                self.said = said.or_else(|| self.said.take());
+                self.acted(*action, steps, *at);
+            }
             // Nothing that is shown.
             _ => {}
         }

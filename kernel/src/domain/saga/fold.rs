@@ -3,6 +3,7 @@
 use super::process_state::ProcessState;
 use super::standing::{Failure, StepState};
 use super::state::{Hold, ImpossibleFact, Start, Wish};
+use super::status::word_of_operator;
 use super::{Action, End, FailureClass, Plan, SagaEvent, SagaState, Standing, StepPlan, Undo, Way};
 use crate::domain::Event as _;
 use crate::values::Timestamp;
@@ -194,6 +195,7 @@ impl SagaState {
         let places: Vec<usize> = steps.iter().filter_map(|step| self.place(step)).collect();
         let (is_back, is_past) = (self.is_turned_back(), self.is_past_pivot());
         self.hold = None;
+        self.said = word_of_operator(action, steps, note).or_else(|| self.said.take());
         match action {
             Action::Retry => {
                 for place in places {

@@ -112,6 +112,11 @@ impl SagaHandler {
         self.handler.arrivals(recorded)
     }
 
+    /// Tells the [hook](Upcasters::on_skipped) of the application that this event was passed over.
+    pub(crate) fn tell_skipped(&self, recorded: &Recorded) {
+        self.handler.tell_skipped(recorded);
+    }
+
     /// The name of the definition.
     #[must_use]
     pub fn name(&self) -> &Name {
@@ -287,6 +292,11 @@ pub(super) trait Handler: Send + Sync {
     fn arrivals(&self, recorded: &Arc<Recorded>) -> Result<Vec<Arrival>, DecodeError> {
         let _ = recorded;
         Ok(Vec::new())
+    }
+
+    /// It reads no events.
+    fn tell_skipped(&self, recorded: &Recorded) {
+        let _ = recorded;
     }
 
     /// `None`: it reads no events.

@@ -139,7 +139,8 @@ pub trait Process: Send + Sync + Sized + 'static {
     const LONGEST: Duration = Duration::from_secs(60 * 60);
 
     /// Whether it receives what is in the log already when it is deployed for the first time: every process that there would
-    /// have been is started, and does now what it would have done then. Without it, it begins with what is recorded after.
+    /// have been is started, and does now what it would have done then. Without it, it begins with what is recorded once the
+    /// first application with it has been [built](crate::application::ApplicationBuilder::build).
     const RECEIVES_HISTORY: bool = false;
 
     /// The events that it reacts to.
@@ -150,6 +151,13 @@ pub trait Process: Send + Sync + Sized + 'static {
 
     /// Which process the event is for; `None`: for none. Pure. Where there are tenants whose keys may be equal, the tenant
     /// belongs into it.
+    ///
+    /// A key is the id of a saga ([`SagaId::new`](super::SagaId::new)): not empty, neither `.` nor `..`, without control
+    /// characters, and of at most 505 bytes less those of [`NAME`](Self::NAME). An event with any other key is for no process.
+    /// It is passed over for good, so that whoever can have one recorded does not keep all others from being received; that
+    /// is told in [`SagaInfo::trouble`](crate::ports::SagaInfo::trouble) and to
+    /// [`on_skipped`](crate::application::ApplicationBuilder::on_skipped). Where keys come from callers, let the command refuse
+    /// those that are none.
     fn correlate(event: &RecordedAs<Self::Event>) -> Option<String>;
 
     /// Whether the event starts the process that it is for, if that has not been started. Pure.

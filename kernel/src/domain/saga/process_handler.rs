@@ -115,6 +115,10 @@ impl<P: Process> Handler for Reacting<P> {
         Ok(by_key.into_iter().map(arrival).collect())
     }
 
+    fn tell_skipped(&self, recorded: &Recorded) {
+        self.upcasters.tell_skipped(recorded);
+    }
+
     fn reading_by(&self, upcasters: &Arc<Upcasters>) -> Result<Option<Arc<dyn Handler>>, HistoryError> {
         let upcasters = upcasters.covering::<P::Event>()?;
         Ok(Some(Arc::new(Self { process: self.process.clone(), upcasters })))

@@ -25,6 +25,8 @@ pub struct SagaState {
     pub(super) turned_back: Option<(String, Timestamp)>,
     pub(super) hold: Option<Hold>,
     pub(super) wish: Option<Wish>,
+    /// What an operator has said last in leaving something as it is.
+    pub(super) said: Option<String>,
     /// Of a process alone.
     pub(super) process: Option<ProcessState>,
     pub(super) end: Option<(End, Vec<String>, Timestamp)>,
@@ -73,8 +75,8 @@ impl SagaState {
     /// Not yet started.
     #[must_use]
     pub fn new(id: SagaId) -> Self {
-        let (steps, end, turned_back, hold, wish) = (Vec::new(), None, None, None, None);
-        Self { id, start: None, steps, facts: 0, turned_back, hold, wish, process: None, end }
+        let (steps, end, turned_back, hold, wish, said) = (Vec::new(), None, None, None, None, None);
+        Self { id, start: None, steps, facts: 0, turned_back, hold, wish, said, process: None, end }
     }
 
     /// The state after these facts.

@@ -1,15 +1,34 @@
 //! How a saga stands, for people.
 
 use super::standing::StepState;
-use super::{End, Phase, SagaState, Standing, Status, StepPlan, Way};
+use super::{Action, End, Phase, SagaState, Standing, Status, StepPlan, Way};
 use crate::values::Timestamp;
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt;
 
 /// What a process waits for that has nothing to do.
 pub(super) fn awaited(timer: Option<&str>) -> String {
     timer.map_or_else(|| "it waits for an event".into(), |timer| format!("it waits for an event, or the timer {timer}"))
+}
+
+/// Why it ended so: what is left, what an operator said of that, and why it had turned back.
+pub(super) fn why_ended(end: End, left: &[String], said: Option<&str>, back: Option<&str>) -> Option<String> {
+    let left = (!left.is_empty()).then(|| format!("not undone: {}", left.join(", ")));
+    let said = said.filter(|_| end == End::Aborted).map(String::from);
+    let why = left.into_iter().chain(said).chain(back.map(String::from)).collect::<Vec<_>>();
+    (!why.is_empty()).then(|| why.join("; "))
+}
+
+/// What an operator has said in leaving something as it is.
+pub(super) fn word_of_operator(action: Action, steps: &[String], note: &str) -> Option<String> {
+    let what = match action {
+        Action::Skip => format!("an operator skipped {}", steps.join(", ")),
+        Action::Abort => "an operator aborted it".into(),
+        Action::Retry | Action::Compensate => return None,
+    };
+    Some(if note.is_empty() { what } else { format!("{what}: {note}") })
 }
 
 impl From<End> for Phase {
@@ -61,11 +80,10 @@ impl SagaState {
             status.since = Some(process.since);
             status.reason = Some(awaited(process.first_timer().map(|(timer, _)| timer)));
         }
-        if let Some((_, left, at)) = &self.end {
+        if let Some((end, left, at)) = &self.end {
             (status.since, status.due) = (Some(*at), None);
-            if !left.is_empty() {
-                status.reason = Some(format!("not undone: {}", left.join(", ")));
-            }
+            let back = self.turned_back.as_ref().map(|(reason, _)| &**reason);
+            status.reason = why_ended(*end, left, self.said.as_deref(), back);
         }
         status
     }

@@ -5,7 +5,7 @@ use crate::ports::{
     ActOnSaga, Answer, AppendError, Caller, Capabilities, CommandBus, CommandEnvelope, CommandError, CommandInfo,
     EventStore, ListSagas, ParkedPage, ProjectionAction, ProjectionError, ProjectionRegistry, ProjectionStatus,
     QueryBus, QueryEnvelope, QueryError, QueryInfo, ReadError, Receipt, RowsAnswer, RowsQuestion, SagaError, SagaInfo,
-    SagaOrchestrator, SagaPage, SagaStarted, SagaSummary, SagaTimeline, StartSaga, WaitError,
+    SagaOrchestrator, SagaPage, SagaStarted, SagaSummary, SagaTimeline, StartSaga, Violation, WaitError,
 };
 use crate::values::{
     Append, Appended, CheckpointState, Metadata, Name, Page, Position, Query, Read, Recalled, Revision, SagaId, Start,
@@ -54,6 +54,12 @@ impl CommandBus for GuardedPorts {
     async fn dispatch(&self, mut command: CommandEnvelope) -> Result<Receipt, CommandError> {
         self.caller.sign(&mut command.metadata);
         self.judge(&Access::Command(&command), CommandError::Denied)?;
+        if let Some(id) = command.id.as_ref().filter(|id| SagaId::is_step_key(id) && !self.caller.speaks_for_others) {
+            let message = format!(
+                "{id} has the form of a key of a saga's step, and is for callers that speak for others; use another id"
+            );
+            return Err(CommandError::Invalid(alloc::vec![Violation::new("", "step-key", message)]));
+        }
         self.commands.dispatch(command).await
     }
 

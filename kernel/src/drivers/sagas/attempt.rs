@@ -64,7 +64,8 @@ fn sent(
     })
 }
 
-/// The step's result. A panic costs the attempt, and not the driver: it may have had its effect.
+/// The step's result. A panic costs the attempt, and not the driver: it may have had its effect. What it said is for whoever
+/// runs the process, where the runtime's panic hook tells it, and is not recorded: it may be anything.
 async fn caught(
     mut work: BoxFuture<'static, Result<Value, StepError>>,
     spawn: Arc<dyn Spawn>,
@@ -74,7 +75,9 @@ async fn caught(
         let caught = spawn.catch(&mut || polled = Pin::as_mut(&mut work).poll(context));
         match caught {
             Ok(()) => polled,
-            Err(said) => Poll::Ready(Err(StepError::unknown(alloc::format!("the step panicked: {said}")))),
+            Err(_said) => {
+                Poll::Ready(Err(StepError::unknown("the step panicked; the log of the process says at what")))
+            }
         }
     })
     .await

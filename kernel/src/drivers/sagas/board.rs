@@ -56,7 +56,7 @@ pub(super) struct Board {
     held: BTreeMap<Shard, Held>,
     /// Who holds those that it does not, as far as it has seen.
     seen: BTreeMap<Shard, Name>,
-    /// Why processes of a name receive nothing more here.
+    /// Why processes of a name receive nothing more here, or what they passed over last.
     stuck: BTreeMap<Name, Stuck>,
 }
 
@@ -110,7 +110,7 @@ impl Board {
         }
     }
 
-    /// Why processes of this name receive nothing more here, if anything is in the way.
+    /// Why processes of this name receive nothing more here, if anything is in the way, or what they passed over last.
     pub(super) fn say(&mut self, name: &Name, stuck: Option<Stuck>) {
         match stuck {
             Some(stuck) => drop(self.stuck.insert(name.clone(), stuck)),

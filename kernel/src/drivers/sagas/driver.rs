@@ -255,7 +255,9 @@ impl SagaDriver {
         if let Some((key @ (step, way, attempt), result)) = &*answered {
             match state.answer(step, *way, *attempt, result.clone(), now) {
                 Ok(fact) => {
-                    let fact = if begun.contains(key) { fact } else { fact.of_another() };
+                    // What a process sends is settled by the bus alone, which knows its key.
+                    let is_own = begun.contains(key) || state.is_process();
+                    let fact = if is_own { fact } else { fact.of_another() };
                     state.apply(&fact).map_err(SagaReadError::from)?;
                     facts.push(fact);
                 }

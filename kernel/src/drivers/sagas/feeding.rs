@@ -1,12 +1,12 @@
 //! The feeder of a process manager: it follows the log and has processes receive the events that are for them.
 //!
 //! One at a time for each newest version of a name, under a lease. How far it has come is a checkpoint in the log's own store,
-//! moved now and then: an event that is fed again is received once. What is received is an append to the stream of a process,
-//! and so told to its shard.
+//! which was set where it begins ([`beginning`](super::beginning)) and is moved now and then: an event that is fed again is
+//! received once. What is received is an append to the stream of a process, and so told to its shard.
 
 use super::board::Stuck;
 use super::driver::SagaDriver;
-use super::places::{deployed, furthest, is_set, place};
+use super::places::place;
 use super::receiving::{OfNewer, ReceiveReason};
 use super::steward::Env;
 use crate::domain::saga::SagaHandler;
@@ -15,6 +15,7 @@ use crate::drivers::subscription::{Delivery, From, yield_now};
 use crate::drivers::task::Stop;
 use crate::ports::AppendError;
 use crate::values::{Append, Checkpoint, CheckpointState, Move, Name, Position, Query, Recorded, Token};
+use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -30,13 +31,11 @@ const REST: Duration = Duration::from_secs(1);
 /// The pause before an event is tried again that no process can receive.
 const LOOK: Duration = Duration::from_secs(5);
 
-/// Feeds the processes of one name, whenever this process of the system holds the lease, until told to stop. `deployment` is
-/// the end of the log when this process began.
-pub(super) async fn feed(env: Arc<Env>, handlers: Vec<SagaHandler>, deployment: Option<Position>, stop: Stop) {
+/// Feeds the processes of one name, whenever this process of the system holds the lease, until told to stop.
+pub(super) async fn feed(env: Arc<Env>, handlers: Vec<SagaHandler>, stop: Stop) {
     let Some(newest) = handlers.iter().max_by_key(|handler| handler.version()) else { return };
-    let (name, version) = (newest.name().clone(), newest.version());
-    let place = place(&name, version);
-    let of = Of { name, version, place: place.clone(), handlers, deployment };
+    let (name, place) = (newest.name().clone(), place(newest.name(), newest.version()));
+    let of = Of { name, place: place.clone(), handlers };
     loop {
         let Some(mut lease) = acquire(&env.leasing, &place, &stop, |_| {}).await else { return };
         let token = lease.token();
@@ -71,11 +70,8 @@ enum End {
 /// What a feeder is of.
 struct Of {
     name: Name,
-    /// The newest.
-    version: u32,
     place: Name,
     handlers: Vec<SagaHandler>,
-    deployment: Option<Position>,
 }
 
 async fn term(env: &Env, of: &Of, token: Token, stop: &Stop) -> End {
@@ -91,18 +87,6 @@ async fn term(env: &Env, of: &Of, token: Token, stop: &Stop) -> End {
         }
         troubles = troubles.saturating_add(1);
         pause(&*env.leasing.ids, &*env.leasing.sleep, troubles).await;
-    }
-}
-
-impl Of {
-    /// Where the first feeder of a version begins: where those of other versions are, so that nothing falls between one
-    /// deployment and the next; and not after its own. Where there has been none, what is in the log already is history.
-    async fn beginning(&self, env: &Env) -> Result<Option<Position>, End> {
-        Ok(match furthest(env, &self.name).await.map_err(|_| End::Trouble)? {
-            Some(of_others) => of_others.min(self.deployment),
-            None if self.handlers.iter().any(SagaHandler::receives_history) => None,
-            None => self.deployment,
-        })
     }
 }
 
@@ -128,16 +112,12 @@ impl<'a> Feeder<'a> {
         if state.token > token {
             return Err(End::Superseded);
         }
-        // Nobody of this version has ever fed.
-        let is_new = !is_set(&state);
-        let from = if is_new { of.beginning(env).await? } else { state.position };
-        let to = from.filter(|_| is_new).map_or(Move::Claim, Move::At);
-        let claim = Append::new(is_new.then(|| deployed(env, &of.name, of.version)));
-        let claim = claim.checkpoint(Checkpoint::new(of.place.clone(), state, token, to));
+        let claim = Append::new([]).checkpoint(Checkpoint::new(of.place.clone(), state, token, Move::Claim));
         events.append(claim).await.map_err(|error| refused(&error, token))?;
-        let saved = CheckpointState::new(state.store, from, token);
+        let saved = CheckpointState::new(state.store, state.position, token);
         let driver = env.driver.clone();
-        let mut feeder = Self { env, of, driver, saved, fed: from, unsaved: 0, at: None, is_in_trouble: true };
+        let fed = state.position;
+        let mut feeder = Self { env, of, driver, saved, fed, unsaved: 0, at: None, is_in_trouble: true };
         feeder.fence();
         Ok(feeder)
     }
@@ -210,22 +190,34 @@ impl<'a> Feeder<'a> {
 
     async fn receive(&mut self, event: &Arc<Recorded>) -> Result<(), End> {
         self.at = Some(event.position);
+        let mut passed_over = None;
         for handler in &self.of.handlers {
-            if let Err(error) = self.driver.receive_by(handler, event, OfNewer::IsPassedOver).await {
-                self.say(Some(error.told())).await;
-                self.is_in_trouble = true;
-                // Who lacks code makes way for another who may have it.
-                let is_stuck = error.is_lasting() || matches!(error.reason, ReceiveReason::Lacks { .. });
-                return Err(if is_stuck { End::Stuck } else { End::Trouble });
+            match self.driver.receive_by(handler, event, OfNewer::IsPassedOver).await {
+                Ok(_) => {}
+                // Or whoever can have such an event recorded has nobody receive anything any more.
+                Err(error) if error.is_for_none() => passed_over = Some((handler, error)),
+                Err(error) => {
+                    self.say(Some(error.told())).await;
+                    self.is_in_trouble = true;
+                    // Who lacks code makes way for another who may have it.
+                    let is_stuck = error.is_lasting() || matches!(error.reason, ReceiveReason::Lacks { .. });
+                    return Err(if is_stuck { End::Stuck } else { End::Trouble });
+                }
             }
         }
-        if core::mem::take(&mut self.is_in_trouble) {
+        let was_in_trouble = core::mem::take(&mut self.is_in_trouble);
+        if let Some((handler, error)) = passed_over {
+            handler.tell_skipped(event);
+            // It stands until this process feeds anew: nobody mends it by going on.
+            self.at = None;
+            self.say(Some(format!("{}; it was passed over, and the next are received", error.told()))).await;
+        } else if was_in_trouble {
             self.say(None).await;
         }
         Ok(())
     }
 
-    /// Why nothing is received, for whoever asks what is registered.
+    /// Why nothing is received, or what was passed over, for whoever asks what is registered.
     async fn say(&self, trouble: Option<String>) {
         let stuck = trouble.map(|why| Stuck { place: self.of.place.clone(), at: self.at, why });
         self.env.board.lock().await.say(&self.of.name, stuck);

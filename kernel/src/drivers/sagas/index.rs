@@ -60,7 +60,7 @@ impl Projection for SagaRows {
 
     /// To be raised with each change of the row, also of what `Open` is as JSON, and with each new fact or form of one: rows of
     /// the version before were made without knowing it.
-    const VERSION: u16 = 1;
+    const VERSION: u16 = 2;
 
     type Event = Fact;
     type Row = SagaRow;

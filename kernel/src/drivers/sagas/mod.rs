@@ -10,6 +10,7 @@
 
 mod at_work;
 mod attempt;
+mod beginning;
 mod board;
 mod closing;
 mod driver;
@@ -29,6 +30,7 @@ mod resting;
 mod shard;
 mod steward;
 
+pub(crate) use beginning::record_beginnings;
 pub use driver::{SagaDriveError, SagaDriver, SagaPorts, SagaRest};
 pub use handlers::{SagaHandlers, SagaLacking};
 pub(crate) use index::saga_index;

@@ -4,8 +4,7 @@
 //! its own, and both feed while both run: what the one has had received, the other finds received. The stream of a name tells
 //! which versions there have been; a new one begins where those before it stand.
 
-use super::steward::Env;
-use crate::ports::ReadError;
+use crate::ports::{EventStore, IdSource, ReadError};
 use crate::values::{CheckpointState, EventType, Name, NewEvent, Position, Read, StreamId, Token};
 use alloc::collections::BTreeSet;
 use alloc::format;
@@ -29,10 +28,10 @@ fn stream(name: &Name) -> StreamId {
 }
 
 /// The fact that this version is deployed. It is appended with the first move of the version's checkpoint.
-pub(super) fn deployed(env: &Env, name: &Name, version: u32) -> NewEvent {
+pub(super) fn deployed(ids: &dyn IdSource, name: &Name, version: u32) -> NewEvent {
     let payload = serde_json::to_vec(&Deployed { version }).expect("a number under a name");
     let event_type = EventType::new(DEPLOYED).expect("a plain name is one of a type");
-    NewEvent::new(stream(name), event_type, payload).with_id(env.leasing.ids.new_id())
+    NewEvent::new(stream(name), event_type, payload).with_id(ids.new_id())
 }
 
 /// Whether anybody has moved or claimed it.
@@ -41,8 +40,7 @@ pub(super) fn is_set(state: &CheckpointState) -> bool {
 }
 
 /// How far feeders of this name have come, whatever their version; `None`: there has been none in this store.
-pub(super) async fn furthest(env: &Env, name: &Name) -> Result<Option<Option<Position>>, ReadError> {
-    let events = &env.driver.ports.events;
+pub(super) async fn furthest(events: &dyn EventStore, name: &Name) -> Result<Option<Option<Position>>, ReadError> {
     let mut versions = BTreeSet::new();
     let mut next = Some(Read::stream(stream(name)));
     while let Some(read) = next {

@@ -21,6 +21,9 @@ use core::fmt;
 /// How often a reception is decided anew because the process has moved on.
 const CONFLICTS: u32 = 24;
 
+/// How much is told of a key that is no id, in bytes.
+const KEY_BYTES: usize = 100;
+
 /// What has become of an event at one process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -89,6 +92,8 @@ impl ReceiveError {
 
     /// Whether the event itself is the reason, or what the application makes of it: then trying again changes nothing until
     /// another code runs. Else it may go well later, or in another process of the system.
+    ///
+    /// One that [is for none](Self::is_for_none) is no reason to receive nothing more.
     #[must_use]
     pub fn is_lasting(&self) -> bool {
         match &self.reason {
@@ -104,6 +109,15 @@ impl ReceiveError {
     }
 }
 
+impl ReceiveError {
+    /// Whether the event is for no process, since what it is correlated by is no id, and all others that it is for have
+    /// received it: whoever feeds goes on with the next, and tells of this one.
+    #[must_use]
+    pub fn is_for_none(&self) -> bool {
+        matches!(self.reason, ReceiveReason::Key { .. })
+    }
+}
+
 /// Why an event was not received.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
@@ -111,10 +125,10 @@ pub enum ReceiveReason {
     /// It cannot be decoded.
     #[error(transparent)]
     Decode(#[from] DecodeError),
-    /// What it is correlated by is no id of a saga.
+    /// What it is correlated by is no id of a saga, so that it is for no process.
     #[error("it is correlated by {key:?}, which is no id: {source}; correlate it by something else")]
     Key {
-        /// What it is correlated by.
+        /// What it is correlated by, or the beginning of that.
         key: String,
         /// What is wrong with it.
         source: SagaIdError,
@@ -171,7 +185,8 @@ impl SagaDriver {
     ///
     /// # Errors
     ///
-    /// [`ReceiveError`]. Of several processes those before may have received it.
+    /// [`ReceiveError`]. Of several processes those before may have received it; where it [is for
+    /// none](ReceiveError::is_for_none) by one of its keys, those of the other keys all have.
     ///
     /// # Cancellation
     ///
@@ -198,11 +213,18 @@ impl SagaDriver {
             (Ok(()), Some(arrivals)) => arrivals.map_err(|error| failed(error.into()))?,
             (caught, _) => return Err(failed(ReceiveReason::Panicked(caught.err().unwrap_or_default()))),
         };
-        let mut all = Vec::with_capacity(arrivals.len());
+        let (mut all, mut for_none) = (Vec::with_capacity(arrivals.len()), None);
         for arrival in &arrivals {
-            all.push(self.receive_at(handler, event, arrival, newer).await.map_err(failed)?);
+            match self.receive_at(handler, event, arrival, newer).await {
+                Ok(received) => all.push(received),
+                Err(reason @ ReceiveReason::Key { .. }) => for_none = for_none.or(Some(reason)),
+                Err(reason) => return Err(failed(reason)),
+            }
         }
-        Ok(all)
+        match for_none {
+            None => Ok(all),
+            Some(reason) => Err(failed(reason)),
+        }
     }
 
     async fn receive_at(
@@ -212,7 +234,10 @@ impl SagaDriver {
         arrival: &Arrival,
         newer: OfNewer,
     ) -> Result<Received, ReceiveReason> {
-        let key = |source| ReceiveReason::Key { key: arrival.key().into(), source };
+        let key = |source| {
+            let end = arrival.key().floor_char_boundary(KEY_BYTES);
+            ReceiveReason::Key { key: arrival.key()[..end].into(), source }
+        };
         let saga = SagaId::new(handler.name(), arrival.key()).map_err(key)?;
         let mut log = self.load(&saga).await.map_err(|error| unread(&saga, error))?;
         for _ in 0..CONFLICTS {

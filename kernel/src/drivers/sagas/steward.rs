@@ -14,7 +14,7 @@ use super::shard::{of_sagas, work};
 use crate::drivers::lease::{Leasing, pause};
 use crate::drivers::subscription::{Delivery, From, Subscriptions};
 use crate::drivers::task::{Stop, Task};
-use crate::ports::ReadError;
+use crate::ports::{EventStore, ReadError};
 use crate::values::{
     Append, EventType, Item, Name, NewEvent, Position, Query, Read, Recorded, SAGA_CATEGORY, SagaId, StreamId,
 };
@@ -82,7 +82,7 @@ async fn steward(env: Arc<Env>, stop: Stop) {
     let feeders = names.iter().filter_map(|name| {
         let of_name = env.driver.handlers.processes().filter(|handler| handler.name() == name);
         let of_name: Vec<_> = of_name.cloned().collect();
-        (!of_name.is_empty()).then(|| Task::spawn(spawn, |stop| feed(env.clone(), of_name, from, stop)))
+        (!of_name.is_empty()).then(|| Task::spawn(spawn, |stop| feed(env.clone(), of_name, stop)))
     });
     let tasks: Vec<_> = shards.chain(feeders).collect();
     let following = pin!(follow(&env, &names, from));
@@ -189,8 +189,12 @@ pub(super) fn start(env: Arc<Env>) -> Task {
     Task::spawn(&*spawn, |stop| steward(env, stop))
 }
 
+/// The end of this log.
+pub(super) async fn end_of(events: &dyn EventStore) -> Result<Option<Position>, ReadError> {
+    Ok(events.read(Read::log(of_sagas()).backward().limit(1)).await?.frontier)
+}
+
 /// The end of the log.
 pub(super) async fn frontier(env: &Env) -> Result<Option<Position>, ReadError> {
-    let page = env.driver.ports.events.read(Read::log(of_sagas()).backward().limit(1)).await?;
-    Ok(page.frontier)
+    end_of(&*env.driver.ports.events).await
 }

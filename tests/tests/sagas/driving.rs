@@ -246,7 +246,8 @@ async fn a_process_without_the_code_says_so() {
     assert!(matches!(rest, SagaRest::Lacks { why: SagaLacking::Handler { .. }, until: None }), "{rest:?}");
     let stands = without.status(saga("t-1")).await.unwrap();
     assert!(stands.lacks.unwrap().contains("no handler of transfer-money version 1"));
-    let start = without.start(start(Trouble::None, 30)).await;
+    assert!(without.start(start(Trouble::None, 30)).await.unwrap().repeated, "it has been started");
+    let start = without.start(StartSaga::new(saga("t-2"), serde_json::json!({}))).await;
     assert!(matches!(start, Err(SagaError::UnknownDefinition(_))), "{start:?}");
     let skipped = without.act(ActOnSaga::new(saga("t-1"), SagaAction::Skip)).await.unwrap_err();
     let SagaError::NotNow { reason, .. } = &skipped else { panic!("{skipped}") };

@@ -49,6 +49,10 @@ impl CommandBus for Leaving {
     fn commands(&self) -> Vec<CommandInfo> {
         self.bus.commands()
     }
+
+    fn leading_to(&self, end: Arc<dyn CommandBus>) -> Option<Arc<dyn CommandBus>> {
+        self.bus.leading_to(end)
+    }
 }
 
 /// A driver of the bank's transfers over this bus.

@@ -84,7 +84,8 @@ pub(super) enum Hindrance {
 pub(super) struct Stuck {
     /// The checkpoint of the feeder.
     pub(super) place: Name,
-    /// The event that is not received. Once the checkpoint is past it, another process has had it received.
+    /// The event that is not received. Once the checkpoint is past it, another process has had it received. `None`: it was
+    /// passed over, and nobody will.
     pub(super) at: Option<Position>,
     pub(super) why: String,
 }

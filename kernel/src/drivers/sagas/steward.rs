@@ -53,7 +53,7 @@ impl Env {
         if let Some(stuck) = stuck {
             let state = self.driver.ports.events.checkpoint(stuck.place).await;
             // Another process may have gone on.
-            if !state.is_ok_and(|state| state.position >= stuck.at) {
+            if stuck.at.is_none() || !state.is_ok_and(|state| state.position >= stuck.at) {
                 troubles.insert(0, stuck.why);
             }
         }

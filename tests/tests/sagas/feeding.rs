@@ -12,8 +12,8 @@ use portolan::domain::saga::{Intent, Intents, Process, Reaction, SagaEvent, Saga
 use portolan::domain::{Aggregate, Command, Context, Decide, Decision, Event, JsonSchema, RecordedAs, Rejection};
 use portolan::ports::{AppendError, Capabilities, EventStore, ListSagas, ReadError, SagaOrchestrator as _, SagaPhase};
 use portolan::values::{
-    Append, Appended, Checkpoint, CheckpointState, EventId, EventType, Item, Move, Name, NewEvent, Page, Position, Query,
-    Read, Recalled, SagaId, StreamId, Token,
+    Append, Appended, Checkpoint, CheckpointState, EventId, EventType, Item, Move, Name, NewEvent, Page, Position,
+    Query, Read, Recalled, SagaId, StreamId, Token,
 };
 use portolan::{MemoryStore, TokioRuntime as _};
 use portolan_testing::{Fault, Faulty, TestRuntime};

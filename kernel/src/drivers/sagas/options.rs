@@ -6,7 +6,7 @@ use core::time::Duration;
 /// How the sagas of an application are driven.
 ///
 /// What one saga costs is limited by nothing here: its stream is read whole each time that it is driven
-/// ([limits](crate::domain::saga#limits)).
+/// ([limits](mod@crate::domain::saga#limits)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SagaOptions {

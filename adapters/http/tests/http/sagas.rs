@@ -102,8 +102,8 @@ async fn a_saga_shows_how_it_stands_and_what_operators_did() {
         running,
         json!({
             "name": "transfer-money", "id": "t-1", "self": path, "version": 2, "phase": "running",
-            "step": "debit", "way": "forward", "attempt": 1, "since": "2026-07-25T17:20:00.000001Z",
-            "due": "2026-07-25T17:20:30.000001Z", "reason": null, "is_overdue": false,
+            "step": null, "way": null, "attempt": null, "since": "2026-07-25T17:20:00.000001Z",
+            "due": "2026-07-25T17:21:00.000001Z", "reason": null, "is_overdue": false,
             "started_at": "2026-07-25T17:20:00.000001Z", "deadline": "2026-07-25T17:21:00.000001Z", "lacks": null,
         })
     );

@@ -260,6 +260,10 @@ impl SagaOrchestrator for Sagas {
         let all: Vec<SagaId> = self.started.lock().unwrap().iter().cloned().collect();
         let from = match &list.after {
             None => 0,
+            // After all of this name.
+            Some(after) if self.driver.describe().iter().any(|info| info.name == after.as_str()) => {
+                all.partition_point(|saga| saga.name().as_str() <= after.as_str())
+            }
             Some(after) => {
                 1 + all
                     .iter()

@@ -68,7 +68,7 @@ fn the_definition_is_that_which_stores_have() {
     assert_eq!(
         (SagaRows::VERSION, columns.join(" ").as_str(), indexes.join("; ").as_str()),
         (
-            1,
+            2,
             "saga name #version phase step way #attempt #since #due reason #started_at #deadline unread #slot #position \
              open",
             "phase: phase, saga; slot: name, slot"

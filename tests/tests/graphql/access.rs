@@ -239,7 +239,7 @@ async fn every_field_that_asks_a_port_is_guarded() {
     // Those that the caller may not see are left out.
     let sagas = post(&house, EVE, "{ sagas { sagas { id } } sagaDefinitions { name } }").await;
     assert_eq!(sagas["data"]["sagas"], json!({ "sagas": [] }));
-    assert_eq!(house.sagas.reached(), 1);
+    assert!(house.sagas.reached() > 0, "what it answers is thinned out");
     for (field, document) in GUARDED {
         let answer = post(&house, ANN, document).await;
         assert!(!denied(&answer), "{field}: {answer}");

@@ -174,7 +174,14 @@ impl SagaOrchestrator for Sagas {
         {
             raised(&saga)?;
         }
-        Ok(page())
+        let mut page = page();
+        // After all of a name, and not after one that a cursor names.
+        let is_name = |after: &str| page.sagas.iter().any(|found| found.saga.name() == after);
+        if let Some(after) = list.after.filter(|after| is_name(after)) {
+            page.sagas.retain(|found| found.saga.name().as_str() > after.as_str());
+            page.next = None;
+        }
+        Ok(page)
     }
 
     async fn status(&self, saga: SagaId) -> Result<SagaSummary, SagaError> {

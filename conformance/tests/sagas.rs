@@ -1,4 +1,5 @@
-//! The laws of saga orchestrators, proven by wrong ones: each breaks exactly the laws it says, and each law is broken by one.
+//! The laws of saga orchestrators, proven by wrong ones: each breaks exactly the laws it says, but for what one may
+//! break by chance, and each law is broken by one.
 //!
 //! Some are the kernel's but for one thing; others are a plain orchestrator of these tests, which shares nothing of the
 //! kernel's but the driver of one saga, over ports that are wrong.

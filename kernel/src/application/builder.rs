@@ -363,9 +363,10 @@ impl ApplicationBuilder {
     /// Has processes of this definition started and told of events, and has this process of the system drive them. As
     /// [`saga`](Self::saga) it needs read models and leases.
     ///
-    /// When it is deployed for the first time, [`build`](Self::build) records in the store where the log ends; a store that is
-    /// busy is asked again for a while. What is recorded once `build` has returned is received, whoever runs then. One that
-    /// [receives history](Process::RECEIVES_HISTORY) has nothing recorded.
+    /// When a version of it is deployed for the first time, [`build`](Self::build) records in the store where it begins: where
+    /// those of other versions are; without any, at the end of the log, or at its beginning if it
+    /// [receives history](Process::RECEIVES_HISTORY). A store that is busy is asked again for a while. What is recorded once
+    /// `build` has returned is received, whoever runs then.
     pub fn process<P: Process>(mut self, process: P) -> Self {
         self.sagas.push((P::NAME, SagaHandler::process(process)));
         self.events::<P::Event>()

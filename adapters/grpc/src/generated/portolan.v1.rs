@@ -4355,7 +4355,7 @@ pub enum SagaPhase {
     Unspecified = 0,
     /// It goes forward.
     Running = 1,
-    /// It goes forward, and pauses before another attempt.
+    /// It goes forward, and pauses before another attempt; or it is a process that waits for an event or a timer.
     Waiting = 2,
     /// What was done is being undone.
     Compensating = 3,

@@ -237,6 +237,7 @@ mod tests {
         board.leave(&shard(0));
         assert_eq!(board.wanted(&name("s"), 4), None, "it is nobody's as far as is known");
     }
+
     #[test]
     fn what_is_in_the_way_is_told_as_long_as_it_is_and_the_shard_is_held() {
         let (mut board, told) = (Board::default(), async_channel::unbounded().0);

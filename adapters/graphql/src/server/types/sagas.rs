@@ -10,7 +10,9 @@ use portolan_kernel::ports::{SagaAction, SagaPhase, SagaWay};
 pub(super) fn sagas(model: &mut Model) {
     enumeration(model, "SagaPhase", "What a saga is doing.", &SagaPhase::ALL, |phase| match phase {
         SagaPhase::Running => "It goes forward.",
-        SagaPhase::Waiting => "It goes forward, and pauses before another attempt.",
+        SagaPhase::Waiting => {
+            "It goes forward, and pauses before another attempt; or it is a process that waits for an event or a timer."
+        }
         SagaPhase::Compensating => "What was done is being undone.",
         SagaPhase::NeedsOperator => "It cannot go on by itself.",
         SagaPhase::Completed => "It has ended, with every step done.",

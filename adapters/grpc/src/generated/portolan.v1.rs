@@ -4284,7 +4284,8 @@ pub mod describe_sagas_response {
         /// Its steps and their policies, as JSON. That of a process, which starts by events and not by hand, has `process`.
         #[prost(string, tag = "5")]
         pub plan: ::prost::alloc::string::String,
-        /// Why processes of it receive no more events on this server; left out when nothing is in the way.
+        /// What is in the way of it on this server: why processes of it receive no more events, or sagas of it are not driven; left
+        /// out when nothing is.
         #[prost(string, optional, tag = "6")]
         pub trouble: ::core::option::Option<::prost::alloc::string::String>,
     }

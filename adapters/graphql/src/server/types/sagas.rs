@@ -109,7 +109,7 @@ pub(super) fn sagas(model: &mut Model) {
                 json(),
                 "Its steps and their policies. That of a process, which starts by events and not by hand, has `process`.",
             ),
-            optional("trouble", string(), "Why processes of it receive no more events on this server."),
+            optional("trouble", string(), "What is in the way of it on this server: why processes of it receive no more events, or sagas of it are not driven."),
         ],
     );
     model.add(

@@ -12,9 +12,12 @@ use std::time::{Duration, Instant};
 /// Latencies in nanoseconds, to three digits.
 pub(crate) type Latencies = Histogram<u64>;
 
+/// So much is told of a latency, in nanoseconds: an hour.
+const LONGEST: u64 = 3_600_000_000_000;
+
 /// No latencies yet.
 pub(crate) fn latencies() -> Latencies {
-    Histogram::new(3).expect("three digits are allowed")
+    Histogram::new_with_bounds(1, LONGEST, 3).expect("the bounds are apart, and three digits are allowed")
 }
 
 /// Adds a latency.

@@ -6,6 +6,12 @@
 //! and how long a read does meanwhile. Last, events are appended at a steady rate, and each is waited for in the rows: what
 //! that takes is the lag.
 
+#[path = "../support/mod.rs"]
+mod support;
+
+use crate::support::Outcome;
+use crate::support::fixture::remove;
+use crate::support::report::{Beside, Peak, Report, Sample, latencies, say};
 use clap::Parser;
 use portolan::domain::{CellValue, Row, RowColumn, RowIndex, RowValueError, row_cells};
 use portolan::memory::MemoryStore;
@@ -14,12 +20,8 @@ use portolan::prelude::*;
 use portolan::sqlite::SqliteStore;
 use portolan::values::{Append, Cell, EventType, NewEvent};
 use serde::{Deserialize, Serialize};
-use std::io::Write;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
-
-type Failure = Box<dyn std::error::Error + Send + Sync>;
-type Outcome<T> = Result<T, Failure>;
 
 #[derive(Parser)]
 #[command(about = "Measures the projections of an application.")]
@@ -40,15 +42,11 @@ struct Options {
     #[arg(long, default_value = "")]
     only: String,
     /// The folder that files are written into.
-    #[arg(long, default_value = "target/bench-projections")]
+    #[arg(long, default_value = "target/bench")]
     dir: PathBuf,
     /// What `cargo bench` adds.
     #[arg(long, hide = true)]
     bench: bool,
-}
-
-fn say(line: &str) {
-    let _ = writeln!(std::io::stdout(), "{line}");
 }
 
 #[derive(Serialize, Deserialize)]
@@ -234,24 +232,35 @@ async fn lag(storage: &Storage, application: &Application, options: &Options) ->
     Ok(lags)
 }
 
-async fn measure(name: &str, storage: Storage, options: &Options) -> Outcome<()> {
+async fn measure(name: &str, storage: Storage, options: &Options, report: &mut Report) -> Outcome<()> {
     fill(&storage, options).await?;
-    let rate = |took: Duration| options.stored as f64 / took.as_secs_f64();
-    let (application, took, ran) = caught_up::<Counter>(&storage).await?;
+    let mut row = |scenario: &str, took: Duration, peak| {
+        let sample = Sample { done: options.stored, took, latencies: latencies() };
+        report.row(name, scenario, "events", &sample, &Beside { peak, ..Beside::default() });
+    };
+    let rate = |ran: Duration| options.stored as f64 / ran.as_secs_f64();
+    let peak = Peak::from_now();
+    let (application, took, counting) = caught_up::<Counter>(&storage).await?;
     application.shutdown().await;
-    say(&format!("| {name} | counter | {:>10.0} | {:>10.0} |", rate(took), rate(ran)));
-    let (application, took, ran) = caught_up::<Balances>(&storage).await?;
-    say(&format!("| {name} | rows by account | {:>10.0} | {:>10.0} |", rate(took), rate(ran)));
+    row("projection catches up, a counter", took, peak);
+    let peak = Peak::from_now();
+    let (application, took, keying) = caught_up::<Balances>(&storage).await?;
+    row("projection catches up, rows by account", took, peak);
+    let peak = Peak::from_now();
     let (took, before, meanwhile) = rebuild(&application, options).await?;
-    say(&format!(
-        "| {name} | rows by account, rebuilt beside reads, in {:.1} s | {:>10.0} | |",
-        took.as_secs_f64(),
-        rate(took)
-    ));
-    say(&format!("| {name} | a read of a row: {}; beside the rebuild: {} | | |", spread(&before), spread(&meanwhile)));
+    row("projection made anew beside reads, rows by account", took, peak);
     let lags = lag(&storage, &application, options).await?;
     application.shutdown().await;
-    say(&format!("| {name} | behind live appends at {} events/s: {} | | |", options.rate, spread(&lags)));
+    say(&format!(
+        "\n{name}: events a second on the caller's processor time: {:.0} counted, {:.0} into rows. A read of a row: {}; beside \
+         the rebuild: {}. Behind live appends at {} events/s: {}.\n",
+        rate(counting),
+        rate(keying),
+        spread(&before),
+        spread(&meanwhile),
+        options.rate,
+        spread(&lags)
+    ));
     Ok(())
 }
 
@@ -268,20 +277,17 @@ fn main() -> Outcome<()> {
     let options = Options::parse();
     std::fs::create_dir_all(&options.dir)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    say("| store | row | events/s | events a second on this thread's processor time |");
-    say("|---|---|---:|---:|");
-    let file = options.dir.join(format!("log-{}.db", std::process::id()));
+    let mut report = Report::begin("projections", &options.dir)?;
+    let file = options.dir.join(format!("projections-{}.db", std::process::id()));
     runtime.block_on(async {
         if "memory".contains(&options.only) {
-            measure("memory", MemoryStore::new().into(), &options).await?;
+            measure("memory", MemoryStore::new().into(), &options, &mut report).await?;
         }
         if "sqlite".contains(&options.only) {
-            measure("sqlite", SqliteStore::open(&file).await?.into(), &options).await?;
+            measure("sqlite", SqliteStore::open(&file).await?.into(), &options, &mut report).await?;
         }
         Outcome::Ok(())
     })?;
-    for end in ["", "-wal", "-shm"] {
-        let _ = std::fs::remove_file(format!("{}{end}", file.display()));
-    }
-    Ok(())
+    remove(&file);
+    report.write(&options.dir)
 }

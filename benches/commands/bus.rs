@@ -1,10 +1,10 @@
 //! Commands from in process.
 
+use crate::Run;
 use crate::account::{self, Deposit};
 use crate::support::Outcome;
 use crate::support::fixture::Kind;
 use crate::support::report::{Latencies, Sample, latencies, note};
-use crate::Run;
 use portolan::prelude::*;
 use std::sync::Arc;
 use std::time::{Duration, Instant};

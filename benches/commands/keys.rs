@@ -75,6 +75,9 @@ pub(crate) async fn keys(keys: u64) -> Outcome<()> {
         }
         grown.push(format!("{} KiB", resident().saturating_sub(before)));
     }
-    say(&format!("\n{keys} distinct ids through the bus, to a store that keeps nothing; memory grown after each quarter: {}", grown.join(", ")));
+    say(&format!(
+        "\n{keys} distinct ids through the bus, to a store that keeps nothing; memory grown after each quarter: {}",
+        grown.join(", ")
+    ));
     Ok(())
 }

@@ -18,7 +18,11 @@ const EACH: u64 = 10;
 
 pub(crate) async fn rows(run: &mut Run, kind: &Kind) -> Outcome<()> {
     for clients in [1, 64, 1_024] {
-        let name = if clients == 1 { "single appends, one client".into() } else { format!("single appends, {clients} in flight") };
+        let name = if clients == 1 {
+            "single appends, one client".into()
+        } else {
+            format!("single appends, {clients} in flight")
+        };
         if !run.options.wants(&name) {
             continue;
         }
@@ -91,7 +95,8 @@ async fn of_100(store: &Arc<dyn EventStore>, time: Duration) -> Outcome<Sample> 
     let (id, mut events) = (stream(0)?, Events::from(0)?);
     let (start, mut latencies, mut last) = (Instant::now(), latencies(), None);
     while start.elapsed() < time {
-        let append = Append::new((0..100).map(|_| events.next(&id))).expect(id.clone(), Expected::unchanged_since(last));
+        let append =
+            Append::new((0..100).map(|_| events.next(&id))).expect(id.clone(), Expected::unchanged_since(last));
         let one = Instant::now();
         let appended = store.append(append).await?;
         note(&mut latencies, one.elapsed());

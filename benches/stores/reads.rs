@@ -16,12 +16,15 @@ pub(crate) const EACH: u64 = 10;
 pub(crate) const RESERVED: u64 = 7;
 
 /// So many one append of the filling has.
-const FILLED_AT_ONCE: u64 = 500;
+const FILLED_AT_ONCE: usize = 500;
 
 pub(crate) async fn rows(run: &mut Run, kind: &Kind) -> Outcome<()> {
     let stored = run.options.stored;
-    let (fills, loads, scans) =
-        (format!("{stored} raw events, stored"), format!("load a stream of 10 out of {stored}"), "read everything by position");
+    let (fills, loads, scans) = (
+        format!("{stored} raw events, stored"),
+        format!("load a stream of 10 out of {stored}"),
+        "read everything by position",
+    );
     if ![&*fills, &loads, scans].iter().any(|row| run.options.wants(row)) {
         return Ok(());
     }
@@ -48,8 +51,8 @@ pub(crate) async fn fill(store: &Arc<dyn EventStore>, numbers: std::ops::Range<u
     let mut events = Events::from(numbers.start)?;
     let (start, mut latencies, mut done) = (Instant::now(), latencies(), 0);
     for _ in 0..EACH {
-        for group in (first..first + streams).step_by(FILLED_AT_ONCE as usize) {
-            let group = group..(first + streams).min(group + FILLED_AT_ONCE);
+        for group in (first..first + streams).step_by(FILLED_AT_ONCE) {
+            let group = group..(first + streams).min(group + FILLED_AT_ONCE as u64);
             let group = group.map(|number| Ok(events.next(&stream(number)?))).collect::<Outcome<Vec<_>>>()?;
             done += group.len() as u64;
             let one = Instant::now();

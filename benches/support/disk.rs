@@ -108,7 +108,12 @@ impl Disk {
                 .query_row([&stream], |row| row.get(0))?;
             transaction
                 .prepare_cached("INSERT INTO events (stream, revision, type, payload) VALUES (?1, ?2, ?3, ?4)")?
-                .execute((&stream, last.map_or(0, |last| last + 1), "account.deposited", std::str::from_utf8(&payload)?))?;
+                .execute((
+                    &stream,
+                    last.map_or(0, |last| last + 1),
+                    "account.deposited",
+                    std::str::from_utf8(&payload)?,
+                ))?;
             transaction.commit()?;
             note(&mut latencies, one.elapsed());
             done += 1;

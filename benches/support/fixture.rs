@@ -59,7 +59,8 @@ impl Events {
         let mut id = [0; 16];
         id[..8].copy_from_slice(&self.made.wrapping_mul(0x9E37_79B9_7F4A_7C15).to_be_bytes());
         id[8..].copy_from_slice(&self.made.to_be_bytes());
-        NewEvent::new(stream.clone(), self.event_type.clone(), self.payloads.one(self.made)).with_id(EventId::from_bytes(id))
+        NewEvent::new(stream.clone(), self.event_type.clone(), self.payloads.one(self.made))
+            .with_id(EventId::from_bytes(id))
     }
 }
 

@@ -21,8 +21,12 @@ impl Machine {
         Self {
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             processor: line_of("/proc/cpuinfo", "model name"),
-            memory_mebibytes: line_of("/proc/meminfo", "MemTotal").and_then(|line| kibibytes(&line)).map(|kib| kib >> 10),
-            system: std::fs::read_to_string("/proc/sys/kernel/osrelease").ok().map(|text| format!("Linux {}", text.trim())),
+            memory_mebibytes: line_of("/proc/meminfo", "MemTotal")
+                .and_then(|line| kibibytes(&line))
+                .map(|kib| kib >> 10),
+            system: std::fs::read_to_string("/proc/sys/kernel/osrelease")
+                .ok()
+                .map(|text| format!("Linux {}", text.trim())),
             file_system: file_system(dir),
             optimized: !cfg!(debug_assertions),
         }

@@ -99,8 +99,10 @@ impl Report {
     pub(crate) fn begin(benchmark: &'static str, dir: &Path) -> Outcome<Self> {
         let machine = Machine::here(dir);
         say(&format!("{machine}\n"));
-        say("| store | scenario | per s | | p50 µs | p99 µs | p99.9 µs | × fdatasync | × preallocated | × rusqlite loop \
-             | bytes/event | peak MiB |");
+        say(
+            "| store | scenario | per s | | p50 µs | p99 µs | p99.9 µs | × fdatasync | × preallocated | × rusqlite loop \
+             | bytes/event | peak MiB |",
+        );
         say("|---|---|---:|---|---:|---:|---:|---:|---:|---:|---:|---:|");
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_secs();
         Ok(Self {
@@ -118,7 +120,8 @@ impl Report {
         let at = |quantile: f64| {
             (!sample.latencies.is_empty()).then(|| sample.latencies.value_at_quantile(quantile) as f64 / 1e3)
         };
-        let times = |yardstick: fn(&Yardsticks) -> f64| beside.disk.as_ref().map(|disk| sample.rate() / yardstick(disk));
+        let times =
+            |yardstick: fn(&Yardsticks) -> f64| beside.disk.as_ref().map(|disk| sample.rate() / yardstick(disk));
         let row = Row {
             store: store.into(),
             scenario: scenario.into(),

@@ -9,13 +9,17 @@ use portolan::prelude::*;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// Which account a client's money goes to.
+type AccountOf = fn(u64) -> u64;
+
 pub(crate) async fn rows(run: &mut Run, kind: &Kind) -> Outcome<()> {
-    let rows: [(&str, u64, fn(u64) -> u64); 3] = [
-        ("commands, one client", 1, |_| 0),
-        ("commands, 64 in flight, an account each", 64, |client| client),
-        ("commands, 64 in flight, one account", 64, |_| 0),
-    ];
-    for (name, clients, account_of) in rows {
+    let to_one: AccountOf = |_| 0;
+    let to_own: AccountOf = |client| client;
+    for (name, clients, account_of) in [
+        ("commands, one client", 1, to_one),
+        ("commands, 64 in flight, an account each", 64, to_own),
+        ("commands, 64 in flight, one account", 64, to_one),
+    ] {
         if !run.options.wants(name) {
             continue;
         }
@@ -35,7 +39,7 @@ pub(crate) async fn all(
     clients: u64,
     time: Duration,
     bus_of: impl Fn(u64) -> Arc<dyn CommandBus>,
-    account_of: fn(u64) -> u64,
+    account_of: AccountOf,
 ) -> Outcome<Sample> {
     let start = Instant::now();
     let mut tasks = tokio::task::JoinSet::new();
@@ -53,11 +57,13 @@ async fn client(bus: Arc<dyn CommandBus>, number: u64, account: u64, until: Inst
     let mut latencies = latencies();
     for sent in 0_u64.. {
         let command = bus.send(Deposit::to(account)).id(format!("{number}-{sent}"));
-        let mut metadata = Metadata::default();
-        metadata.actor = Some("ann".into());
-        metadata.tenant = Some("acme".into());
-        metadata.correlation = Some("018f3a1e-7c1b-7d3a-9f5e-0123456789ab".into());
-        metadata.traceparent = Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".into());
+        let metadata = Metadata {
+            actor: Some("ann".into()),
+            tenant: Some("acme".into()),
+            correlation: Some("018f3a1e-7c1b-7d3a-9f5e-0123456789ab".into()),
+            traceparent: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".into()),
+            ..Metadata::default()
+        };
         let one = Instant::now();
         command.metadata(metadata).await?;
         let done = Instant::now();

@@ -4,18 +4,23 @@ use crate::Run;
 use crate::account;
 use crate::bus;
 use crate::support::fixture::Kind;
-use crate::support::report::{Sample, latencies};
+use crate::support::report::{Sample, latencies, say};
 use crate::support::{Failure, Outcome};
 use portolan::http::{HttpClient, HttpServer};
 use portolan::ports::CommandBus;
-use portolan_grpc::{GrpcClient, GrpcServer};
+use portolan::prelude::Ports;
 use serde::{Deserialize, Serialize};
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::oneshot;
 
 /// So many connections; on each one request is under way.
 const CONNECTIONS: u64 = 64;
+
+/// How a URL begins that stands for gRPC.
+#[cfg(feature = "grpc")]
+const GRPC: &str = "grpc://";
 
 /// What the client's process tells: how many were done, how long that took, and each latency with how often it was.
 #[derive(Serialize, Deserialize)]
@@ -34,26 +39,57 @@ pub(crate) async fn rows(run: &mut Run, kind: &Kind) -> Outcome<()> {
         let beside = run.beside(kind)?;
         let (storage, file) = account::storage(kind).await?;
         let bank = account::open(storage.clone()).await?;
-        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-        let until = async {
-            let _ = stopped.await;
+        let (stop, stopped) = tokio::sync::oneshot::channel();
+        let Some((url, serving)) = serve(wire, bank.ports(), stopped).await? else {
+            say(&format!("{name}: left out; `--features grpc` adds it"));
+            account::close(bank, storage, file).await;
+            continue;
         };
-        let address = "127.0.0.1:0".parse()?;
-        let (address, serving) = if wire == "http" {
-            let server = HttpServer::new(bank.ports()).bind(address).await?;
-            (server.local_addr(), tokio::spawn(server.serve(until)))
-        } else {
-            let server = GrpcServer::new(bank.ports()).bind(address).await?;
-            let address = server.local_addr();
-            (address, tokio::spawn(server.serve(until)))
-        };
-        let sample = ask(&format!("{wire}://{address}"), run.options.seconds).await?;
+        let sample = ask(&url, run.options.seconds).await?;
         let _ = stop.send(());
         serving.await?;
         account::close(bank, storage, file).await;
         run.report.row(kind.name(), &name, "commands", &sample, &beside);
     }
     Ok(())
+}
+
+/// Serves these ports until it is stopped, and tells its URL; none for a wire that is not compiled in.
+async fn serve(
+    wire: &str,
+    ports: Ports,
+    stopped: oneshot::Receiver<()>,
+) -> Outcome<Option<(String, tokio::task::JoinHandle<()>)>> {
+    let until = async {
+        let _ = stopped.await;
+    };
+    let any_port = "127.0.0.1:0".parse()?;
+    if wire == "http" {
+        let server = HttpServer::new(ports).bind(any_port).await?;
+        return Ok(Some((format!("http://{}", server.local_addr()), tokio::spawn(server.serve(until)))));
+    }
+    #[cfg(feature = "grpc")]
+    {
+        let server = portolan::grpc::GrpcServer::new(ports).bind(any_port).await?;
+        let url = format!("{GRPC}{}", server.local_addr());
+        return Ok(Some((
+            url,
+            tokio::spawn(async move {
+                server.serve(until).await;
+            }),
+        )));
+    }
+    #[cfg(not(feature = "grpc"))]
+    Ok(None)
+}
+
+/// A bus over this URL, on a connection of its own.
+async fn connect(url: &str) -> Outcome<Arc<dyn CommandBus>> {
+    #[cfg(feature = "grpc")]
+    if let Some(address) = url.strip_prefix(GRPC) {
+        return Ok(Arc::new(portolan::grpc::GrpcClient::connect(format!("http://{address}")).await?));
+    }
+    Ok(Arc::new(HttpClient::connect(url).await?))
 }
 
 /// Has another process be the client of this URL.
@@ -78,10 +114,7 @@ pub(crate) fn client(url: &str, time: Duration) -> Outcome<()> {
     let sample = runtime.block_on(async {
         let mut buses: Vec<Arc<dyn CommandBus>> = Vec::new();
         for _ in 0..CONNECTIONS {
-            buses.push(match url.strip_prefix("grpc://") {
-                Some(address) => Arc::new(GrpcClient::connect(format!("http://{address}")).await?),
-                None => Arc::new(HttpClient::connect(url).await?),
-            });
+            buses.push(connect(url).await?);
         }
         let bus = |number: u64| buses[usize::try_from(number).unwrap_or(0)].clone();
         bus::all(CONNECTIONS, time, bus, |client| client).await

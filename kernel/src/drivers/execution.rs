@@ -5,7 +5,7 @@ use super::backoff::Backoff;
 use super::loading::{LoadError, Loaded, Loader};
 use super::options::BusOptions;
 use super::order::Order;
-use super::turns::{Full, Turns};
+use super::turns::{Full, Taken, Turns};
 use crate::domain::{Aggregate, Decide, Rejection, StreamCommand};
 use crate::ports::{AppendError, Clock, CommandError, IdSource, Receipt, Sleep, Source, Spawn, Violation};
 use crate::values::{Expected, InvalidName, Revision, StreamId};
@@ -20,7 +20,8 @@ use core::time::Duration;
 
 /// Carries decisions out. A clone is the same.
 ///
-/// It keeps nothing of a command once that is done: its memory does not grow with the number of streams or ids.
+/// Of a command that is done it keeps the state it came to, for the next one on the same stream, and of these so many at most
+/// as there are turns: its memory does not grow with the number of streams or ids.
 #[derive(Clone)]
 pub struct Execution {
     loader: Loader,
@@ -87,19 +88,15 @@ impl Execution {
         order: &Order<'_>,
     ) -> Result<Receipt, CommandError> {
         let stream = stream_of::<A, C>(command)?;
-        // Also what makes concurrent duplicates decide once: the second recalls what the first has done.
-        let _turn = self.turns.take(&stream).await.map_err(busy)?;
-        if let Some(receipt) = self.recall(order).await? {
-            return Ok(receipt);
-        }
+        // Also what makes concurrent duplicates decide one after the other: the second finds the key taken.
+        let turn = self.turns.take(&stream).await.map_err(busy)?;
         let violations = command.validate();
         if !violations.is_empty() {
-            return Err(CommandError::Invalid(violations));
+            return self.unless_repeated(CommandError::Invalid(violations), order).await;
         }
-        match self.decide_and_append::<A, C>(command, stream, order).await {
-            // A duplicate elsewhere may have taken effect since, and changed the state that now rejects.
-            Err(rejected @ CommandError::Rejected { .. }) => self.recall(order).await?.ok_or(rejected),
-            outcome => outcome,
+        match self.decide_and_append::<A, C>(command, stream, order, &turn).await {
+            Err(error) => self.unless_repeated(error, order).await,
+            receipt => receipt,
         }
     }
 
@@ -108,23 +105,49 @@ impl Execution {
         command: &C,
         stream: StreamId,
         order: &Order<'_>,
+        turn: &Taken<'_>,
     ) -> Result<Receipt, CommandError> {
         let mut conflicts = self.backoff(self.options.conflicts);
-        let mut loaded = self.load::<A>(stream).await?;
+        // An append finds out whether a state that was left here is still that of its stream; what appends nothing has to
+        // look.
+        let left = turn.left::<Loaded<A>>().filter(|left| left.stream == stream);
+        let (mut loaded, mut has_looked) = match left {
+            Some(left) => (left, false),
+            None => (self.load::<A>(stream).await?, true),
+        };
         loop {
-            let decided =
-                loaded.state.decide(command, &order.context(&*self.clock)).map_err(|rejection| rejection.to_error())?;
-            if decided.is_empty() && order.key.is_none() {
-                return Ok(order.nothing([(loaded.stream, loaded.revision)].into()));
+            let decision = loaded.state.decide(command, &order.context(&*self.clock));
+            let appends_nothing = decision.as_ref().map_or(true, |decided| decided.is_empty() && order.key.is_none());
+            if appends_nothing && !has_looked {
+                self.catch_up(&mut loaded).await?;
+                has_looked = true;
+                continue;
             }
+            let decided = match decision {
+                Err(rejection) => {
+                    self.leave(loaded, turn);
+                    return Err(rejection.to_error());
+                }
+                Ok(_) if appends_nothing => {
+                    let receipt = order.nothing([(loaded.stream.clone(), loaded.revision)].into());
+                    self.leave(loaded, turn);
+                    return Ok(receipt);
+                }
+                Ok(decided) => decided,
+            };
             let (append, ids) = order.append(decided.iter().map(|event| (event, loaded.stream.clone())))?;
             let append = append.expect(loaded.stream.clone(), Expected::unchanged_since(loaded.revision));
             match self.append(append, order).await {
                 Ok(appended) if appended.repeated => return order.original(appended),
                 Ok(appended) => {
                     let receipt = order.receipt(appended, ids);
-                    self.keep_snapshot(loaded, &decided);
+                    self.take_in(&mut loaded, &decided);
+                    self.leave(loaded, turn);
                     return Ok(receipt);
+                }
+                Err(AppendError::Conflict { .. }) if !has_looked => {
+                    self.catch_up(&mut loaded).await?;
+                    has_looked = true;
                 }
                 Err(AppendError::Conflict { stream, actual, .. }) => {
                     if !conflicts.pause().await {
@@ -135,6 +158,13 @@ impl Execution {
                 }
                 Err(other) => return Err(told(other)),
             }
+        }
+    }
+
+    /// Leaves the state to the next command that has this turn.
+    fn leave<A: Aggregate>(&self, loaded: Loaded<A>, turn: &Taken<'_>) {
+        if self.options.keep_states {
+            turn.leave(loaded);
         }
     }
 
@@ -156,20 +186,24 @@ impl Execution {
         Ok(())
     }
 
-    /// Keeps the state as a snapshot when one is due, on a task of its own: the command does not wait for it, and
-    /// whether it succeeds changes nothing (SN-5).
-    fn keep_snapshot<A: Aggregate>(&self, mut loaded: Loaded<A>, decided: &[A::Event]) {
+    /// Takes in what was appended, and keeps the state as a snapshot when one is due, on a task of its own: the command
+    /// does not wait for it, and whether it succeeds changes nothing (SN-5).
+    fn take_in<A: Aggregate>(&self, loaded: &mut Loaded<A>, decided: &[A::Event]) {
+        if decided.is_empty() {
+            return;
+        }
         let before = loaded.revision.map_or(0, |last| last.get() + 1);
         let after = before + decided.len() as u64;
+        decided.iter().for_each(|event| loaded.state.evolve(event));
+        loaded.revision = Some(Revision::new(after - 1));
         let now = self.clock.now();
-        let since = loaded.unkept_since.unwrap_or(now);
+        let since = *loaded.unkept_since.get_or_insert(now);
         let span = Duration::from_micros(now.as_micros().saturating_sub(since.as_micros()));
         if !A::snapshots().is_due(before, after, span) {
             return;
         }
-        let loader = self.loader.clone();
-        decided.iter().for_each(|event| loaded.state.evolve(event));
-        loaded.revision = Some(Revision::new(after - 1));
+        loaded.unkept_since = None;
+        let (loader, loaded) = (self.loader.clone(), loaded.clone());
         self.spawn.spawn(Box::pin(async move {
             if let Some(snapshot) = loader.snapshot(&loaded, now) {
                 let _ = loader.snapshots().save(snapshot).await;

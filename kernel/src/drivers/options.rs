@@ -23,11 +23,21 @@ pub struct BusOptions {
     pub catch_up: Duration,
     /// How often a decision is made anew because others have changed what it depends on: 24 times.
     pub conflicts: u32,
+    /// Whether the state that a command comes to is kept for the next command on the same stream: yes. That one then reads
+    /// nothing before it decides, and once more only where others have appended meanwhile. Each of the 1,024 queues keeps one
+    /// state, the last; for states of some megabytes that may be too much.
+    pub keep_states: bool,
 }
 
 impl Default for BusOptions {
     fn default() -> Self {
-        Self { waiting: 10_000, waiting_per_stream: 1_000, catch_up: Duration::from_secs(10), conflicts: 24 }
+        Self {
+            waiting: 10_000,
+            waiting_per_stream: 1_000,
+            catch_up: Duration::from_secs(10),
+            conflicts: 24,
+            keep_states: true,
+        }
     }
 }
 
@@ -54,5 +64,11 @@ impl BusOptions {
     #[must_use]
     pub fn with_conflicts(self, conflicts: u32) -> Self {
         Self { conflicts, ..self }
+    }
+
+    /// The same, keeping states or not.
+    #[must_use]
+    pub fn with_keep_states(self, keep_states: bool) -> Self {
+        Self { keep_states, ..self }
     }
 }

@@ -2,9 +2,13 @@
 //!
 //! Expected revisions alone keep the log right; turns only spare the futile work of many callers that decide on
 //! one stream at once. So it does no harm that some streams share a turn.
+//!
+//! Whoever had the turn may leave something for the next: each turn keeps the last.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use async_lock::Mutex;
+use core::any::Any;
 use core::fmt;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use event_listener::{Event, listener};
@@ -30,11 +34,28 @@ struct Turn {
     taken: AtomicBool,
     waiting: AtomicUsize,
     free: Event,
+    /// Only whoever has the turn looks.
+    left: Mutex<Option<Box<dyn Any + Send>>>,
 }
 
 /// It is the holder's turn, until this is dropped.
 #[derive(Debug)]
 pub(super) struct Taken<'a>(&'a Turn);
+
+impl Taken<'_> {
+    /// What the one before has left, if it is of this type. It is gone then, whatever it is.
+    pub(super) fn left<T: Any>(&self) -> Option<T> {
+        let left = self.0.left.try_lock()?.take()?;
+        left.downcast().ok().map(|left| *left)
+    }
+
+    /// Leaves this to the next.
+    pub(super) fn leave<T: Any + Send>(&self, value: T) {
+        if let Some(mut left) = self.0.left.try_lock() {
+            *left = Some(Box::new(value));
+        }
+    }
+}
 
 impl fmt::Debug for Turn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -216,6 +237,17 @@ mod tests {
         drop(first);
         assert!(turns.take("s").now_or_never().is_none(), "the second was passed over");
         assert!(second.now_or_never().is_some());
+    }
+
+    #[tokio::test]
+    async fn what_is_left_is_found_once_and_by_its_type() {
+        let turns = Turns::new(1_000, 1_000);
+        turns.take("s").await.unwrap().leave(7_u64);
+        assert_eq!(turns.take("t").await.unwrap().left::<u64>(), None);
+        assert_eq!(turns.take("s").await.unwrap().left::<u64>(), Some(7));
+        assert_eq!(turns.take("s").await.unwrap().left::<u64>(), None);
+        turns.take("s").await.unwrap().leave(7_u64);
+        assert_eq!(turns.take("s").await.unwrap().left::<u32>(), None);
     }
 
     #[tokio::test]

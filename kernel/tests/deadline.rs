@@ -15,7 +15,7 @@ use rstest::rstest;
 use std::sync::Mutex;
 use support::bank::*;
 use support::store::{Fault, Stall, TestStore};
-use support::{TestRuntime, builder_in_time, now, settle};
+use support::{TestRuntime, bank_on, builder_in_time, now, settle};
 use tokio::task::JoinHandle;
 
 const FIVE: Duration = Duration::from_secs(5);
@@ -50,7 +50,8 @@ async fn send_within_five(bus: &Arc<dyn CommandBus>, amount: u64, id: Option<&'s
 async fn a_deadline_tells_what_has_happened(#[case] stall: Stall, #[case] told: &str, #[case] written: usize) {
     let store = TestStore::new();
     let (bus, time) = bank_in_time(&store).await;
-    bus.send(open("ann")).await.unwrap();
+    // By another process, so that this one has to read.
+    bank_on(&store).await.ports().commands.send(open("ann")).await.unwrap();
     store.stall(stall);
     let sent = send_within_five(&bus, 1, Some("k-1")).await;
     time.pass(FIVE - Duration::from_millis(1));

@@ -6,13 +6,13 @@ mod support;
 
 use alloc::sync::Arc;
 use futures::FutureExt;
-use portolan_kernel::drivers::{CommandBusExt, QueryBusExt, command_scope};
+use portolan_kernel::drivers::{BusOptions, CommandBusExt, QueryBusExt, command_scope};
 use portolan_kernel::ports::*;
 use portolan_kernel::values::*;
 use rstest::rstest;
 use support::bank::*;
 use support::store::{Fault, GARBAGE, TestStore};
-use support::{bank_on, settle};
+use support::{bank_on, builder, settle};
 
 async fn balance_of(ports: &portolan_kernel::application::Ports, id: &str) -> u64 {
     ports.queries.query(Balance { account_id: id.into() }).await.expect("the account is there").answer
@@ -84,6 +84,59 @@ async fn a_conflict_is_decided_anew_on_the_new_state() {
     store.before_append(|store| store.write_event("account-ann", "account.withdrawn", r#"{"amount":3}"#));
     let error = ports.commands.send(withdraw("ann", 5)).await.unwrap_err();
     assert_eq!(error.to_string(), "3 cents short (insufficient-funds)");
+}
+
+#[tokio::test]
+async fn a_command_after_another_reads_nothing_and_one_that_is_refused_does() {
+    let store = TestStore::new();
+    let ports = bank_on(&store).await.ports();
+    ports.commands.send(open("ann")).await.unwrap();
+    store.reads();
+    for id in ["k-1", "k-2"] {
+        ports.commands.send(deposit("ann", 5)).id(id).await.unwrap();
+    }
+    assert_eq!((store.reads().len(), store.recalls()), (0, 0));
+    // What others have appended meanwhile is found: by the append, and by what would not come to one.
+    store.write_event("account-ann", "account.deposited", r#"{"amount":3}"#);
+    ports.commands.send(withdraw("ann", 2)).await.unwrap();
+    assert_eq!(store.reads().len(), 1);
+    store.write_event("account-ann", "account.deposited", r#"{"amount":9}"#);
+    ports.commands.send(withdraw("ann", 20)).await.unwrap();
+    assert_eq!((store.reads().len(), balance_of(&ports, "ann").await), (1, 0));
+    store.reads();
+    let error = ports.commands.send(withdraw("ann", 1)).await.unwrap_err();
+    assert_eq!((error.to_string(), store.reads().len()), ("1 cents short (insufficient-funds)".into(), 1));
+}
+
+#[tokio::test]
+async fn a_repetition_after_others_is_answered_by_the_original() {
+    let store = TestStore::new();
+    let ports = bank_on(&store).await.ports();
+    ports.commands.send(open("ann")).await.unwrap();
+    ports.commands.send(deposit("ann", 5)).await.unwrap();
+    let original = ports.commands.send(withdraw("ann", 5)).id("k-1").await.unwrap();
+    ports.commands.send(deposit("ann", 1)).await.unwrap();
+    // Refused by now.
+    let repeated = ports.commands.send(withdraw("ann", 5)).id("k-1").await.unwrap();
+    assert_eq!((repeated.repeated, &repeated.events), (true, &original.events));
+    ports.commands.send(deposit("ann", 8)).await.unwrap();
+    // Granted again, and not done again.
+    let repeated = ports.commands.send(withdraw("ann", 5)).id("k-1").await.unwrap();
+    assert_eq!((repeated.repeated, repeated.events), (true, original.events));
+    let other = ports.commands.send(withdraw("ann", 6)).id("k-1").await.unwrap_err();
+    assert!(matches!(other, CommandError::KeyReused), "{other}");
+    assert_eq!(balance_of(&ports, "ann").await, 9);
+}
+
+#[tokio::test]
+async fn no_state_is_kept_where_none_is_to_be() {
+    let store = TestStore::new();
+    let options = BusOptions::default().with_keep_states(false);
+    let bus = builder(&store).options(options).aggregate::<Account>().build().await.unwrap().ports().commands;
+    bus.send(open("ann")).await.unwrap();
+    store.reads();
+    bus.send(deposit("ann", 5)).id("k-1").await.unwrap();
+    assert_eq!((store.reads().len(), store.recalls()), (1, 1));
 }
 
 #[tokio::test]

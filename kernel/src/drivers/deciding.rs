@@ -35,13 +35,17 @@ impl Execution {
         let query = M::query(command).map_err(|error| no_name(command.validate(), &error))?;
         // Equal commands have equal queries: concurrent duplicates meet here too.
         let _turns = self.turns().take_all(&contended(&query)).await.map_err(busy)?;
+        if let Some(receipt) = self.recall(order).await? {
+            return Ok(receipt);
+        }
         let violations = command.validate();
         if !violations.is_empty() {
-            return self.unless_repeated(CommandError::Invalid(violations), order).await;
+            return Err(CommandError::Invalid(violations));
         }
         match self.model_decides::<M>(command, query, order).await {
-            Err(error) => self.unless_repeated(error, order).await,
-            receipt => receipt,
+            // A duplicate elsewhere may have taken effect since, and changed the state that now rejects.
+            Err(rejected @ CommandError::Rejected { .. }) => self.recall(order).await?.ok_or(rejected),
+            outcome => outcome,
         }
     }
 

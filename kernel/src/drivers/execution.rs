@@ -8,7 +8,7 @@ use super::order::Order;
 use super::turns::{Full, Taken, Turns};
 use crate::domain::{Aggregate, Decide, Rejection, StreamCommand};
 use crate::ports::{AppendError, Clock, CommandError, IdSource, Receipt, Sleep, Source, Spawn, Violation};
-use crate::values::{Expected, InvalidName, Revision, StreamId};
+use crate::values::{Expected, InvalidName, Name, Revision, StreamId};
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::ToString;
@@ -88,13 +88,24 @@ impl Execution {
         order: &Order<'_>,
     ) -> Result<Receipt, CommandError> {
         let stream = stream_of::<A, C>(command)?;
-        // Also what makes concurrent duplicates decide one after the other: the second finds the key taken.
+        // Also what makes concurrent duplicates decide once: the second recalls what the first has done.
         let turn = self.turns.take(&stream).await.map_err(busy)?;
+        let left = turn.left::<Left<A>>().filter(|left| left.loaded.stream == stream);
+        // One that comes alone, after another, is most likely new; its append finds out, and so does whatever comes to none.
+        let may_be_repeated = |left: &Left<A>| turn.has_waited() || left.by.as_ref() == order.id();
+        if left.as_ref().is_none_or(may_be_repeated)
+            && let Some(receipt) = self.recall(order).await?
+        {
+            if let Some(left) = left {
+                turn.leave(left);
+            }
+            return Ok(receipt);
+        }
         let violations = command.validate();
         if !violations.is_empty() {
             return self.unless_repeated(CommandError::Invalid(violations), order).await;
         }
-        match self.decide_and_append::<A, C>(command, stream, order, &turn).await {
+        match self.decide_and_append::<A, C>(command, stream, order, &turn, left).await {
             Err(error) => self.unless_repeated(error, order).await,
             receipt => receipt,
         }
@@ -106,13 +117,13 @@ impl Execution {
         stream: StreamId,
         order: &Order<'_>,
         turn: &Taken<'_>,
+        left: Option<Left<A>>,
     ) -> Result<Receipt, CommandError> {
         let mut conflicts = self.backoff(self.options.conflicts);
         // An append finds out whether a state that was left here is still that of its stream; what appends nothing has to
         // look.
-        let left = turn.left::<Loaded<A>>().filter(|left| left.stream == stream);
         let (mut loaded, mut has_looked) = match left {
-            Some(left) => (left, false),
+            Some(left) => (left.loaded, false),
             None => (self.load::<A>(stream).await?, true),
         };
         loop {
@@ -125,12 +136,12 @@ impl Execution {
             }
             let decided = match decision {
                 Err(rejection) => {
-                    self.leave(loaded, turn);
+                    self.leave(loaded, order, turn);
                     return Err(rejection.to_error());
                 }
                 Ok(_) if appends_nothing => {
                     let receipt = order.nothing([(loaded.stream.clone(), loaded.revision)].into());
-                    self.leave(loaded, turn);
+                    self.leave(loaded, order, turn);
                     return Ok(receipt);
                 }
                 Ok(decided) => decided,
@@ -142,10 +153,11 @@ impl Execution {
                 Ok(appended) => {
                     let receipt = order.receipt(appended, ids);
                     self.take_in(&mut loaded, &decided);
-                    self.leave(loaded, turn);
+                    self.leave(loaded, order, turn);
                     return Ok(receipt);
                 }
                 Err(AppendError::Conflict { .. }) if !has_looked => {
+                    order.progress.retried();
                     self.catch_up(&mut loaded).await?;
                     has_looked = true;
                 }
@@ -162,9 +174,9 @@ impl Execution {
     }
 
     /// Leaves the state to the next command that has this turn.
-    fn leave<A: Aggregate>(&self, loaded: Loaded<A>, turn: &Taken<'_>) {
+    fn leave<A: Aggregate>(&self, loaded: Loaded<A>, order: &Order<'_>, turn: &Taken<'_>) {
         if self.options.keep_states {
-            turn.leave(loaded);
+            turn.leave(Left { loaded, by: order.id().cloned() });
         }
     }
 
@@ -214,6 +226,13 @@ impl Execution {
     pub(super) fn backoff(&self, pauses: u32) -> Backoff<'_> {
         Backoff::new(&*self.ids, &*self.sleep, pauses)
     }
+}
+
+/// What a command leaves to the next one on its stream.
+struct Left<A> {
+    loaded: Loaded<A>,
+    /// The command's id, if it had one.
+    by: Option<Name>,
 }
 
 pub(super) fn busy(full: Full) -> CommandError {

@@ -40,18 +40,32 @@ struct Turn {
 
 /// It is the holder's turn, until this is dropped.
 #[derive(Debug)]
-pub(super) struct Taken<'a>(&'a Turn);
+pub(super) struct Taken<'a> {
+    turn: &'a Turn,
+    /// Others had it meanwhile.
+    has_waited: bool,
+}
 
 impl Taken<'_> {
+    fn after_others(mut self) -> Self {
+        self.has_waited = true;
+        self
+    }
+
+    /// Whether others had the turn while this one was waited for.
+    pub(super) fn has_waited(&self) -> bool {
+        self.has_waited
+    }
+
     /// What the one before has left, if it is of this type. It is gone then, whatever it is.
     pub(super) fn left<T: Any>(&self) -> Option<T> {
-        let left = self.0.left.try_lock()?.take()?;
+        let left = self.turn.left.try_lock()?.take()?;
         left.downcast().ok().map(|left| *left)
     }
 
     /// Leaves this to the next.
     pub(super) fn leave<T: Any + Send>(&self, value: T) {
-        if let Some(mut left) = self.0.left.try_lock() {
+        if let Some(mut left) = self.turn.left.try_lock() {
             *left = Some(Box::new(value));
         }
     }
@@ -112,7 +126,7 @@ impl Turns {
             // It may have become free before it could be heard here: take it, or wake whoever is first in line.
             if turn.waiting.load(SeqCst) == 1 {
                 if let Some(taken) = turn.try_take() {
-                    return Ok(taken);
+                    return Ok(taken.after_others());
                 }
             } else if !turn.taken.load(SeqCst) {
                 turn.free.notify(1);
@@ -120,7 +134,7 @@ impl Turns {
             free.await;
             if let Some(taken) = turn.try_take() {
                 drop(waiting);
-                return Ok(taken);
+                return Ok(taken.after_others());
             }
         }
     }
@@ -129,14 +143,17 @@ impl Turns {
 impl Turn {
     fn try_take(&self) -> Option<Taken<'_>> {
         // `then_some` would make a `Taken` either way, and drop it: the turn of another would end.
-        self.taken.compare_exchange(false, true, SeqCst, SeqCst).is_ok().then(|| Taken(self))
+        self.taken
+            .compare_exchange(false, true, SeqCst, SeqCst)
+            .is_ok()
+            .then(|| Taken { turn: self, has_waited: false })
     }
 }
 
 impl Drop for Taken<'_> {
     fn drop(&mut self) {
-        self.0.taken.store(false, SeqCst);
-        self.0.free.notify(1);
+        self.turn.taken.store(false, SeqCst);
+        self.turn.free.notify(1);
     }
 }
 
@@ -248,6 +265,17 @@ mod tests {
         assert_eq!(turns.take("s").await.unwrap().left::<u64>(), None);
         turns.take("s").await.unwrap().leave(7_u64);
         assert_eq!(turns.take("s").await.unwrap().left::<u32>(), None);
+    }
+
+    #[tokio::test]
+    async fn whoever_has_waited_knows() {
+        let turns = Turns::new(1_000, 1_000);
+        let first = turns.take("s").await.unwrap();
+        let mut second = Box::pin(turns.take("s"));
+        assert!((&mut second).now_or_never().is_none() && !first.has_waited());
+        drop(first);
+        assert!(second.await.unwrap().has_waited());
+        assert!(!turns.take("s").await.unwrap().has_waited());
     }
 
     #[tokio::test]

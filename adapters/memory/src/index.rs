@@ -1,9 +1,9 @@
 //! The index: which events are in a stream or category, of a type, or have a tag.
 
+use crate::Map;
 use alloc::collections::BinaryHeap;
 use core::ops::Range;
 use portolan_kernel::values::{Direction, EventType, Item, NewEvent, Query, StreamId, Tag};
-use std::collections::HashMap;
 
 /// Indices of the log, rising.
 type List = Vec<u32>;
@@ -12,11 +12,11 @@ type List = Vec<u32>;
 #[derive(Default)]
 pub(crate) struct Index {
     streams: Vec<Stream>,
-    stream_numbers: HashMap<StreamId, u32>,
+    stream_numbers: Map<StreamId, u32>,
     categories: Vec<List>,
-    category_numbers: HashMap<Box<str>, u32>,
-    types: HashMap<EventType, List>,
-    tags: HashMap<Tag, List>,
+    category_numbers: Map<Box<str>, u32>,
+    types: Map<EventType, List>,
+    tags: Map<Tag, List>,
 }
 
 /// A stream; the event with revision `r` is the `r`th of its list.

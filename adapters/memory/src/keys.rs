@@ -1,9 +1,9 @@
 //! Idempotency keys, kept for a time.
 
+use crate::Map;
 use alloc::collections::VecDeque;
 use core::time::Duration;
 use portolan_kernel::values::{Name, Recalled, Timestamp};
-use std::collections::HashMap;
 
 /// How many expired keys one append cleans up at most: more than it can add, and few enough to be quick.
 const CLEANED_AT_ONCE: usize = 4;
@@ -13,14 +13,14 @@ pub(crate) type Key = (Name, Name);
 
 pub(crate) struct Keys {
     retention: Option<Duration>,
-    records: HashMap<Key, (Timestamp, Recalled)>,
+    records: Map<Key, (Timestamp, Recalled)>,
     /// When which key was recorded, oldest first; empty when keys are kept for good.
     by_age: VecDeque<(Timestamp, Key)>,
 }
 
 impl Keys {
     pub(crate) fn new(retention: Option<Duration>) -> Self {
-        Self { retention, records: HashMap::new(), by_age: VecDeque::new() }
+        Self { retention, records: Map::default(), by_age: VecDeque::new() }
     }
 
     fn expired(&self, recorded_at: Timestamp, now: Timestamp) -> bool {

@@ -12,6 +12,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use async_trait::async_trait;
 use core::fmt;
+use core::pin::{Pin, pin};
 use core::time::Duration;
 
 /// Takes a command through middleware to its handler, has it decided and appended, and waits for projections.
@@ -57,7 +58,7 @@ impl CommandBus for LocalCommandBus {
         let _inside = self.core.gate.enter().ok_or(CommandError::ShuttingDown)?;
         let within = command.within;
         let progress = Arc::new(Progress::within(within));
-        let work = self.chain.start_with(progress.clone()).run(command);
+        let work = pin!(self.chain.start_with(progress.clone()).run(command));
         limited(within, &*self.sleep, &progress, work).await
     }
 
@@ -70,12 +71,12 @@ impl CommandBus for LocalCommandBus {
     }
 }
 
-/// The work, within this time.
+/// The work, within this time. It is pinned elsewhere: a future that holds another by value has room for it twice.
 async fn limited(
     within: Option<Duration>,
     sleep: &dyn Sleep,
     progress: &Progress,
-    work: impl Future<Output = Result<Receipt, CommandError>>,
+    work: Pin<&mut impl Future<Output = Result<Receipt, CommandError>>>,
 ) -> Result<Receipt, CommandError> {
     match within {
         None => work.await,
@@ -100,7 +101,8 @@ impl Watched for Core {
     async fn dispatch(&self, command: CommandEnvelope, progress: &Progress) -> Result<Receipt, CommandError> {
         // What the caller asked for has been running since dispatch; what a middleware set begins here.
         let within = command.within.filter(|_| command.within != progress.asked());
-        limited(within, &**self.execution.sleep(), progress, self.carry_out(command, progress)).await
+        let work = pin!(self.carry_out(command, progress));
+        limited(within, &**self.execution.sleep(), progress, work).await
     }
 }
 
@@ -111,6 +113,9 @@ impl Core {
         let wait_for = core::mem::take(&mut command.wait_for);
         let has_deadline = command.within.or(progress.asked()).is_some();
         let receipt = progress.unless_over(handler.handle(&self.execution, command, progress)).await?;
-        self.catch_up.wait(receipt, wait_for, has_deadline, progress, &self.gate).await
+        if wait_for.is_empty() {
+            return Ok(receipt);
+        }
+        Box::pin(self.catch_up.wait(receipt, wait_for, has_deadline, progress, &self.gate)).await
     }
 }

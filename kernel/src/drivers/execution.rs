@@ -20,6 +20,9 @@ use core::time::Duration;
 
 /// Carries decisions out. A clone is the same.
 ///
+/// What a command that comes to a current state has no need of is in boxes of its own: its future is made, moved and freed for
+/// each command.
+///
 /// Of a command that is done it keeps the state it came to, for the next one on the same stream, and of these so many at most
 /// as there are turns: its memory does not grow with the number of streams or ids.
 #[derive(Clone)]
@@ -94,7 +97,7 @@ impl Execution {
         // One that comes alone, after another, is most likely new; its append finds out, and so does whatever comes to none.
         let may_be_repeated = |left: &Left<A>| turn.has_waited() || left.by.as_ref() == order.id();
         if left.as_ref().is_none_or(may_be_repeated)
-            && let Some(receipt) = self.recall(order).await?
+            && let Some(receipt) = Box::pin(self.recall(order)).await?
         {
             if let Some(left) = left {
                 turn.leave(left);
@@ -103,10 +106,10 @@ impl Execution {
         }
         let violations = command.validate();
         if !violations.is_empty() {
-            return self.unless_repeated(CommandError::Invalid(violations), order).await;
+            return Box::pin(self.unless_repeated(CommandError::Invalid(violations), order)).await;
         }
         match self.decide_and_append::<A, C>(command, stream, order, &turn, left).await {
-            Err(error) => self.unless_repeated(error, order).await,
+            Err(error) => Box::pin(self.unless_repeated(error, order)).await,
             receipt => receipt,
         }
     }
@@ -124,15 +127,18 @@ impl Execution {
         // look.
         let (mut loaded, mut has_looked) = match left {
             Some(left) => (left.loaded, false),
-            None => (self.load::<A>(stream).await?, true),
+            None => (Box::pin(self.load::<A>(stream)).await?, true),
         };
         loop {
             let decision = loaded.state.decide(command, &order.context(&*self.clock));
             let appends_nothing = decision.as_ref().map_or(true, |decided| decided.is_empty() && order.key.is_none());
             if appends_nothing && !has_looked {
-                self.catch_up(&mut loaded).await?;
                 has_looked = true;
-                continue;
+                let decided_at = loaded.revision;
+                Box::pin(self.catch_up(&mut loaded)).await?;
+                if loaded.revision != decided_at {
+                    continue;
+                }
             }
             let decided = match decision {
                 Err(rejection) => {
@@ -149,7 +155,10 @@ impl Execution {
             let (append, ids) = order.append(decided.iter().map(|event| (event, loaded.stream.clone())))?;
             let append = append.expect(loaded.stream.clone(), Expected::unchanged_since(loaded.revision));
             match self.append(append, order).await {
-                Ok(appended) if appended.repeated => return order.original(appended),
+                Ok(appended) if appended.repeated => {
+                    self.leave(loaded, order, turn);
+                    return order.original(appended);
+                }
                 Ok(appended) => {
                     let receipt = order.receipt(appended, ids);
                     self.take_in(&mut loaded, &decided);
@@ -158,7 +167,7 @@ impl Execution {
                 }
                 Err(AppendError::Conflict { .. }) if !has_looked => {
                     order.progress.retried();
-                    self.catch_up(&mut loaded).await?;
+                    Box::pin(self.catch_up(&mut loaded)).await?;
                     has_looked = true;
                 }
                 Err(AppendError::Conflict { stream, actual, .. }) => {
@@ -166,7 +175,7 @@ impl Execution {
                         return Err(CommandError::Conflict { stream, actual });
                     }
                     order.progress.retried();
-                    self.catch_up(&mut loaded).await?;
+                    Box::pin(self.catch_up(&mut loaded)).await?;
                 }
                 Err(other) => return Err(told(other)),
             }

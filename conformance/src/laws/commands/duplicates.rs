@@ -87,7 +87,8 @@ pub(super) async fn a_rejection_looks_for_a_duplicate_elsewhere(trial: &Trial<dy
     let world = World::new(trial);
     let apps = [world.start().await?, world.start().await?];
     let (tally, room) = (world.own("a"), world.own("room"));
-    apps[0].took(sent(limit(&tally, 3))).await?;
+    // By the other one, so that this one has to load the state.
+    apps[1].took(sent(limit(&tally, 3))).await?;
     let commands = [
         (Some(World::stream(&tally)), sent(add(&tally, &[1, 2]))),
         (None, sent(seats(&room, [world.own("ann"), world.own("bea")], 2))),

@@ -189,7 +189,7 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant::new("lacks correlations, and makes one up", &["CB-07", "CB-09", "CB-13"])
         .lacks(&[Crossing::Correlation])
         .outcome(|outcome| outcome.map(|receipt| receipt.with_correlation(Some("made up".into())))),
-    Mutant::new("has two applications side by side", &["CB-04", "CB-08", "CB-10", "CB-12"]).divided(),
+    Mutant::new("has two applications side by side", &["CB-04", "CB-06", "CB-08", "CB-10", "CB-12"]).divided(),
     Mutant::new("sends conflicts again instead", &["CB-03", "CB-05", "CB-08", "CB-11"])
         .compose(|mut parts| {
             parts.options = parts.options.with_conflicts(0);

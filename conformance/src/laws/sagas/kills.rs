@@ -3,7 +3,7 @@
 use crate::child::tell;
 use crate::law::law;
 use crate::sagas::{Code, Cut, Does, Orchestrated, Script, World, script, trip};
-use crate::{Broken, Trial, Verdict, expect_eq};
+use crate::{Broken, Sampled, Trial, Verdict, expect_eq};
 use core::pin::pin;
 use core::time::Duration;
 use futures::future::{Either, select};
@@ -38,15 +38,31 @@ async fn ends(
     Ok(effects)
 }
 
-/// Kills a process at each boundary there is, each time at a place of its own; another goes on.
-async fn dies_anywhere(trial: &Trial<Orchestrated>, words: Script, phase: SagaPhase) -> Verdict {
-    let (expected, boundaries) = {
+/// How far apart the boundaries are that are tried of a storage that is slow. There is one before each append and one after
+/// it, so that both take turns.
+const STRIDE: usize = 3;
+
+/// Which boundaries are tried: all of a storage that answers at once. Of one that is slow it is every third from this one on,
+/// and always the first and the last.
+fn chosen(boundaries: usize, from: usize, is_slow: bool) -> Vec<usize> {
+    let is_chosen = |at: &usize| !is_slow || at % STRIDE == from || *at == 0 || at + 1 == boundaries;
+    (0..boundaries).filter(is_chosen).collect()
+}
+
+/// Kills a process at each boundary there is, each time at a place of its own; another goes on. Sagas begin alike, so that
+/// three of them that begin to choose at another boundary each try all that they share.
+async fn dies_anywhere(trial: &Trial<Orchestrated>, words: Script, phase: SagaPhase, from: usize) -> Verdict {
+    let (expected, boundaries, is_slow) = {
         let world = World::open(trial).await?;
         let cut = Cut::never();
         let process = world.start_with(Code::First, cut.clone(), |storage| storage).await?;
-        (ends(&world, &process, &words, phase).await?, cut.passed())
+        (ends(&world, &process, &words, phase).await?, cut.passed(), world.is_slow())
     };
-    let tried = futures::stream::iter(0..boundaries).map(|at| {
+    let chosen = chosen(boundaries, from, is_slow);
+    if chosen.len() < boundaries {
+        trial.sampled(Sampled { tried: chosen.len(), of: boundaries, what: "boundaries" });
+    }
+    let tried = futures::stream::iter(chosen).map(|at| {
         let (words, expected) = (&words, &expected);
         async move {
             let world = World::beside(trial).await?;
@@ -71,16 +87,16 @@ async fn dies_anywhere(trial: &Trial<Orchestrated>, words: Script, phase: SagaPh
 }
 
 async fn one_that_goes_well_dies_anywhere(trial: &Trial<Orchestrated>) -> Verdict {
-    dies_anywhere(trial, script([]), SagaPhase::Completed).await
+    dies_anywhere(trial, script([]), SagaPhase::Completed, 0).await
 }
 
 async fn one_that_turns_back_dies_anywhere(trial: &Trial<Orchestrated>) -> Verdict {
-    dies_anywhere(trial, script([("leave", &[Does::Refuse])]), SagaPhase::Compensated).await
+    dies_anywhere(trial, script([("leave", &[Does::Refuse])]), SagaPhase::Compensated, 1).await
 }
 
 async fn one_in_doubt_dies_anywhere(trial: &Trial<Orchestrated>) -> Verdict {
     let words = script([("pay", &[Does::DoneUnknown]), ("leave", &[Does::LostUnknown])]);
-    dies_anywhere(trial, words, SagaPhase::Compensated).await
+    dies_anywhere(trial, words, SagaPhase::Compensated, 2).await
 }
 
 async fn many_die_together(trial: &Trial<Orchestrated>) -> Verdict {
@@ -208,4 +224,19 @@ async fn killed_processes_leave_nothing_undone(trial: &Trial<Orchestrated>) -> V
         expect_eq!(world.entered(&saga).await?, entered, "what {saga} has entered, whose process was killed");
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn where_it_is_slow_three_sagas_try_each_boundary_that_they_share() {
+        let all: BTreeSet<_> = (0..STRIDE).flat_map(|from| chosen(26, from, true)).collect();
+        assert_eq!(all, (0..26).collect());
+        assert_eq!(chosen(26, 1, false), (0..26).collect::<Vec<_>>());
+        assert_eq!(chosen(8, 1, true), [0, 1, 4, 7]);
+        assert_eq!(chosen(9, 1, true), [0, 1, 4, 7, 8]);
+    }
 }

@@ -105,6 +105,6 @@ pub use portolan_kernel::ports::{
 pub use projections::Projected;
 pub use reference::{Judgment, KeyRecord, Model, ReferenceStore};
 pub use report::{REPORT, capability_matrix};
-pub use run::{Outcome, Runner, SKIP_UNREACHABLE, Sampled, TIME_LIMIT, run};
+pub use run::{Outcome, Runner, SKIP_UNREACHABLE, TIME_LIMIT, run};
 pub use sagas::{Orchestrated, SagaParts};
 pub use trial::{Effort, Trial};

@@ -36,20 +36,16 @@ impl Report<'_> {
 
     fn to_json(&self) -> Value {
         let (verdict, checks, lacked) = match self.outcome {
-            Outcome::Kept { checks, lacked, .. } if lacked.is_empty() => ("kept", *checks, json!({})),
-            Outcome::Kept { checks, lacked, .. } => ("lacked", *checks, json!(lacked)),
+            Outcome::Kept { checks, lacked } if lacked.is_empty() => ("kept", *checks, json!({})),
+            Outcome::Kept { checks, lacked } => ("lacked", *checks, json!(lacked)),
             Outcome::NotRun { .. } => ("not run", 0, json!({})),
             Outcome::Broken { .. } => ("broken", 0, json!({})),
             Outcome::Unreachable(_) => ("unreachable", 0, json!({})),
         };
-        let sampled: BTreeMap<_, _> = match self.outcome {
-            Outcome::Kept { sampled, .. } => sampled.iter().map(|(check, some)| (*check, some.to_string())).collect(),
-            _ => BTreeMap::new(),
-        };
         let blind: BTreeMap<_, _> = self.blind.iter().map(|(damage, why)| (damage.as_str(), *why)).collect();
         json!({
             "blind": blind, "port": self.port, "package": self.package, "test": self.test,
-            "law": self.law, "verdict": verdict, "checks": checks, "lacks": lacked, "sampled": sampled,
+            "law": self.law, "verdict": verdict, "checks": checks, "lacks": lacked,
         })
     }
 }
@@ -86,7 +82,6 @@ struct Store {
     verdicts: BTreeMap<String, String>,
     lacks: BTreeMap<String, String>,
     blind: BTreeMap<String, String>,
-    sampled: BTreeMap<String, String>,
 }
 
 impl Store {
@@ -98,9 +93,6 @@ impl Store {
         }
         for (damage, why) in line["blind"].as_object().into_iter().flatten() {
             self.blind.insert(damage.clone(), why.as_str().unwrap_or_default().to_string());
-        }
-        for (check, some) in line["sampled"].as_object().into_iter().flatten() {
-            self.sampled.insert(check.clone(), some.as_str().unwrap_or_default().to_string());
         }
     }
 
@@ -144,9 +136,6 @@ fn table(stores: &BTreeMap<String, Store>) -> String {
         }
         for (damage, why) in &of.blind {
             text += &format!("- {store} does not notice {damage}: {why}\n");
-        }
-        for (check, some) in &of.sampled {
-            text += &format!("- {store} is slow, and was tried at {some} in {check}\n");
         }
     }
     text

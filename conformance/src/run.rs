@@ -24,8 +24,6 @@ pub enum Outcome {
         checks: usize,
         /// What is lacked, so that checks were turned round, and the author's reasons.
         lacked: BTreeMap<&'static str, &'static str>,
-        /// Which checks have tried some of many places alone, because the store is slow.
-        sampled: BTreeMap<&'static str, Sampled>,
     },
     /// No check found it broken, and one could not be made: the law is not proven.
     NotRun {
@@ -45,32 +43,9 @@ pub enum Outcome {
     Unreachable(Broken),
 }
 
-/// What a check has tried of a store that is too slow for all there is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Sampled {
-    /// How many were tried.
-    pub tried: usize,
-    /// Of how many that there are.
-    pub of: usize,
-    /// What they are.
-    pub what: &'static str,
-}
-
-impl core::fmt::Display for Sampled {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "{} of {} {}", self.tried, self.of, self.what)
-    }
-}
-
-/// What a check that found nothing broken has to say.
-struct Checked {
-    /// What it needs and is lacked, with the author's reasons.
-    lacks: Vec<(&'static str, &'static str)>,
-    /// Why it could not be made.
-    not_run: Option<&'static str>,
-    /// What it has tried, if not all there is.
-    sampled: Option<Sampled>,
-}
+/// What a check that found nothing broken has to say: what it needs and is lacked, with the author's reasons,
+/// and why the check could not be made.
+type Checked = (Vec<(&'static str, &'static str)>, Option<&'static str>);
 
 /// Runs laws against what one fixture opens.
 pub struct Runner<P: Port + ?Sized> {
@@ -126,13 +101,12 @@ impl<P: Port + ?Sized> Runner<P> {
     /// Runs one law: each check on a fresh place, until one is broken.
     #[must_use]
     pub fn judge(&self, law: &Law<P>) -> Outcome {
-        let (mut lacked, mut not_run, mut sampled) = (BTreeMap::new(), None, BTreeMap::new());
+        let (mut lacked, mut not_run) = (BTreeMap::new(), None);
         for check in &law.checks {
             match self.judge_check(law.name, check) {
-                Ok(checked) => {
-                    lacked.extend(checked.lacks);
-                    not_run = not_run.or(checked.not_run.map(|why| (check.name, why)));
-                    sampled.extend(checked.sampled.map(|sampled| (check.name, sampled)));
+                Ok((lacks, why)) => {
+                    lacked.extend(lacks);
+                    not_run = not_run.or(why.map(|why| (check.name, why)));
                 }
                 Err((broken, true)) => return Outcome::Unreachable(broken),
                 Err((broken, false)) => return Outcome::Broken { check: check.name, broken },
@@ -140,7 +114,7 @@ impl<P: Port + ?Sized> Runner<P> {
         }
         match not_run {
             Some((check, why)) => Outcome::NotRun { check, why },
-            None => Outcome::Kept { checks: law.checks.len(), lacked, sampled },
+            None => Outcome::Kept { checks: law.checks.len(), lacked },
         }
     }
 
@@ -159,9 +133,8 @@ impl<P: Port + ?Sized> Runner<P> {
                 }
             });
             let unreachable = trial.unreachable.borrow().is_some();
-            let lacks = lacked.into_iter().map(|(lack, why)| (lack.as_str(), why)).collect();
-            let checked = Checked { lacks, not_run: trial.not_run.get(), sampled: trial.sampled.get() };
-            verdict.map(|()| checked).map_err(|broken| (broken, unreachable))
+            let lacked = lacked.into_iter().map(|(lack, why)| (lack.as_str(), why)).collect();
+            verdict.map(|()| (lacked, trial.not_run.get())).map_err(|broken| (broken, unreachable))
         })
         .unwrap_or_else(|broken| Err((broken, false)))
     }
@@ -207,7 +180,6 @@ impl<P: Port + ?Sized> Runner<P> {
                     unreachable: None.into(),
                     opened: false.into(),
                     not_run: None.into(),
-                    sampled: None.into(),
                 };
                 let result = run(&trial, &runtime);
                 runtime.shutdown_background();
@@ -252,11 +224,7 @@ pub fn run<P: Port + ?Sized>(law: &Law<P>, fixture: fn() -> Fixture<P>, package:
     Report { port: P::NAME, package, test, law: law.id, outcome: &outcome, blind: &blind }.write();
     match outcome {
         Outcome::Kept { checks: 0, .. } => panic!("{}: no check ran, so nothing is proven", law.id),
-        Outcome::Kept { sampled, .. } => {
-            for (check, sampled) in sampled {
-                let _ = std::io::stderr().write_all(format!("{test}: SAMPLED: {check}: {sampled}\n").as_bytes());
-            }
-        }
+        Outcome::Kept { .. } => {}
         Outcome::NotRun { check, why } => {
             let _ = std::io::stderr().write_all(format!("{test}: NOT RUN: {check}: {why}\n").as_bytes());
         }

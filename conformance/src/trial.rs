@@ -2,7 +2,7 @@
 
 use crate::child::Child;
 use crate::fixture::Damage;
-use crate::{Broken, Fixture, Place, Port, Sampled, TestClock, Verdict};
+use crate::{Broken, Fixture, Place, Port, TestClock, Verdict};
 use core::fmt;
 use core::time::Duration;
 use std::ffi::OsString;
@@ -30,7 +30,6 @@ pub struct Trial<P: Port + ?Sized> {
     pub(crate) unreachable: std::cell::RefCell<Option<String>>,
     pub(crate) opened: std::cell::Cell<bool>,
     pub(crate) not_run: std::cell::Cell<Option<&'static str>>,
-    pub(crate) sampled: std::cell::Cell<Option<Sampled>>,
 }
 
 impl<P: Port + ?Sized> fmt::Debug for Trial<P> {
@@ -150,11 +149,6 @@ impl<P: Port + ?Sized> Trial<P> {
     /// Marks the check as one that could not be made, and why: nothing is left out silently.
     pub(crate) fn not_run(&self, why: &'static str) {
         self.not_run.set(Some(why));
-    }
-
-    /// Marks the check as one that has tried some of many alone: nothing is left out silently.
-    pub(crate) fn sampled(&self, sampled: Sampled) {
-        self.sampled.set(Some(sampled));
     }
 
     /// Starts the test binary again as a child that plays `role` (one of the law's `roles`) at this place.

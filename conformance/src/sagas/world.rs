@@ -98,8 +98,8 @@ impl Orchestrated {
         Self { way: way(make), is_own: false, ..self }
     }
 
-    /// The same, over a storage that needs tens of milliseconds for a write: leases take so many times as long, and of the
-    /// boundaries at which processes are killed (SG-02) every third is tried, which the result tells.
+    /// The same, over a storage that needs tens of milliseconds for a write: leases take so many times as long, and what is
+    /// waited for is looked for less often.
     #[must_use]
     pub fn slower_by(self, slowness: u32) -> Self {
         Self { slowness: slowness.max(1), ..self }
@@ -224,11 +224,6 @@ impl<'t> World<'t> {
     /// The same, whose steps know of what was done before.
     pub(crate) fn with_ledger(self, ledger: Arc<Ledger>) -> Self {
         Self { ledger, ..self }
-    }
-
-    /// Whether its storage is said to be slow.
-    pub(crate) fn is_slow(&self) -> bool {
-        self.kept.slowness > 1
     }
 
     /// Turns the clock of all processes forward.

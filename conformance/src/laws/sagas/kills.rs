@@ -3,7 +3,7 @@
 use crate::child::tell;
 use crate::law::law;
 use crate::sagas::{Code, Cut, Does, Orchestrated, Script, World, script, trip};
-use crate::{Broken, Sampled, Trial, Verdict, expect_eq};
+use crate::{Broken, Trial, Verdict, expect_eq};
 use core::pin::pin;
 use core::time::Duration;
 use futures::future::{Either, select};
@@ -38,65 +38,67 @@ async fn ends(
     Ok(effects)
 }
 
-/// How far apart the boundaries are that are tried of a storage that is slow. There is one before each append and one after
-/// it, so that both take turns.
-const STRIDE: usize = 3;
-
-/// Which boundaries are tried: all of a storage that answers at once. Of one that is slow it is every third from this one on,
-/// and always the first and the last.
-fn chosen(boundaries: usize, from: usize, is_slow: bool) -> Vec<usize> {
-    let is_chosen = |at: &usize| !is_slow || at % STRIDE == from || *at == 0 || at + 1 == boundaries;
-    (0..boundaries).filter(is_chosen).collect()
-}
-
-/// Kills a process at each boundary there is, each time at a place of its own; another goes on. Sagas begin alike, so that
-/// three of them that begin to choose at another boundary each try all that they share.
-async fn dies_anywhere(trial: &Trial<Orchestrated>, words: Script, phase: SagaPhase, from: usize) -> Verdict {
-    let (expected, boundaries, is_slow) = {
+/// Kills a process at each boundary there is, each time at a place of its own; another goes on.
+async fn dies_anywhere(trial: &Trial<Orchestrated>, words: Script, phase: SagaPhase) -> Verdict {
+    let (expected, boundaries) = {
         let world = World::open(trial).await?;
         let cut = Cut::never();
         let process = world.start_with(Code::First, cut.clone(), |storage| storage).await?;
-        (ends(&world, &process, &words, phase).await?, cut.passed(), world.is_slow())
+        (ends(&world, &process, &words, phase).await?, cut.passed())
     };
-    let chosen = chosen(boundaries, from, is_slow);
-    if chosen.len() < boundaries {
-        trial.sampled(Sampled { tried: chosen.len(), of: boundaries, what: "boundaries" });
-    }
-    let tried = futures::stream::iter(chosen).map(|at| {
+    let tried = futures::stream::iter(0..boundaries).map(|at| {
         let (words, expected) = (&words, &expected);
         async move {
-            let world = World::beside(trial).await?;
-            let cut = Cut::at(at);
+            let (world, cut) = (World::beside(trial).await?, Cut::at(at));
             let process = world.start_with(Code::First, cut.clone(), |storage| storage).await?;
-            {
-                let going = pin!(ends(&world, &process, words, phase));
-                let died = pin!(cut.has_died());
+            let death = match select(pin!(ends(&world, &process, words, phase)), pin!(cut.has_died())).await {
+                Either::Right((boundary, _)) => format!("whose process died {boundary}"),
                 // Others may order their boundaries otherwise, so that it has come to its end before.
-                if let Either::Left((ended, _)) = select(going, died).await {
-                    expect_eq!(ended?, *expected, "the end of a saga where nobody has died, by boundary {at}");
+                Either::Left((ended, _)) => {
+                    same(&world, &process, ended, expected, "whose process has not died").await?;
+                    "whose process died when it was at its end".to_owned()
                 }
-            }
+            };
             process.kill();
             let process = world.start(Code::First).await?;
-            let ended = ends(&world, &process, words, phase).await?;
-            expect_eq!(ended, *expected, "the end of a saga whose process died at boundary {at} of {boundaries}");
-            Ok(())
+            let death = format!("{death} (boundary {at} of {boundaries})");
+            let ended = ends(&world, &process, words, phase).await;
+            same(&world, &process, ended, expected, &death).await
         }
     });
     tried.buffer_unordered(6).try_collect::<()>().await
 }
 
+/// Breaks the law unless a trip has ended as one whose process lives, and tells what became of it.
+async fn same(
+    world: &World<'_>,
+    process: &crate::sagas::Process,
+    ended: Verdict<Vec<String>>,
+    expected: &[String],
+    death: &str,
+) -> Verdict {
+    let ended = ended.map_err(|broken| broken.given(&format!("of a saga {death}")))?;
+    if ended == expected {
+        return Ok(());
+    }
+    let facts = process.trace(&trip("t", script([])).saga).await.unwrap_or_else(|broken| broken.to_string());
+    let calls: Vec<_> =
+        world.ledger.calls("t").into_iter().map(|call| format!("{} {}", call.step, call.attempt)).collect();
+    let actual = format!("{ended:?}; recorded: {facts}; called: {}", calls.join(", "));
+    Err(Broken::new(format!("the end of a saga {death}"), format!("{expected:?}"), actual))
+}
+
 async fn one_that_goes_well_dies_anywhere(trial: &Trial<Orchestrated>) -> Verdict {
-    dies_anywhere(trial, script([]), SagaPhase::Completed, 0).await
+    dies_anywhere(trial, script([]), SagaPhase::Completed).await
 }
 
 async fn one_that_turns_back_dies_anywhere(trial: &Trial<Orchestrated>) -> Verdict {
-    dies_anywhere(trial, script([("leave", &[Does::Refuse])]), SagaPhase::Compensated, 1).await
+    dies_anywhere(trial, script([("leave", &[Does::Refuse])]), SagaPhase::Compensated).await
 }
 
 async fn one_in_doubt_dies_anywhere(trial: &Trial<Orchestrated>) -> Verdict {
     let words = script([("pay", &[Does::DoneUnknown]), ("leave", &[Does::LostUnknown])]);
-    dies_anywhere(trial, words, SagaPhase::Compensated, 2).await
+    dies_anywhere(trial, words, SagaPhase::Compensated).await
 }
 
 async fn many_die_together(trial: &Trial<Orchestrated>) -> Verdict {
@@ -224,19 +226,4 @@ async fn killed_processes_leave_nothing_undone(trial: &Trial<Orchestrated>) -> V
         expect_eq!(world.entered(&saga).await?, entered, "what {saga} has entered, whose process was killed");
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::collections::BTreeSet;
-
-    #[test]
-    fn where_it_is_slow_three_sagas_try_each_boundary_that_they_share() {
-        let all: BTreeSet<_> = (0..STRIDE).flat_map(|from| chosen(26, from, true)).collect();
-        assert_eq!(all, (0..26).collect());
-        assert_eq!(chosen(26, 1, false), (0..26).collect::<Vec<_>>());
-        assert_eq!(chosen(8, 1, true), [0, 1, 4, 7]);
-        assert_eq!(chosen(9, 1, true), [0, 1, 4, 7, 8]);
-    }
 }

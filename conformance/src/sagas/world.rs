@@ -289,7 +289,7 @@ impl<'t> World<'t> {
         let mut builder = Building(Some(
             Application::builder(storage.clone(), runtime.clone())
                 .aggregate::<Till>()
-                .projection_options(ProjectionOptions::default().with_lease(lease).with_look(lease / 4))
+                .projection_options(ProjectionOptions::default().with_lease(lease).with_look(lease))
                 .saga_options(SagaOptions::default().with_shards(2).with_lease(lease)),
         ));
         if is_own {

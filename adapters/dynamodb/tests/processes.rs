@@ -1,4 +1,5 @@
 //! A process with a timer runs on a table, and its timer outlives whoever has set it (SG-02, SG-06).
+#![allow(clippy::unwrap_used, reason = "these are tests")]
 
 mod support;
 

@@ -73,6 +73,11 @@ impl Broken {
     pub fn at(self, at: &'static Location<'static>) -> Self {
         Self { at: *at, ..self }
     }
+
+    /// The same, with the circumstances.
+    pub(crate) fn given(self, circumstances: &str) -> Self {
+        Self { what: format!("{}, {circumstances}", self.what), ..self }
+    }
 }
 
 impl fmt::Display for Broken {

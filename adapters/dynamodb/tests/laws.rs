@@ -4,8 +4,8 @@ mod support;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use portolan_conformance::{
-    Place, Projected, event_store_laws, lease_store_laws, projection_registry_laws, read_model_store_laws,
-    snapshot_store_laws,
+    Orchestrated, Place, Projected, event_store_laws, lease_store_laws, projection_registry_laws,
+    read_model_store_laws, saga_laws, snapshot_store_laws,
 };
 use portolan_dynamodb::{DynamoStore, OpenError};
 use portolan_dynamodb_emulator::endpoint_of_family;
@@ -44,6 +44,10 @@ lease_store_laws! {
 
 projection_registry_laws! {
     open: async |place: &Place| open(place).await.map(|storage| Projected::on(storage).slower_by(4)),
+}
+
+saga_laws! {
+    open: async |place: &Place| open(place).await.map(|storage| Orchestrated::on(storage).slower_by(4)),
 }
 
 /// Flips a bit in the largest item of this kind, past the store.

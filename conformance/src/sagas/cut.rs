@@ -16,7 +16,8 @@ use tokio::sync::{RwLock, RwLockWriteGuard, watch};
 pub(crate) struct Cut {
     at: usize,
     passed: AtomicUsize,
-    is_dead: watch::Sender<bool>,
+    /// The boundary where it has died.
+    death: watch::Sender<Option<String>>,
     appends: RwLock<()>,
     held: AtomicUsize,
     key_retention: Option<Duration>,
@@ -42,20 +43,20 @@ impl Cut {
         Self {
             at,
             passed: AtomicUsize::new(0),
-            is_dead: watch::Sender::new(false),
+            death: watch::Sender::new(None),
             appends: RwLock::default(),
             held: AtomicUsize::new(0),
             key_retention,
         }
     }
 
-    /// A boundary. Whoever has died passes none.
-    pub(super) async fn here(&self) {
-        if *self.is_dead.borrow() {
+    /// A boundary, and what it is between. Whoever has died passes none.
+    pub(super) async fn here(&self, side: &str, what: &str) {
+        if self.death.borrow().is_some() {
             return core::future::pending().await;
         }
         if self.passed.fetch_add(1, SeqCst) == self.at {
-            self.is_dead.send_replace(true);
+            self.death.send_replace(Some(format!("{side} {what}")));
             core::future::pending().await
         }
     }
@@ -65,10 +66,11 @@ impl Cut {
         self.passed.load(SeqCst)
     }
 
-    /// Ready once it is dead.
-    pub(crate) async fn has_died(&self) {
+    /// Ready once it is dead, with the boundary in words.
+    pub(crate) async fn has_died(&self) -> String {
+        let mut death = self.death.subscribe();
         // The sender lives in `self`.
-        let _ = self.is_dead.subscribe().wait_for(|is_dead| *is_dead).await;
+        death.wait_for(Option::is_some).await.ok().and_then(|death| death.clone()).unwrap_or_default()
     }
 
     /// Lets no append about sagas through as long as this is kept.
@@ -102,13 +104,15 @@ impl EventStore for CutStore {
         }
         // Whoever has read before may come between.
         tokio::task::yield_now().await;
-        self.cut.here().await;
+        let types: Vec<_> = append.events.iter().map(|event| event.event_type.as_str()).collect();
+        let what = format!("the append of {}", types.join(", "));
+        self.cut.here("before", &what).await;
         if is_of(SAGA_CATEGORY) && self.cut.appends.try_read().is_err() {
             self.cut.held.fetch_add(1, SeqCst);
             drop(self.cut.appends.read().await);
         }
         let appended = self.inner.append(append).await;
-        self.cut.here().await;
+        self.cut.here("after", &what).await;
         appended
     }
 

@@ -4,6 +4,7 @@
 mod cut;
 mod domain;
 mod ledger;
+mod pace;
 mod script;
 mod steps;
 mod world;

@@ -35,10 +35,11 @@ impl Hands {
     /// Does what the script says, with an effect outside.
     async fn outside(&self, script: &Script, step: &StepContext) -> Result<u32, StepError> {
         let call = self.ledger.called(step);
+        let what = format!("the effect of {}", call.step);
         self.does(script, step, &call, async {
-            self.cut.here().await;
+            self.cut.here("before", &what).await;
             self.ledger.has(&call);
-            self.cut.here().await;
+            self.cut.here("after", &what).await;
             Ok(())
         })
         .await

@@ -3,6 +3,7 @@
 use super::cut::Cut;
 use super::domain::Till;
 use super::ledger::Ledger;
+use super::pace::Pace;
 use super::script::Script;
 use super::steps::{Hands, TRIP, Trip, TripAnew, TripEdited, WALK, Walk};
 use crate::{Broken, Capability, Trial, Verdict};
@@ -21,7 +22,7 @@ use portolan_kernel::ports::{
 use portolan_kernel::values::{EventId, Metadata, Read, Revision, SagaId, Timestamp};
 use std::panic::Location;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 type Way = Arc<dyn Fn(SagaParts) -> BoxFuture<'static, Result<Arc<dyn SagaOrchestrator>, String>> + Send + Sync>;
 
@@ -97,7 +98,8 @@ impl Orchestrated {
         Self { way: way(make), is_own: false, ..self }
     }
 
-    /// The same, over a storage that needs tens of milliseconds for a write: leases take so many times as long.
+    /// The same, over a storage that needs tens of milliseconds for a write: leases take so many times as long, and what is
+    /// waited for is looked for less often.
     #[must_use]
     pub fn slower_by(self, slowness: u32) -> Self {
         Self { slowness: slowness.max(1), ..self }
@@ -194,7 +196,7 @@ pub(crate) struct World<'t> {
     kept: Arc<Orchestrated>,
     pub(crate) ledger: Arc<Ledger>,
     ahead: Arc<AtomicU64>,
-    pub(crate) patience: Duration,
+    pace: Pace,
 }
 
 impl<'t> World<'t> {
@@ -215,8 +217,8 @@ impl<'t> World<'t> {
     }
 
     fn over(trial: &'t Trial<Orchestrated>, place: Option<crate::Place>, kept: Arc<Orchestrated>) -> Self {
-        let patience = trial.patience() * 2 * kept.slowness;
-        Self { trial, place, kept, ledger: Arc::default(), ahead: Arc::default(), patience }
+        let pace = Pace::of(trial.patience() * 2, kept.slowness);
+        Self { trial, place, kept, ledger: Arc::default(), ahead: Arc::default(), pace }
     }
 
     /// The same, whose steps know of what was done before.
@@ -287,14 +289,13 @@ impl<'t> World<'t> {
         let mut builder = Building(Some(
             Application::builder(storage.clone(), runtime.clone())
                 .aggregate::<Till>()
-                .projection_options(ProjectionOptions::default().with_lease(lease).with_look(Duration::from_millis(20)))
+                .projection_options(ProjectionOptions::default().with_lease(lease).with_look(lease))
                 .saga_options(SagaOptions::default().with_shards(2).with_lease(lease)),
         ));
         if is_own {
             code.register(&hands, &mut builder)?;
         }
-        let mut process =
-            Process { tasks: Some(tasks), orchestrator: None, application: None, patience: self.patience };
+        let mut process = Process { tasks: Some(tasks), orchestrator: None, application: None, pace: self.pace };
         let handlers = Arc::new(handlers);
         let building = async move {
             let application = match builder.0 {
@@ -335,14 +336,12 @@ impl<'t> World<'t> {
         is_so: F,
     ) -> impl Future<Output = Verdict> + use<W, F> {
         let (at, what) = (Location::caller(), what.into());
-        let patience = self.patience;
+        let mut looks = self.pace.begin();
         async move {
-            let begun = Instant::now();
             while !is_so() {
-                if begun.elapsed() > patience {
+                if !looks.again().await {
                     return Err(Broken::new("what the steps have done", what, "it is not so").at(at));
                 }
-                tokio::time::sleep(Duration::from_millis(3)).await;
             }
             Ok(())
         }
@@ -381,7 +380,7 @@ pub(crate) struct Process {
     tasks: Option<tokio::runtime::Runtime>,
     orchestrator: Option<Arc<dyn SagaOrchestrator>>,
     application: Option<Application>,
-    patience: Duration,
+    pace: Pace,
 }
 
 impl Drop for Process {
@@ -535,16 +534,15 @@ impl Process {
     pub(crate) fn records(&self, saga: &SagaId, word: &str) -> impl Future<Output = Verdict> {
         let (at, saga, word) = (Location::caller(), saga.clone(), word.to_owned());
         async move {
-            let begun = Instant::now();
+            let mut looks = self.pace.begin();
             loop {
                 let trace = self.trace(&saga).await.map_err(|broken| broken.at(at))?;
                 if trace.split(", ").any(|fact| fact == word) {
                     return Ok(());
                 }
-                if begun.elapsed() > self.patience {
+                if !looks.again().await {
                     return Err(Broken::new(format!("the facts of {saga}"), word, trace).at(at));
                 }
-                tokio::time::sleep(Duration::from_millis(5)).await;
             }
         }
     }
@@ -554,18 +552,17 @@ impl Process {
     pub(crate) fn reaches(&self, saga: &SagaId, phase: SagaPhase) -> impl Future<Output = Verdict<SagaSummary>> {
         let (at, saga) = (Location::caller(), saga.clone());
         async move {
-            let begun = Instant::now();
+            let mut looks = self.pace.begin();
             loop {
                 let summary = self.status(&saga).await.map_err(|broken| broken.at(at))?;
                 if summary.status.phase == phase {
                     return Ok(summary);
                 }
-                if begun.elapsed() > self.patience || summary.status.phase.is_end() {
+                if summary.status.phase.is_end() || !looks.again().await {
                     let trace = self.trace(&saga).await.unwrap_or_default();
                     let actual = format!("{}; lacks {:?}; {trace}", summary.status, summary.lacks);
                     return Err(Broken::new(format!("how {saga} stands"), phase.to_string(), actual).at(at));
                 }
-                tokio::time::sleep(Duration::from_millis(5)).await;
             }
         }
     }
@@ -580,7 +577,7 @@ impl Process {
     ) -> impl Future<Output = Verdict<Vec<SagaSummary>>> {
         let (at, what) = (Location::caller(), what.to_owned());
         async move {
-            let begun = Instant::now();
+            let mut looks = self.pace.begin();
             loop {
                 let (mut found, mut after) = (Some(Vec::new()), list.after.clone());
                 loop {
@@ -605,11 +602,10 @@ impl Process {
                 if let Some(found) = found.as_ref().filter(|found| is_so(found)) {
                     return Ok(found.clone());
                 }
-                if begun.elapsed() > self.patience {
+                if !looks.again().await {
                     let found = found.map(|found| found.iter().map(short).collect::<Vec<_>>());
                     return Err(Broken::new(format!("{list:?}"), what, format!("{found:?}")).at(at));
                 }
-                tokio::time::sleep(Duration::from_millis(10)).await;
             }
         }
     }

@@ -49,25 +49,43 @@ async fn dies_anywhere(trial: &Trial<Orchestrated>, words: Script, phase: SagaPh
     let tried = futures::stream::iter(0..boundaries).map(|at| {
         let (words, expected) = (&words, &expected);
         async move {
-            let world = World::beside(trial).await?;
-            let cut = Cut::at(at);
+            let (world, cut) = (World::beside(trial).await?, Cut::at(at));
             let process = world.start_with(Code::First, cut.clone(), |storage| storage).await?;
-            {
-                let going = pin!(ends(&world, &process, words, phase));
-                let died = pin!(cut.has_died());
+            let death = match select(pin!(ends(&world, &process, words, phase)), pin!(cut.has_died())).await {
+                Either::Right((boundary, _)) => format!("whose process died {boundary}"),
                 // Others may order their boundaries otherwise, so that it has come to its end before.
-                if let Either::Left((ended, _)) = select(going, died).await {
-                    expect_eq!(ended?, *expected, "the end of a saga where nobody has died, by boundary {at}");
+                Either::Left((ended, _)) => {
+                    same(&world, &process, ended, expected, "whose process has not died").await?;
+                    "whose process died when it was at its end".to_owned()
                 }
-            }
+            };
             process.kill();
             let process = world.start(Code::First).await?;
-            let ended = ends(&world, &process, words, phase).await?;
-            expect_eq!(ended, *expected, "the end of a saga whose process died at boundary {at} of {boundaries}");
-            Ok(())
+            let death = format!("{death} (boundary {at} of {boundaries})");
+            let ended = ends(&world, &process, words, phase).await;
+            same(&world, &process, ended, expected, &death).await
         }
     });
     tried.buffer_unordered(6).try_collect::<()>().await
+}
+
+/// Breaks the law unless a trip has ended as one whose process lives, and tells what became of it.
+async fn same(
+    world: &World<'_>,
+    process: &crate::sagas::Process,
+    ended: Verdict<Vec<String>>,
+    expected: &[String],
+    death: &str,
+) -> Verdict {
+    let ended = ended.map_err(|broken| broken.given(&format!("of a saga {death}")))?;
+    if ended == expected {
+        return Ok(());
+    }
+    let facts = process.trace(&trip("t", script([])).saga).await.unwrap_or_else(|broken| broken.to_string());
+    let calls: Vec<_> =
+        world.ledger.calls("t").into_iter().map(|call| format!("{} {}", call.step, call.attempt)).collect();
+    let actual = format!("{ended:?}; recorded: {facts}; called: {}", calls.join(", "));
+    Err(Broken::new(format!("the end of a saga {death}"), format!("{expected:?}"), actual))
 }
 
 async fn one_that_goes_well_dies_anywhere(trial: &Trial<Orchestrated>) -> Verdict {

@@ -43,6 +43,7 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant::new("sends each attempt's command under a new key", &["SG-01", "SG-02", "SG-04", "SG-07"])
         .commands(|commands| Arc::new(NewKeys(commands))),
     Mutant::new("does not ask how long keys are kept", &["SG-01"]).plain(Flaw::TrustsKeys),
+    Mutant::new("tries again under keys that may be forgotten", &["SG-01"]).plain(Flaw::OutlivesKeys),
     Mutant::new("forgets its sagas when it dies", &["SG-02", "SG-06", "SG-07", "SG-08"]).plain(Flaw::ForgetsItsPast),
     Mutant::new("loses timers that are overdue", &["SG-06"]).plain(Flaw::LosesOverdueTimers),
     Mutant::new("records whatever others have recorded", &["SG-03", "SG-07", "SG-09"])

@@ -4,7 +4,7 @@ use crate::brief::check_brief;
 use crate::process_world::{Do, event, feed, started, tells};
 use crate::world::{Answer, Back, Demo, Forward, Settle, World, plan, script, step, undoable, word};
 use portolan_kernel::domain::saga::{
-    ActError, Action, Definition, FailureClass, Phase, Plan, Retry as Policy, SagaEvent, Settling, Step, Way,
+    ActError, Action, Definition, FailureClass, Phase, Plan, Retry as Policy, SagaEvent, Settling, Step, StepError, Way,
 };
 use portolan_kernel::values::Timestamp;
 use rstest::rstest;
@@ -256,6 +256,24 @@ pub(crate) fn check_keys(world: &World, counted_on: Duration) {
             _ => {}
         }
     }
+}
+
+/// What is refused to whoever runs an attempt once more proves nothing of whoever began it, also on the way back.
+#[rstest]
+#[case::own(true, "book<2 book<+ COMPENSATED")]
+#[case::of_another(false, "STOP(book)")]
+fn a_compensation_that_another_began(#[case] is_own: bool, #[case] trace: &str) {
+    let mut world = world(trip(book()), &[("pay", Forward, NO), ("book", Back, QUIET)]);
+    while world.log.last().map(word).as_deref() != Some("book<1") {
+        world.settle_facts();
+        world.step();
+        world.settle_facts();
+    }
+    let refused = world.state.answer("book", Back, 1, Err(StepError::refused("no", "no")), world.now).unwrap();
+    world.record(if is_own { refused } else { refused.of_another() });
+    world.now = world.now.plus(LATER);
+    world.run();
+    assert!(world.trace().ends_with(trace), "{}", world.trace());
 }
 
 /// A process is asked what to do, as about any command that has failed.

@@ -1,10 +1,10 @@
 //! Nobody drives a saga, or an operator is waited for, for longer than the store keeps keys.
 
-use crate::bank::{Bank, Trouble, saga, start};
+use crate::bank::{Bank, Transfers, Trouble, saga, start};
 use crate::driving::{settled, trace};
 use portolan::MemoryStore;
-use portolan::application::Storage;
-use portolan::domain::saga::End;
+use portolan::application::{Application, BuildError, Storage};
+use portolan::domain::saga::{End, SagaHandler};
 use portolan::drivers::{SagaNudge, SagaRest};
 use portolan::ports::{ActOnSaga, SagaAction, SagaError, SagaPhase};
 use portolan_testing::TestRuntime;
@@ -131,4 +131,23 @@ async fn what_was_refused_is_tried_again_however_late(#[case] trouble: Trouble, 
     assert_eq!(world.drive().await, SagaRest::NeedsOperator);
     let trace = trace(&world.storage).await;
     assert!(trace.ends_with(expected), "{trace}");
+}
+
+/// Clocks differ, so that keys have to be kept for more than the longest time.
+#[rstest]
+#[case::as_long(Duration::ZERO, false)]
+#[case::a_little_longer(Duration::from_secs(1), false)]
+#[case::long_enough(Duration::from_secs(60 * 60 + 1), true)]
+#[tokio::test]
+async fn keys_are_kept_for_more_than_the_longest_time(#[case] more: Duration, #[case] is_built: bool) {
+    let runtime = TestRuntime::held();
+    let transfers = || Transfers { effects: None, sleep: runtime.runtime().sleep };
+    let takes = SagaHandler::new(transfers()).unwrap().plan().longest();
+    let store = MemoryStore::builder().clock(runtime.clock.clone()).key_retention(Some(takes + more)).build();
+    let built = Application::builder(store, runtime.runtime()).saga(transfers()).build().await;
+    match built {
+        Ok(_) => assert!(is_built),
+        Err(BuildError::KeysTooShort { kept, .. }) => assert!(!is_built && kept == takes + more),
+        Err(error) => panic!("{error}"),
+    }
 }

@@ -56,3 +56,17 @@ impl SagaState {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn less_is_counted_on_than_is_kept() {
+        let hours = |hours: u64| Duration::from_secs(hours * 3_600);
+        assert_eq!(counted_on(hours(7 * 24)), hours(7 * 24 - 1));
+        assert_eq!(counted_on(hours(4)), Duration::from_secs(3 * 3_600 + 1_800));
+        assert_eq!(counted_on(Duration::ZERO), Duration::ZERO);
+        assert_eq!(counted_on(Duration::MAX), Duration::MAX - MARGIN);
+    }
+}

@@ -171,7 +171,7 @@
 //!
 //! | action | does |
 //! |---|---|
-//! | `retry` | what holds it up is tried anew; a pause ends at once |
+//! | `retry` | what holds it up is tried anew; a pause ends at once. `saga-not-now` where it is unknown whether it has happened, and its key may be forgotten |
 //! | `skip` | what holds it up counts as passed over |
 //! | `compensate` | it turns back |
 //! | `abort` | it ends as it is |

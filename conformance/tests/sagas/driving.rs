@@ -43,7 +43,9 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant::new("sends each attempt's command under a new key", &["SG-01", "SG-02", "SG-04", "SG-07"])
         .commands(|commands| Arc::new(NewKeys(commands))),
     Mutant::new("does not ask how long keys are kept", &["SG-01"]).plain(Flaw::TrustsKeys),
-    Mutant::new("forgets its sagas when it dies", &["SG-02", "SG-06", "SG-07", "SG-08"]).plain(Flaw::ForgetsItsPast),
+    Mutant::new("tries again under keys that may be forgotten", &["SG-01"]).plain(Flaw::OutlivesKeys),
+    Mutant::new("forgets its sagas when it dies", &["SG-01", "SG-02", "SG-06", "SG-07", "SG-08"])
+        .plain(Flaw::ForgetsItsPast),
     Mutant::new("loses timers that are overdue", &["SG-06"]).plain(Flaw::LosesOverdueTimers),
     Mutant::new("records whatever others have recorded", &["SG-03", "SG-07", "SG-09"])
         .perhaps(&["SG-06"])
@@ -62,16 +64,16 @@ pub const MUTANTS: &[Mutant] = &[
             }
         },
     )),
-    Mutant::new("takes what is unknown for what has not happened", &["SG-04", "SG-06", "SG-07"]).edit(Edit::Recorded(
-        |fact, _| {
+    Mutant::new("takes what is unknown for what has not happened", &["SG-01", "SG-04", "SG-06", "SG-07"]).edit(
+        Edit::Recorded(|fact, _| {
             if fact.kind != "$saga.failed" || fact.text("way") != "forward" || fact.text("class") != "unknown" {
                 return false;
             }
             let is_last = fact.data.get("retry_at").is_none_or(Value::is_null);
             fact.data["class"] = if is_last { "refused" } else { "retry" }.into();
             true
-        },
-    )),
+        }),
+    ),
     Mutant::new("gives up at the first failure", &["SG-01", "SG-03", "SG-04", "SG-05", "SG-06", "SG-08", "SG-09"])
         .edit(Edit::Recorded(|fact, _| {
             fact.kind == "$saga.failed" && fact.data.as_object_mut().unwrap().remove("retry_at").is_some()

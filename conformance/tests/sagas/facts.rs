@@ -18,6 +18,8 @@ pub enum Edit {
     Read(fn(&mut Fact, &SagaHandlers, &SagaId)),
     /// It records whatever revision there is.
     Unexpecting,
+    /// It says that it keeps keys for good.
+    KeysForGood,
 }
 
 /// A fact of a saga: its type and its fields.
@@ -61,7 +63,7 @@ impl EventStore for Edited {
                 append.expect.clear();
                 return self.inner.append(append).await;
             }
-            Edit::Read(_) => return self.inner.append(append).await,
+            Edit::Read(_) | Edit::KeysForGood => return self.inner.append(append).await,
         };
         let before = self.inner.read(Read::stream(stream).limit(1_000)).await.map_or(Vec::new(), |page| page.events);
         let before: Vec<_> = before.iter().map(|event| fact(&event.event_type, &event.payload)).collect();
@@ -116,6 +118,10 @@ impl EventStore for Edited {
     }
 
     fn capabilities(&self) -> Capabilities {
-        self.inner.capabilities()
+        let capabilities = self.inner.capabilities();
+        match self.edit {
+            Edit::KeysForGood => capabilities.with_key_retention(None),
+            _ => capabilities,
+        }
     }
 }

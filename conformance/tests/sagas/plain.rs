@@ -1,6 +1,7 @@
 //! An orchestrator as a stranger may write it: it follows the log, drives whatever it finds there, beside whoever else does,
 //! and lists by reading all there is.
 
+use crate::facts::{Edit, Edited};
 use async_trait::async_trait;
 use portolan_conformance::SagaParts;
 use portolan_kernel::drivers::{SagaDriver, SagaNudge, SagaPorts, SagaRest};
@@ -23,6 +24,8 @@ pub enum Flaw {
     LosesOverdueTimers,
     /// It does not ask how long keys are kept.
     TrustsKeys,
+    /// It drives as if keys were kept for good.
+    OutlivesKeys,
 }
 
 const PAUSE: Duration = Duration::from_millis(20);
@@ -48,8 +51,12 @@ impl Plain {
         if let Some(handler) = too_long.filter(|_| flaw != Flaw::TrustsKeys) {
             return Err(format!("{} takes longer than keys are kept", handler.name()));
         }
+        let mut events = parts.storage.events.clone();
+        if flaw == Flaw::OutlivesKeys {
+            events = Arc::new(Edited::new(events, Edit::KeysForGood, parts.handlers.clone()));
+        }
         let ports = SagaPorts {
-            events: parts.storage.events.clone(),
+            events,
             commands: parts.ports.commands.clone(),
             queries: parts.ports.queries.clone(),
             clock: parts.runtime.clock.clone(),

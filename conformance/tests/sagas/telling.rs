@@ -17,7 +17,7 @@ pub const MUTANTS: &[Mutant] = &[
             inner.act(act).await
         })
     }),
-    Mutant::new("says that it has done what makes no sense", &["SG-09", "SG-07"]).act(|inner, act| {
+    Mutant::new("says that it has done what makes no sense", &["SG-01", "SG-09", "SG-07"]).act(|inner, act| {
         Box::pin(async move {
             match inner.act(act.clone()).await {
                 Err(SagaError::NotNow { saga, .. }) => inner.status(saga).await,
@@ -110,7 +110,7 @@ pub const MUTANTS: &[Mutant] = &[
         })
     }),
     Mutant::new("does not tell what it lacks", &["SG-08"]).summary(|summary| summary.lacks = None),
-    Mutant::new("shows what cannot be undone as compensated", &["SG-05", "SG-09"]).summary(|summary| {
+    Mutant::new("shows what cannot be undone as compensated", &["SG-01", "SG-05", "SG-09"]).summary(|summary| {
         if summary.status.phase == SagaPhase::NeedsOperator && summary.status.way == Some(SagaWay::Back) {
             summary.status.phase = SagaPhase::Compensated;
         }

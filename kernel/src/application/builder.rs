@@ -200,8 +200,8 @@ pub enum BuildError {
     },
     /// The store forgets the keys of commands before a saga is over, so that a step could take effect twice (SG-01).
     #[error(
-        "saga {saga} version {version} may take {takes:?}, and this store keeps keys for {kept:?}; have it keep them for longer, \
-         or give the saga fewer attempts, shorter pauses and time-outs"
+        "saga {saga} version {version} may take {takes:?}, and this store keeps keys for {kept:?}, of which an eighth, at most \
+         an hour, is not counted on; have it keep them for longer, or give the saga fewer attempts, shorter pauses and time-outs"
     )]
     KeysTooShort {
         /// The name of the definition.

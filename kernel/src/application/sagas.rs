@@ -3,7 +3,7 @@
 use super::builder::BuildError;
 use super::parts::Storage;
 use crate::domain::Upcasters;
-use crate::domain::saga::{PlanError, SagaHandler};
+use crate::domain::saga::{PlanError, SagaHandler, counted_on};
 use crate::drivers::SagaHandlers;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -20,7 +20,7 @@ pub(super) fn judge(
         let handler = handler.map_err(|source| BuildError::Saga { saga, source })?.reading_by(upcasters)?;
         let (saga, version) = (handler.name().clone(), handler.version());
         let takes = handler.plan().longest();
-        if let Some(kept) = kept.filter(|kept| *kept <= takes) {
+        if let Some(kept) = kept.filter(|kept| counted_on(*kept) <= takes) {
             return Err(BuildError::KeysTooShort { saga, version, takes, kept });
         }
         if !handlers.add(handler) {

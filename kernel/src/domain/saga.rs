@@ -67,6 +67,11 @@
 //!
 //! Settling that fails needs an operator too: a compensation never runs on a guess.
 //!
+//! All this goes by keys, and stores keep them for a time. Once a step has been in doubt for so long that its key may be
+//! forgotten, because nobody drove the saga or an operator was waited for, another attempt could have its effect twice, and a
+//! key that can be closed proves nothing. Then its attempts count as ended, no key of it is closed, and no operator can have it
+//! tried again ([`SagaState::keeping_keys_for`]). The same holds for a compensation in doubt.
+//!
 //! # Turning back
 //!
 //! A saga turns back when a step has failed for good, when the time for the whole has passed, or when an operator says so,
@@ -121,6 +126,7 @@ mod definition;
 mod difference;
 mod event;
 mod fold;
+mod forgotten;
 mod functions;
 mod handler;
 mod intents;
@@ -151,6 +157,7 @@ pub(crate) use brief::Open;
 pub use context::StepContext;
 pub use definition::{Definition, Saga, Step};
 pub use event::{End, SagaEvent};
+pub(crate) use forgotten::counted_on;
 pub use functions::{StepFn, StepFuture};
 pub use handler::{Misfit, OpenSaga, SagaHandler};
 pub use intents::{Intent, Intents, SendIntent, SentCommand};

@@ -156,11 +156,13 @@ impl fmt::Display for SagaWay {
 pub enum SagaAction {
     /// What holds it up is tried anew, with all its attempts; a pause between attempts ends at once.
     ///
-    /// A step that was begun longer ago than keys are kept for
-    /// ([`Capabilities::key_retention`](super::Capabilities::key_retention)) is tried under a key that the store may have
-    /// forgotten: if it has had its effect, it has it again; and where it is to be found out whether it has, the answer is that
-    /// it has not. Nothing in the system stops this, because the time for which an operator is waited for, or nobody drives the
-    /// saga, is not bounded. Look first whether the effect is there, and skip the step or abort the saga if it is.
+    /// A step of which it is unknown whether it has happened, or is undone, is tried anew only as long as the store is sure to
+    /// keep its key ([`Capabilities::key_retention`](super::Capabilities::key_retention)), counted from when the first attempt
+    /// was begun that may have had its effect, less an eighth, at most an hour. After that the same attempt could have the
+    /// effect twice, and a key that is free would prove nothing; so it is refused as
+    /// [`NotNow`](super::SagaError::NotNow). Look whether the effect is there, do by hand what is missing, and skip the step,
+    /// or have the saga compensated or aborted. Of several steps those are tried anew that can be. What is known not to have
+    /// happened is tried anew at any time.
     Retry,
     /// What holds it up counts as passed over. On the way back: it is left as it is, and the saga ends as
     /// [`Aborted`](crate::domain::saga::End::Aborted) with the step named. Forward, a pivot of which it is unknown whether it has happened

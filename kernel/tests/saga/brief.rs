@@ -10,7 +10,7 @@ use std::time::Duration;
 
 /// What an index keeps shows the same, fact by fact.
 pub(crate) fn check_brief(world: &World) {
-    let mut state = SagaState::new(world.state.id().clone());
+    let mut state = SagaState::new(world.state.id().clone()).keeping_keys_for(world.kept);
     let mut brief = Brief::first(&world.log[0]);
     for (at, fact) in world.log.iter().enumerate() {
         state.apply(fact).unwrap();

@@ -6,6 +6,7 @@ mod actions;
 mod brief;
 mod code;
 mod facts;
+mod forgotten;
 mod plans;
 mod process_runs;
 mod process_world;

@@ -1,6 +1,7 @@
 //! Random plans, answers, operators and clocks: the laws hold in every run.
 
 use crate::brief::check_brief;
+use crate::forgotten::check_keys;
 use crate::world::{Answer, Back, Demo, Forward, Script, Settle, World, step};
 use portolan_kernel::domain::saga::{
     Action, Definition, End, FailureClass, Plan, Retry as Policy, SagaEvent, SagaState, Settling, Standing, Step,
@@ -168,6 +169,42 @@ proptest! {
             world.act(Action::Abort);
         }
         check_laws(&world);
+        check_brief(&world);
+    }
+
+    /// The same where keys are kept for four seconds: nothing that is in doubt is begun when its key may be forgotten.
+    #[test]
+    fn keys_that_may_be_forgotten_are_not_relied_on(
+        genes in groups(),
+        answers in answers(),
+        acts in proptest::collection::vec((0..12u8, 0..4usize, 0..3_000u64), 0..20),
+        timeout in proptest::option::of(1..4_000u64),
+    ) {
+        let (plan, passed) = plan_of(&genes, timeout);
+        let kept = Duration::from_secs(4);
+        let mut world = World::new(plan.clone(), script_of(answers, &plan)).keeping_keys_for(kept);
+        world.passed = passed;
+        for (after, action, jump) in acts {
+            for _ in 0..after {
+                world.step();
+            }
+            world.now = at_micros(world.now.as_micros() + jump * 1_000);
+            let acted = world.state.act(Action::ALL[action], None, "", world.now);
+            acted.into_iter().for_each(|fact| world.record(fact));
+            check_laws(&world);
+        }
+        let mut tries = 0;
+        while { world.run(); world.state.end().is_none() } {
+            tries += 1;
+            // Whoever may not try again, or no longer wants to, can skip.
+            let action = if tries < 3 { Action::Retry } else { Action::Skip };
+            let retried = world.state.act(action, None, "", world.now);
+            let skipped = || world.state.act(Action::Skip, None, "", world.now).unwrap();
+            let acted = retried.unwrap_or_else(|_| skipped());
+            world.record(acted);
+        }
+        check_laws(&world);
+        check_keys(&world, kept - kept / 8);
         check_brief(&world);
     }
 

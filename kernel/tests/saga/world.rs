@@ -10,6 +10,7 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub(crate) use portolan_kernel::domain::saga::Way::{Back, Forward, Settle};
 
@@ -101,6 +102,8 @@ pub(crate) struct World {
     pub(crate) unknown: BTreeSet<String>,
     pub(crate) now: Timestamp,
     pub(crate) state: SagaState,
+    /// For how long keys are kept.
+    pub(crate) kept: Option<Duration>,
     pub(crate) log: Vec<SagaEvent>,
     /// The truth: whether the effect of each step stands.
     pub(crate) effects: BTreeMap<String, bool>,
@@ -131,6 +134,7 @@ impl World {
             unknown: BTreeSet::new(),
             now: log.last().unwrap().at(),
             state,
+            kept: None,
             log,
             effects: BTreeMap::new(),
             closed: BTreeSet::new(),
@@ -138,6 +142,12 @@ impl World {
             keys: BTreeMap::new(),
             silent: BTreeSet::new(),
         }
+    }
+
+    /// The same, with keys that are kept for so long.
+    pub(crate) fn keeping_keys_for(self, kept: Duration) -> Self {
+        let kept = Some(kept);
+        Self { state: self.state.keeping_keys_for(kept), kept, ..self }
     }
 
     pub(crate) fn next(&self) -> Next {

@@ -7,6 +7,7 @@ mod clocks;
 mod crashes;
 mod driving;
 mod feeding;
+mod forgotten;
 mod guarded;
 mod index;
 mod keys;

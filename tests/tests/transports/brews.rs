@@ -19,17 +19,18 @@ use std::sync::{Arc, Mutex};
 /// These ports, with the orchestrator.
 pub(crate) fn brewing(ports: Ports) -> Ports {
     let tasks = Arc::new(Tasks::current());
+    let clock = Arc::new(TestClock::at(Timestamp::from_micros(1_700_000_000_123_456)));
     let over = SagaPorts {
         events: ports.events.clone(),
         commands: ports.commands.clone(),
         queries: ports.queries.clone(),
-        clock: Arc::new(TestClock::at(Timestamp::from_micros(1_700_000_000_123_456))),
+        clock: clock.clone(),
         ids: Arc::new(UuidV7::new()),
         sleep: tasks.clone(),
         spawn: tasks,
     };
     let mut handlers = SagaHandlers::new();
-    assert!(handlers.add(SagaHandler::new(Brews).unwrap()));
+    assert!(handlers.add(SagaHandler::new(Brews { clock }).unwrap()));
     assert!(handlers.add(SagaHandler::process(Watches).unwrap()));
     ports.with_sagas(Arc::new(Kettle { driver: SagaDriver::new(over, Arc::new(handlers)), known: Mutex::default() }))
 }
@@ -45,6 +46,8 @@ enum Goes {
     Late,
     /// Nobody is told, after it was sealed.
     Untold,
+    /// Nobody knows whether somebody was told, and a week goes by.
+    Unheard,
 }
 
 #[derive(Serialize, Deserialize, Clone)]
@@ -54,7 +57,9 @@ struct Brew {
     goes: Goes,
 }
 
-struct Brews;
+struct Brews {
+    clock: Arc<TestClock>,
+}
 
 impl Saga for Brews {
     const NAME: &'static str = "brew";
@@ -96,7 +101,14 @@ impl Brews {
     }
 
     async fn tell(&self, brew: &Brew, _: &StepContext) -> Result<(), StepError> {
-        if brew.goes == Goes::Untold { Err(StepError::refused("no", "nobody to tell")) } else { Ok(()) }
+        match brew.goes {
+            Goes::Untold => Err(StepError::refused("no", "nobody to tell")),
+            Goes::Unheard => {
+                self.clock.advance(Duration::from_secs(7 * 24 * 60 * 60));
+                Err(StepError::unknown("größer \"als\" gehört"))
+            }
+            _ => Ok(()),
+        }
     }
 }
 

@@ -224,6 +224,26 @@ async fn ended_after_its_end(ports: &Ports) -> String {
     acted(ports, "1", SagaAction::Abort).await
 }
 
+async fn that_is_in_doubt_for_a_week(ports: &Ports) -> String {
+    let first = started(ports, brew("5", "unheard")).await;
+    let stands = status(ports, saga("brew", "5")).await;
+    assert!(
+        stands.contains("it is unknown whether tell has happened, and its key may be forgotten by now"),
+        "{stands}"
+    );
+    format!("{first}; {stands}")
+}
+
+async fn retried_too_late(ports: &Ports) -> String {
+    let answer = acted(ports, "5", SagaAction::Retry).await;
+    assert!(answer.contains("do by hand what is missing, and skip it, or have the saga compensated"), "{answer}");
+    answer
+}
+
+async fn skipped_too_late(ports: &Ports) -> String {
+    acted(ports, "5", SagaAction::Skip).await
+}
+
 async fn what_operators_did(ports: &Ports) -> String {
     let timeline = ports.sagas.timeline(saga("brew", "3"), None, 100).await.unwrap();
     let acted: Vec<_> = timeline.facts.iter().filter(|fact| &*fact.event_type == "$saga.acted").collect();
@@ -264,6 +284,9 @@ async fn sagas_come_out_alike() {
             compensated => "SagaSummary",
             ended_after_its_end => "NotNow",
             what_operators_did => "2 acts",
+            that_is_in_doubt_for_a_week => "SagaStarted",
+            retried_too_late => "NotNow",
+            skipped_too_late => "SagaSummary",
         ],
     )
     .await;

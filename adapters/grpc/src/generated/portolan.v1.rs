@@ -4444,7 +4444,8 @@ impl SagaWay {
 pub enum SagaAction {
     /// Not said, or not known to this version.
     Unspecified = 0,
-    /// What holds it up is tried anew, with all its attempts; a pause between attempts ends at once.
+    /// What holds it up is tried anew, with all its attempts; a pause between attempts ends at once. It is not, where it is
+    /// unknown whether it has happened and its key may be forgotten.
     Retry = 1,
     /// What holds it up counts as passed over.
     Skip = 2,

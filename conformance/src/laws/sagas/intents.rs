@@ -2,10 +2,10 @@
 
 use crate::law::law;
 use crate::sagas::{Code, Cut, Does, Orchestrated, Process, World, script, trip};
-use crate::{Trial, Verdict, expect, expect_eq};
+use crate::{Broken, Trial, Verdict, expect, expect_eq};
 use core::time::Duration;
 use portolan_kernel::domain::saga::{SagaEvent, Way};
-use portolan_kernel::ports::SagaPhase;
+use portolan_kernel::ports::{SagaAction, SagaError, SagaPhase};
 use portolan_kernel::values::SagaId;
 use std::collections::BTreeSet;
 
@@ -16,6 +16,7 @@ law! {
     checks: [
         an_intent_stands_before_its_effect, a_step_has_one_key_and_its_compensation_another,
         a_command_takes_effect_once_however_often_it_is_tried, keys_that_are_forgotten_too_soon_are_refused,
+        keys_that_may_be_forgotten_are_not_relied_on, what_is_known_not_to_have_happened_needs_no_key,
     ],
 }
 
@@ -125,4 +126,51 @@ async fn keys_that_are_forgotten_too_soon_are_refused(trial: &Trial<Orchestrated
     expect!(started.is_err(), "no process with sagas that outlive their keys: a walk knocks for three hours");
     let long = Cut::with_keys_for(Duration::from_secs(10_000 * 3_600));
     world.start_with(Code::First, long, |storage| storage).await?.shut_down().await
+}
+
+/// Longer than the longest saga of the suite takes.
+const KEPT: Duration = Duration::from_secs(100 * 3_600);
+
+/// Nobody drives it, and no operator comes, until its key may be forgotten.
+async fn keys_that_may_be_forgotten_are_not_relied_on(trial: &Trial<Orchestrated>) -> Verdict {
+    let world = World::open(trial).await?;
+    let process = world.start_with(Code::First, Cut::with_keys_for(KEPT), |storage| storage).await?;
+    let in_doubt = process.start(trip("in-doubt", script([("tell", &[Does::DoneUnknown])]))).await?;
+    process.reaches(&in_doubt, SagaPhase::NeedsOperator).await?;
+    let in_flight = process.start(trip("in-flight", script([("pay", &[Does::Held])]))).await?;
+    world.called(&in_flight, "pay", 1).await?;
+    process.kill();
+    world.advance(KEPT);
+    let process = world.start_with(Code::First, Cut::with_keys_for(KEPT), |storage| storage).await?;
+    process.reaches(&in_flight, SagaPhase::NeedsOperator).await?;
+    for (saga, step) in [(&in_doubt, "tell"), (&in_flight, "pay")] {
+        let tried = world.ledger.calls_of(saga.id(), step).len();
+        let refused = process.tries_to(saga, SagaAction::Retry).await?;
+        if !matches!(refused, Err(SagaError::NotNow { .. })) {
+            return Err(Broken::new(
+                format!("{step} of {saga}, tried again too late"),
+                "NotNow",
+                format!("{refused:?}"),
+            ));
+        }
+        process.acts(saga, SagaAction::Skip).await?;
+        process.reaches(saga, SagaPhase::Completed).await?;
+        expect_eq!(world.ledger.calls_of(saga.id(), step).len(), tried, "how often {step} of {saga} was tried");
+    }
+    expect_eq!(world.entered(&in_flight).await?, ["leave"], "what was entered");
+    Ok(())
+}
+
+async fn what_is_known_not_to_have_happened_needs_no_key(trial: &Trial<Orchestrated>) -> Verdict {
+    use Does::{Refuse, Well};
+    let world = World::open(trial).await?;
+    let process = world.start_with(Code::First, Cut::with_keys_for(KEPT), |storage| storage).await?;
+    let words = script([("leave", &[Refuse]), ("undo-pay", &[Refuse, Refuse, Refuse, Well])]);
+    let saga = process.start(trip("t", words)).await?;
+    process.reaches(&saga, SagaPhase::NeedsOperator).await?;
+    world.advance(KEPT);
+    process.acts(&saga, SagaAction::Retry).await?;
+    process.reaches(&saga, SagaPhase::Compensated).await?;
+    expect_eq!(world.entered(&saga).await?, ["pay", "undo-pay"], "what was entered");
+    Ok(())
 }

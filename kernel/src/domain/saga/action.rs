@@ -1,5 +1,6 @@
 //! Operators: what they may do, when, and why not.
 
+use super::standing::StepState;
 use super::{Action, End, SagaEvent, SagaState, Standing, Way};
 use crate::values::Timestamp;
 use alloc::string::String;
@@ -41,11 +42,27 @@ pub enum ActError {
         /// The pivot.
         pivot: String,
     },
+    /// It is unknown whether a step has happened, or whether it is undone, and its key may be forgotten by now.
+    #[error(
+        "it is unknown whether {step} {}, and its key may be forgotten by now, so that another attempt could do it twice; look, \
+         do by hand what is missing, and {}",
+        match way { Way::Back => "is undone", _ => "has happened" },
+        match way { Way::Back => "skip it", _ => "skip it, or have the saga compensated or aborted" },
+    )]
+    KeyForgotten {
+        /// The step.
+        step: String,
+        /// Which way: it was done, or undone.
+        way: Way,
+        /// When the first attempt was begun that may have had its effect.
+        since: Timestamp,
+    },
 }
 
 impl SagaState {
     /// The steps that this action would be done to now; of [`Compensate`](Action::Compensate) and [`Abort`](Action::Abort),
-    /// which are for the whole, none.
+    /// which are for the whole, none. Whether the time for it is over does not show here, but where somebody
+    /// [acts](Self::act).
     ///
     /// # Errors
     ///
@@ -86,11 +103,13 @@ impl SagaState {
         }
     }
 
-    /// The fact that an operator acts. Fold it, and ask [`next`](super::next()) what follows; both are one append.
+    /// The fact that an operator acts. Fold it, and ask [`next`](super::next()) what follows; both are one append. Of the steps
+    /// to be tried again, those whose keys may be forgotten stay as they are.
     ///
     /// # Errors
     ///
-    /// As [`allows`](Self::allows).
+    /// As [`allows`](Self::allows), and [`ActError::KeyForgotten`] where the keys of all steps to be tried again may be
+    /// forgotten.
     pub fn act(
         &self,
         action: Action,
@@ -98,13 +117,42 @@ impl SagaState {
         note: impl Into<String>,
         now: Timestamp,
     ) -> Result<SagaEvent, ActError> {
-        let steps = self.allows(action)?;
+        let mut steps = self.allows(action)?;
+        if action == Action::Retry {
+            let mut late = None;
+            steps.retain(|step| {
+                let error = self.key_forgotten(step, now);
+                late = late.take().or(error.clone());
+                error.is_none()
+            });
+            if let Some(late) = late.filter(|_| steps.is_empty()) {
+                return Err(late);
+            }
+        }
         Ok(SagaEvent::Acted { at: now, action, steps, actor, note: note.into() })
+    }
+
+    /// Why this step is not tried again, if its key may be forgotten.
+    fn key_forgotten(&self, step: &str, now: Timestamp) -> Option<ActError> {
+        let (plan, state) = self.zipped().find(|(plan, _)| plan.name == step)?;
+        let way = self.retried(state);
+        let since = state.first_begun(way).filter(|_| self.is_too_late(plan, state, way, now))?;
+        Some(ActError::KeyForgotten { step: step.into(), way, since })
+    }
+
+    /// Which way a step goes that an operator has tried again.
+    pub(super) fn retried(&self, state: &StepState) -> Way {
+        match state.standing.way() {
+            // Past the pivot there is nothing to find out first: it is to be done.
+            Some(Way::Settle) if self.is_past_pivot() && !self.is_turned_back() => Way::Forward,
+            way => way.unwrap_or(Way::Forward),
+        }
     }
 
     fn stuck(&self) -> Vec<String> {
         let held = self.hold.iter().flat_map(|hold| &hold.steps);
-        let failed = |step: &&String| matches!(self.standing(step), Some(Standing::Failed { .. }));
+        let failed =
+            |step: &&String| matches!(self.standing(step), Some(Standing::Failed { .. } | Standing::Pausing { .. }));
         held.filter(failed).cloned().collect()
     }
 

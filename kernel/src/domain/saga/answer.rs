@@ -93,10 +93,10 @@ impl SagaState {
 impl SagaEvent {
     /// The fact, which [`answer`](SagaState::answer) has made, of an attempt that somebody else has begun, who may be at it
     /// still, or may have had its effect before he was gone. A failure here proves nothing of that, so the step is in doubt;
-    /// whether it is tried again is as it was. To settle and to undo leave no such doubt.
+    /// whether it is tried again is as it was. To settle leaves no such doubt.
     #[must_use]
     pub fn of_another(mut self) -> Self {
-        if let Self::Failed { way: Way::Forward, class, .. } = &mut self {
+        if let Self::Failed { way: Way::Forward | Way::Back, class, .. } = &mut self {
             *class = FailureClass::Unknown;
         }
         self

@@ -261,11 +261,11 @@ impl Open {
                 steps.iter().for_each(|step| self.finish(step));
             }
             Action::Compensate => {
-                for trying in self.steps.iter_mut().filter(|trying| trying.is == Is::Failed) {
+                for trying in self.steps.iter_mut().filter(|trying| trying.is != Is::Running) {
                     if self.pivots.contains(&trying.step) {
                         // The operator says by this that it has not happened.
                         (trying.way, trying.doubt) = (Way::Forward, false);
-                    } else if trying.way == Way::Settle {
+                    } else if trying.is == Is::Failed && trying.way == Way::Settle {
                         trying.try_again(Way::Settle, at);
                     }
                 }

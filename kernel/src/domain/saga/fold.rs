@@ -100,7 +100,7 @@ impl SagaState {
                 let told = self.facts;
                 let state = self.in_flight(step, *way, *attempt)?;
                 let failure = Failure { class: *class, code: code.clone(), reason: reason.clone() };
-                state.fail(*way, *at, failure, *retry_at);
+                state.fail((*way, *attempt), *at, failure, *retry_at);
                 if *way != Way::Back {
                     state.told = told;
                 }
@@ -193,19 +193,14 @@ impl SagaState {
             return Err(format!("{other} is no step to {action}"));
         }
         let places: Vec<usize> = steps.iter().filter_map(|step| self.place(step)).collect();
-        let (is_back, is_past) = (self.is_turned_back(), self.is_past_pivot());
+        let is_back = self.is_turned_back();
         self.hold = None;
         self.said = word_of_operator(action, steps, note).or_else(|| self.said.take());
         match action {
             Action::Retry => {
                 for place in places {
-                    let state = &mut self.steps[place];
-                    let way = match state.standing.way() {
-                        // Past the pivot there is nothing to find out first: it is to be done.
-                        Some(Way::Settle) if is_past && !is_back => Way::Forward,
-                        way => way.unwrap_or(Way::Forward),
-                    };
-                    state.forgive(way, at);
+                    let way = self.retried(&self.steps[place]);
+                    self.steps[place].forgive(way, at);
                 }
             }
             Action::Skip => {
@@ -219,7 +214,7 @@ impl SagaState {
                         // The operator says by it that it has not happened: there is nothing to find out any more.
                         (Undo::Pivot, standing) => {
                             state.in_doubt = false;
-                            if let Standing::Failed { way, .. } = standing {
+                            if let Standing::Failed { way, .. } | Standing::Pausing { way, .. } = standing {
                                 *way = Way::Forward;
                             }
                         }
@@ -253,7 +248,7 @@ impl SagaState {
 }
 
 impl StepState {
-    fn fail(&mut self, way: Way, at: Timestamp, failure: Failure, retry_at: Option<Timestamp>) {
+    fn fail(&mut self, (way, attempt): (Way, u32), at: Timestamp, failure: Failure, retry_at: Option<Timestamp>) {
         let class = failure.class;
         self.standing = match (way, class, retry_at) {
             // The answer: it has not happened. It stands as one that failed on its way.
@@ -265,6 +260,11 @@ impl StepState {
             (Way::Forward, FailureClass::Unknown) => self.in_doubt = true,
             (Way::Settle, FailureClass::Refused) => self.in_doubt = false,
             _ => {}
+        }
+        match (way, class) {
+            // To settle tells only by its answer.
+            (_, FailureClass::Unknown) | (Way::Settle, FailureClass::Retry) => {}
+            _ => self.had_no_effect(way, attempt),
         }
     }
 }

@@ -222,6 +222,7 @@ impl SagaState {
             return Some(SagaEvent::Ended { at: now, end: End::Completed, left: Vec::new() });
         }
         // What becomes of a pivot that is begun together with others decides for all of them.
+        let is_stuck = |plan: &StepPlan, state: &StepState| self.is_stuck(plan, state, now);
         let pivot_is_open = self.among(places.clone()).any(|(plan, state)| plan.is_pivot() && !state.is_finished());
         let mut waits = false;
         for (plan, state) in self.among(places.clone()) {
@@ -242,18 +243,20 @@ impl SagaState {
                     }
                 }
                 Standing::Waiting => self.begun(plan, state, Way::Forward, now),
-                Standing::Pausing { way, retry_at, .. } if *retry_at <= now => self.begun(plan, state, *way, now),
-                Standing::Failed { .. } if state.is_open() && plan.settles_on_the_way(may_close) => {
-                    self.begun(plan, state, Way::Settle, now)
+                _ if is_stuck(plan, state) => {
+                    let may_settle = state.is_open() && plan.settles_on_the_way(may_close);
+                    let settles = may_settle && !self.is_too_late(plan, state, Way::Settle, now);
+                    if settles { self.begun(plan, state, Way::Settle, now) } else { None }
                 }
+                Standing::Pausing { way, retry_at, .. } if *retry_at <= now => self.begun(plan, state, *way, now),
                 _ => None,
             };
             if begun.is_some() {
                 return begun;
             }
-            waits |= !state.is_finished() && !state.has_failed();
+            waits |= !state.is_finished() && !is_stuck(plan, state);
         }
-        if waits { None } else { self.stopped(places, StepState::has_failed, now) }
+        if waits { None } else { self.stopped(places, is_stuck, now) }
     }
 
     /// Why it is to turn back, if it is and still can.
@@ -265,7 +268,8 @@ impl SagaState {
         let failed = self.among(self.current()).find_map(|(plan, state)| match &state.standing {
             // One that may have happened is found out about first, and a pivot that may have leaves no way back.
             Standing::Failed { way: Way::Forward, failure, .. }
-                if !state.in_doubt || !(plan.settles() || plan.is_pivot()) =>
+            | Standing::Pausing { way: Way::Forward, failure, .. }
+                if self.is_stuck(plan, state, now) && (!state.in_doubt || !(plan.settles() || plan.is_pivot())) =>
             {
                 Some(format!("{} failed: {}", plan.name, failure.reason))
             }
@@ -278,13 +282,15 @@ impl SagaState {
     fn await_pivot(&self, place: usize, now: Timestamp) -> Option<SagaEvent> {
         let (plan, state) = self.zipped().nth(place)?;
         match &state.standing {
-            _ if state.is_open() && plan.settles() => self.begun(plan, state, Way::Settle, now),
+            _ if state.is_open() && plan.settles() && !self.is_too_late(plan, state, Way::Settle, now) => {
+                self.begun(plan, state, Way::Settle, now)
+            }
+            _ if self.is_stuck(plan, state, now) => {
+                let others = self.among(self.current()).any(|(_, state)| state.is_running());
+                if others { None } else { self.stopped(place..place + 1, |_, _| true, now) }
+            }
             // It may have happened, and trying again under its key is the only way to find out.
             Standing::Pausing { way, retry_at, .. } if *retry_at <= now => self.begun(plan, state, *way, now),
-            Standing::Failed { .. } => {
-                let others = self.among(self.current()).any(|(_, state)| state.is_running());
-                if others { None } else { self.stopped(place..place + 1, StepState::has_failed, now) }
-            }
             _ => None,
         }
     }
@@ -293,12 +299,15 @@ impl SagaState {
 /// On the way back.
 impl SagaState {
     fn back(&self, now: Timestamp) -> Option<SagaEvent> {
+        let is_unsettled =
+            |plan: &StepPlan, state: &StepState| state.is_open() && plan.settles() && plan.compensation().is_some();
         let mut waits = false;
         for (plan, state) in self.zipped() {
             let begun = match &state.standing {
-                _ if state.is_open() && plan.settles() && plan.compensation().is_some() => {
+                _ if is_unsettled(plan, state) && !self.is_too_late(plan, state, Way::Settle, now) => {
                     self.begun(plan, state, Way::Settle, now)
                 }
+                _ if self.is_stuck(plan, state, now) => None,
                 Standing::Pausing { way: way @ (Way::Settle | Way::Back), retry_at, .. } if *retry_at <= now => {
                     self.begun(plan, state, *way, now)
                 }
@@ -309,15 +318,18 @@ impl SagaState {
             }
             waits |= match &state.standing {
                 Standing::Running { .. } => true,
-                Standing::Pausing { way, .. } => *way != Way::Forward,
+                Standing::Pausing { way, .. } => *way != Way::Forward && !self.is_stuck(plan, state, now),
                 _ => false,
             };
         }
         if waits {
             return None;
         }
-        let sticks =
-            |state: &StepState| matches!(state.standing, Standing::Failed { way: Way::Settle | Way::Back, .. });
+        // Nothing waits, so that what is not settled comes too late to be.
+        let sticks = |plan: &StepPlan, state: &StepState| {
+            let is_back = matches!(state.standing.way(), Some(Way::Settle | Way::Back));
+            is_unsettled(plan, state) || is_back && self.is_stuck(plan, state, now)
+        };
         if let Some(stopped) = self.stopped(0..self.steps.len(), sticks, now) {
             return Some(stopped);
         }
@@ -347,20 +359,23 @@ impl SagaState {
     pub(super) fn stopped(
         &self,
         places: core::ops::Range<usize>,
-        sticks: impl Fn(&StepState) -> bool,
+        sticks: impl Fn(&StepPlan, &StepState) -> bool,
         now: Timestamp,
     ) -> Option<SagaEvent> {
-        let stuck: Vec<_> = self.among(places).filter(|(_, state)| sticks(state)).collect();
+        let stuck: Vec<_> = self.among(places).filter(|(plan, state)| sticks(plan, state)).collect();
         let reasons = stuck.iter().filter_map(|(plan, state)| match &state.standing {
-            Standing::Failed { way, failure, .. } => Some(match way {
-                Way::Forward if state.in_doubt => {
-                    format!("it is unknown whether {} has happened: {}", plan.name, failure.reason)
-                }
-                Way::Forward if self.is_process() => format!("{} failed: {}", plan.name, failure.reason),
-                Way::Forward => format!("{} failed and there is no way back: {}", plan.name, failure.reason),
-                Way::Settle => format!("it cannot be found out whether {} has happened: {}", plan.name, failure.reason),
-                Way::Back => format!("{} cannot be undone: {}", plan.name, failure.reason),
-            }),
+            Standing::Failed { way, failure, .. } | Standing::Pausing { way, failure, .. } => {
+                let what = match way {
+                    Way::Forward if state.in_doubt => format!("it is unknown whether {} has happened", plan.name),
+                    Way::Forward if self.is_process() => format!("{} failed", plan.name),
+                    Way::Forward => format!("{} failed and there is no way back", plan.name),
+                    Way::Settle => format!("it cannot be found out whether {} has happened", plan.name),
+                    Way::Back => format!("{} cannot be undone", plan.name),
+                };
+                let is_late = self.is_too_late(plan, state, *way, now);
+                let why = if is_late { ", and its key may be forgotten by now" } else { "" };
+                Some(format!("{what}{why}: {}", failure.reason))
+            }
             _ => None,
         });
         let reason = reasons.collect::<Vec<_>>().join("; ");

@@ -116,8 +116,8 @@ impl Plan {
     /// kept for longer (SG-1). Saturates.
     ///
     /// Time for which nobody drives it, or an operator is waited for, is not in it. Keys that are kept for much longer give room
-    /// for that; once they are gone, a step that was in flight or in doubt may have its effect twice
-    /// ([`Action::Retry`](super::Action::Retry)).
+    /// for that; once they may be gone, a step that was in flight or in doubt is left to an operator
+    /// ([`SagaState::keeping_keys_for`](super::SagaState::keeping_keys_for)).
     #[must_use]
     pub fn longest(&self) -> Duration {
         if let Some(process) = &self.process {

@@ -178,7 +178,8 @@ pub trait Process: Send + Sync + Sized + 'static {
         let _ = (state, timer, intents);
     }
 
-    /// What it does about a command that was refused, or whose attempts have ended.
+    /// What it does about a command that was refused, or whose attempts have ended: also because its key may be forgotten
+    /// ([`SagaState::keeping_keys_for`](super::SagaState::keeping_keys_for)).
     ///
     /// Unless it [goes on](AfterFailure::GoOn), state and intents are dropped and the process needs an operator.
     fn on_failed(&self, state: &mut Self::State, failed: &FailedIntent, intents: &mut Intents) -> AfterFailure {

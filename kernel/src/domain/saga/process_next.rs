@@ -61,21 +61,21 @@ impl SagaState {
         };
         match &state.standing {
             Standing::Waiting => self.begun(plan, state, Way::Forward, now),
-            Standing::Pausing { way, retry_at, .. } if *retry_at <= now => self.begun(plan, state, *way, now),
-            Standing::Failed { .. } => {
+            _ if self.is_stuck(plan, state, now) => {
                 let failed = failed_intent(plan, state)?;
                 match code.failed(&failed, process.state.as_deref(), self.intents(now)) {
                     Ok(Some(reaction)) => {
                         let (state, intents) = (reaction.state, reaction.intents);
                         Some(SagaEvent::Handled { at: now, step: failed.step, state, intents })
                     }
-                    Ok(None) => self.stopped(places, StepState::has_failed, now),
+                    Ok(None) => self.stopped(places, |plan, state| self.is_stuck(plan, state, now), now),
                     Err(error) => {
                         next.unanswered = Some(error);
                         None
                     }
                 }
             }
+            Standing::Pausing { way, retry_at, .. } if *retry_at <= now => self.begun(plan, state, *way, now),
             _ => None,
         }
     }

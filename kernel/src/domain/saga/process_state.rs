@@ -146,7 +146,10 @@ impl SagaState {
                     return Err("it needs an operator".into());
                 }
                 let place = self.place(step).ok_or_else(|| format!("there is no step {step}"))?;
-                if !matches!(self.steps[place].standing, Standing::Failed { way: Way::Forward, .. }) {
+                if !matches!(
+                    self.steps[place].standing,
+                    Standing::Failed { way: Way::Forward, .. } | Standing::Pausing { way: Way::Forward, .. }
+                ) {
                     return Err(format!("{step} has not failed"));
                 }
                 handled = Some(place);

@@ -95,6 +95,9 @@ pub(super) struct StepState {
     pub(super) outcome: Option<Arc<Value>>,
     /// Attempts so far, by way.
     tried: [u32; 3],
+    /// When the first attempt was begun that may have had its effect, and which one it is: to do it, and to undo it. Each has
+    /// a key.
+    first_begun: [Option<(u32, Timestamp)>; 2],
     /// Those of them that count no more, because an operator had it tried anew.
     forgiven: [u32; 3],
     /// Which fact of the saga was the last to tell of its effect: the order in which steps have happened.
@@ -104,7 +107,8 @@ pub(super) struct StepState {
 impl StepState {
     pub(super) fn new(group: usize) -> Self {
         let standing = Standing::Waiting;
-        Self { group, standing, in_doubt: false, outcome: None, tried: [0; 3], forgiven: [0; 3], told: 0 }
+        let (tried, first_begun, forgiven) = ([0; 3], [None; 2], [0; 3]);
+        Self { group, standing, in_doubt: false, outcome: None, tried, first_begun, forgiven, told: 0 }
     }
 
     pub(super) fn tried(&self, way: Way) -> u32 {
@@ -118,7 +122,23 @@ impl StepState {
 
     pub(super) fn begin(&mut self, way: Way, attempt: u32, since: Timestamp, until: Timestamp) {
         self.tried[way as usize] = attempt;
+        if way != Way::Settle {
+            self.first_begun[key_of(way)].get_or_insert((attempt, since));
+        }
         self.standing = Standing::Running { way, attempt, since, until };
+    }
+
+    /// When the first attempt under the key of this way was begun that may have had its effect.
+    pub(super) fn first_begun(&self, way: Way) -> Option<Timestamp> {
+        self.first_begun[key_of(way)].map(|(_, begun)| begun)
+    }
+
+    /// This attempt had no effect.
+    pub(super) fn had_no_effect(&mut self, way: Way, attempt: u32) {
+        match way {
+            Way::Settle => self.first_begun[key_of(way)] = None,
+            Way::Forward | Way::Back => drop(self.first_begun[key_of(way)].take_if(|(first, _)| *first == attempt)),
+        }
     }
 
     /// Tried anew from now on, if it has failed or pauses.
@@ -149,6 +169,14 @@ impl StepState {
             Standing::Failed { way: Way::Forward, .. } | Standing::Pausing { way: Way::Forward, .. }
         );
         forward && self.in_doubt
+    }
+}
+
+/// Which of a step's two keys this way has.
+fn key_of(way: Way) -> usize {
+    match way {
+        Way::Forward | Way::Settle => 0,
+        Way::Back => 1,
     }
 }
 

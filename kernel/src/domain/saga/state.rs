@@ -8,12 +8,13 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ops::Range;
+use core::time::Duration;
 use serde_json::Value;
 
 /// A saga, as its facts tell of it. What comes next is [`next`](super::next); what an attempt has come to is
 /// [`answer`](Self::answer); what an operator wants is [`act`](Self::act).
 ///
-/// Equal facts, equal states. A clone shares plan, input and outcomes.
+/// Equal facts, equal states, where keys are [kept](Self::keeping_keys_for) for as long. A clone shares plan, input and outcomes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SagaState {
     pub(super) id: SagaId,
@@ -30,6 +31,8 @@ pub struct SagaState {
     /// Of a process alone.
     pub(super) process: Option<ProcessState>,
     pub(super) end: Option<(End, Vec<String>, Timestamp)>,
+    /// How long a key is counted on; `None`: for good.
+    pub(super) keys_for: Option<Duration>,
 }
 
 /// How it began.
@@ -76,7 +79,7 @@ impl SagaState {
     #[must_use]
     pub fn new(id: SagaId) -> Self {
         let (steps, end, turned_back, hold, wish, said) = (Vec::new(), None, None, None, None, None);
-        Self { id, start: None, steps, facts: 0, turned_back, hold, wish, said, process: None, end }
+        Self { id, start: None, steps, facts: 0, turned_back, hold, wish, said, process: None, end, keys_for: None }
     }
 
     /// The state after these facts.

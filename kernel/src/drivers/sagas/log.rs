@@ -74,7 +74,8 @@ impl SagaLog {
         fence: Option<Checkpoint>,
         saga: SagaId,
     ) -> Result<Self, SagaReadError> {
-        let (state, metadata) = (SagaState::new(saga), Metadata::default());
+        let state = SagaState::new(saga).keeping_keys_for(events.capabilities().key_retention);
+        let metadata = Metadata::default();
         let mut log = Self { events, ids, sleep, fence, state, revision: None, metadata };
         log.catch_up().await?;
         Ok(log)

@@ -27,7 +27,8 @@ pub(super) fn sagas(model: &mut Model) {
     });
     enumeration(model, "SagaAction", "What an operator does to a saga.", &SagaAction::ALL, |action| match action {
         SagaAction::Retry => {
-            "What holds it up is tried anew, with all its attempts; a pause between attempts ends at once."
+            "What holds it up is tried anew, with all its attempts; a pause between attempts ends at once. It is not, where it is \
+             unknown whether it has happened and its key may be forgotten."
         }
         SagaAction::Skip => "What holds it up counts as passed over.",
         SagaAction::Compensate => "It turns back, and what was done is undone.",

@@ -90,8 +90,9 @@ fn timeline() -> Operation<'static> {
 fn act() -> Operation<'static> {
     let action = json!({
         "in": "path", "name": "action", "required": true, "schema": of("SagaAction"),
-        "description": "`retry`: what holds it up is tried anew; `skip`: it counts as passed over; `compensate`: the saga turns \
-                        back; `abort`: it ends as it is.",
+        "description": "`retry`: what holds it up is tried anew, but not where it is unknown whether it has happened and its \
+                        key may be forgotten; `skip`: it counts as passed over; `compensate`: the saga turns back; `abort`: it \
+                        ends as it is.",
     });
     let note = super::schemas::given(json!({ "note": { "type": "string", "description": "Why." } }), &[]);
     let mut operation = get("act-on-saga", "Acts upon a saga, and says how it stands then.", of("Saga"));

@@ -109,6 +109,12 @@ fn gone_on_with_too_late(
         let refused = world.state.act(Action::Retry, None, "", world.now).unwrap_err();
         assert!(matches!(refused, ActError::KeyForgotten { .. }), "{refused}");
     }
+    let turned_back = world.log.iter().find_map(|fact| match fact {
+        SagaEvent::TurnedBack { reason, .. } if trace.contains("book>-unknown BACK") => Some(reason),
+        _ => None,
+    });
+    let is_told = |reason: &String| reason.starts_with("book failed, and its key may be forgotten by now: ");
+    assert!(turned_back.is_none_or(is_told), "{turned_back:?}");
     // Where keys are kept for good, it is gone on with.
     let mut kept = World::new(world.plan.clone(), script(answers));
     away_after(&mut kept, after);

@@ -47,6 +47,11 @@ impl SagaState {
         }
     }
 
+    /// The same, as a part of a reason.
+    pub(super) fn told_too_late(&self, plan: &StepPlan, state: &StepState, way: Way, now: Timestamp) -> &'static str {
+        if self.is_too_late(plan, state, way, now) { ", and its key may be forgotten by now" } else { "" }
+    }
+
     /// Whether the step has failed for good: in its last attempt, or because the next, which is due, comes too late.
     pub(super) fn is_stuck(&self, plan: &StepPlan, state: &StepState, now: Timestamp) -> bool {
         match state.standing {

@@ -271,7 +271,8 @@ impl SagaState {
             | Standing::Pausing { way: Way::Forward, failure, .. }
                 if self.is_stuck(plan, state, now) && (!state.in_doubt || !(plan.settles() || plan.is_pivot())) =>
             {
-                Some(format!("{} failed: {}", plan.name, failure.reason))
+                let late = self.told_too_late(plan, state, Way::Forward, now);
+                Some(format!("{} failed{late}: {}", plan.name, failure.reason))
             }
             _ => None,
         });
@@ -372,9 +373,8 @@ impl SagaState {
                     Way::Settle => format!("it cannot be found out whether {} has happened", plan.name),
                     Way::Back => format!("{} cannot be undone", plan.name),
                 };
-                let is_late = self.is_too_late(plan, state, *way, now);
-                let why = if is_late { ", and its key may be forgotten by now" } else { "" };
-                Some(format!("{what}{why}: {}", failure.reason))
+                let late = self.told_too_late(plan, state, *way, now);
+                Some(format!("{what}{late}: {}", failure.reason))
             }
             _ => None,
         });

@@ -96,6 +96,7 @@ mod leases;
 mod lists;
 mod names;
 mod own_tables;
+mod pending;
 mod pool;
 mod query;
 mod queue;

@@ -71,6 +71,11 @@ const RESTART_PAGES: i32 = 16_000;
 /// How long it then waits, at most.
 const RESTART_TIMEOUT: Duration = Duration::from_millis(500);
 
+/// So long after the last one has come the writer looks for more of those whom it has just answered, or for this part of
+/// what the commit took. They come within microseconds of each other; to sleep and be woken takes longer.
+const PAUSE: Duration = Duration::from_micros(50);
+const PART: u32 = 8;
+
 impl Job {
     /// What counts against the bounds of the queue.
     pub(crate) fn bytes(&self) -> u64 {
@@ -182,6 +187,10 @@ struct Writer {
     sweep: Sweep,
     wal_pages: Arc<AtomicI32>,
     next_checkpoint: i32,
+    /// How long the last commit took.
+    took: Duration,
+    answered: Instant,
+    last_came: Instant,
 }
 
 /// Where in a transaction the file failed.
@@ -236,6 +245,9 @@ impl Writer {
             sweep: Sweep::default(),
             wal_pages,
             next_checkpoint: CHECKPOINT_PAGES,
+            took: Duration::ZERO,
+            answered: Instant::now(),
+            last_came: Instant::now(),
             path: config.path,
         })
     }
@@ -409,8 +421,8 @@ impl Writer {
     }
 }
 
-impl Commit<Job, Answer> for Writer {
-    fn commit(&mut self, group: &[Job]) -> Vec<Answer> {
+impl Writer {
+    fn commit_all(&mut self, group: &[Job]) -> Vec<Answer> {
         match self.transact(group) {
             Ok(answers) => answers,
             // Somebody's write failed, and took the others with it. Each alone, they get what is theirs.
@@ -439,10 +451,36 @@ impl Commit<Job, Answer> for Writer {
             }
         }
     }
+}
 
+impl Commit<Job, Answer> for Writer {
+    fn commit(&mut self, group: &[Job]) -> Vec<Answer> {
+        let begun = Instant::now();
+        let answers = self.commit_all(group);
+        self.took = begun.elapsed();
+        answers
+    }
+
+    fn answered(&mut self) {
+        self.checkpoint();
+        self.answered = Instant::now();
+        self.last_came = self.answered;
+    }
+
+    /// Never for longer than a commit takes: who has come waits no longer than for the one that is spared.
+    fn looks_again(&mut self, more: bool) -> bool {
+        let now = Instant::now();
+        if more {
+            self.last_came = now;
+        }
+        now - self.last_came < PAUSE.max(self.took / PART) && now - self.answered < self.took
+    }
+}
+
+impl Writer {
     /// Moves pages from the write-ahead log into the file. Readers are never kept waiting by it, and what
     /// fails here is tried again later: every acknowledged write is safe in the log.
-    fn answered(&mut self) {
+    fn checkpoint(&mut self) {
         let pages = self.wal_pages.load(Ordering::Relaxed);
         if pages < CHECKPOINT_PAGES {
             self.next_checkpoint = CHECKPOINT_PAGES;

@@ -1,16 +1,17 @@
 //! One append inside the writer's transaction: judged completely, then written.
 
 use crate::error::Fault;
-use crate::heads::{Head, Heads};
+use crate::heads::{Head, Heads, Moved};
 use crate::inline::{Inlines, Log};
 use crate::names::{self, Names, Table};
-use crate::rows::{Inserter, ListPlace, Place};
+use crate::pending::Pending;
+use crate::rows::{ListPlace, Place};
 use crate::{checkpoints, guard, keys};
 use alloc::sync::Arc;
 use core::time::Duration;
 use portolan_kernel::ports::{AppendError, StoreId, streams_of};
 use portolan_kernel::values::{
-    Append, Appended, CheckpointState, NewEvent, Position, Recorded, Revision, StreamId, Tag, Timestamp,
+    Append, Appended, CheckpointState, Guard, NewEvent, Position, Recorded, Revision, StreamId, Tag, Timestamp,
 };
 use rusqlite::Connection;
 use std::collections::HashMap;
@@ -48,6 +49,9 @@ pub(crate) struct Ledger {
     pub(crate) names: Names,
     /// Room to look a kind up with.
     pub(crate) key: String,
+    /// The largest numbers given to a stream and to a tag, once they are known.
+    pub(crate) last_stream: Option<i64>,
+    pub(crate) last_tag: Option<i64>,
 }
 
 impl Ledger {
@@ -57,14 +61,17 @@ impl Ledger {
         self.kinds.clear();
         self.tags.clear();
         self.names.clear();
+        self.last_stream = None;
+        self.last_tag = None;
     }
 
-    /// Judges and writes. `Judged` refusals have written nothing.
-    pub(crate) fn append(
+    /// Judges, and leaves the events to be written with those before. `Judged` refusals have written nothing.
+    pub(crate) fn append<'j>(
         &mut self,
         conn: &Connection,
         inlines: &mut Inlines,
-        append: &Append,
+        pending: &mut Pending<'j>,
+        append: &'j Append,
         now: Timestamp,
     ) -> Result<Appended, Refusal> {
         if let Some(key) = &append.key
@@ -79,18 +86,24 @@ impl Ledger {
         let streams = streams_of(append);
         let heads = self.judge_streams(conn, append, &streams)?;
         if let Some(guard) = &append.guard {
-            // It is judged by the file, which has to tell of the appends before this one.
-            self.save_heads(conn)?;
-            guard::judge(conn, &mut self.names, guard, self.last_position)?;
+            guard::is_possible(guard, self.last_position)?;
+            if !self.is_past(conn, guard)? {
+                // It is judged by the file, which has to tell of the appends before this one.
+                self.flush(conn, pending)?;
+                guard::judge(conn, &mut self.names, guard, self.last_position)?;
+            }
         }
         let moved = self.judge_checkpoint(conn, append)?;
         let changes = if append.events.is_empty() {
             Vec::new()
         } else {
+            if inlines.look_at_the_log() {
+                self.flush(conn, pending)?;
+            }
             let log = Log { identity: self.identity, last_position: self.last_position };
             inlines.judge(conn, &mut self.names, log, || places(append, &streams, &heads, log.last_position, now))?
         };
-        let appended = self.write(conn, append, &streams, heads, moved, now).map_err(Refusal::Failed)?;
+        let appended = self.write(conn, pending, append, &streams, heads, moved, now).map_err(Refusal::Failed)?;
         inlines.accept(changes);
         Ok(appended)
     }
@@ -105,9 +118,9 @@ impl Ledger {
         if append.expect.is_empty() {
             return Ok(heads);
         }
-        let known: HashMap<_, _> = streams.iter().zip(&heads).collect();
+        let place_of = PlaceOf::new(streams);
         for (stream, expected) in &append.expect {
-            let actual = known.get(&stream).and_then(|head| head.last).map(revision);
+            let actual = place_of.get(stream).and_then(|at| heads[at].last).map(revision);
             if !expected.holds(actual) {
                 return Err(AppendError::Conflict { stream: stream.clone(), expected: *expected, actual }.into());
             }
@@ -132,10 +145,12 @@ impl Ledger {
         Ok(Some(checkpoints::judge(checkpoint, stands, position(self.last_position))?))
     }
 
-    fn write(
+    #[expect(clippy::too_many_arguments, reason = "an append, and all that was judged of it")]
+    fn write<'j>(
         &mut self,
         conn: &Connection,
-        append: &Append,
+        pending: &mut Pending<'j>,
+        append: &'j Append,
         streams: &[&StreamId],
         mut heads: Vec<Head>,
         moved: Option<CheckpointState>,
@@ -147,33 +162,32 @@ impl Ledger {
                 .ok()
                 .and_then(|n| self.last_position.checked_add(n))
                 .ok_or(Fault::NoPosition)?;
-            let place_of: HashMap<_, _> = streams.iter().enumerate().map(|(at, stream)| (*stream, at)).collect();
+            let place_of = PlaceOf::new(streams);
             let before = heads.clone();
-            let mut inserter = Inserter::new(conn)?;
             let mut at = 0;
             for (event, position) in append.events.iter().zip(first..) {
                 // Most appends write one stream; then this is the only comparison.
                 if *streams[at] != event.stream {
-                    at = place_of.get(&event.stream).copied().unwrap_or_default();
+                    at = place_of.get(&event.stream).unwrap_or_default();
                 }
                 let head = &mut heads[at];
                 let stream = match head.number {
                     Some(number) => number,
-                    None => *head.number.insert(Table::Streams.add(conn, &event.stream)?),
+                    None => *head.number.insert(Table::Streams.next_number(conn, &mut self.last_stream)?),
                 };
                 let revision = head.last.map_or(0, |last| last + 1);
                 let kind = self.next_of_kind(conn, event)?;
-                inserter.insert(event, Place { position, stream, revision, kind, recorded_at: now })?;
+                pending.event(event, Place { position, stream, revision, kind, recorded_at: now });
                 for (n, tag) in event.tags.iter().enumerate() {
                     if !event.tags[..n].contains(tag) {
-                        inserter.list_tag(self.next_of_tag(conn, tag)?, position)?;
+                        pending.tag(self.next_of_tag(conn, tag, position)?, position);
                     }
                 }
                 head.last = Some(revision);
             }
             for ((stream, head), before) in streams.iter().zip(&heads).zip(before) {
                 if *head != before {
-                    self.streams.advance((*stream).clone(), *head);
+                    self.streams.advance(stream, *head, before.number.is_none());
                 }
             }
         }
@@ -202,7 +216,7 @@ impl Ledger {
         let head = match self.kinds.get(&self.key) {
             Some(head) => head,
             None => match names::kinds(conn, Some(category), Some(event_type), 1)?.first() {
-                Some((number, last)) => Head { number: Some(*number), last: Some(*last) },
+                Some((number, last)) => Head { number: Some(*number), last: Some(*last), position: None },
                 None => Head::default(),
             },
         };
@@ -211,38 +225,85 @@ impl Ledger {
             None => names::new_kind(conn, category, event_type)?,
         };
         let n = head.last.map_or(0, |last| last + 1);
-        self.kinds.advance(self.key.clone(), Head { number: Some(number), last: Some(n) });
+        self.kinds.advance(&self.key, Head { number: Some(number), last: Some(n), position: None }, false);
         Ok(ListPlace { list: number, n })
+    }
+
+    fn head_of_tag(&mut self, conn: &Connection, tag: &Tag) -> Result<Head, Fault> {
+        if let Some(head) = self.tags.get(tag) {
+            return Ok(head);
+        }
+        let head = Table::Tags.head(conn, tag)?;
+        self.tags.set(tag.clone(), head);
+        Ok(head)
     }
 
     /// The next place in the list of a tag, which gets one now if it has none.
-    fn next_of_tag(&mut self, conn: &Connection, tag: &Tag) -> Result<ListPlace, Fault> {
-        let head = match self.tags.get(tag) {
-            Some(head) => head,
-            None => Table::Tags.head(conn, tag)?,
-        };
+    fn next_of_tag(&mut self, conn: &Connection, tag: &Tag, position: i64) -> Result<ListPlace, Fault> {
+        let head = self.head_of_tag(conn, tag)?;
         let number = match head.number {
             Some(number) => number,
-            None => Table::Tags.add(conn, tag)?,
+            None => Table::Tags.next_number(conn, &mut self.last_tag)?,
         };
         let n = head.last.map_or(0, |last| last + 1);
-        self.tags.advance(tag.clone(), Head { number: Some(number), last: Some(n) });
+        let moved = Head { number: Some(number), last: Some(n), position: Some(position) };
+        self.tags.advance(tag, moved, head.number.is_none());
         Ok(ListPlace { list: number, n })
     }
 
-    /// Writes where the lists end that have grown. Once a transaction, however many appends are in it.
-    pub(crate) fn save_heads(&mut self, conn: &Connection) -> Result<(), Fault> {
-        for (stream, head) in self.streams.take_moved() {
-            Table::Streams.save(conn, &stream, head)?;
+    /// Whether the heads of tags tell by themselves that no event matches after the guard's position: each item has
+    /// a tag whose last event stands before. Most guards are past so, and ask nothing of the file.
+    fn is_past(&mut self, conn: &Connection, guard: &Guard) -> Result<bool, Fault> {
+        let after = guard.after.map_or(0, |after| after.get().cast_signed());
+        'items: for item in &guard.none_of.any_of {
+            for tag in &item.tags {
+                let head = self.head_of_tag(conn, tag)?;
+                if head.last.is_none() || head.position.is_some_and(|last| last <= after) {
+                    continue 'items;
+                }
+            }
+            return Ok(false);
         }
-        for (tag, head) in self.tags.take_moved() {
-            Table::Tags.save(conn, &tag, head)?;
-        }
-        for (kind, head) in self.kinds.take_moved() {
+        Ok(!guard.none_of.any_of.is_empty())
+    }
+
+    /// Writes what is pending: events, and where the lists end that have grown. Once a transaction, however many
+    /// appends are in it, unless one of them has to be judged by the file.
+    pub(crate) fn flush(&mut self, conn: &Connection, pending: &mut Pending<'_>) -> Result<(), Fault> {
+        pending.write(conn)?;
+        Table::Streams.save(conn, &self.streams.take_moved())?;
+        Table::Tags.save(conn, &self.tags.take_moved())?;
+        for Moved { name: kind, head, .. } in self.kinds.take_moved() {
             let (category, event_type) = kind.split_once('\n').unwrap_or_default();
             names::save_kind(conn, category, event_type, head)?;
         }
         Ok(())
+    }
+}
+
+/// Where each stream stands among those of an append.
+enum PlaceOf<'s> {
+    Few(&'s [&'s StreamId]),
+    Many(HashMap<&'s StreamId, usize>),
+}
+
+impl<'s> PlaceOf<'s> {
+    /// So few are compared faster than hashed.
+    const FEW: usize = 8;
+
+    fn new(streams: &'s [&'s StreamId]) -> Self {
+        if streams.len() <= Self::FEW {
+            Self::Few(streams)
+        } else {
+            Self::Many(streams.iter().enumerate().map(|(at, stream)| (*stream, at)).collect())
+        }
+    }
+
+    fn get(&self, stream: &StreamId) -> Option<usize> {
+        match self {
+            Self::Few(streams) => streams.iter().position(|other| *other == stream),
+            Self::Many(places) => places.get(stream).copied(),
+        }
     }
 }
 

@@ -24,8 +24,15 @@ impl Checksum {
         self.number(bytes.len() as i64).raw(bytes)
     }
 
+    #[inline]
     pub(crate) fn number(&mut self, number: i64) -> &mut Self {
-        self.raw(&number.to_le_bytes())
+        const WIDTH: usize = size_of::<i64>();
+        if self.length + WIDTH > GATHERED {
+            self.flush();
+        }
+        self.gathered[self.length..self.length + WIDTH].copy_from_slice(&number.to_le_bytes());
+        self.length += WIDTH;
+        self
     }
 
     /// `None` apart from every number.

@@ -7,16 +7,20 @@ use portolan_kernel::ports::AppendError;
 use portolan_kernel::values::{Direction, Guard, Position};
 use rusqlite::Connection;
 
-/// Refuses if an event that matches stands after the guard's position. Costs nothing when no event stands
-/// there at all, which is the usual case.
-pub(crate) fn judge(conn: &Connection, names: &mut Names, guard: &Guard, last_position: i64) -> Result<(), Refusal> {
+/// Refuses a guard that stands past the frontier.
+pub(crate) fn is_possible(guard: &Guard, last_position: i64) -> Result<(), AppendError> {
     if guard.after > position(last_position) {
         return Err(AppendError::Invalid(format!(
             "the guard stands after position {}, past the frontier",
             guard.after.map_or(0, Position::get)
-        ))
-        .into());
+        )));
     }
+    Ok(())
+}
+
+/// Refuses if an event that matches stands after the guard's position. Costs nothing when no event stands
+/// there at all, which is the usual case.
+pub(crate) fn judge(conn: &Connection, names: &mut Names, guard: &Guard, last_position: i64) -> Result<(), Refusal> {
     let mut low = guard.after.map_or(0, |after| after.get().cast_signed()) + 1;
     while low <= last_position {
         let scan = Scan { query: &guard.none_of, direction: Direction::Forward, limit: 1 };

@@ -11,57 +11,114 @@ pub(crate) struct Head {
     pub(crate) number: Option<i64>,
     /// Its last entry; for a stream that is its last revision.
     pub(crate) last: Option<i64>,
+    /// The position of its last entry, if this writer wrote it.
+    pub(crate) position: Option<i64>,
+}
+
+/// A head that is to be written.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Moved<K> {
+    pub(crate) name: K,
+    pub(crate) head: Head,
+    /// Its name is not in the file yet.
+    pub(crate) is_new: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Written,
+    Moved,
+    New,
+}
+
+#[derive(Clone, Copy)]
+struct Slot {
+    head: Head,
+    state: State,
 }
 
 /// The heads of the lists used last, by name. Two generations: when the young one is full it becomes the old one,
 /// and what is not used again goes with it. So no use costs more than a look-up. What has moved in the present
 /// transaction stays until it is written.
 pub(crate) struct Heads<K> {
-    young: HashMap<K, Head>,
-    old: HashMap<K, Head>,
-    moved: HashMap<K, Head>,
+    young: HashMap<K, Slot>,
+    old: HashMap<K, Slot>,
+    /// The names of what has moved.
+    moved: Vec<K>,
     generation: usize,
+    /// As many as the young one holds.
+    room: usize,
 }
 
 impl<K: Borrow<str> + Clone + Eq + Hash> Heads<K> {
     pub(crate) fn new(capacity: usize) -> Self {
-        Self { young: HashMap::new(), old: HashMap::new(), moved: HashMap::new(), generation: (capacity / 2).max(1) }
+        let generation = (capacity / 2).max(1);
+        Self { young: HashMap::new(), old: HashMap::new(), moved: Vec::new(), generation, room: generation }
     }
 
     pub(crate) fn get(&mut self, name: &str) -> Option<Head> {
-        if let Some(head) = self.young.get(name) {
-            return Some(*head);
+        if let Some(slot) = self.young.get(name) {
+            return Some(slot.head);
         }
-        if let Some((name, head)) = self.old.remove_entry(name) {
-            self.set(name, head);
-            return Some(head);
-        }
-        self.moved.get(name).copied()
+        let (name, slot) = self.old.remove_entry(name)?;
+        self.put(name, slot);
+        Some(slot.head)
     }
 
     /// Remembers a head as it stands in the file.
     pub(crate) fn set(&mut self, name: K, head: Head) {
-        if self.young.len() >= self.generation && !self.young.contains_key::<str>(name.borrow()) {
-            self.old = core::mem::take(&mut self.young);
+        self.put(name, Slot { head, state: State::Written });
+    }
+
+    /// Remembers a head that is yet to be written; with its name, if that is new.
+    pub(crate) fn advance(&mut self, name: &K, head: Head, is_new: bool) {
+        let state = if is_new { State::New } else { State::Moved };
+        if let Some(slot) = self.young.get_mut(name.borrow()) {
+            slot.head = head;
+            if slot.state != State::Written {
+                return;
+            }
+            slot.state = state;
+        } else {
+            let before = self.old.remove(name.borrow()).map_or(State::Written, |slot| slot.state);
+            let is_known = before != State::Written;
+            self.put(name.clone(), Slot { head, state: if is_known { before } else { state } });
+            if is_known {
+                return;
+            }
         }
-        self.young.insert(name, head);
+        self.moved.push(name.clone());
     }
 
-    /// Remembers a head that is yet to be written.
-    pub(crate) fn advance(&mut self, name: K, head: Head) {
-        self.moved.insert(name.clone(), head);
-        self.set(name, head);
+    fn put(&mut self, name: K, slot: Slot) {
+        if self.young.len() >= self.room {
+            let old = core::mem::replace(&mut self.old, core::mem::take(&mut self.young));
+            self.young.extend(old.into_iter().filter(|(_, slot)| slot.state != State::Written));
+            self.room = self.young.len() + self.generation;
+        }
+        self.young.insert(name, slot);
     }
 
-    /// What has moved since it was asked for last.
-    pub(crate) fn take_moved(&mut self) -> HashMap<K, Head> {
-        core::mem::take(&mut self.moved)
+    /// What has moved since it was asked for last, in the order in which it began to.
+    pub(crate) fn take_moved(&mut self) -> Vec<Moved<K>> {
+        let names = core::mem::take(&mut self.moved);
+        let moved = names.into_iter().filter_map(|name| {
+            let slot = match self.young.get_mut(name.borrow()) {
+                Some(slot) => slot,
+                None => self.old.get_mut(name.borrow())?,
+            };
+            let is_new = slot.state == State::New;
+            slot.state = State::Written;
+            Some(Moved { name, head: slot.head, is_new })
+        });
+        moved.collect()
     }
 
     pub(crate) fn clear(&mut self) {
         self.young.clear();
         self.old.clear();
         self.moved.clear();
+        self.room = self.generation;
     }
 }
 
@@ -73,10 +130,14 @@ mod tests {
         format!("s-{number}")
     }
 
+    fn head(last: i64) -> Head {
+        Head { number: Some(1), last: Some(last), position: None }
+    }
+
     #[test]
     fn it_is_bounded_and_keeps_what_is_used() {
         let mut heads = Heads::new(10);
-        let kept = Head { number: Some(1), last: Some(7) };
+        let kept = head(7);
         heads.set(stream(0), kept);
         for number in 1..1_000 {
             heads.set(stream(number), Head::default());
@@ -88,24 +149,36 @@ mod tests {
 
     #[test]
     fn the_newest_value_wins_over_an_old_generation() {
-        let mut heads = Heads::new(4);
-        heads.set(stream(0), Head { number: Some(1), last: Some(0) });
-        heads.set(stream(1), Head::default());
-        heads.set(stream(2), Head::default());
-        heads.set(stream(0), Head { number: Some(1), last: Some(1) });
-        assert_eq!(heads.get(&stream(0)).and_then(|head| head.last), Some(1));
+        for moves in [false, true] {
+            let mut heads = Heads::new(4);
+            heads.set(stream(0), head(0));
+            heads.set(stream(1), Head::default());
+            heads.set(stream(2), Head::default());
+            if moves {
+                heads.advance(&stream(0), head(1), false);
+            } else {
+                heads.set(stream(0), head(1));
+            }
+            assert_eq!(heads.get(&stream(0)), Some(head(1)));
+        }
     }
 
     #[test]
     fn what_has_moved_is_not_forgotten_before_it_is_written() {
         let mut heads = Heads::new(2);
-        let moved = Head { number: Some(1), last: Some(3) };
-        heads.advance(stream(0), moved);
+        heads.advance(&stream(0), head(0), true);
+        heads.advance(&stream(0), head(3), false);
         for number in 1..10 {
             heads.set(stream(number), Head::default());
         }
-        assert_eq!(heads.get(&stream(0)), Some(moved));
-        assert_eq!(heads.take_moved().len(), 1);
+        assert_eq!(heads.get(&stream(0)), Some(head(3)));
+        assert_eq!(heads.take_moved(), [Moved { name: stream(0), head: head(3), is_new: true }]);
+        heads.advance(&stream(0), head(4), false);
+        assert_eq!(heads.take_moved(), [Moved { name: stream(0), head: head(4), is_new: false }]);
+        for number in 1..10 {
+            heads.set(stream(number), Head::default());
+        }
         assert_eq!(heads.get(&stream(0)), None);
+        assert_eq!(heads.take_moved(), []);
     }
 }

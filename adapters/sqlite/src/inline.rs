@@ -97,6 +97,11 @@ impl Inlines {
         Ok(())
     }
 
+    /// Whether the next judgement looks at the log, to see where its editions stand.
+    pub(crate) fn look_at_the_log(&self) -> bool {
+        self.running.is_none() && !self.projections.is_empty()
+    }
+
     /// Forgets what may not be true, once the file is not known to be as this writer left it.
     pub(crate) fn forget(&mut self) {
         self.running = None;

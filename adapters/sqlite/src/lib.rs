@@ -96,6 +96,7 @@ mod leases;
 mod lists;
 mod names;
 mod own_tables;
+mod pending;
 mod pool;
 mod query;
 mod queue;
@@ -208,7 +209,7 @@ impl SqliteStore {
         // Later openings find the same file wherever the process has gone, and none is taken for a URI.
         config.path = std::path::absolute(&config.path)
             .map_err(|error| OpenError::Other { path: config.path.clone(), source: Source::new(error) })?;
-        let readers = Arc::new(Readers::new(config.path.clone(), config.busy_timeout, config.readers));
+        let readers = Arc::new(Readers::new(&config));
         let changes = Arc::new(Changes::new(readers.clone()));
         let (path, clock, retention) = (config.path.clone(), config.clock.clone(), config.key_retention);
         let Handle { jobs, identity, thread, inline } = writer::start(config, changes.clone()).await?;

@@ -7,21 +7,24 @@
 
 use crate::checksum::Checksum;
 use crate::error::Fault;
-use crate::heads::Head;
+use crate::heads::{Head, Moved};
+use core::borrow::Borrow;
 use portolan_kernel::values::{EventType, Name, StreamId};
-use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::types::{Value, ValueRef};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-/// How many names of a sort one connection keeps. Past them it starts afresh.
-const KEPT: usize = 50_000;
+/// How many bytes of names one connection keeps, each with what it takes to keep it. Past them it starts afresh.
+const KEPT_BYTES: usize = 16 << 20;
+const OVERHEAD_BYTES: usize = 80;
 
 /// The names behind numbers, for readers. A number once committed never changes its name.
 #[derive(Default)]
 pub(crate) struct Names {
     streams: HashMap<i64, StreamId>,
     kinds: HashMap<i64, Kind>,
+    bytes: usize,
 }
 
 /// A category and a type, which share a number.
@@ -50,30 +53,53 @@ impl Names {
 
     /// Keeps a stream's name that is known to stand behind the number.
     pub(crate) fn keep_stream(&mut self, number: i64, name: StreamId) {
-        keep(&mut self.streams, number, name);
+        self.make_room();
+        let bytes = name.len() + OVERHEAD_BYTES;
+        if self.streams.insert(number, name).is_none() {
+            self.bytes += bytes;
+        }
+    }
+
+    /// Starts afresh when it is full.
+    fn make_room(&mut self) {
+        if self.bytes > KEPT_BYTES {
+            self.clear();
+        }
     }
 
     pub(crate) fn kind(&mut self, conn: &Connection, number: i64) -> Result<&Kind, Fault> {
-        if self.kinds.len() >= KEPT {
-            self.kinds.clear();
-        }
+        self.make_room();
         match self.kinds.entry(number) {
             Entry::Occupied(known) => Ok(known.into_mut()),
-            Entry::Vacant(place) => Ok(place.insert(load_kind(conn, number)?)),
+            Entry::Vacant(place) => {
+                let kind = load_kind(conn, number)?;
+                self.bytes += kind.category.len() + kind.event_type.len() + OVERHEAD_BYTES;
+                Ok(place.insert(kind))
+            }
         }
     }
 
     pub(crate) fn clear(&mut self) {
         self.streams.clear();
         self.kinds.clear();
+        self.bytes = 0;
     }
 }
 
-fn keep<V>(names: &mut HashMap<i64, V>, number: i64, name: V) {
-    if names.len() >= KEPT {
-        names.clear();
-    }
-    names.insert(number, name);
+/// Selects entries of the index on names, each beside the row it leads to: from the table, and not from the index
+/// that is in question.
+macro_rules! neighbour {
+    ($table:literal, $index:literal) => {
+        concat!(
+            "SELECT i.name, i.number, t.name, t.last, t.checksum FROM ",
+            $table,
+            " AS i INDEXED BY ",
+            $index,
+            " LEFT JOIN ",
+            $table,
+            " AS t NOT INDEXED ON t.number = i.number "
+        )
+    };
 }
 
 /// The tables whose names are one text.
@@ -108,67 +134,86 @@ impl Table {
 
     /// The head of the list of this name; an empty one where there is no such list.
     pub(crate) fn head(self, conn: &Connection, name: &str) -> Result<Head, Fault> {
-        let mut statement = conn.prepare_cached(self.sql(
-            "SELECT number, last, checksum FROM streams WHERE name = ?1",
-            "SELECT number, last, checksum FROM tags WHERE name = ?1",
+        // In one step down the index: its entry, or else the one that follows the gap.
+        let mut above = conn.prepare_cached(self.sql(
+            concat!(neighbour!("streams", "sqlite_autoindex_streams_1"), "WHERE i.name >= ?1 ORDER BY i.name LIMIT 1"),
+            concat!(neighbour!("tags", "sqlite_autoindex_tags_1"), "WHERE i.name >= ?1 ORDER BY i.name LIMIT 1"),
         ))?;
-        let row: Option<(i64, i64, i64)> =
-            statement.query_row([name], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).optional()?;
-        match row {
-            Some((number, last, checksum)) if self.checksum(number, name, last) == checksum => {
-                Ok(Head { number: Some(number), last: Some(last) })
-            }
-            Some((number, ..)) => Err(self.damaged(number)),
-            None => self.is_missing(conn, name).map(|()| Head::default()),
-        }
-    }
-
-    /// Compares the neighbours of a name that was not found with their rows.
-    fn is_missing(self, conn: &Connection, name: &str) -> Result<(), Fault> {
-        let sides = [
-            self.sql(
-                "SELECT name, number FROM streams WHERE name < ?1 ORDER BY name DESC LIMIT 1",
-                "SELECT name, number FROM tags WHERE name < ?1 ORDER BY name DESC LIMIT 1",
-            ),
-            self.sql(
-                "SELECT name, number FROM streams WHERE name > ?1 ORDER BY name LIMIT 1",
-                "SELECT name, number FROM tags WHERE name > ?1 ORDER BY name LIMIT 1",
-            ),
-        ];
-        for side in sides {
-            let mut entry = conn.prepare_cached(side)?;
-            let found: Option<(Value, i64)> =
-                entry.query_row([name], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
-            let Some((indexed, number)) = found else { continue };
-            // From the table, and not from the index that is in question.
-            let mut row = conn.prepare_cached(self.sql(
-                "SELECT name FROM streams NOT INDEXED WHERE number = ?1",
-                "SELECT name FROM tags NOT INDEXED WHERE number = ?1",
-            ))?;
-            if row.query_row([number], |row| Ok(row.get::<_, Value>(0)? == indexed)).optional()? != Some(true) {
-                return Err(Fault::Damaged(format!("index of table {} by name, at number {number}", self.name())));
+        let mut rows = above.query([name])?;
+        if let Some(row) = rows.next()? {
+            let number = self.agreed(row)?;
+            if row.get_ref(0)? == ValueRef::Text(name.as_bytes()) {
+                let (last, checksum): (i64, i64) = (row.get(3)?, row.get(4)?);
+                if self.checksum(number, name, last) != checksum {
+                    return Err(self.damaged(number));
+                }
+                return Ok(Head { number: Some(number), last: Some(last), position: None });
             }
         }
-        Ok(())
+        let mut below = conn.prepare_cached(self.sql(
+            concat!(
+                neighbour!("streams", "sqlite_autoindex_streams_1"),
+                "WHERE i.name < ?1 ORDER BY i.name DESC LIMIT 1"
+            ),
+            concat!(neighbour!("tags", "sqlite_autoindex_tags_1"), "WHERE i.name < ?1 ORDER BY i.name DESC LIMIT 1"),
+        ))?;
+        let mut rows = below.query([name])?;
+        if let Some(row) = rows.next()? {
+            self.agreed(row)?;
+        }
+        Ok(Head::default())
     }
 
-    /// Gives a name its number. The row is sealed by [`save`](Self::save), in the same transaction.
-    pub(crate) fn add(self, conn: &Connection, name: &str) -> Result<i64, Fault> {
-        let sql = self.sql(
-            "INSERT INTO streams (name, last, checksum) VALUES (?1, -1, 0)",
-            "INSERT INTO tags (name, last, checksum) VALUES (?1, -1, 0)",
-        );
-        Ok(conn.prepare_cached(sql)?.insert([name])?)
+    /// The number of an entry of the index, if the row that it leads to has the same name.
+    fn agreed(self, row: &Row<'_>) -> Result<i64, Fault> {
+        let number = row.get(1)?;
+        if row.get_ref(0)? == row.get_ref(2)? {
+            return Ok(number);
+        }
+        Err(Fault::Damaged(format!("index of table {} by name, at number {number}", self.name())))
     }
 
-    /// Writes where a list ends.
-    pub(crate) fn save(self, conn: &Connection, name: &str, head: Head) -> Result<(), Fault> {
-        if let Head { number: Some(number), last: Some(last) } = head {
-            let sql = self.sql(
-                "UPDATE streams SET last = ?2, checksum = ?3 WHERE number = ?1",
-                "UPDATE tags SET last = ?2, checksum = ?3 WHERE number = ?1",
-            );
-            conn.prepare_cached(sql)?.execute([number, last, self.checksum(number, name, last)])?;
+    /// The number of a new name, which [`save`](Self::save) writes in the same transaction. `last` is the largest one
+    /// given out, once that is known.
+    pub(crate) fn next_number(self, conn: &Connection, last: &mut Option<i64>) -> Result<i64, Fault> {
+        let largest = match *last {
+            Some(largest) => largest,
+            None => {
+                let sql = self.sql("SELECT max(number) FROM streams", "SELECT max(number) FROM tags");
+                conn.prepare_cached(sql)?.query_row([], |row| row.get::<_, Option<i64>>(0))?.unwrap_or(0)
+            }
+        };
+        let next = largest.checked_add(1).ok_or_else(|| self.damaged(largest))?;
+        Ok(*last.insert(next))
+    }
+
+    /// Writes names with the ends of their lists.
+    pub(crate) fn save<K: Borrow<str>>(self, conn: &Connection, moved: &[Moved<K>]) -> Result<(), Fault> {
+        let mut insert = None;
+        let mut update = None;
+        for Moved { name, head, is_new } in moved {
+            let (Some(number), Some(last)) = (head.number, head.last) else { continue };
+            let name = name.borrow();
+            let checksum = self.checksum(number, name, last);
+            if *is_new {
+                let insert = match &mut insert {
+                    Some(insert) => insert,
+                    None => insert.insert(conn.prepare_cached(self.sql(
+                        "INSERT INTO streams (number, name, last, checksum) VALUES (?1, ?2, ?3, ?4)",
+                        "INSERT INTO tags (number, name, last, checksum) VALUES (?1, ?2, ?3, ?4)",
+                    ))?),
+                };
+                insert.execute((number, name, last, checksum))?;
+            } else {
+                let update = match &mut update {
+                    Some(update) => update,
+                    None => update.insert(conn.prepare_cached(self.sql(
+                        "UPDATE streams SET last = ?2, checksum = ?3 WHERE number = ?1",
+                        "UPDATE tags SET last = ?2, checksum = ?3 WHERE number = ?1",
+                    ))?),
+                };
+                update.execute([number, last, checksum])?;
+            }
         }
         Ok(())
     }
@@ -206,7 +251,7 @@ pub(crate) fn new_kind(conn: &Connection, category: &str, event_type: &str) -> R
 
 /// Writes where a kind's list ends.
 pub(crate) fn save_kind(conn: &Connection, category: &str, event_type: &str, head: Head) -> Result<(), Fault> {
-    if let Head { number: Some(number), last: Some(last) } = head {
+    if let Head { number: Some(number), last: Some(last), .. } = head {
         let checksum = kind_checksum(number, category, event_type, last);
         conn.prepare_cached("UPDATE kinds SET last = ?2, checksum = ?3 WHERE number = ?1")?
             .execute([number, last, checksum])?;

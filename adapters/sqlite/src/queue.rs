@@ -3,13 +3,22 @@
 //! Knows nothing of SQLite, so that its schedules can be tried out one by one (see the tests).
 
 use alloc::collections::VecDeque;
+use core::sync::atomic::Ordering;
 use futures::channel::oneshot;
 use std::sync::PoisonError;
 
+#[cfg(not(test))]
+use core::sync::atomic::AtomicUsize;
+#[cfg(test)]
+use shuttle::sync::atomic::AtomicUsize;
 #[cfg(test)]
 use shuttle::sync::{Condvar, Mutex, MutexGuard};
+#[cfg(test)]
+use shuttle::thread::yield_now;
 #[cfg(not(test))]
 use std::sync::{Condvar, Mutex, MutexGuard};
+#[cfg(not(test))]
+use std::thread::yield_now;
 
 /// How much may wait, and how much is committed together.
 #[derive(Debug, Clone, Copy)]
@@ -34,6 +43,10 @@ pub(crate) trait Commit<Q, A> {
 
     /// Everybody is answered: the time for what nobody waits for.
     fn answered(&mut self) {}
+
+    /// Fewer wait than were just answered. Whether to look again, before those who do are taken; `more`: some have
+    /// come since the last look.
+    fn looks_again(&mut self, more: bool) -> bool;
 }
 
 /// A bounded queue of writes `Q` that are answered with `A`.
@@ -41,6 +54,8 @@ pub(crate) struct Queue<Q, A> {
     bounds: Bounds,
     state: Mutex<State<Q, A>>,
     filled: Condvar,
+    /// How many wait, for who does not hold the lock; it may be late.
+    length: AtomicUsize,
 }
 
 struct State<Q, A> {
@@ -58,7 +73,7 @@ struct Request<Q, A> {
 impl<Q, A> Queue<Q, A> {
     pub(crate) fn new(bounds: Bounds) -> Self {
         let state = State { waiting: VecDeque::new(), bytes: 0, closed: false };
-        Self { bounds, state: Mutex::new(state), filled: Condvar::new() }
+        Self { bounds, state: Mutex::new(state), filled: Condvar::new(), length: AtomicUsize::new(0) }
     }
 
     /// Queues a write of this size. Its answer comes when it is committed; it is cancelled if the committing
@@ -77,6 +92,7 @@ impl<Q, A> Queue<Q, A> {
         }
         state.bytes += bytes;
         state.waiting.push_back(Request { ask, bytes, answer });
+        self.length.store(state.waiting.len(), Ordering::Relaxed);
         self.filled.notify_one();
         Ok(answered)
     }
@@ -97,7 +113,24 @@ impl<Q, A> Queue<Q, A> {
                 // Whoever asked may have stopped waiting (ES-12).
                 let _ = answer.send(outcome);
             }
+            let answered = asks.len();
+            drop(asks);
             committer.answered();
+            self.gather(answered, committer);
+        }
+    }
+
+    /// Those who were answered mostly ask again at once. The first of them, committed alone, would make all others
+    /// wait for one commit more. One who was alone has nobody to wait for.
+    fn gather(&self, answered: usize, committer: &mut impl Commit<Q, A>) {
+        let mut seen = 0;
+        loop {
+            let waiting = self.length.load(Ordering::Relaxed);
+            if answered < 2 || waiting >= answered || !committer.looks_again(waiting > seen) {
+                return;
+            }
+            seen = waiting;
+            yield_now();
         }
     }
 
@@ -121,6 +154,7 @@ impl<Q, A> Queue<Q, A> {
             answers.push(next.answer);
         }
         state.bytes -= bytes;
+        self.length.store(state.waiting.len(), Ordering::Relaxed);
         Some((asks, answers))
     }
 
@@ -151,6 +185,7 @@ mod tests {
     use shuttle::{future, thread};
 
     const BOUNDS: Bounds = Bounds { requests: 3, bytes: 100, group_requests: 2, group_bytes: 100 };
+    const LOOKS: usize = 3;
     const SCHEDULES: usize = 3_000;
 
     type Numbers = Queue<u32, u32>;
@@ -159,6 +194,7 @@ mod tests {
     struct Log {
         committed: Arc<Mutex<Vec<u32>>>,
         largest_group: usize,
+        looks: usize,
     }
 
     impl Commit<u32, u32> for Log {
@@ -171,11 +207,20 @@ mod tests {
             }
             group.to_vec()
         }
+
+        fn answered(&mut self) {
+            self.looks = LOOKS;
+        }
+
+        fn looks_again(&mut self, more: bool) -> bool {
+            self.looks = if more { LOOKS } else { self.looks.saturating_sub(1) };
+            self.looks > 0
+        }
     }
 
     fn served(queue: &Arc<Numbers>) -> (Arc<Mutex<Vec<u32>>>, thread::JoinHandle<usize>) {
         let committed = Arc::new(Mutex::new(Vec::new()));
-        let mut log = Log { committed: committed.clone(), largest_group: 0 };
+        let mut log = Log { committed: committed.clone(), largest_group: 0, looks: 0 };
         let queue = queue.clone();
         let server = thread::spawn(move || {
             queue.serve(&mut log);
@@ -306,11 +351,56 @@ mod tests {
     }
 
     #[test]
+    fn those_who_were_answered_are_waited_for() {
+        struct Returning {
+            queue: Arc<Numbers>,
+            groups: Vec<usize>,
+        }
+        impl Commit<u32, u32> for Returning {
+            fn commit(&mut self, group: &[u32]) -> Vec<u32> {
+                self.groups.push(group.len());
+                group.to_vec()
+            }
+
+            fn answered(&mut self) {
+                if self.groups.len() == 1 {
+                    drop(self.queue.submit(3, 1).unwrap());
+                } else {
+                    self.queue.close();
+                }
+            }
+
+            fn looks_again(&mut self, more: bool) -> bool {
+                if self.groups.len() == 1 {
+                    assert!(more);
+                    drop(self.queue.submit(4, 1).unwrap());
+                }
+                self.groups.len() == 1
+            }
+        }
+        shuttle::check_random(
+            || {
+                let queue = Arc::new(Numbers::new(BOUNDS));
+                let answers = [1, 2].map(|number| queue.submit(number, 1).unwrap());
+                let mut returning = Returning { queue: queue.clone(), groups: Vec::new() };
+                queue.serve(&mut returning);
+                assert_eq!(returning.groups, [2, 2]);
+                drop(answers);
+            },
+            20,
+        );
+    }
+
+    #[test]
     fn when_the_writer_dies_nobody_waits_for_ever() {
         struct Dies;
         impl Commit<u32, u32> for Dies {
             fn commit(&mut self, _: &[u32]) -> Vec<u32> {
                 panic!("on purpose");
+            }
+
+            fn looks_again(&mut self, _: bool) -> bool {
+                false
             }
         }
         shuttle::check_random(

@@ -1,5 +1,6 @@
 //! The connections that read: read-only, never in the writer's way.
 
+use crate::config::SqliteConfig;
 use crate::error::Fault;
 use crate::names::Names;
 use crate::schema;
@@ -13,6 +14,7 @@ pub(crate) struct Readers {
     path: PathBuf,
     busy_timeout: Duration,
     kept: usize,
+    mapped_bytes: u64,
     idle: Mutex<Vec<Reader>>,
 }
 
@@ -23,8 +25,9 @@ pub(crate) struct Reader {
 }
 
 impl Readers {
-    pub(crate) fn new(path: PathBuf, busy_timeout: Duration, kept: usize) -> Self {
-        Self { path, busy_timeout, kept, idle: Mutex::new(Vec::new()) }
+    pub(crate) fn new(config: &SqliteConfig) -> Self {
+        let SqliteConfig { busy_timeout, readers: kept, mapped_bytes, .. } = *config;
+        Self { path: config.path.clone(), busy_timeout, kept, mapped_bytes, idle: Mutex::new(Vec::new()) }
     }
 
     /// Runs a read on one snapshot of the file.
@@ -32,7 +35,10 @@ impl Readers {
         let idle = self.idle().pop();
         let mut reader = match idle {
             Some(reader) => reader,
-            None => Reader { conn: schema::open_reader(&self.path, self.busy_timeout)?, names: Names::default() },
+            None => {
+                let conn = schema::open_reader(&self.path, self.busy_timeout, self.mapped_bytes)?;
+                Reader { conn, names: Names::default() }
+            }
         };
         let outcome = snapshot(&mut reader, read)?;
         // A connection that has failed is closed with what it may have half done.

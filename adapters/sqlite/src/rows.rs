@@ -7,7 +7,7 @@ use alloc::sync::Arc;
 use portolan_kernel::Bytes;
 use portolan_kernel::values::{EventId, Format, NewEvent, Position, Recorded, Revision, Tag, Timestamp};
 use rusqlite::types::{ToSqlOutput, ValueRef};
-use rusqlite::{CachedStatement, Connection, Row};
+use rusqlite::{Connection, Row, Statement};
 
 /// A statement that begins by selecting the columns of an event, in the order that [`decode`] reads them.
 macro_rules! select_events {
@@ -20,11 +20,6 @@ macro_rules! select_events {
     };
 }
 pub(crate) use select_events;
-
-const INSERT: &str = "INSERT INTO log (position, stream, revision, kind, version, format, recorded_at, id, tags, payload, \
-     metadata, checksum) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
-const INSERT_KIND: &str = "INSERT INTO kind_events (kind, n, position) VALUES (?1, ?2, ?3)";
-const INSERT_TAG: &str = "INSERT INTO tag_events (tag, n, position) VALUES (?1, ?2, ?3)";
 
 /// Where an event goes.
 #[derive(Clone, Copy)]
@@ -43,44 +38,27 @@ pub(crate) struct ListPlace {
     pub(crate) n: i64,
 }
 
-/// Writes events; the statement stays prepared for a whole append.
-pub(crate) struct Inserter<'c> {
-    conn: &'c Connection,
-    insert: CachedStatement<'c>,
-    insert_kind: CachedStatement<'c>,
-}
+/// How many columns an event has.
+pub(crate) const COLUMNS: usize = 12;
 
-impl<'c> Inserter<'c> {
-    pub(crate) fn new(conn: &'c Connection) -> Result<Self, Fault> {
-        Ok(Self { conn, insert: conn.prepare_cached(INSERT)?, insert_kind: conn.prepare_cached(INSERT_KIND)? })
-    }
-
-    pub(crate) fn insert(&mut self, event: &NewEvent, at: Place) -> Result<(), Fault> {
-        let tags = join(&event.tags);
-        let recorded_at = at.recorded_at.as_micros().cast_signed();
-        let checksum = checksum(event, tags.as_deref(), at.position, at.revision, recorded_at);
-        let insert = &mut self.insert;
-        insert.raw_bind_parameter(1, at.position)?;
-        insert.raw_bind_parameter(2, at.stream)?;
-        insert.raw_bind_parameter(3, at.revision)?;
-        insert.raw_bind_parameter(4, at.kind.list)?;
-        insert.raw_bind_parameter(5, event.version)?;
-        insert.raw_bind_parameter(6, format_number(event.format))?;
-        insert.raw_bind_parameter(7, recorded_at)?;
-        insert.raw_bind_parameter(8, event.id.as_bytes().as_slice())?;
-        insert.raw_bind_parameter(9, tags.as_deref())?;
-        insert.raw_bind_parameter(10, readable(&event.payload, event.format))?;
-        insert.raw_bind_parameter(11, readable(&event.metadata, Format::Json))?;
-        insert.raw_bind_parameter(12, checksum)?;
-        insert.raw_execute()?;
-        self.insert_kind.execute([at.kind.list, at.kind.n, at.position])?;
-        Ok(())
-    }
-
-    pub(crate) fn list_tag(&mut self, at: ListPlace, position: i64) -> Result<(), Fault> {
-        self.conn.prepare_cached(INSERT_TAG)?.execute([at.list, at.n, position])?;
-        Ok(())
-    }
+/// Binds an event to the columns from `first` on, in the order of [`select_events`].
+pub(crate) fn bind(insert: &mut Statement<'_>, first: usize, event: &NewEvent, at: Place) -> Result<(), Fault> {
+    let tags = join(&event.tags);
+    let recorded_at = at.recorded_at.as_micros().cast_signed();
+    let checksum = checksum(event, tags.as_deref(), at.position, at.revision, recorded_at);
+    insert.raw_bind_parameter(first, at.position)?;
+    insert.raw_bind_parameter(first + 1, at.stream)?;
+    insert.raw_bind_parameter(first + 2, at.revision)?;
+    insert.raw_bind_parameter(first + 3, at.kind.list)?;
+    insert.raw_bind_parameter(first + 4, event.version)?;
+    insert.raw_bind_parameter(first + 5, format_number(event.format))?;
+    insert.raw_bind_parameter(first + 6, recorded_at)?;
+    insert.raw_bind_parameter(first + 7, event.id.as_bytes().as_slice())?;
+    insert.raw_bind_parameter(first + 8, tags.as_deref())?;
+    insert.raw_bind_parameter(first + 9, readable(&event.payload, event.format))?;
+    insert.raw_bind_parameter(first + 10, readable(&event.metadata, Format::Json))?;
+    insert.raw_bind_parameter(first + 11, checksum)?;
+    Ok(())
 }
 
 /// As TEXT what a person can read, as a BLOB anything else: the bytes are the same. The shell stops at a NUL.

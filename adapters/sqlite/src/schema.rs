@@ -264,14 +264,16 @@ pub(crate) fn open_writer(config: &SqliteConfig) -> Result<(Connection, StoreId)
     Ok((conn, identity))
 }
 
-/// Opens a connection that reads.
-pub(crate) fn open_reader(path: &Path, busy_timeout: Duration) -> Result<Connection, Fault> {
+/// Opens a connection that reads, so many bytes of the file by mapping them into memory.
+pub(crate) fn open_reader(path: &Path, busy_timeout: Duration, mapped_bytes: u64) -> Result<Connection, Fault> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(path, flags)?;
     conn.busy_timeout(busy_timeout)?;
     keep_plans(&conn)?;
     conn.pragma_update(None, "query_only", true)?;
     conn.pragma_update(None, "cache_size", -8_192)?;
+    let mapped_bytes = i64::try_from(mapped_bytes).unwrap_or(i64::MAX);
+    conn.query_row(&format!("PRAGMA mmap_size = {mapped_bytes}"), [], |_| Ok(())).optional()?;
     conn.set_prepared_statement_cache_capacity(48);
     Ok(conn)
 }

@@ -11,6 +11,7 @@ use crate::keys::Sweep;
 use crate::leases::{self, LeaseChange};
 use crate::names::Names;
 use crate::own_tables::{self, Work};
+use crate::pending::Pending;
 use crate::queue::{Bounds, Commit, Queue};
 use crate::schema::{self, StoreRow};
 use crate::{read_models, snapshots};
@@ -69,6 +70,11 @@ const RESTART_PAGES: i32 = 16_000;
 
 /// How long it then waits, at most.
 const RESTART_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// So long after the last one has come the writer looks for more of those whom it has just answered, or for this part of
+/// what the commit took. They come within microseconds of each other; to sleep and be woken takes longer.
+const PAUSE: Duration = Duration::from_micros(50);
+const PART: u32 = 8;
 
 impl Job {
     /// What counts against the bounds of the queue.
@@ -181,6 +187,10 @@ struct Writer {
     sweep: Sweep,
     wal_pages: Arc<AtomicI32>,
     next_checkpoint: i32,
+    /// How long the last commit took.
+    took: Duration,
+    answered: Instant,
+    last_came: Instant,
 }
 
 /// Where in a transaction the file failed.
@@ -222,6 +232,8 @@ impl Writer {
                 tags: Heads::new(config.cached_heads),
                 names: Names::default(),
                 key: String::new(),
+                last_stream: None,
+                last_tag: None,
             },
             inlines,
             clock: config.clock,
@@ -233,6 +245,9 @@ impl Writer {
             sweep: Sweep::default(),
             wal_pages,
             next_checkpoint: CHECKPOINT_PAGES,
+            took: Duration::ZERO,
+            answered: Instant::now(),
+            last_came: Instant::now(),
             path: config.path,
         })
     }
@@ -264,15 +279,16 @@ impl Writer {
         self.look_for_others().map_err(Failure::Begin)?;
         let before = self.ledger.last_position;
         let mut keys = 0;
+        let mut pending = Pending::default();
         let mut answers = Vec::with_capacity(jobs.len());
         for job in jobs {
-            let answer = self.perform(job).map_err(Failure::Write)?;
+            let answer = self.perform(job, &mut pending).map_err(Failure::Write)?;
             if let (Job::Append(append), Ok(Done::Appended(appended))) = (job, &answer) {
                 keys += usize::from(append.key.is_some() && !appended.repeated);
             }
             answers.push(answer);
         }
-        self.close_books(before, keys).map_err(Failure::Write)?;
+        self.close_books(before, keys, &mut pending).map_err(Failure::Write)?;
         self.run("COMMIT").map_err(Failure::Commit)?;
         Ok(answers)
     }
@@ -324,13 +340,16 @@ impl Writer {
         Ok(())
     }
 
-    fn perform(&mut self, job: &Job) -> Result<Answer, Fault> {
+    fn perform<'j>(&mut self, job: &'j Job, pending: &mut Pending<'j>) -> Result<Answer, Fault> {
         match job {
-            Job::Append(append) => match self.ledger.append(&self.conn, &mut self.inlines, append, self.clock.now()) {
-                Ok(appended) => Ok(Ok(Done::Appended(appended))),
-                Err(Refusal::Judged(error)) => Ok(Err(error)),
-                Err(Refusal::Failed(fault)) => Err(fault),
-            },
+            Job::Append(append) => {
+                let now = self.clock.now();
+                match self.ledger.append(&self.conn, &mut self.inlines, pending, append, now) {
+                    Ok(appended) => Ok(Ok(Done::Appended(appended))),
+                    Err(Refusal::Judged(error)) => Ok(Err(error)),
+                    Err(Refusal::Failed(fault)) => Err(fault),
+                }
+            }
             Job::SaveSnapshot(snapshot) => snapshots::save(&self.conn, snapshot).map(|()| Ok(Done::Nothing)),
             Job::DeleteSnapshots { stream, kind, below } => {
                 snapshots::delete(&self.conn, stream, kind, *below).map(|()| Ok(Done::Nothing))
@@ -342,7 +361,7 @@ impl Writer {
             Job::CommitRows(batch, limits) => {
                 if !batch.beside.is_empty() {
                     // The work may look at whatever the appends before it have made.
-                    self.inlines.write(&self.conn)?;
+                    self.write_all(pending)?;
                 }
                 let collections = batch.changes.iter().map(|change| &change.collection);
                 self.inlines.settle(&self.conn, Some(&batch.checkpoint.name), collections)?;
@@ -354,7 +373,7 @@ impl Writer {
             }
             Job::CommitWith(checkpoint, work) => {
                 // The work may look at whatever the appends before it have made.
-                self.inlines.write(&self.conn)?;
+                self.write_all(pending)?;
                 self.inlines.settle(&self.conn, Some(&checkpoint.name), core::iter::empty())?;
                 own_tables::commit(&mut self.conn, checkpoint, work).map(|done| Ok(Done::Rows(done)))
             }
@@ -362,9 +381,13 @@ impl Writer {
         }
     }
 
-    fn close_books(&mut self, before: i64, keys: usize) -> Result<(), Fault> {
-        self.inlines.write(&self.conn)?;
-        self.ledger.save_heads(&self.conn)?;
+    fn write_all(&mut self, pending: &mut Pending<'_>) -> Result<(), Fault> {
+        self.ledger.flush(&self.conn, pending)?;
+        self.inlines.write(&self.conn)
+    }
+
+    fn close_books(&mut self, before: i64, keys: usize, pending: &mut Pending<'_>) -> Result<(), Fault> {
+        self.write_all(pending)?;
         if self.ledger.last_position != before {
             schema::save_last_position(&self.conn, self.ledger.identity, self.ledger.last_position)?;
         } else if self.has_failed {
@@ -398,8 +421,8 @@ impl Writer {
     }
 }
 
-impl Commit<Job, Answer> for Writer {
-    fn commit(&mut self, group: &[Job]) -> Vec<Answer> {
+impl Writer {
+    fn commit_all(&mut self, group: &[Job]) -> Vec<Answer> {
         match self.transact(group) {
             Ok(answers) => answers,
             // Somebody's write failed, and took the others with it. Each alone, they get what is theirs.
@@ -428,10 +451,36 @@ impl Commit<Job, Answer> for Writer {
             }
         }
     }
+}
 
+impl Commit<Job, Answer> for Writer {
+    fn commit(&mut self, group: &[Job]) -> Vec<Answer> {
+        let begun = Instant::now();
+        let answers = self.commit_all(group);
+        self.took = begun.elapsed();
+        answers
+    }
+
+    fn answered(&mut self) {
+        self.checkpoint();
+        self.answered = Instant::now();
+        self.last_came = self.answered;
+    }
+
+    /// Never for longer than a commit takes: who has come waits no longer than for the one that is spared.
+    fn looks_again(&mut self, more: bool) -> bool {
+        let now = Instant::now();
+        if more {
+            self.last_came = now;
+        }
+        now - self.last_came < PAUSE.max(self.took / PART) && now - self.answered < self.took
+    }
+}
+
+impl Writer {
     /// Moves pages from the write-ahead log into the file. Readers are never kept waiting by it, and what
     /// fails here is tried again later: every acknowledged write is safe in the log.
-    fn answered(&mut self) {
+    fn checkpoint(&mut self) {
         let pages = self.wal_pages.load(Ordering::Relaxed);
         if pages < CHECKPOINT_PAGES {
             self.next_checkpoint = CHECKPOINT_PAGES;

@@ -7,6 +7,7 @@ mod crowd;
 mod damage;
 mod flips;
 mod full;
+mod groups;
 mod locked;
 mod migrating;
 mod opening;

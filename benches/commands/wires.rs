@@ -10,6 +10,7 @@ use portolan::http::{HttpClient, HttpServer};
 use portolan::ports::CommandBus;
 use portolan::prelude::Ports;
 use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,12 +55,11 @@ pub(crate) async fn rows(run: &mut Run, kind: &Kind) -> Outcome<()> {
     Ok(())
 }
 
-/// Serves these ports until it is stopped, and tells its URL; none for a wire that is not compiled in.
-async fn serve(
-    wire: &str,
-    ports: Ports,
-    stopped: oneshot::Receiver<()>,
-) -> Outcome<Option<(String, tokio::task::JoinHandle<()>)>> {
+/// A server that serves, and its URL.
+type Served = (String, tokio::task::JoinHandle<()>);
+
+/// Serves these ports until it is stopped; none over a wire that is not compiled in.
+async fn serve(wire: &str, ports: Ports, stopped: oneshot::Receiver<()>) -> Outcome<Option<Served>> {
     let until = async {
         let _ = stopped.await;
     };
@@ -68,18 +68,21 @@ async fn serve(
         let server = HttpServer::new(ports).bind(any_port).await?;
         return Ok(Some((format!("http://{}", server.local_addr()), tokio::spawn(server.serve(until)))));
     }
-    #[cfg(feature = "grpc")]
-    {
-        let server = portolan::grpc::GrpcServer::new(ports).bind(any_port).await?;
-        let url = format!("{GRPC}{}", server.local_addr());
-        return Ok(Some((
-            url,
-            tokio::spawn(async move {
-                server.serve(until).await;
-            }),
-        )));
-    }
-    #[cfg(not(feature = "grpc"))]
+    serve_grpc(ports, any_port, until).await
+}
+
+#[cfg(feature = "grpc")]
+async fn serve_grpc(
+    ports: Ports,
+    address: SocketAddr,
+    until: impl Future<Output = ()> + Send + 'static,
+) -> Outcome<Option<Served>> {
+    let server = portolan::grpc::GrpcServer::new(ports).bind(address).await?;
+    Ok(Some((format!("{GRPC}{}", server.local_addr()), tokio::spawn(server.serve(until)))))
+}
+
+#[cfg(not(feature = "grpc"))]
+async fn serve_grpc(_: Ports, _: SocketAddr, _: impl Future<Output = ()>) -> Outcome<Option<Served>> {
     Ok(None)
 }
 

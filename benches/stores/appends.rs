@@ -50,7 +50,9 @@ pub(crate) async fn rows(run: &mut Run, kind: &Kind) -> Outcome<()> {
 /// Lets so many clients append at once.
 pub(crate) async fn singles(store: &Arc<dyn EventStore>, clients: u64, time: Duration) -> Outcome<Sample> {
     let share = (STREAMS / clients).max(1);
-    all(clients, |number, start| client(store.clone(), number * share..(number + 1) * share, start + time)).await
+    let at_work = AT_WORK.min(usize::try_from(ALL_AT_WORK / clients)?.max(1));
+    all(clients, |number, start| client(store.clone(), number * share..(number + 1) * share, at_work, start + time))
+        .await
 }
 
 /// Runs these clients side by side.
@@ -70,16 +72,22 @@ where
     Ok(Sample { done: all.len(), took: start.elapsed(), latencies: all })
 }
 
-/// So many of its streams a client has at work at a time. A row that is cut short has a tenth of first events so, as a
-/// whole one has.
+/// So many streams a client has at work at a time, and so many all clients together at most. A row that is cut short has
+/// a tenth of first events so, as a whole one has.
 const AT_WORK: usize = 100;
+const ALL_AT_WORK: u64 = 6_400;
 
 /// Appends one event to each of the streams at work in turn, and knows each stream's revision.
-async fn client(store: Arc<dyn EventStore>, streams: std::ops::Range<u64>, until: Instant) -> Outcome<Latencies> {
+async fn client(
+    store: Arc<dyn EventStore>,
+    streams: std::ops::Range<u64>,
+    at_work: usize,
+    until: Instant,
+) -> Outcome<Latencies> {
     let mut events = Events::from(streams.start << 20)?;
     let names = streams.map(stream).collect::<Outcome<Vec<StreamId>>>()?;
     let mut latencies = latencies();
-    let rounds = names.chunks(AT_WORK).flat_map(|names| (0..EACH).map(move |round| (round, names)));
+    let rounds = names.chunks(at_work).flat_map(|names| (0..EACH).map(move |round| (round, names)));
     for (round, names) in rounds {
         let expected = Expected::unchanged_since(round.checked_sub(1).map(Revision::new));
         for name in names {

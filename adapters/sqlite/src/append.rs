@@ -41,6 +41,8 @@ pub(crate) struct Ledger {
     pub(crate) identity: StoreId,
     /// The last position given out, uncommitted ones included; 0 for none.
     pub(crate) last_position: i64,
+    /// The largest position in the log is the last one that was given out and written: nothing is missing at its end.
+    pub(crate) is_whole: bool,
     pub(crate) retention: Option<Duration>,
     pub(crate) streams: Heads<StreamId>,
     /// By category, a line break (names have none), and type.
@@ -57,6 +59,7 @@ pub(crate) struct Ledger {
 impl Ledger {
     /// Forgets what may not be true: after a rollback, and when another process has written.
     pub(crate) fn forget(&mut self) {
+        self.is_whole = false;
         self.streams.clear();
         self.kinds.clear();
         self.tags.clear();
@@ -270,7 +273,7 @@ impl Ledger {
     /// Writes what is pending: events, and where the lists end that have grown. Once a transaction, however many
     /// appends are in it, unless one of them has to be judged by the file.
     pub(crate) fn flush(&mut self, conn: &Connection, pending: &mut Pending<'_>) -> Result<(), Fault> {
-        pending.write(conn)?;
+        self.is_whole |= pending.write(conn, self.is_whole)?;
         Table::Streams.save(conn, &self.streams.take_moved())?;
         Table::Tags.save(conn, &self.tags.take_moved())?;
         for Moved { name: kind, head, .. } in self.kinds.take_moved() {

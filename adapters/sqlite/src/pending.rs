@@ -9,28 +9,29 @@ use std::sync::LazyLock;
 /// So many rows one statement writes. More hardly save anything: what is left is the work of the trees.
 const TOGETHER: usize = 8;
 
-/// What a statement that writes many rows begins with, and the number of its columns. Whatever fails rolls back the
-/// whole transaction; `OR FAIL` spares the copies of pages by which SQLite would undo the one statement.
-const EVENTS: (&str, usize) = (
-    "INSERT OR FAIL INTO log (position, stream, revision, kind, version, format, recorded_at, id, tags, payload, metadata, checksum)",
-    rows::COLUMNS,
-);
-const KINDS: (&str, usize) = ("INSERT OR FAIL INTO kind_events (kind, n, position)", 3);
-const TAGS: (&str, usize) = ("INSERT OR FAIL INTO tag_events (tag, n, position)", 3);
+/// What rows are written by. Whatever fails rolls back the whole transaction: `OR FAIL` spares the copies of pages by
+/// which SQLite would undo the one statement.
+const INSERT: &str = "INSERT OR FAIL INTO";
+
+/// Rows whose position SQLite gives: the next one after the largest. It would keep such copies for the others.
+static NEXT: LazyLock<Insert> = LazyLock::new(|| Insert::new("log", rows::COLUMNS.0, rows::COLUMNS.1));
+static AT: LazyLock<Insert> =
+    LazyLock::new(|| Insert::new("log", &format!("position, {}", rows::COLUMNS.0), 1 + rows::COLUMNS.1));
+static KINDS: LazyLock<Insert> = LazyLock::new(|| Insert::new("kind_events", "kind, n, position", 3));
+static TAGS: LazyLock<Insert> = LazyLock::new(|| Insert::new("tag_events", "tag, n, position", 3));
 
 /// A statement for one row, and one for [`TOGETHER`].
 struct Insert {
     one: String,
     many: String,
+    columns: usize,
 }
 
 impl Insert {
-    fn new((insert, columns): (&str, usize)) -> Self {
+    fn new(table: &str, names: &str, columns: usize) -> Self {
         let row = format!("({})", vec!["?"; columns].join(", "));
-        Self {
-            one: format!("{insert} VALUES {row}"),
-            many: format!("{insert} VALUES {}", vec![row; TOGETHER].join(", ")),
-        }
+        let into = |rows: &str| format!("{INSERT} {table} ({names}) VALUES {rows}");
+        Self { many: into(&vec![&*row; TOGETHER].join(", ")), one: into(&row), columns }
     }
 
     /// Writes rows; `bind` binds one to the parameters from a number on.
@@ -38,14 +39,13 @@ impl Insert {
         &self,
         conn: &Connection,
         rows: &[T],
-        columns: usize,
         bind: impl Fn(&mut Statement<'_>, usize, &T) -> Result<(), Fault>,
     ) -> Result<(), Fault> {
         let (many, rest) = rows.as_chunks::<TOGETHER>();
         if !many.is_empty() {
             let mut insert = conn.prepare_cached(&self.many)?;
             for rows in many {
-                for (row, first) in rows.iter().zip((1..).step_by(columns)) {
+                for (row, first) in rows.iter().zip((1..).step_by(self.columns)) {
                     bind(&mut insert, first, row)?;
                 }
                 insert.raw_execute()?;
@@ -61,10 +61,6 @@ impl Insert {
         Ok(())
     }
 }
-
-static INSERT_EVENTS: LazyLock<Insert> = LazyLock::new(|| Insert::new(EVENTS));
-static INSERT_KINDS: LazyLock<Insert> = LazyLock::new(|| Insert::new(KINDS));
-static INSERT_TAGS: LazyLock<Insert> = LazyLock::new(|| Insert::new(TAGS));
 
 /// Events of appends `'j`, each with its place, and the places of their tags.
 #[derive(Default)]
@@ -83,21 +79,25 @@ impl<'j> Pending<'j> {
         self.tags.push((at, position));
     }
 
-    pub(crate) fn write(&mut self, conn: &Connection) -> Result<(), Fault> {
-        if self.events.is_empty() {
-            return Ok(());
+    /// Writes all of it; false if there are no events. `follows`: their positions are those after the largest in the log.
+    pub(crate) fn write(&mut self, conn: &Connection, follows: bool) -> Result<bool, Fault> {
+        let Some((_, last)) = self.events.last() else { return Ok(false) };
+        if follows {
+            NEXT.write(conn, &self.events, |insert, first, (event, at)| rows::bind(insert, first, event, *at))?;
+        } else {
+            AT.write(conn, &self.events, |insert, first, (event, at)| {
+                insert.raw_bind_parameter(first, at.position)?;
+                rows::bind(insert, first + 1, event, *at)
+            })?;
         }
-        INSERT_EVENTS
-            .write(conn, &self.events, EVENTS.1, |insert, first, (event, at)| rows::bind(insert, first, event, *at))?;
-        INSERT_KINDS.write(conn, &self.events, KINDS.1, |insert, first, (_, at)| {
-            bind_entry(insert, first, at.kind, at.position)
-        })?;
-        INSERT_TAGS.write(conn, &self.tags, TAGS.1, |insert, first, (at, position)| {
-            bind_entry(insert, first, *at, *position)
-        })?;
+        if conn.last_insert_rowid() != last.position {
+            return Err(rows::damaged(last.position));
+        }
+        KINDS.write(conn, &self.events, |insert, first, (_, at)| bind_entry(insert, first, at.kind, at.position))?;
+        TAGS.write(conn, &self.tags, |insert, first, (at, position)| bind_entry(insert, first, *at, *position))?;
         self.events.clear();
         self.tags.clear();
-        Ok(())
+        Ok(true)
     }
 }
 

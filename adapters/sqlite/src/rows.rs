@@ -38,26 +38,26 @@ pub(crate) struct ListPlace {
     pub(crate) n: i64,
 }
 
-/// How many columns an event has.
-pub(crate) const COLUMNS: usize = 12;
+/// The columns of an event but its position, and how many they are.
+pub(crate) const COLUMNS: (&str, usize) =
+    ("stream, revision, kind, version, format, recorded_at, id, tags, payload, metadata, checksum", 11);
 
-/// Binds an event to the columns from `first` on, in the order of [`select_events`].
+/// Binds an event to the parameters from `first` on, in the order of [`COLUMNS`].
 pub(crate) fn bind(insert: &mut Statement<'_>, first: usize, event: &NewEvent, at: Place) -> Result<(), Fault> {
     let tags = join(&event.tags);
     let recorded_at = at.recorded_at.as_micros().cast_signed();
     let checksum = checksum(event, tags.as_deref(), at.position, at.revision, recorded_at);
-    insert.raw_bind_parameter(first, at.position)?;
-    insert.raw_bind_parameter(first + 1, at.stream)?;
-    insert.raw_bind_parameter(first + 2, at.revision)?;
-    insert.raw_bind_parameter(first + 3, at.kind.list)?;
-    insert.raw_bind_parameter(first + 4, event.version)?;
-    insert.raw_bind_parameter(first + 5, format_number(event.format))?;
-    insert.raw_bind_parameter(first + 6, recorded_at)?;
-    insert.raw_bind_parameter(first + 7, event.id.as_bytes().as_slice())?;
-    insert.raw_bind_parameter(first + 8, tags.as_deref())?;
-    insert.raw_bind_parameter(first + 9, readable(&event.payload, event.format))?;
-    insert.raw_bind_parameter(first + 10, readable(&event.metadata, Format::Json))?;
-    insert.raw_bind_parameter(first + 11, checksum)?;
+    insert.raw_bind_parameter(first, at.stream)?;
+    insert.raw_bind_parameter(first + 1, at.revision)?;
+    insert.raw_bind_parameter(first + 2, at.kind.list)?;
+    insert.raw_bind_parameter(first + 3, event.version)?;
+    insert.raw_bind_parameter(first + 4, format_number(event.format))?;
+    insert.raw_bind_parameter(first + 5, recorded_at)?;
+    insert.raw_bind_parameter(first + 6, event.id.as_bytes().as_slice())?;
+    insert.raw_bind_parameter(first + 7, tags.as_deref())?;
+    insert.raw_bind_parameter(first + 8, readable(&event.payload, event.format))?;
+    insert.raw_bind_parameter(first + 9, readable(&event.metadata, Format::Json))?;
+    insert.raw_bind_parameter(first + 10, checksum)?;
     Ok(())
 }
 

@@ -226,6 +226,7 @@ impl Writer {
             ledger: Ledger {
                 identity,
                 last_position: 0,
+                is_whole: false,
                 retention: config.key_retention,
                 streams: Heads::new(config.cached_heads),
                 kinds: Heads::new(config.cached_heads),
@@ -336,6 +337,7 @@ impl Writer {
             )));
         }
         self.ledger.last_position = stored;
+        self.ledger.is_whole = largest.unwrap_or(0) == stored;
         self.data_version = Some(version);
         Ok(())
     }

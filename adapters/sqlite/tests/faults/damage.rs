@@ -43,6 +43,30 @@ async fn a_flipped_byte_of_a_payload_is_seen() {
     store.append(Append::new([event("s-1", "on it goes")])).await.unwrap();
 }
 
+#[tokio::test]
+async fn a_mapped_file_shows_what_is_written_and_what_is_damaged() {
+    let folder = filled().await;
+    let open = || portolan_sqlite::SqliteStore::builder(folder.file()).mapped_bytes(1 << 30).open();
+    let store = open().await.unwrap();
+    for n in 4..500_u64 {
+        store.append(Append::new([event("s-1", "more ".repeat(100))])).await.unwrap();
+        let last = store.read(Read::stream(name("s-1")).backward().limit(1)).await.unwrap();
+        assert_eq!(last.events[0].position.get(), n);
+        if n % 100 == 0 {
+            // The file grows, and pages that are mapped are written.
+            folder.other().query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+        }
+    }
+    assert_eq!(read_all(&store).await.unwrap().len(), 499);
+    drop(store);
+    let mut bytes = fs::read(folder.file()).unwrap();
+    // Pages that were split still have what moved to others.
+    let all: Vec<_> = (0..bytes.len()).filter(|at| bytes[*at..].starts_with(b"SECOND")).collect();
+    all.iter().for_each(|at| bytes[*at] ^= 1);
+    fs::write(folder.file(), bytes).unwrap();
+    corrupt(read_all(&open().await.unwrap()).await, "table log, position 2");
+}
+
 /// Every column of every table that has a checksum.
 #[tokio::test]
 async fn a_change_of_any_column_is_seen() {

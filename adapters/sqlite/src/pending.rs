@@ -31,7 +31,7 @@ impl Insert {
     fn new(table: &str, names: &str, columns: usize) -> Self {
         let row = format!("({})", vec!["?"; columns].join(", "));
         let into = |rows: &str| format!("{INSERT} {table} ({names}) VALUES {rows}");
-        Self { many: into(&vec![&*row; TOGETHER].join(", ")), one: into(&row), columns }
+        Self { many: into(&[&*row; TOGETHER].join(", ")), one: into(&row), columns }
     }
 
     /// Writes rows; `bind` binds one to the parameters from a number on.

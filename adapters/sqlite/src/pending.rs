@@ -6,7 +6,7 @@ use portolan_kernel::values::NewEvent;
 use rusqlite::{Connection, Statement};
 use std::sync::LazyLock;
 
-/// So many rows one statement writes. More hardly save anything: what is left is the work of the trees.
+/// So many rows one statement writes: what it costs itself is then small beside the work of the trees.
 const TOGETHER: usize = 8;
 
 /// What rows are written by. Whatever fails rolls back the whole transaction: `OR FAIL` spares the copies of pages by
@@ -31,7 +31,7 @@ impl Insert {
     fn new(table: &str, names: &str, columns: usize) -> Self {
         let row = format!("({})", vec!["?"; columns].join(", "));
         let into = |rows: &str| format!("{INSERT} {table} ({names}) VALUES {rows}");
-        Self { many: into(&vec![&*row; TOGETHER].join(", ")), one: into(&row), columns }
+        Self { many: into(&[&*row; TOGETHER].join(", ")), one: into(&row), columns }
     }
 
     /// Writes rows; `bind` binds one to the parameters from a number on.

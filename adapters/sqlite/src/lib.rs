@@ -98,6 +98,7 @@ mod leases;
 mod lists;
 mod names;
 mod own_tables;
+mod patience;
 mod pending;
 mod pool;
 mod query;

@@ -6,7 +6,7 @@ use portolan_kernel::values::NewEvent;
 use rusqlite::{Connection, Statement};
 use std::sync::LazyLock;
 
-/// So many rows one statement writes. More hardly save anything: what is left is the work of the trees.
+/// So many rows one statement writes: what it costs itself is then small beside the work of the trees.
 const TOGETHER: usize = 8;
 
 /// What rows are written by. Whatever fails rolls back the whole transaction: `OR FAIL` spares the copies of pages by

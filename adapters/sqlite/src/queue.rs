@@ -20,6 +20,9 @@ use std::sync::{Condvar, Mutex, MutexGuard};
 #[cfg(not(test))]
 use std::thread::yield_now;
 
+/// So many that wait are worth a commit, whoever else comes: from there on it is better that they come beside it.
+const ENOUGH: usize = 256;
+
 /// How much may wait, and how much is committed together.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Bounds {
@@ -121,12 +124,12 @@ impl<Q, A> Queue<Q, A> {
     }
 
     /// Those who were answered mostly ask again at once. The first of them, committed alone, would make all others
-    /// wait for one commit more. One who was alone has nobody to wait for.
+    /// wait for one commit more.
     fn gather(&self, answered: usize, committer: &mut impl Commit<Q, A>) {
         let mut seen = 0;
         loop {
             let waiting = self.length.load(Ordering::Relaxed);
-            if answered < 2 || waiting >= answered || !committer.looks_again(waiting > seen) {
+            if waiting >= answered.min(ENOUGH) || !committer.looks_again(waiting > seen) {
                 return;
             }
             seen = waiting;

@@ -438,7 +438,7 @@ pub(crate) fn write_anything(conn: &Connection) -> Result<(), Fault> {
 
 pub(crate) fn save_last_position(conn: &Connection, identity: StoreId, last_position: i64) -> Result<(), Fault> {
     let checksum = store_checksum(identity.as_bytes(), last_position);
-    conn.prepare_cached("UPDATE about_store SET last_position = ?1, checksum = ?2")?
+    conn.prepare_cached("UPDATE about_store SET last_position = ?1, checksum = ?2 WHERE only_row = 1")?
         .execute([last_position, checksum])?;
     Ok(())
 }

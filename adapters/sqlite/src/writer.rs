@@ -11,6 +11,7 @@ use crate::keys::Sweep;
 use crate::leases::{self, LeaseChange};
 use crate::names::Names;
 use crate::own_tables::{self, Work};
+use crate::patience::Patience;
 use crate::pending::Pending;
 use crate::queue::{Bounds, Commit, Queue};
 use crate::schema::{self, StoreRow};
@@ -70,11 +71,6 @@ const RESTART_PAGES: i32 = 16_000;
 
 /// How long it then waits, at most.
 const RESTART_TIMEOUT: Duration = Duration::from_millis(500);
-
-/// So long after the last one has come the writer looks for more of those whom it has just answered, or for this part of
-/// what the commit took. They come within microseconds of each other; to sleep and be woken takes longer.
-const PAUSE: Duration = Duration::from_micros(50);
-const PART: u32 = 8;
 
 impl Job {
     /// What counts against the bounds of the queue.
@@ -187,10 +183,7 @@ struct Writer {
     sweep: Sweep,
     wal_pages: Arc<AtomicI32>,
     next_checkpoint: i32,
-    /// How long the last commit took.
-    took: Duration,
-    answered: Instant,
-    last_came: Instant,
+    patience: Patience,
 }
 
 /// Where in a transaction the file failed.
@@ -246,9 +239,7 @@ impl Writer {
             sweep: Sweep::default(),
             wal_pages,
             next_checkpoint: CHECKPOINT_PAGES,
-            took: Duration::ZERO,
-            answered: Instant::now(),
-            last_came: Instant::now(),
+            patience: Patience::new(),
             path: config.path,
         })
     }
@@ -459,23 +450,17 @@ impl Commit<Job, Answer> for Writer {
     fn commit(&mut self, group: &[Job]) -> Vec<Answer> {
         let begun = Instant::now();
         let answers = self.commit_all(group);
-        self.took = begun.elapsed();
+        self.patience.committed(begun);
         answers
     }
 
     fn answered(&mut self) {
         self.checkpoint();
-        self.answered = Instant::now();
-        self.last_came = self.answered;
+        self.patience.begin();
     }
 
-    /// Never for longer than a commit takes: who has come waits no longer than for the one that is spared.
     fn looks_again(&mut self, more: bool) -> bool {
-        let now = Instant::now();
-        if more {
-            self.last_came = now;
-        }
-        now - self.last_came < PAUSE.max(self.took / PART) && now - self.answered < self.took
+        self.patience.lasts(more)
     }
 }
 

@@ -34,11 +34,18 @@ pub(crate) async fn rows(run: &mut Run, kind: &Kind) -> Outcome<()> {
     let mut beside = Beside { peak, ..Beside::default() };
     let loaded = load(&place.store, stored, run.options.time()).await?;
     let load_peak = Peak::from_now();
+    let mapped = match place.mapped().await? {
+        Some(store) => Some(load(&store, stored, run.options.time()).await?),
+        None => None,
+    };
     let scanned = scan(&place.store).await?;
     if scanned.done != stored {
         return Err(format!("{} events are read of {stored}", scanned.done).into());
     }
     run.row(kind, &loads, &loaded, &Beside::default());
+    if let Some(mapped) = mapped {
+        run.row(kind, &format!("{loads}, the file mapped"), &mapped, &Beside::default());
+    }
     run.row(kind, scans, &scanned, &Beside { peak: load_peak, ..Beside::default() });
     beside.bytes_per_event = place.close().map(|bytes| bytes as f64 / stored as f64);
     run.row(kind, &fills, &filled, &beside);

@@ -126,6 +126,12 @@ impl Kind {
 }
 
 impl Place {
+    /// Another handle on the same file, whose reads map it into memory; none of a store that has no file.
+    pub(crate) async fn mapped(&self) -> Outcome<Option<Arc<dyn EventStore>>> {
+        let Some(file) = &self.file else { return Ok(None) };
+        Ok(Some(Arc::new(SqliteStore::builder(file).mapped_bytes(2 << 30).open().await?)))
+    }
+
     /// Closes the store, and tells how many bytes it occupied: on disk, or of memory.
     pub(crate) fn close(self) -> Option<u64> {
         let Some(file) = self.file else {

@@ -35,7 +35,7 @@ struct Options {
     #[arg(long, default_value_t = 1_000_000)]
     keys: u64,
     /// The folder that files are written into; the disk to be measured.
-    #[arg(long, default_value = "target/bench")]
+    #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/bench"))]
     dir: PathBuf,
     /// Only stores whose name contains this.
     #[arg(long, default_value = "")]

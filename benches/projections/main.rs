@@ -42,7 +42,7 @@ struct Options {
     #[arg(long, default_value = "")]
     only: String,
     /// The folder that files are written into.
-    #[arg(long, default_value = "target/bench")]
+    #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/bench"))]
     dir: PathBuf,
     /// What `cargo bench` adds.
     #[arg(long, hide = true)]

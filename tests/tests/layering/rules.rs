@@ -81,7 +81,7 @@ fn place(metadata: &Metadata, package: &Package) -> Place {
         ["adapters", _] => Place::Adapter,
         ["conformance"] => Place::Conformance,
         ["examples", _] => Place::Example,
-        ["tests"] | ["tests", "renamed"] => Place::Tests,
+        ["tests"] | ["tests", "renamed"] | ["benches"] => Place::Tests,
         ["tests", _] => Place::Backend,
         _ => Place::Unknown,
     }
@@ -262,7 +262,7 @@ pub(crate) fn few_name_adapters(metadata: &Metadata) -> Vec<String> {
         if *place == Place::Unknown {
             breaches.push(format!(
                 "Rule 5, only the facade, examples and tests name concrete adapters: {} stands where no rule knows it. Move \
-                 it to kernel/, adapters/, conformance/, examples/ or tests/, or give its folder a rule in \
+                 it to kernel/, adapters/, conformance/, examples/, benches/ or tests/, or give its folder a rule in \
                  tests/tests/layering/rules.rs.",
                 package.name
             ));

@@ -23,8 +23,8 @@ use core::time::Duration;
 /// What a command that comes to a current state has no need of is in boxes of its own: its future is made, moved and freed for
 /// each command.
 ///
-/// Of a command that is done it keeps the state it came to, for the next one on the same stream, and of these so many at most
-/// as there are turns: its memory does not grow with the number of streams or ids.
+/// Of a command that is done it keeps the state it came to, for the next one on the same stream, and of these four at most for
+/// each turn: its memory does not grow with the number of streams or ids.
 #[derive(Clone)]
 pub struct Execution {
     loader: Loader,
@@ -93,7 +93,7 @@ impl Execution {
         let stream = stream_of::<A, C>(command)?;
         // Also what makes concurrent duplicates decide once: the second recalls what the first has done.
         let turn = self.turns.take(&stream).await.map_err(busy)?;
-        let left = turn.left::<Left<A>>().filter(|left| left.loaded.stream == stream);
+        let left = turn.left(|left: &Left<A>| left.loaded.stream == stream);
         // One that comes alone, after another, is most likely new; its append finds out, and so does whatever comes to none.
         let may_be_repeated = |left: &Left<A>| turn.has_waited() || left.by.as_ref() == order.id();
         if left.as_ref().is_none_or(may_be_repeated)

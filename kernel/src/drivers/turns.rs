@@ -3,7 +3,7 @@
 //! Expected revisions alone keep the log right; turns only spare the futile work of many callers that decide on
 //! one stream at once. So it does no harm that some streams share a turn.
 //!
-//! Whoever had the turn may leave something for the next: each turn keeps the last.
+//! Whoever had the turn may leave something for those who come after: each turn keeps the last few.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -15,6 +15,9 @@ use event_listener::{Event, listener};
 
 /// So many that two busy streams rarely share one. There are never more, however many streams there are.
 const TURNS: usize = 1024;
+
+/// So many things that were left to others each turn keeps: busy streams that share it do not drive each other's out.
+const KEPT: usize = 4;
 
 pub(super) struct Turns {
     turns: Box<[Turn]>,
@@ -35,7 +38,7 @@ struct Turn {
     waiting: AtomicUsize,
     free: Event,
     /// Only whoever has the turn looks.
-    left: Mutex<Option<Box<dyn Any + Send>>>,
+    left: Mutex<Vec<Box<dyn Any + Send>>>,
 }
 
 /// It is the holder's turn, until this is dropped.
@@ -57,16 +60,20 @@ impl Taken<'_> {
         self.has_waited
     }
 
-    /// What the one before has left, if it is of this type. It is gone then, whatever it is.
-    pub(super) fn left<T: Any>(&self) -> Option<T> {
-        let left = self.turn.left.try_lock()?.take()?;
-        left.downcast().ok().map(|left| *left)
+    /// What somebody has left that is of this type, and is it. It is gone then.
+    pub(super) fn left<T: Any>(&self, is_it: impl Fn(&T) -> bool) -> Option<T> {
+        let mut left = self.turn.left.try_lock()?;
+        let at = left.iter().position(|left| left.downcast_ref().is_some_and(&is_it))?;
+        left.remove(at).downcast().ok().map(|left| *left)
     }
 
-    /// Leaves this to the next.
+    /// Leaves this to those who come after.
     pub(super) fn leave<T: Any + Send>(&self, value: T) {
         if let Some(mut left) = self.turn.left.try_lock() {
-            *left = Some(Box::new(value));
+            if left.len() >= KEPT {
+                left.remove(0);
+            }
+            left.push(Box::new(value));
         }
     }
 }
@@ -260,11 +267,14 @@ mod tests {
     async fn what_is_left_is_found_once_and_by_its_type() {
         let turns = Turns::new(1_000, 1_000);
         turns.take("s").await.unwrap().leave(7_u64);
-        assert_eq!(turns.take("t").await.unwrap().left::<u64>(), None);
-        assert_eq!(turns.take("s").await.unwrap().left::<u64>(), Some(7));
-        assert_eq!(turns.take("s").await.unwrap().left::<u64>(), None);
-        turns.take("s").await.unwrap().leave(7_u64);
-        assert_eq!(turns.take("s").await.unwrap().left::<u32>(), None);
+        let left = async |name, is_it: u64| turns.take(name).await.unwrap().left(|left| *left == is_it);
+        assert_eq!((left("t", 7).await, left("s", 8).await), (None, None));
+        assert_eq!(turns.take("s").await.unwrap().left(|_: &u32| true), None);
+        assert_eq!((left("s", 7).await, left("s", 7).await), (Some(7), None));
+        for value in 1..=5_u64 {
+            turns.take("s").await.unwrap().leave(value);
+        }
+        assert_eq!((left("s", 1).await, left("s", 2).await, left("s", 5).await), (None, Some(2), Some(5)));
     }
 
     #[tokio::test]

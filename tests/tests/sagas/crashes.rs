@@ -67,29 +67,13 @@ fn crashed(trouble: Trouble, amount: i64, twice: usize) -> CrashReport {
 fn it_ends_in_the_same_way_wherever_it_dies(#[case] trouble: Trouble, #[case] amount: i64) {
     let report = crashed(trouble, amount, 60);
     assert_eq!(report.tried.len(), 2 * report.boundaries.len() + 60);
-}
-
-#[rstest]
-#[case::well(Trouble::None, 30)]
-#[case::refused_at_once(Trouble::None, 130)]
-#[case::frozen(Trouble::Frozen, 30)]
-#[case::no_refund(Trouble::NoRefund, 30)]
-#[case::silent_credit(Trouble::SilentCredit, 30)]
-#[case::lost_credit(Trouble::LostCredit, 30)]
-#[case::silent_debit(Trouble::SilentDebit, 30)]
-#[case::lost_debit(Trouble::LostDebit, 30)]
-#[case::silent_letter(Trouble::SilentLetter, 30)]
-#[case::no_auditor(Trouble::NoAuditor, 30)]
-#[case::overdue(Trouble::Overdue, 30)]
-fn the_same_on_sqlite(#[case] trouble: Trouble, #[case] amount: i64) {
     let folder = tempfile::tempdir().unwrap();
     let open = async |trial: Trial| {
         let builder = SqliteStore::builder(folder.path().join(format!("{}.db", trial.number))).clock(trial.clock);
         builder.durability(Durability::SurvivesProcessCrashOnly).open().await.unwrap()
     };
     let points = crash_points(open).run(async move |process: &Process| transferred(process, trouble, amount).await);
-    let report = points.observe(end).check();
-    assert_eq!(report.boundaries, crashed(trouble, amount, 0).boundaries);
+    assert_eq!(points.observe(end).check().boundaries, report.boundaries, "on SQLite");
 }
 
 /// The start, the first intent, and four outcomes: with each the intent of the next step, and with the last the end.

@@ -23,7 +23,7 @@ pub(crate) async fn rows(run: &mut Run, kind: &Kind) -> Outcome<()> {
         if !run.options.wants(name) {
             continue;
         }
-        let mut beside = run.beside(kind)?;
+        let mut beside = run.disk.beside(kind)?;
         let (storage, file) = account::storage(kind).await?;
         let bank = account::open(storage.clone()).await?;
         let sample = all(clients, run.options.time(), |_| bank.ports().commands, account_of).await?;

@@ -17,7 +17,7 @@ mod wires;
 use crate::support::Outcome;
 use crate::support::disk::Disk;
 use crate::support::fixture::Kind;
-use crate::support::report::{Beside, Peak, Report};
+use crate::support::report::Report;
 use clap::Parser;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -66,14 +66,6 @@ struct Run {
     options: Options,
     disk: Disk,
     report: Report,
-}
-
-impl Run {
-    /// What stands beside a row: the disk, as it is now, for a store that waits for it.
-    fn beside(&self, kind: &Kind) -> Outcome<Beside> {
-        let disk = if kind.is_durable() { Some(self.disk.now()?) } else { None };
-        Ok(Beside { disk, peak: Peak::from_now(), bytes_per_event: None })
-    }
 }
 
 fn main() -> Outcome<()> {

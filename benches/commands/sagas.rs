@@ -63,7 +63,7 @@ pub(crate) async fn rows(run: &mut Run, kind: &Kind) -> Outcome<()> {
     if !run.options.wants(&name) {
         return Ok(());
     }
-    let beside = run.beside(kind)?;
+    let beside = run.disk.beside(kind)?;
     let (storage, file) = account::storage(kind).await?;
     let round = Round::default();
     let bank = account::builder(storage.clone()).saga(round.clone()).build().await?;

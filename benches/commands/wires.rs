@@ -4,13 +4,14 @@ use crate::Run;
 use crate::account;
 use crate::bus;
 use crate::support::fixture::Kind;
-use crate::support::report::{Sample, latencies, say};
+#[cfg(not(feature = "grpc"))]
+use crate::support::report::say;
+use crate::support::report::{Sample, latencies};
 use crate::support::{Failure, Outcome};
 use portolan::http::{HttpClient, HttpServer};
 use portolan::ports::CommandBus;
 use portolan::prelude::Ports;
 use serde::{Deserialize, Serialize};
-use std::net::SocketAddr;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,59 +32,64 @@ struct Told {
     latencies_nanos: Vec<(u64, u64)>,
 }
 
+/// A way between two processes.
+#[derive(Clone, Copy)]
+enum Wire {
+    Http,
+    #[cfg(feature = "grpc")]
+    Grpc,
+}
+
+/// Each with its name.
+const WIRES: &[(Wire, &str)] = &[
+    (Wire::Http, "http"),
+    #[cfg(feature = "grpc")]
+    (Wire::Grpc, "grpc"),
+];
+
 pub(crate) async fn rows(run: &mut Run, kind: &Kind) -> Outcome<()> {
-    for wire in ["http", "grpc"] {
-        let name = format!("commands over {wire}, 64 connections, client in another process");
+    for (wire, its_name) in WIRES.iter().copied() {
+        let name = format!("commands over {its_name}, 64 connections, client in another process");
         if !run.options.wants(&name) {
             continue;
         }
-        let beside = run.beside(kind)?;
+        let beside = run.disk.beside(kind)?;
         let (storage, file) = account::storage(kind).await?;
         let bank = account::open(storage.clone()).await?;
         let (stop, stopped) = tokio::sync::oneshot::channel();
-        let Some((url, serving)) = serve(wire, bank.ports(), stopped).await? else {
-            say(&format!("{name}: left out; `--features grpc` adds it"));
-            account::close(bank, storage, file).await;
-            continue;
-        };
+        let (url, serving) = serve(wire, bank.ports(), stopped).await?;
         let sample = ask(&url, run.options.seconds).await?;
         let _ = stop.send(());
         serving.await?;
         account::close(bank, storage, file).await;
         run.report.row(kind.name(), &name, "commands", &sample, &beside);
     }
+    #[cfg(not(feature = "grpc"))]
+    say("Rows over gRPC are left out; `--features grpc` adds them.");
     Ok(())
 }
 
-/// A server that serves, and its URL.
-type Served = (String, tokio::task::JoinHandle<()>);
-
-/// Serves these ports until it is stopped; none over a wire that is not compiled in.
-async fn serve(wire: &str, ports: Ports, stopped: oneshot::Receiver<()>) -> Outcome<Option<Served>> {
+/// Serves these ports until it is stopped, and tells its URL.
+async fn serve(
+    wire: Wire,
+    ports: Ports,
+    stopped: oneshot::Receiver<()>,
+) -> Outcome<(String, tokio::task::JoinHandle<()>)> {
     let until = async {
         let _ = stopped.await;
     };
     let any_port = "127.0.0.1:0".parse()?;
-    if wire == "http" {
-        let server = HttpServer::new(ports).bind(any_port).await?;
-        return Ok(Some((format!("http://{}", server.local_addr()), tokio::spawn(server.serve(until)))));
-    }
-    serve_grpc(ports, any_port, until).await
-}
-
-#[cfg(feature = "grpc")]
-async fn serve_grpc(
-    ports: Ports,
-    address: SocketAddr,
-    until: impl Future<Output = ()> + Send + 'static,
-) -> Outcome<Option<Served>> {
-    let server = portolan::grpc::GrpcServer::new(ports).bind(address).await?;
-    Ok(Some((format!("{GRPC}{}", server.local_addr()), tokio::spawn(server.serve(until)))))
-}
-
-#[cfg(not(feature = "grpc"))]
-async fn serve_grpc(_: Ports, _: SocketAddr, _: impl Future<Output = ()>) -> Outcome<Option<Served>> {
-    Ok(None)
+    Ok(match wire {
+        Wire::Http => {
+            let server = HttpServer::new(ports).bind(any_port).await?;
+            (format!("http://{}", server.local_addr()), tokio::spawn(server.serve(until)))
+        }
+        #[cfg(feature = "grpc")]
+        Wire::Grpc => {
+            let server = portolan::grpc::GrpcServer::new(ports).bind(any_port).await?;
+            (format!("{GRPC}{}", server.local_addr()), tokio::spawn(server.serve(until)))
+        }
+    })
 }
 
 /// A bus over this URL, on a connection of its own.

@@ -26,7 +26,7 @@ pub(crate) async fn rows(run: &mut Run, kind: &Kind) -> Outcome<()> {
         if !run.options.wants(&name) {
             continue;
         }
-        let mut beside = run.beside(kind)?;
+        let mut beside = run.disk.beside(kind)?;
         let place = kind.open().await?;
         let sample = singles(&place.store, clients, run.options.time()).await?;
         if kind.is_durable() {
@@ -36,7 +36,7 @@ pub(crate) async fn rows(run: &mut Run, kind: &Kind) -> Outcome<()> {
     }
     let name = "appends of 100 to one stream, one client";
     if run.options.wants(name) {
-        let mut beside = run.beside(kind)?;
+        let mut beside = run.disk.beside(kind)?;
         let place = kind.open().await?;
         let sample = of_100(&place.store, run.options.time()).await?;
         if kind.is_durable() {

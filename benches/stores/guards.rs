@@ -19,7 +19,7 @@ const TAGS: u64 = 1_000;
 pub(crate) async fn rows(run: &mut Run, kind: &Kind) -> Outcome<()> {
     let name = "appends with a guard over tags, 64 in flight";
     if run.options.wants(name) {
-        let beside = run.beside(kind)?;
+        let beside = run.disk.beside(kind)?;
         let place = kind.open().await?;
         let store = place.store.clone();
         let time = run.options.time();

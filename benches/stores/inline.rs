@@ -16,7 +16,7 @@ pub(crate) async fn rows(run: &mut Run, kind: &Kind) -> Outcome<()> {
         if !run.options.wants(&name) {
             continue;
         }
-        let beside = run.beside(kind)?;
+        let beside = run.disk.beside(kind)?;
         let counts = Counts::inline("counts", unique)?;
         let file = run.options.dir.join(format!("inline-{}.db", std::process::id()));
         let store: Arc<dyn EventStore> = match kind {

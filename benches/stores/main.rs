@@ -15,7 +15,7 @@ mod reads;
 use crate::support::Outcome;
 use crate::support::disk::Disk;
 use crate::support::fixture::Kind;
-use crate::support::report::{Beside, Peak, Report, Sample};
+use crate::support::report::{Beside, Report, Sample};
 use clap::Parser;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -67,12 +67,6 @@ struct Run {
 }
 
 impl Run {
-    /// What stands beside a row: the disk, as it is now, for a store that waits for it.
-    fn beside(&self, kind: &Kind) -> Outcome<Beside> {
-        let disk = if kind.is_durable() { Some(self.disk.now()?) } else { None };
-        Ok(Beside { disk, peak: Peak::from_now(), bytes_per_event: None })
-    }
-
     fn row(&mut self, kind: &Kind, scenario: &str, sample: &Sample, beside: &Beside) {
         self.report.row(kind.name(), scenario, "events", sample, beside);
     }

@@ -1,8 +1,8 @@
 //! The yardsticks: what the disk, and a plain program on it, do beside the stores.
 
 use super::Outcome;
-use super::fixture::{Payloads, remove};
-use super::report::{Beside, Report, Sample, latencies, note};
+use super::fixture::{Kind, Payloads, remove};
+use super::report::{Beside, Peak, Report, Sample, latencies, note};
 use rusqlite::Connection;
 use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
@@ -44,6 +44,12 @@ impl Disk {
             preallocated: self.fdatasync(true)?.rate(),
             rusqlite: self.rusqlite_loop()?.rate(),
         })
+    }
+
+    /// What stands beside a row of this kind of store: the disk, as it is now, if it waits for it.
+    pub(crate) fn beside(&self, kind: &Kind) -> Outcome<Beside> {
+        let disk = if kind.is_durable() { Some(self.now()?) } else { None };
+        Ok(Beside { disk, peak: Peak::from_now(), bytes_per_event: None })
     }
 
     /// Their own rows.

@@ -129,6 +129,32 @@ async fn a_repetition_after_others_is_answered_by_the_original() {
 }
 
 #[tokio::test]
+async fn a_repetition_is_answered_also_where_the_state_cannot_be_read_any_more() {
+    let store = TestStore::new();
+    let ports = bank_on(&store).await.ports();
+    ports.commands.send(open("ann")).await.unwrap();
+    ports.commands.send(deposit("ann", 5)).await.unwrap();
+    let original = ports.commands.send(withdraw("ann", 5)).id("k-1").await.unwrap();
+    ports.commands.send(deposit("ann", 1)).await.unwrap();
+    store.write_event("account-ann", "account.deposited", "{");
+    let repeated = ports.commands.send(withdraw("ann", 5)).id("k-1").await.unwrap();
+    assert_eq!((repeated.repeated, repeated.events), (true, original.events));
+    let error = ports.commands.send(withdraw("ann", 5)).id("k-2").await.unwrap_err();
+    assert!(matches!(error, CommandError::Other(_)), "{error}");
+}
+
+#[tokio::test]
+async fn an_invalid_command_leaves_the_state_where_it_is() {
+    let store = TestStore::new();
+    let ports = bank_on(&store).await.ports();
+    ports.commands.send(open("ann")).await.unwrap();
+    store.reads();
+    ports.commands.send(deposit("ann", 0)).await.unwrap_err();
+    ports.commands.send(deposit("ann", 1)).await.unwrap();
+    assert_eq!(store.reads().len(), 0);
+}
+
+#[tokio::test]
 async fn no_state_is_kept_where_none_is_to_be() {
     let store = TestStore::new();
     let options = BusOptions::default().with_keep_states(false);

@@ -93,6 +93,10 @@ impl Execution {
         let stream = stream_of::<A, C>(command)?;
         // Also what makes concurrent duplicates decide once: the second recalls what the first has done.
         let turn = self.turns.take(&stream).await.map_err(busy)?;
+        let violations = command.validate();
+        if !violations.is_empty() {
+            return Box::pin(self.unless_repeated(CommandError::Invalid(violations), order)).await;
+        }
         let left = turn.left(|left: &Left<A>| left.loaded.stream == stream);
         // One that comes alone, after another, is most likely new; its append finds out, and so does whatever comes to none.
         let may_be_repeated = |left: &Left<A>| turn.has_waited() || left.by.as_ref() == order.id();
@@ -103,10 +107,6 @@ impl Execution {
                 turn.leave(left);
             }
             return Ok(receipt);
-        }
-        let violations = command.validate();
-        if !violations.is_empty() {
-            return Box::pin(self.unless_repeated(CommandError::Invalid(violations), order)).await;
         }
         match self.decide_and_append::<A, C>(command, stream, order, &turn, left).await {
             Err(error) => Box::pin(self.unless_repeated(error, order)).await,

@@ -1,8 +1,8 @@
 //! Tables of an application's own, written in the transaction that moves a checkpoint.
 
 use crate::error::Fault;
+use crate::job::{Done, Job};
 use crate::read_models::{self, Judged};
-use crate::writer::{Done, Job};
 use crate::{SqliteStore, schema};
 use portolan_kernel::ports::{RowError, RowLimits, Source, judge_checkpoint};
 use portolan_kernel::values::{Batch, Checkpoint};

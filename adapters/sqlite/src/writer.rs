@@ -7,60 +7,27 @@ use crate::error::{Fault, OpenError};
 use crate::file::FileMark;
 use crate::heads::Heads;
 use crate::inline::Inlines;
+use crate::job::{Answer, Done, Job, Jobs};
 use crate::keys::Sweep;
-use crate::leases::{self, LeaseChange};
 use crate::names::Names;
-use crate::own_tables::{self, Work};
 use crate::patience::Patience;
 use crate::pending::Pending;
-use crate::queue::{Bounds, Commit, Queue};
+use crate::queue::{Bounds, Commit};
 use crate::schema::{self, StoreRow};
-use crate::{read_models, snapshots};
+use crate::{leases, own_tables, read_models, snapshots};
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicI32, Ordering};
 use core::time::Duration;
 use futures::channel::oneshot;
-use portolan_kernel::ports::{
-    AppendError, Clock, Inline, Lease, LeaseError, RowError, RowLimits, Snapshot, Source, StoreId,
-};
-use portolan_kernel::values::{
-    Append, Appended, Batch, Cell, Change, Checkpoint, Collection, Item, Name, Query, Revision, StreamId,
-};
+use portolan_kernel::ports::{AppendError, Clock, Inline, Source, StoreId};
 use rusqlite::{Connection, ErrorCode};
 use std::path::PathBuf;
 use std::thread::{self, JoinHandle};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-/// A write.
-pub(crate) enum Job {
-    Append(Append),
-    SaveSnapshot(Snapshot),
-    DeleteSnapshots { stream: StreamId, kind: Name, below: Option<Revision> },
-    Define(Collection),
-    CommitRows(Batch, RowLimits),
-    RemoveVersion { collection: Name, version: u32, checkpoint: Checkpoint },
-    CommitWith(Checkpoint, Work),
-    Lease(LeaseChange),
-}
-
-/// A write that the file took. What a port's own judgment was stands within.
-pub(crate) enum Done {
-    Nothing,
-    Appended(Appended),
-    Rows(Result<(), RowError>),
-    Lease(Result<Lease, LeaseError>),
-}
-
-/// A write that the file did not take is refused as an append is.
-pub(crate) type Answer = Result<Done, AppendError>;
-pub(crate) type Jobs = Queue<Job, Answer>;
-
 /// One transaction commits so much at most, so that the first of a long queue does not wait for the last.
 const GROUP_REQUESTS: usize = 1_024;
 const GROUP_BYTES: u64 = 8 << 20;
-
-/// What a write weighs beside its own bytes, and an event beside its own.
-const OVERHEAD_BYTES: u64 = 256;
 
 /// Pages of write-ahead log after which they are moved into the file, as far as readers allow.
 const CHECKPOINT_PAGES: i32 = 4_000;
@@ -71,42 +38,6 @@ const RESTART_PAGES: i32 = 16_000;
 
 /// How long it then waits, at most.
 const RESTART_TIMEOUT: Duration = Duration::from_millis(500);
-
-impl Job {
-    /// What counts against the bounds of the queue.
-    pub(crate) fn bytes(&self) -> u64 {
-        OVERHEAD_BYTES
-            + match self {
-                Self::Append(append) => {
-                    let events = append.events.iter().map(|event| event.bytes() + OVERHEAD_BYTES).sum::<u64>();
-                    let expected = append.expect.iter().map(|(stream, _)| stream.len() as u64).sum::<u64>();
-                    let guarded = append.guard.as_ref().map_or(0, |guard| names_bytes(&guard.none_of));
-                    events + expected + guarded + append.key.as_ref().map_or(0, |key| key.note.len() as u64)
-                }
-                Self::SaveSnapshot(snapshot) => snapshot.state.len() as u64,
-                Self::CommitRows(batch, _) => batch.changes.iter().map(change_bytes).sum(),
-                Self::DeleteSnapshots { .. }
-                | Self::Define(_)
-                | Self::RemoveVersion { .. }
-                | Self::CommitWith(..)
-                | Self::Lease(_) => 0,
-            }
-    }
-}
-
-fn change_bytes(change: &Change) -> u64 {
-    OVERHEAD_BYTES + change.cells.iter().flatten().map(Cell::bytes).sum::<u64>()
-}
-
-fn names_bytes(query: &Query) -> u64 {
-    let of = |item: &Item| {
-        let streams = item.streams.iter().map(|name| name.len()).sum::<usize>();
-        let categories = item.categories.iter().map(|name| name.len()).sum::<usize>();
-        let types = item.types.iter().map(|name| name.len()).sum::<usize>();
-        streams + categories + types + item.tags.iter().map(|name| name.len()).sum::<usize>()
-    };
-    query.any_of.iter().map(of).sum::<usize>() as u64
-}
 
 /// What a store knows of its writer.
 pub(crate) struct Handle {

@@ -261,7 +261,7 @@ pub(crate) fn few_name_adapters(metadata: &Metadata) -> Vec<String> {
     for (package, place) in &house.members {
         if *place == Place::Unknown {
             breaches.push(format!(
-                "Rule 5, only the facade, examples and tests name concrete adapters: {} stands where no rule knows it. Move \
+                "Rule 5, only the facade, examples, benches and tests name concrete adapters: {} stands where no rule knows it. Move \
                  it to kernel/, adapters/, conformance/, examples/, benches/ or tests/, or give its folder a rule in \
                  tests/tests/layering/rules.rs.",
                 package.name
@@ -272,7 +272,7 @@ pub(crate) fn few_name_adapters(metadata: &Metadata) -> Vec<String> {
         }
         for dependency in package.dependencies.iter().filter(|d| house.place_of(d) == Some(Place::Adapter)) {
             breaches.push(format!(
-                "Rule 5, only the facade, examples and tests name concrete adapters: {} has the {} {}. Take the port from \
+                "Rule 5, only the facade, examples, benches and tests name concrete adapters: {} has the {} {}. Take the port from \
                  the caller instead.",
                 package.name,
                 kind(dependency),

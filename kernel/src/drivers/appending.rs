@@ -83,23 +83,6 @@ impl Execution {
         }
     }
 
-    /// The error, unless it is that of a command that has taken effect before, here or elsewhere: an append finds its key
-    /// taken, and what comes to no append has to look (CB-04). The state may since have become one that rejects it.
-    pub(super) async fn unless_repeated(
-        &self,
-        error: CommandError,
-        order: &Order<'_>,
-    ) -> Result<Receipt, CommandError> {
-        if !matches!(error, CommandError::Invalid(_) | CommandError::Rejected { .. } | CommandError::Other(_)) {
-            return Err(error);
-        }
-        match self.recall(order).await {
-            Ok(original) => original.ok_or(error),
-            Err(_) if matches!(error, CommandError::Other(_)) => Err(error),
-            Err(unknown) => Err(unknown),
-        }
-    }
-
     pub(super) fn while_busy(&self) -> Backoff<'_> {
         self.backoff(BUSY).within(self.clock(), PATIENCE)
     }

@@ -8,7 +8,7 @@ use super::order::Order;
 use super::turns::{Full, Taken, Turns};
 use crate::domain::{Aggregate, Decide, Rejection, StreamCommand};
 use crate::ports::{AppendError, Clock, CommandError, IdSource, Receipt, Sleep, Source, Spawn, Violation};
-use crate::values::{Expected, InvalidName, Name, Revision, StreamId};
+use crate::values::{Expected, InvalidName, Revision, StreamId};
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::ToString;
@@ -93,24 +93,17 @@ impl Execution {
         let stream = stream_of::<A, C>(command)?;
         // Also what makes concurrent duplicates decide once: the second recalls what the first has done.
         let turn = self.turns.take(&stream).await.map_err(busy)?;
-        let violations = command.validate();
-        if !violations.is_empty() {
-            return Box::pin(self.unless_repeated(CommandError::Invalid(violations), order)).await;
-        }
-        let left = turn.left(|left: &Left<A>| left.loaded.stream == stream);
-        // One that comes alone, after another, is most likely new; its append finds out, and so does whatever comes to none.
-        let may_be_repeated = |left: &Left<A>| turn.has_waited() || left.by.as_ref() == order.id();
-        if left.as_ref().is_none_or(may_be_repeated)
-            && let Some(receipt) = Box::pin(self.recall(order)).await?
-        {
-            if let Some(left) = left {
-                turn.leave(left);
-            }
+        if let Some(receipt) = Box::pin(self.recall(order)).await? {
             return Ok(receipt);
         }
-        match self.decide_and_append::<A, C>(command, stream, order, &turn, left).await {
-            Err(error) => Box::pin(self.unless_repeated(error, order)).await,
-            receipt => receipt,
+        let violations = command.validate();
+        if !violations.is_empty() {
+            return Err(CommandError::Invalid(violations));
+        }
+        match self.decide_and_append::<A, C>(command, stream, order, &turn).await {
+            // A duplicate elsewhere may have taken effect since, and changed the state that now rejects.
+            Err(rejected @ CommandError::Rejected { .. }) => Box::pin(self.recall(order)).await?.ok_or(rejected),
+            outcome => outcome,
         }
     }
 
@@ -120,13 +113,13 @@ impl Execution {
         stream: StreamId,
         order: &Order<'_>,
         turn: &Taken<'_>,
-        left: Option<Left<A>>,
     ) -> Result<Receipt, CommandError> {
         let mut conflicts = self.backoff(self.options.conflicts);
         // An append finds out whether a state that was left here is still that of its stream; what appends nothing has to
         // look.
+        let left = turn.left(|left: &Loaded<A>| left.stream == stream);
         let (mut loaded, mut has_looked) = match left {
-            Some(left) => (left.loaded, false),
+            Some(left) => (left, false),
             None => (Box::pin(self.load::<A>(stream)).await?, true),
         };
         loop {
@@ -142,12 +135,12 @@ impl Execution {
             }
             let decided = match decision {
                 Err(rejection) => {
-                    self.leave(loaded, order, turn);
+                    self.leave(loaded, turn);
                     return Err(rejection.to_error());
                 }
                 Ok(_) if appends_nothing => {
                     let receipt = order.nothing([(loaded.stream.clone(), loaded.revision)].into());
-                    self.leave(loaded, order, turn);
+                    self.leave(loaded, turn);
                     return Ok(receipt);
                 }
                 Ok(decided) => decided,
@@ -156,13 +149,13 @@ impl Execution {
             let append = append.expect(loaded.stream.clone(), Expected::unchanged_since(loaded.revision));
             match self.append(append, order).await {
                 Ok(appended) if appended.repeated => {
-                    self.leave(loaded, order, turn);
+                    self.leave(loaded, turn);
                     return order.original(appended);
                 }
                 Ok(appended) => {
                     let receipt = order.receipt(appended, ids);
                     self.take_in(&mut loaded, &decided);
-                    self.leave(loaded, order, turn);
+                    self.leave(loaded, turn);
                     return Ok(receipt);
                 }
                 Err(AppendError::Conflict { .. }) if !has_looked => {
@@ -183,9 +176,9 @@ impl Execution {
     }
 
     /// Leaves the state to the next command that has this turn.
-    fn leave<A: Aggregate>(&self, loaded: Loaded<A>, order: &Order<'_>, turn: &Taken<'_>) {
+    fn leave<A: Aggregate>(&self, loaded: Loaded<A>, turn: &Taken<'_>) {
         if self.options.keep_states {
-            turn.leave(Left { loaded, by: order.id().cloned() });
+            turn.leave(loaded);
         }
     }
 
@@ -235,13 +228,6 @@ impl Execution {
     pub(super) fn backoff(&self, pauses: u32) -> Backoff<'_> {
         Backoff::new(&*self.ids, &*self.sleep, pauses)
     }
-}
-
-/// What a command leaves to the next one on its stream.
-struct Left<A> {
-    loaded: Loaded<A>,
-    /// The command's id, if it had one.
-    by: Option<Name>,
 }
 
 pub(super) fn busy(full: Full) -> CommandError {

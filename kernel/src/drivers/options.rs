@@ -23,8 +23,8 @@ pub struct BusOptions {
     pub catch_up: Duration,
     /// How often a decision is made anew because others have changed what it depends on: 24 times.
     pub conflicts: u32,
-    /// Whether the state that a command comes to is kept for the next command on the same stream: yes. That one then reads
-    /// nothing before it decides, and once more only where others have appended meanwhile. Each of the 1,024 queues keeps the
+    /// Whether the state that a command comes to is kept for the next command on the same stream: yes. That one then reads no
+    /// events before it decides, unless others have appended meanwhile. Each of the 1,024 queues keeps the
     /// last four at most; for states of some megabytes that may be too much.
     pub keep_states: bool,
 }

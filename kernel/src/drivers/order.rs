@@ -49,11 +49,6 @@ impl<'a> Order<'a> {
         Ok(Self { key, seed, metadata, progress })
     }
 
-    /// The command's id, if it came with one.
-    pub(super) fn id(&self) -> Option<&Name> {
-        self.key.as_ref().map(|key| &key.id)
-    }
-
     /// What a decision sees, at one attempt.
     pub(super) fn context(&self, clock: &dyn Clock) -> Context {
         let Metadata { actor, tenant, .. } = &self.metadata;

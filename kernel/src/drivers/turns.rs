@@ -43,33 +43,19 @@ struct Turn {
 
 /// It is the holder's turn, until this is dropped.
 #[derive(Debug)]
-pub(super) struct Taken<'a> {
-    turn: &'a Turn,
-    /// Others had it meanwhile.
-    has_waited: bool,
-}
+pub(super) struct Taken<'a>(&'a Turn);
 
 impl Taken<'_> {
-    fn after_others(mut self) -> Self {
-        self.has_waited = true;
-        self
-    }
-
-    /// Whether others had the turn while this one was waited for.
-    pub(super) fn has_waited(&self) -> bool {
-        self.has_waited
-    }
-
     /// What somebody has left that is of this type, and is it. It is gone then.
     pub(super) fn left<T: Any>(&self, is_it: impl Fn(&T) -> bool) -> Option<T> {
-        let mut left = self.turn.left.try_lock()?;
+        let mut left = self.0.left.try_lock()?;
         let at = left.iter().position(|left| left.downcast_ref().is_some_and(&is_it))?;
         left.remove(at).downcast().ok().map(|left| *left)
     }
 
     /// Leaves this to those who come after.
     pub(super) fn leave<T: Any + Send>(&self, value: T) {
-        if let Some(mut left) = self.turn.left.try_lock() {
+        if let Some(mut left) = self.0.left.try_lock() {
             if left.len() >= KEPT {
                 left.remove(0);
             }
@@ -133,7 +119,7 @@ impl Turns {
             // It may have become free before it could be heard here: take it, or wake whoever is first in line.
             if turn.waiting.load(SeqCst) == 1 {
                 if let Some(taken) = turn.try_take() {
-                    return Ok(taken.after_others());
+                    return Ok(taken);
                 }
             } else if !turn.taken.load(SeqCst) {
                 turn.free.notify(1);
@@ -141,7 +127,7 @@ impl Turns {
             free.await;
             if let Some(taken) = turn.try_take() {
                 drop(waiting);
-                return Ok(taken.after_others());
+                return Ok(taken);
             }
         }
     }
@@ -150,17 +136,14 @@ impl Turns {
 impl Turn {
     fn try_take(&self) -> Option<Taken<'_>> {
         // `then_some` would make a `Taken` either way, and drop it: the turn of another would end.
-        self.taken
-            .compare_exchange(false, true, SeqCst, SeqCst)
-            .is_ok()
-            .then(|| Taken { turn: self, has_waited: false })
+        self.taken.compare_exchange(false, true, SeqCst, SeqCst).is_ok().then(|| Taken(self))
     }
 }
 
 impl Drop for Taken<'_> {
     fn drop(&mut self) {
-        self.turn.taken.store(false, SeqCst);
-        self.turn.free.notify(1);
+        self.0.taken.store(false, SeqCst);
+        self.0.free.notify(1);
     }
 }
 
@@ -275,17 +258,6 @@ mod tests {
             turns.take("s").await.unwrap().leave(value);
         }
         assert_eq!((left("s", 1).await, left("s", 2).await, left("s", 5).await), (None, Some(2), Some(5)));
-    }
-
-    #[tokio::test]
-    async fn whoever_has_waited_knows() {
-        let turns = Turns::new(1_000, 1_000);
-        let first = turns.take("s").await.unwrap();
-        let mut second = Box::pin(turns.take("s"));
-        assert!((&mut second).now_or_never().is_none() && !first.has_waited());
-        drop(first);
-        assert!(second.await.unwrap().has_waited());
-        assert!(!turns.take("s").await.unwrap().has_waited());
     }
 
     #[tokio::test]

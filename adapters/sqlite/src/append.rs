@@ -3,6 +3,7 @@
 use crate::error::Fault;
 use crate::heads::{Head, Heads, Moved};
 use crate::inline::{Inlines, Log};
+use crate::key_ledger::KeyLedger;
 use crate::names::{self, Names, Table};
 use crate::pending::Pending;
 use crate::rows::{ListPlace, Place};
@@ -11,7 +12,8 @@ use alloc::sync::Arc;
 use core::time::Duration;
 use portolan_kernel::ports::{AppendError, StoreId, streams_of};
 use portolan_kernel::values::{
-    Append, Appended, CheckpointState, Guard, NewEvent, Position, Recorded, Revision, StreamId, Tag, Timestamp,
+    Append, Appended, CheckpointState, Guard, NewEvent, Position, Recalled, Recorded, Revision, StreamId, Tag,
+    Timestamp,
 };
 use rusqlite::Connection;
 use std::collections::HashMap;
@@ -44,6 +46,7 @@ pub(crate) struct Ledger {
     /// The largest position in the log is the last one that was given out and written: nothing is missing at its end.
     pub(crate) is_whole: bool,
     pub(crate) retention: Option<Duration>,
+    pub(crate) keys: KeyLedger,
     pub(crate) streams: Heads<StreamId>,
     /// By category, a line break (names have none), and type.
     pub(crate) kinds: Heads<String>,
@@ -60,6 +63,7 @@ impl Ledger {
     /// Forgets what may not be true: after a rollback, and when another process has written.
     pub(crate) fn forget(&mut self) {
         self.is_whole = false;
+        self.keys.forget();
         self.streams.clear();
         self.kinds.clear();
         self.tags.clear();
@@ -78,7 +82,7 @@ impl Ledger {
         now: Timestamp,
     ) -> Result<Appended, Refusal> {
         if let Some(key) = &append.key
-            && let Some(recalled) = keys::find(conn, &key.scope, &key.id, self.retention, now)?
+            && let Some(recalled) = self.recall(conn, &key.scope, &key.id, now)?
         {
             return if recalled.digest == key.digest {
                 Ok(recalled.appended)
@@ -109,6 +113,18 @@ impl Ledger {
         let appended = self.write(conn, pending, append, &streams, heads, moved, now).map_err(Refusal::Failed)?;
         inlines.accept(changes);
         Ok(appended)
+    }
+
+    /// What is recorded under a key, by this transaction too.
+    pub(crate) fn recall(
+        &self,
+        conn: &Connection,
+        scope: &str,
+        id: &str,
+        now: Timestamp,
+    ) -> Result<Option<Recalled>, Fault> {
+        let rows = self.keys.rows(conn, scope, id)?;
+        keys::find(conn, (scope, id), rows, self.retention, now)
     }
 
     fn judge_streams(
@@ -203,7 +219,8 @@ impl Ledger {
         match &append.key {
             None => Ok(appended),
             Some(key) => {
-                keys::record(conn, key, &appended, now)?;
+                let number = self.keys.next(&key.scope, &key.id)?;
+                keys::record(conn, number, key, &appended, now)?;
                 Ok(appended.with_note(key.note.clone()))
             }
         }

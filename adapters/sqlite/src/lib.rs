@@ -26,6 +26,9 @@
 //! has just answered mostly ask again at once: before the next transaction it looks for them, for tens of
 //! microseconds after the last who came.
 //!
+//! A key is looked for on the writer's connection while it rests, and by a reader otherwise. Keys stand in the order in which
+//! they came; the index of their hashes takes them in by batches, and each handle has in memory those that it lacks.
+//!
 //! Inline projections ([`SqliteConfig::inline`]) are run by it: judged by rows in memory before an append is written, so
 //! that a refusal leaves the group as it is, and written once a transaction.
 //!
@@ -45,7 +48,7 @@
 //! An application may have tables of its own in the file, written beside a checkpoint by
 //! [`commit_with`](SqliteStore::commit_with).
 //!
-//! This is format 3. A file of format 1 or 2 is brought up to date when it is opened, and older programs refuse it
+//! This is format 4. A file of an older format is brought up to date when it is opened, and older programs refuse it
 //! then. A handle that is open while a newer program does so writes no more: it is refused as
 //! [`Other`](AppendError::Other).
 //!
@@ -69,6 +72,7 @@
 //!
 //! - A row that is gone, or whose name was changed, and that no list leads to looks like one that never was: a key, a
 //!   checkpoint, a snapshot, a row of a read model, a lease.
+//! - An entry that the index of keys has lost: its key looks like one that never was.
 //! - The indexes of read models are SQLite's own, which have no checksums. One that lost entries finds fewer rows, and
 //!   a unique one may then let a second row in.
 //! - A page that the disk gives back as it was some time ago is right in itself.
@@ -94,6 +98,8 @@ mod guard;
 mod heads;
 mod inline;
 mod job;
+mod key_index;
+mod key_ledger;
 mod keys;
 mod leases;
 mod lists;
@@ -124,11 +130,12 @@ pub use rusqlite;
 use crate::changed::Changes;
 use crate::error::{Fault, lease_refused, rows_refused};
 use crate::job::{Answer, Done, Job, Jobs};
+use crate::key_index::Recent;
 use crate::leases::LeaseChange;
 use crate::pool::Pool;
 use crate::queue::Refused;
 use crate::readers::Readers;
-use crate::writer::Handle;
+use crate::writer::{Handle, SharedWriter};
 use alloc::sync::Arc;
 use async_trait::async_trait;
 use core::fmt;
@@ -161,6 +168,8 @@ struct Inner {
     clock: Arc<dyn Clock>,
     retention: Option<Duration>,
     jobs: Arc<Jobs>,
+    shared: Arc<SharedWriter>,
+    recent: Arc<Recent>,
     writer: Option<JoinHandle<()>>,
     readers: Arc<Readers>,
     pool: Arc<Pool>,
@@ -217,12 +226,25 @@ impl SqliteStore {
         let readers = Arc::new(Readers::new(&config));
         let changes = Arc::new(Changes::new(readers.clone()));
         let (path, clock, retention) = (config.path.clone(), config.clock.clone(), config.key_retention);
-        let Handle { jobs, identity, thread, inline } = writer::start(config, changes.clone()).await?;
+        let Handle { jobs, shared, recent, identity, thread, inline } = writer::start(config, changes.clone()).await?;
         let capabilities =
             Capabilities::new(identity).with_key_retention(retention).with_hint_latency(changed::LATENCY);
         let writer = Some(thread);
         let pool = Arc::new(Pool::new());
-        let inner = Inner { path, capabilities, clock, retention, jobs, writer, readers, pool, changes, inline };
+        let inner = Inner {
+            path,
+            capabilities,
+            clock,
+            retention,
+            jobs,
+            shared,
+            recent,
+            writer,
+            readers,
+            pool,
+            changes,
+            inline,
+        };
         Ok(Self { inner: Arc::new(inner) })
     }
 }
@@ -282,8 +304,15 @@ impl EventStore for SqliteStore {
     }
 
     async fn recall(&self, scope: Name, id: Name) -> Result<Option<Recalled>, ReadError> {
-        let Inner { clock, retention, .. } = &*self.inner;
-        self.inner.read(|reader| keys::find(&reader.conn, &scope, &id, *retention, clock.now()))
+        let Inner { clock, retention, shared, recent, .. } = &*self.inner;
+        if let Some(told) = shared.recall(&scope, &id) {
+            return Ok(told);
+        }
+        let known = recent.of(key_index::hash(&scope, &id));
+        self.inner.read(|reader| {
+            let rows = known.rows(&reader.conn, recent)?;
+            keys::find(&reader.conn, (&scope, &id), rows, *retention, clock.now())
+        })
     }
 
     async fn checkpoint(&self, name: Name) -> Result<CheckpointState, ReadError> {

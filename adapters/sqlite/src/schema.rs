@@ -4,7 +4,7 @@ use crate::checksum::Checksum;
 use crate::config::{Durability, SqliteConfig};
 use crate::error::{Fault, OpenError};
 use crate::names::{self, Table};
-use crate::{read_models, snapshots};
+use crate::{key_index, read_models, snapshots};
 use core::time::Duration;
 use portolan_kernel::ports::{Source, StoreId};
 use rusqlite::config::DbConfig;
@@ -14,7 +14,7 @@ use std::thread;
 use std::time::Instant;
 
 /// All tables and views but those of read models, by the names that they have now.
-pub(crate) const NAMES: [&str; 15] = [
+pub(crate) const NAMES: [&str; 17] = [
     "about_store",
     "streams",
     "kinds",
@@ -23,6 +23,8 @@ pub(crate) const NAMES: [&str; 15] = [
     "tags",
     "tag_events",
     "keys",
+    "key_index",
+    "keys_indexed",
     "checkpoints",
     "snapshots",
     "events",
@@ -38,7 +40,7 @@ const APPLICATION_ID: i32 = 0x5054_4C4E;
 type Migration = fn(&Connection) -> Result<(), Fault>;
 
 /// The n-th brings a file from version n to n + 1.
-const MIGRATIONS: [Migration; 3] = [to_version_1, to_version_2, to_version_3];
+const MIGRATIONS: [Migration; 4] = [to_version_1, to_version_2, to_version_3, to_version_4];
 
 /// The version of the format this crate writes.
 const VERSION: i64 = MIGRATIONS.len() as i64;
@@ -240,6 +242,39 @@ CREATE TABLE leases (
 
 fn to_version_3(conn: &Connection) -> Result<(), Fault> {
     Ok(conn.execute_batch(V3)?)
+}
+
+// Keys stand in the order in which they came, see `key_index`: in a tree by key, each touched a leaf of its own.
+const V4: &str = "
+ALTER TABLE keys RENAME TO keys_3;
+CREATE TABLE keys (
+    number INTEGER PRIMARY KEY,   -- dense; the oldest go first, and the last one stays
+    scope TEXT NOT NULL,
+    id TEXT NOT NULL,
+    digest BLOB NOT NULL,
+    note BLOB NOT NULL,
+    outcome TEXT NOT NULL,        -- first and last position, then a line a stream: revision and name
+    recorded_at INTEGER NOT NULL,
+    checksum INTEGER NOT NULL
+) STRICT;
+INSERT INTO keys (scope, id, digest, note, outcome, recorded_at, checksum)
+    SELECT scope, id, digest, note, outcome, recorded_at, checksum FROM keys_3 ORDER BY recorded_at;
+DROP TABLE keys_3;
+CREATE TABLE key_index (
+    hash INTEGER NOT NULL,        -- of scope and id
+    number INTEGER NOT NULL,
+    PRIMARY KEY (hash, number)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE keys_indexed (
+    only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
+    last INTEGER NOT NULL,        -- the index has all keys up to this one
+    checksum INTEGER NOT NULL
+) STRICT;
+";
+
+fn to_version_4(conn: &Connection) -> Result<(), Fault> {
+    conn.execute_batch(V4)?;
+    key_index::build(conn)
 }
 
 /// Opens the writing connection and brings the file up to date.

@@ -7,7 +7,7 @@ use crate::names::{self, Table};
 use crate::query::Range;
 use crate::readers::Reader;
 use crate::rows::{self, select_events};
-use crate::{checkpoints, keys, leases, schema, snapshots, verify_rows};
+use crate::{checkpoints, key_index, keys, leases, schema, snapshots, verify_rows};
 use portolan_kernel::values::{Direction, Tag};
 use rusqlite::Connection;
 use std::collections::HashSet;
@@ -39,6 +39,7 @@ pub(crate) fn places(reader: &mut Reader) -> Vec<String> {
     part(&mut found, &mut |found| log(conn, &mut reader.names, last, found));
     part(&mut found, &mut |found| all_lists(conn, found));
     part(&mut found, &mut |found| keys::verify(conn, |fault| found.tell(&fault)));
+    part(&mut found, &mut |found| key_index::verify(conn, |fault| found.tell(&fault)));
     part(&mut found, &mut |found| snapshots::verify(conn, |fault| found.tell(&fault)));
     part(&mut found, &mut |found| verify_rows::collections(conn, |fault| found.tell(&fault)));
     part(&mut found, &mut |found| verify_rows::versions(conn, |fault| found.tell(&fault)));

@@ -8,7 +8,8 @@ use crate::file::FileMark;
 use crate::heads::Heads;
 use crate::inline::Inlines;
 use crate::job::{Answer, Done, Job, Jobs};
-use crate::keys::Sweep;
+use crate::key_index::Recent;
+use crate::key_ledger::KeyLedger;
 use crate::names::Names;
 use crate::patience::Patience;
 use crate::pending::Pending;
@@ -20,8 +21,10 @@ use core::sync::atomic::{AtomicI32, Ordering};
 use core::time::Duration;
 use futures::channel::oneshot;
 use portolan_kernel::ports::{AppendError, Clock, Inline, Source, StoreId};
+use portolan_kernel::values::Recalled;
 use rusqlite::{Connection, ErrorCode};
 use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -42,6 +45,8 @@ const RESTART_TIMEOUT: Duration = Duration::from_millis(500);
 /// What a store knows of its writer.
 pub(crate) struct Handle {
     pub(crate) jobs: Arc<Jobs>,
+    pub(crate) shared: Arc<SharedWriter>,
+    pub(crate) recent: Arc<Recent>,
     pub(crate) identity: StoreId,
     pub(crate) thread: JoinHandle<()>,
     pub(crate) inline: Vec<Arc<dyn Inline>>,
@@ -58,17 +63,22 @@ pub(crate) async fn start(config: SqliteConfig, changes: Arc<Changes>) -> Result
         group_bytes: GROUP_BYTES,
     }));
     let (opened, is_open) = oneshot::channel();
-    let serving = jobs.clone();
+    let recent = Arc::new(Recent::new());
+    let shared = Arc::new(SharedWriter::default());
+    let (serving, mut present, keys) =
+        (jobs.clone(), Present { writer: shared.clone(), patience: Patience::new() }, recent.clone());
     let thread = thread::Builder::new()
         .name("portolan-sqlite-writer".into())
-        .spawn(move || match Writer::open(config, changes) {
+        .spawn(move || match Writer::open(config, changes, keys) {
             Err(error) => {
                 let _ = opened.send(Err(error));
             }
             // Whoever opened it has gone; then so has the store.
-            Ok(mut writer) => {
-                if opened.send(Ok((writer.ledger.identity, writer.inlines.projections()))).is_ok() {
-                    serving.serve(&mut writer);
+            Ok(writer) => {
+                let of_it = (writer.ledger.identity, writer.inlines.projections());
+                *present.writer.lock() = Some(writer);
+                if opened.send(Ok(of_it)).is_ok() {
+                    serving.serve(&mut present);
                 }
             }
         })
@@ -78,7 +88,7 @@ pub(crate) async fn start(config: SqliteConfig, changes: Arc<Changes>) -> Result
         Ok(opened) => {
             let (identity, inline) = opened?;
             let jobs = unclaimed.0.take().expect("it is taken once, here");
-            Ok(Handle { jobs, identity, thread, inline })
+            Ok(Handle { jobs, shared, recent, identity, thread, inline })
         }
         Err(oneshot::Canceled) => Err(other(Source::new("the writer's thread died while opening the file"))),
     }
@@ -92,6 +102,35 @@ impl Drop for Unclaimed {
         if let Some(jobs) = &self.0 {
             jobs.close();
         }
+    }
+}
+
+/// The writer, while its thread has one. Between two transactions others may use its connection: the pages that it wrote
+/// last are in its cache, while those of every reader are out of date.
+#[derive(Default)]
+pub(crate) struct SharedWriter(Mutex<Option<Writer>>);
+
+impl SharedWriter {
+    fn lock(&self) -> MutexGuard<'_, Option<Writer>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is recorded under a key; `None` if the writer is at work, or cannot tell: a reader has to be asked.
+    pub(crate) fn recall(&self, scope: &str, id: &str) -> Option<Option<Recalled>> {
+        self.0.try_lock().ok()?.as_mut()?.recall(scope, id)
+    }
+}
+
+/// What the thread has of the writer. However it ends, the connection is closed then.
+struct Present {
+    writer: Arc<SharedWriter>,
+    patience: Patience,
+}
+
+impl Drop for Present {
+    fn drop(&mut self) {
+        let writer = self.writer.lock().take();
+        drop(writer);
     }
 }
 
@@ -111,10 +150,8 @@ struct Writer {
     /// The last transaction failed. Until one has written, what would write nothing writes too, so that
     /// whoever asks by an append of nothing learns whether the file can be written again.
     has_failed: bool,
-    sweep: Sweep,
     wal_pages: Arc<AtomicI32>,
     next_checkpoint: i32,
-    patience: Patience,
 }
 
 /// Where in a transaction the file failed.
@@ -128,7 +165,7 @@ enum Failure {
 }
 
 impl Writer {
-    fn open(config: SqliteConfig, changes: Arc<Changes>) -> Result<Self, OpenError> {
+    fn open(config: SqliteConfig, changes: Arc<Changes>, recent: Arc<Recent>) -> Result<Self, OpenError> {
         let (mut conn, identity) = schema::open_writer(&config)?;
         let inlines = Inlines::new(config.inline);
         inlines.define(&mut conn).map_err(|fault| fault.refuses_open(&config.path))?;
@@ -152,6 +189,7 @@ impl Writer {
                 last_position: 0,
                 is_whole: false,
                 retention: config.key_retention,
+                keys: KeyLedger::new(recent),
                 streams: Heads::new(config.cached_heads),
                 kinds: Heads::new(config.cached_heads),
                 tags: Heads::new(config.cached_heads),
@@ -167,10 +205,8 @@ impl Writer {
             data_version: None,
             met_others: None,
             has_failed: false,
-            sweep: Sweep::default(),
             wal_pages,
             next_checkpoint: CHECKPOINT_PAGES,
-            patience: Patience::new(),
             path: config.path,
         })
     }
@@ -201,18 +237,14 @@ impl Writer {
         self.begin().map_err(Failure::Begin)?;
         self.look_for_others().map_err(Failure::Begin)?;
         let before = self.ledger.last_position;
-        let mut keys = 0;
         let mut pending = Pending::default();
         let mut answers = Vec::with_capacity(jobs.len());
         for job in jobs {
-            let answer = self.perform(job, &mut pending).map_err(Failure::Write)?;
-            if let (Job::Append(append), Ok(Done::Appended(appended))) = (job, &answer) {
-                keys += usize::from(append.key.is_some() && !appended.repeated);
-            }
-            answers.push(answer);
+            answers.push(self.perform(job, &mut pending).map_err(Failure::Write)?);
         }
-        self.close_books(before, keys, &mut pending).map_err(Failure::Write)?;
+        self.close_books(before, &mut pending).map_err(Failure::Write)?;
         self.run("COMMIT").map_err(Failure::Commit)?;
+        self.ledger.keys.committed();
         Ok(answers)
     }
 
@@ -237,7 +269,7 @@ impl Writer {
 
     /// Only inside the transaction is it sure that nobody writes between the question and the answer.
     fn look_for_others(&mut self) -> Result<(), Fault> {
-        let version: i64 = self.conn.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?;
+        let version = self.data_version()?;
         if self.data_version == Some(version) {
             return Ok(());
         }
@@ -258,10 +290,16 @@ impl Writer {
                 "table about_store: the last position is {stored}, and the log goes further"
             )));
         }
+        self.ledger.keys.sync(&self.conn)?;
         self.ledger.last_position = stored;
         self.ledger.is_whole = largest.unwrap_or(0) == stored;
         self.data_version = Some(version);
         Ok(())
+    }
+
+    /// It changes when another process commits.
+    fn data_version(&self) -> Result<i64, Fault> {
+        Ok(self.conn.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?)
     }
 
     fn perform<'j>(&mut self, job: &'j Job, pending: &mut Pending<'j>) -> Result<Answer, Fault> {
@@ -310,20 +348,31 @@ impl Writer {
         self.inlines.write(&self.conn)
     }
 
-    fn close_books(&mut self, before: i64, keys: usize, pending: &mut Pending<'_>) -> Result<(), Fault> {
+    fn close_books(&mut self, before: i64, pending: &mut Pending<'_>) -> Result<(), Fault> {
         self.write_all(pending)?;
         if self.ledger.last_position != before {
             schema::save_last_position(&self.conn, self.ledger.identity, self.ledger.last_position)?;
         } else if self.has_failed {
             schema::write_anything(&self.conn)?;
         }
-        if let Some(retention) = self.ledger.retention
-            && keys > 0
-        {
-            // Looks at more than were added, so it gets round however fast they come.
-            self.sweep.step(&self.conn, 2 * keys + 8, retention, self.clock.now())?;
+        self.ledger.keys.tend(&self.conn, self.ledger.retention, self.clock.now())
+    }
+
+    /// What is recorded under a key, if that is sure: no other process has written since the last transaction.
+    fn recall(&mut self, scope: &str, id: &str) -> Option<Option<Recalled>> {
+        let known = self.data_version?;
+        self.run("BEGIN").ok()?;
+        let found = match self.data_version() {
+            Ok(version) if version == known => self.ledger.recall(&self.conn, scope, id, self.clock.now()).ok(),
+            _ => None,
+        };
+        match self.run("COMMIT") {
+            Ok(()) => found,
+            Err(_) => {
+                let _ = self.run("ROLLBACK");
+                None
+            }
         }
-        Ok(())
     }
 
     fn run(&self, sql: &str) -> Result<(), Fault> {
@@ -377,16 +426,20 @@ impl Writer {
     }
 }
 
-impl Commit<Job, Answer> for Writer {
+impl Commit<Job, Answer> for Present {
     fn commit(&mut self, group: &[Job]) -> Vec<Answer> {
+        let mut shared = self.writer.lock();
+        let Some(writer) = &mut *shared else { return Vec::new() };
         let begun = Instant::now();
-        let answers = self.commit_all(group);
+        let answers = writer.commit_all(group);
         self.patience.committed(begun);
         answers
     }
 
     fn answered(&mut self) {
-        self.checkpoint();
+        if let Some(writer) = &mut *self.writer.lock() {
+            writer.checkpoint();
+        }
         self.patience.begin();
     }
 

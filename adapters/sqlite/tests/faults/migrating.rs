@@ -12,7 +12,7 @@ INSERT INTO streams SELECT number, name FROM new.streams;
 INSERT INTO kinds SELECT number, category, type FROM new.kinds;
 INSERT INTO log SELECT * FROM new.log;
 INSERT INTO tags SELECT name, position FROM new.tag_events JOIN new.tags ON number = tag;
-INSERT INTO keys SELECT * FROM new.keys;
+INSERT INTO keys SELECT scope, id, digest, note, outcome, recorded_at, checksum FROM new.keys;
 INSERT INTO checkpoints SELECT * FROM new.checkpoints;
 INSERT INTO snapshots SELECT * FROM new.snapshots;
 PRAGMA application_id = 0x50544C4E;
@@ -87,6 +87,26 @@ async fn two_that_open_an_old_file_bring_it_up_to_date_once() {
     assert_eq!(opened[0].verify().await.unwrap(), [""; 0]);
 }
 
+/// What version 4 made of version 3, undone.
+const AS_VERSION_3: &str = "
+ALTER TABLE keys RENAME TO keys_4;
+CREATE TABLE keys (
+    scope TEXT NOT NULL,
+    id TEXT NOT NULL,
+    digest BLOB NOT NULL,
+    note BLOB NOT NULL,
+    outcome TEXT NOT NULL,
+    recorded_at INTEGER NOT NULL,
+    checksum INTEGER NOT NULL,
+    PRIMARY KEY (scope, id)
+) STRICT, WITHOUT ROWID;
+INSERT INTO keys SELECT scope, id, digest, note, outcome, recorded_at, checksum FROM keys_4;
+DROP TABLE keys_4;
+DROP TABLE key_index;
+DROP TABLE keys_indexed;
+PRAGMA user_version = 3;
+";
+
 /// What version 3 made of version 2, undone.
 const AS_VERSION_2: &str = "
 ALTER TABLE about_store RENAME TO store;
@@ -100,6 +120,7 @@ PRAGMA user_version = 2;
 #[tokio::test]
 async fn a_file_of_version_2_is_brought_up_to_date() {
     let old = filled().await;
+    old.other().execute_batch(AS_VERSION_3).unwrap();
     old.other().execute_batch(AS_VERSION_2).unwrap();
     let store = old.store().await;
     assert_eq!(read_all(&store).await.unwrap().len(), 300);
@@ -108,9 +129,33 @@ async fn a_file_of_version_2_is_brought_up_to_date() {
 }
 
 #[tokio::test]
+async fn keys_of_a_file_of_version_3_are_found() {
+    let new = filled().await;
+    let mut expected = Vec::new();
+    let store = new.store().await;
+    for n in 0..300 {
+        expected.push(store.recall(name("test"), name(n.to_string())).await.unwrap());
+    }
+    drop(store);
+    new.other().execute_batch(AS_VERSION_3).unwrap();
+    for _ in 0..2 {
+        let store = new.store().await;
+        for (n, expected) in expected.iter().enumerate() {
+            assert!(expected.is_some());
+            assert_eq!(store.recall(name("test"), name(n.to_string())).await.unwrap(), *expected);
+        }
+        assert_eq!(store.recall(name("test"), name("300")).await.unwrap(), None);
+        let repeated = store.append(Append::new([event("s0-0", "again")]).key(key("7"))).await.unwrap();
+        assert!(repeated.repeated);
+        assert_eq!(store.verify().await.unwrap(), [""; 0]);
+    }
+}
+
+#[tokio::test]
 async fn an_older_program_that_has_the_file_open_writes_no_more() {
     const LOOK: &str = "SELECT identity, last_position, checksum FROM store";
     let (first, second) = (as_version_1(&filled().await), filled().await);
+    second.other().execute_batch(AS_VERSION_3).unwrap();
     second.other().execute_batch(AS_VERSION_2).unwrap();
     for old in [first, second] {
         let older = old.other();

@@ -57,7 +57,10 @@ pub(crate) struct Found {
 
 impl Scan<'_> {
     pub(crate) fn page(&self, conn: &Connection, names: &mut Names, range: Range) -> Result<Found, Fault> {
-        let mut page = Page { scan: self, found: Vec::new(), bytes: 0, looks: 0 };
+        // Where all match, it is known how many there will be.
+        let sure = if self.query.any_of.is_empty() { self.limit } else { 0 };
+        let found = Vec::with_capacity(usize::try_from(range.count()).unwrap_or(0).min(sure));
+        let mut page = Page { scan: self, found, bytes: 0, looks: 0 };
         if range.is_empty() {
             return Ok(page.done(None));
         }

@@ -46,6 +46,7 @@ pub(crate) struct Scan<'q> {
     pub(crate) query: &'q Query,
     pub(crate) direction: Direction,
     pub(crate) limit: usize,
+    pub(crate) bytes: u64,
 }
 
 /// What a page found.
@@ -124,7 +125,7 @@ impl Page<'_, '_> {
         if self.scan.query.matches(&event) {
             self.found.push(event);
         }
-        self.found.len() >= self.scan.limit || self.bytes >= PAGE_BYTES || self.looks >= PAGE_LOOKS
+        self.found.len() >= self.scan.limit || self.bytes >= self.scan.bytes || self.looks >= PAGE_LOOKS
     }
 
     fn done(&mut self, examined: Option<i64>) -> Found {

@@ -80,7 +80,7 @@ impl Index {
     }
 
     fn type_number(&mut self, name: &EventType) -> u32 {
-        if self.types.get(self.last.1 as usize).is_some_and(|last| last.name == *name) {
+        if self.types.get(self.last.1 as usize).is_some_and(|last| is_same(&last.name, name) || last.name == *name) {
             return self.last.1;
         }
         if let Some(number) = self.type_numbers.get(name) {
@@ -93,7 +93,7 @@ impl Index {
     }
 
     fn stream_number(&mut self, name: &StreamId) -> u32 {
-        if self.streams.get(self.last.0 as usize).is_some_and(|last| last.name == *name) {
+        if self.streams.get(self.last.0 as usize).is_some_and(|last| is_same(&last.name, name) || last.name == *name) {
             return self.last.0;
         }
         if let Some(number) = self.stream_numbers.get(name) {

@@ -15,8 +15,16 @@ pub(crate) struct Index {
     stream_numbers: Map<StreamId, u32>,
     categories: Vec<List>,
     category_numbers: Map<Box<str>, u32>,
-    types: Map<EventType, List>,
+    types: Vec<Type>,
+    type_numbers: Map<EventType, u32>,
     tags: Map<Tag, List>,
+    /// The numbers of the last event's stream and type. Those of the next are mostly the same.
+    last: (u32, u32),
+}
+
+struct Type {
+    name: EventType,
+    events: List,
 }
 
 /// A stream; the event with revision `r` is the `r`th of its list.
@@ -40,30 +48,57 @@ impl Index {
         self.category_numbers.get(category).and_then(|number| self.categories.get(*number as usize))
     }
 
+    fn of_type(&self, name: &EventType) -> Option<&List> {
+        self.type_numbers.get(name).and_then(|number| self.types.get(*number as usize)).map(|of_type| &of_type.events)
+    }
+
     /// Enters the event that will be at this index, and gives its stream. The event's stream and type come to
     /// share their text with the index: a log of a million events keeps each name once.
     pub(crate) fn enter(&mut self, event: &mut NewEvent, at: u32) -> &Stream {
-        let entry = self.types.entry(event.event_type.clone());
-        event.event_type = entry.key().clone();
-        entry.or_default().push(at);
+        let number = self.type_number(&event.event_type);
+        let of_type = &mut self.types[number as usize];
+        if !is_same(&of_type.name, &event.event_type) {
+            event.event_type = of_type.name.clone();
+        }
+        of_type.events.push(at);
+        self.last.1 = number;
         for tag in event.tags.iter() {
             let list = self.tags.entry(tag.clone()).or_default();
             if list.last() != Some(&at) {
                 list.push(at);
             }
         }
-        let number = match self.stream_numbers.get(&event.stream) {
-            Some(number) => *number,
-            None => self.add_stream(&event.stream),
-        };
+        let number = self.stream_number(&event.stream);
+        self.last.0 = number;
         let stream = &mut self.streams[number as usize];
-        event.stream = stream.name.clone();
+        if !is_same(&stream.name, &event.stream) {
+            event.stream = stream.name.clone();
+        }
         stream.events.push(at);
         self.categories[stream.category as usize].push(at);
         stream
     }
 
-    fn add_stream(&mut self, name: &StreamId) -> u32 {
+    fn type_number(&mut self, name: &EventType) -> u32 {
+        if self.types.get(self.last.1 as usize).is_some_and(|last| is_same(&last.name, name) || last.name == *name) {
+            return self.last.1;
+        }
+        if let Some(number) = self.type_numbers.get(name) {
+            return *number;
+        }
+        let number = next_number(&self.types);
+        self.type_numbers.insert(name.clone(), number);
+        self.types.push(Type { name: name.clone(), events: List::new() });
+        number
+    }
+
+    fn stream_number(&mut self, name: &StreamId) -> u32 {
+        if self.streams.get(self.last.0 as usize).is_some_and(|last| is_same(&last.name, name) || last.name == *name) {
+            return self.last.0;
+        }
+        if let Some(number) = self.stream_numbers.get(name) {
+            return *number;
+        }
         let category = match self.category_numbers.get(name.category()) {
             Some(number) => *number,
             None => {
@@ -103,10 +138,15 @@ impl Index {
         };
         let streams = of_any(item.streams.iter().map(|name| self.stream(name).map(|stream| &stream.events)).collect());
         let categories = of_any(item.categories.iter().map(|category| self.category(category)).collect());
-        let types = of_any(item.types.iter().map(|event_type| self.types.get(event_type)).collect());
+        let types = of_any(item.types.iter().map(|event_type| self.of_type(event_type)).collect());
         let tags = item.tags.iter().map(|tag| of_any(vec![self.tags.get(tag)]));
         [streams, categories, types].into_iter().chain(tags).flatten().min_by_key(|lists| size(lists))
     }
+}
+
+/// Whether two names are one text in memory already.
+fn is_same(one: &str, other: &str) -> bool {
+    core::ptr::eq(one, other)
 }
 
 /// The number of what is added next. There are no more streams and categories than events, and those are

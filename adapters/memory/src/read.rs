@@ -30,7 +30,7 @@ impl Log {
                 let revision = list.len().checked_sub(1).map(|last| Revision::new(last as u64));
                 let rest = revisions(*after, list.len(), read.direction);
                 let taken = list.get(first(rest.clone(), limit as usize, read.direction)).unwrap_or_default();
-                let events = taken.iter().filter_map(|at| self.at(*at));
+                let events = taken.iter().filter_map(|at| self.events.get(*at as usize));
                 let events = match read.direction {
                     Direction::Forward => of_page_size(events),
                     Direction::Backward => of_page_size(events.rev()),
@@ -78,10 +78,6 @@ impl Log {
         (events, None)
     }
 
-    fn at(&self, index: u32) -> Option<Arc<Recorded>> {
-        self.events.get(index as usize).cloned()
-    }
-
     /// Whether something that matches may stand at or after this index. It looks at few events, and where
     /// they do not tell, it says yes.
     pub(crate) fn may_hold(&self, query: &Query, from: u32) -> bool {
@@ -96,14 +92,19 @@ impl Log {
 }
 
 /// The first events that have room in a page.
-fn of_page_size(events: impl Iterator<Item = Arc<Recorded>>) -> Vec<Arc<Recorded>> {
+fn of_page_size<'a>(events: impl Iterator<Item = &'a Arc<Recorded>> + Clone) -> Vec<Arc<Recorded>> {
     let mut bytes = 0;
-    let fits = |event: &Arc<Recorded>| {
+    let fits = |event: &&Arc<Recorded>| {
         let first = bytes == 0;
         bytes += event.bytes();
         first || bytes <= PAGE_BYTES
     };
-    events.take_while(fits).collect()
+    // Counted before they are shared: what is read of many events waits for all of their memory at once, what is
+    // written into each, its count of owners, for one after another.
+    let fitting = events.clone().take_while(fits).count();
+    let mut page = Vec::with_capacity(fitting);
+    page.extend(events.take(fitting).cloned());
+    page
 }
 
 /// The revisions after `after`, of a stream of `len` events.

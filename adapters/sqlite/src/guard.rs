@@ -2,7 +2,7 @@
 
 use crate::append::{Refusal, position};
 use crate::names::Names;
-use crate::query::{Range, Scan};
+use crate::query::{PAGE_BYTES, Range, Scan};
 use portolan_kernel::ports::AppendError;
 use portolan_kernel::values::{Direction, Guard, Position};
 use rusqlite::Connection;
@@ -23,7 +23,7 @@ pub(crate) fn is_possible(guard: &Guard, last_position: i64) -> Result<(), Appen
 pub(crate) fn judge(conn: &Connection, names: &mut Names, guard: &Guard, last_position: i64) -> Result<(), Refusal> {
     let mut low = guard.after.map_or(0, |after| after.get().cast_signed()) + 1;
     while low <= last_position {
-        let scan = Scan { query: &guard.none_of, direction: Direction::Forward, limit: 1 };
+        let scan = Scan { query: &guard.none_of, direction: Direction::Forward, limit: 1, bytes: PAGE_BYTES };
         let found = scan.page(conn, names, Range { low, high: last_position })?;
         if let Some(event) = found.events.first() {
             return Err(AppendError::GuardFailed { position: event.position }.into());

@@ -35,8 +35,10 @@
 //! Reads have read-only connections of their own and never wait for the writer. Short ones, such as loading an
 //! aggregate, run **on the calling thread**: handing them to another would cost more than the read. One that may
 //! look at more than 256 events goes to a small pool of threads, for a long page keeps its thread for
-//! milliseconds. So do rows of read models: a question for more than 256 of them goes to the pool. With a hundred readers of long pages on the calling threads of an async runtime, that runtime, and
-//! so every append that waits in it, came to a turn hundreds of times later than with the pool.
+//! milliseconds; where two of them are free, each makes half of a long page of everything. Rows of read models are
+//! read so too: a question for more than 256 of them goes to the pool. With a hundred readers of long pages on the
+//! calling threads of an async runtime, that runtime, and so every append that waits in it, came to a turn hundreds of
+//! times later than with the pool.
 //!
 //! # The file
 //!
@@ -95,6 +97,7 @@ mod error;
 mod file;
 mod finding;
 mod guard;
+mod halves;
 mod heads;
 mod inline;
 mod job;
@@ -129,11 +132,13 @@ pub use rusqlite;
 
 use crate::changed::Changes;
 use crate::error::{Fault, lease_refused, rows_refused};
+use crate::halves::Halves;
 use crate::job::{Answer, Done, Job, Jobs};
 use crate::key_index::Recent;
 use crate::leases::LeaseChange;
 use crate::pool::Pool;
 use crate::queue::Refused;
+use crate::read::Bounds;
 use crate::readers::Readers;
 use crate::writer::{Handle, SharedWriter};
 use alloc::sync::Arc;
@@ -262,6 +267,17 @@ impl Inner {
     fn read<T>(&self, read: impl FnOnce(&mut readers::Reader) -> Result<T, Fault>) -> Result<T, ReadError> {
         self.readers.read(read).map_err(|fault| fault.refuses_read(&self.path))
     }
+
+    /// A page that is made on a thread of the pool; begun before the answer is waited for.
+    fn long_page(&self, read: Read, bounds: Bounds) -> impl Future<Output = Result<Page, ReadError>> + use<'_> {
+        let readers = self.readers.clone();
+        let page = self.pool.run(move || readers.read(|reader| read::page(reader, &read, bounds)));
+        async move {
+            let page = page.await.map_err(|_| ReadError::Other(Source::new("the reading thread died")))?;
+            let page = page.map_err(|fault| fault.refuses_read(&self.path))?;
+            page.map_err(|_| ReadError::Other(Source::new("the page has more events than there are numbers")))
+        }
+    }
 }
 
 impl Drop for Inner {
@@ -292,15 +308,18 @@ impl EventStore for SqliteStore {
 
     async fn read(&self, read: Read) -> Result<Page, ReadError> {
         self.inner.capabilities.check_read(&read)?;
-        let page_events = self.inner.capabilities.limits.page_events;
-        if let Some(page) = self.inner.read(|reader| read::page(reader, &read, page_events, read::SHORT))? {
-            return Ok(page);
-        }
-        let readers = self.inner.readers.clone();
-        let page = self.inner.pool.run(move || readers.read(|reader| read::page(reader, &read, page_events, i64::MAX)));
-        let page = page.await.map_err(|_| ReadError::Other(Source::new("the reading thread died")))?;
-        let page = page.map_err(|fault| fault.refuses_read(&self.inner.path))?;
-        page.ok_or_else(|| ReadError::Other(Source::new("the page has more events than there are numbers")))
+        let events = self.inner.capabilities.limits.page_events;
+        let short = Bounds { events, looks: read::SHORT, bytes: query::PAGE_BYTES };
+        let long = match self.inner.read(|reader| read::page(reader, &read, short))? {
+            Ok(page) => return Ok(page),
+            Err(long) => long,
+        };
+        let halves = if self.inner.pool.has_two_free() { Halves::of(&read, &long, events) } else { None };
+        let Some(halves) = halves else {
+            return self.inner.long_page(read, Bounds { looks: i64::MAX, ..short }).await;
+        };
+        let [first, second] = halves.parts.clone().map(|half| self.inner.long_page(half, halves.bounds));
+        halves.join(first.await?, second).await
     }
 
     async fn recall(&self, scope: Name, id: Name) -> Result<Option<Recalled>, ReadError> {

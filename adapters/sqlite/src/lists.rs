@@ -6,7 +6,7 @@
 //! event that is another than the list says.
 
 use crate::error::Fault;
-use crate::names::{Names, Table};
+use crate::names::{self, Table};
 use crate::query::Range;
 use portolan_kernel::values::{Direction, Recorded, Tag};
 use rusqlite::{Connection, OptionalExtension, Row};
@@ -173,8 +173,7 @@ impl List {
 
 /// A revision that has to be there and is not.
 pub(crate) fn gap(conn: &Connection, stream: i64, revision: i64) -> Fault {
-    let name =
-        Names::default().stream(conn, stream).map_or_else(|_| format!("number {stream}"), |name| name.to_string());
+    let name = names::load_stream(conn, stream).map_or_else(|_| format!("number {stream}"), |name| name.to_string());
     Fault::Damaged(format!("table log, stream {name}, revision {revision}: the event is missing"))
 }
 

@@ -9,6 +9,7 @@ use crate::checksum::Checksum;
 use crate::error::Fault;
 use crate::heads::{Head, Moved};
 use core::borrow::Borrow;
+use core::hash::{BuildHasherDefault, Hasher};
 use portolan_kernel::values::{EventType, Name, StreamId};
 use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -22,40 +23,56 @@ const OVERHEAD_BYTES: usize = 80;
 /// The names behind numbers, for readers. A number once committed never changes its name.
 #[derive(Default)]
 pub(crate) struct Names {
-    streams: HashMap<i64, StreamId>,
-    kinds: HashMap<i64, Kind>,
+    streams: Numbered<Stream>,
+    kinds: Numbered<Kind>,
     bytes: usize,
 }
 
+struct Stream {
+    name: StreamId,
+    category_bytes: usize,
+}
+
 /// A category and a type, which share a number.
-pub(crate) struct Kind {
-    pub(crate) category: Name,
-    pub(crate) event_type: EventType,
+struct Kind {
+    category: Name,
+    event_type: EventType,
 }
 
 impl Names {
-    pub(crate) fn stream(&mut self, conn: &Connection, number: i64) -> Result<StreamId, Fault> {
-        if let Some(name) = self.streams.get(&number) {
-            return Ok(name.clone());
-        }
-        let mut statement = conn.prepare_cached("SELECT name, last, checksum FROM streams WHERE number = ?1")?;
-        let name = statement
-            .query_row([number], |row| {
-                let name = row.get_ref(0)?.as_str().ok().and_then(|name| StreamId::new(name).ok());
-                let (last, checksum): (i64, i64) = (row.get(1)?, row.get(2)?);
-                Ok(name.filter(|name| Table::Streams.checksum(number, name, last) == checksum))
-            })
-            .optional()?;
-        let name = name.flatten().ok_or_else(|| Table::Streams.damaged(number))?;
-        self.keep_stream(number, name.clone());
-        Ok(name)
+    /// The stream and the type of an event; `None` when its kind is of another category than its stream.
+    pub(crate) fn of_event(
+        &mut self,
+        conn: &Connection,
+        stream: i64,
+        kind: i64,
+    ) -> Result<Option<(StreamId, EventType)>, Fault> {
+        self.make_room();
+        let stream = match self.streams.entry(stream) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => {
+                let stream = Stream::from(load_stream(conn, stream)?);
+                self.bytes += stream.name.len() + OVERHEAD_BYTES;
+                place.insert(stream)
+            }
+        };
+        let kind = match self.kinds.entry(kind) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => {
+                let kind = load_kind(conn, kind)?;
+                self.bytes += kind.category.len() + kind.event_type.len() + OVERHEAD_BYTES;
+                place.insert(kind)
+            }
+        };
+        let are_one = kind.category.as_bytes() == &stream.name.as_bytes()[..stream.category_bytes];
+        Ok(are_one.then(|| (stream.name.clone(), kind.event_type.clone())))
     }
 
     /// Keeps a stream's name that is known to stand behind the number.
     pub(crate) fn keep_stream(&mut self, number: i64, name: StreamId) {
         self.make_room();
         let bytes = name.len() + OVERHEAD_BYTES;
-        if self.streams.insert(number, name).is_none() {
+        if self.streams.insert(number, name.into()).is_none() {
             self.bytes += bytes;
         }
     }
@@ -67,22 +84,42 @@ impl Names {
         }
     }
 
-    pub(crate) fn kind(&mut self, conn: &Connection, number: i64) -> Result<&Kind, Fault> {
-        self.make_room();
-        match self.kinds.entry(number) {
-            Entry::Occupied(known) => Ok(known.into_mut()),
-            Entry::Vacant(place) => {
-                let kind = load_kind(conn, number)?;
-                self.bytes += kind.category.len() + kind.event_type.len() + OVERHEAD_BYTES;
-                Ok(place.insert(kind))
-            }
-        }
-    }
-
     pub(crate) fn clear(&mut self) {
         self.streams.clear();
         self.kinds.clear();
         self.bytes = 0;
+    }
+}
+
+impl From<StreamId> for Stream {
+    fn from(name: StreamId) -> Self {
+        Self { category_bytes: name.category().len(), name }
+    }
+}
+
+/// What is looked up for every event.
+type Numbered<T> = HashMap<i64, T, BuildHasherDefault<Neighbours>>;
+
+/// Hashes numbers so that neighbours stay neighbours: those that were given out one after another are mostly read so
+/// too, and a table of many, each in a place of its own, would miss the processor's cache with each.
+#[derive(Default)]
+struct Neighbours(u64);
+
+impl Hasher for Neighbours {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_i64((self.0 << 8 | u64::from(*byte)).cast_signed());
+        }
+    }
+
+    fn write_i64(&mut self, number: i64) {
+        // The table takes the place from the low bits, and from the highest what it compares before the keys.
+        let number = number.cast_unsigned();
+        self.0 = number ^ number.wrapping_mul(0x9E37_79B9_7F4A_7C15) & !(u64::MAX >> 7);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
     }
 }
 
@@ -227,6 +264,19 @@ pub(crate) fn damaged_kind(number: i64) -> Fault {
     Fault::Damaged(format!("table kinds, number {number}"))
 }
 
+/// The name of the stream with this number.
+pub(crate) fn load_stream(conn: &Connection, number: i64) -> Result<StreamId, Fault> {
+    let mut statement = conn.prepare_cached("SELECT name, last, checksum FROM streams WHERE number = ?1")?;
+    let name = statement
+        .query_row([number], |row| {
+            let name = row.get_ref(0)?.as_str().ok().and_then(|name| StreamId::new(name).ok());
+            let (last, checksum): (i64, i64) = (row.get(1)?, row.get(2)?);
+            Ok(name.filter(|name| Table::Streams.checksum(number, name, last) == checksum))
+        })
+        .optional()?;
+    name.flatten().ok_or_else(|| Table::Streams.damaged(number))
+}
+
 fn load_kind(conn: &Connection, number: i64) -> Result<Kind, Fault> {
     let mut statement = conn.prepare_cached("SELECT category, type, last, checksum FROM kinds WHERE number = ?1")?;
     let kind = statement
@@ -331,4 +381,24 @@ fn are_all_kinds(conn: &Connection, sides: &[&str; 2], name: &str, ends: (&str, 
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::hash::BuildHasher;
+
+    #[test]
+    fn neighbours_have_places_side_by_side_and_what_tells_them_apart() {
+        let hash = |number: i64| BuildHasherDefault::<Neighbours>::default().hash_one(number);
+        for first in [1, 1 << 20, 3 << 40] {
+            let (mut places, mut tags) = (Vec::new(), std::collections::HashSet::new());
+            for number in first..first + 16 {
+                places.push(hash(number) << 32 >> 32);
+                tags.insert(hash(number) >> 57);
+            }
+            assert!(places.windows(2).all(|pair| pair[1] == pair[0] + 1), "{places:?}");
+            assert!(tags.len() > 8, "{tags:?}");
+        }
+    }
 }

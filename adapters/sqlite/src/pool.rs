@@ -65,6 +65,12 @@ impl Pool {
         answered
     }
 
+    /// Whether two tasks would be begun at once.
+    pub(crate) fn has_two_free(&self) -> bool {
+        let state = self.lock();
+        state.idle + (self.most - state.threads.len()) >= state.waiting.len() + 2
+    }
+
     fn serve(&self) {
         loop {
             let mut state = self.lock();

@@ -46,6 +46,7 @@ pub(crate) struct Scan<'q> {
     pub(crate) query: &'q Query,
     pub(crate) direction: Direction,
     pub(crate) limit: usize,
+    pub(crate) bytes: u64,
 }
 
 /// What a page found.
@@ -57,7 +58,10 @@ pub(crate) struct Found {
 
 impl Scan<'_> {
     pub(crate) fn page(&self, conn: &Connection, names: &mut Names, range: Range) -> Result<Found, Fault> {
-        let mut page = Page { scan: self, found: Vec::new(), bytes: 0, looks: 0 };
+        // Where all match, it is known how many there will be.
+        let sure = if self.query.any_of.is_empty() { self.limit } else { 0 };
+        let found = Vec::with_capacity(usize::try_from(range.count()).unwrap_or(0).min(sure));
+        let mut page = Page { scan: self, found, bytes: 0, looks: 0 };
         if range.is_empty() {
             return Ok(page.done(None));
         }
@@ -121,7 +125,7 @@ impl Page<'_, '_> {
         if self.scan.query.matches(&event) {
             self.found.push(event);
         }
-        self.found.len() >= self.scan.limit || self.bytes >= PAGE_BYTES || self.looks >= PAGE_LOOKS
+        self.found.len() >= self.scan.limit || self.bytes >= self.scan.bytes || self.looks >= PAGE_LOOKS
     }
 
     fn done(&mut self, examined: Option<i64>) -> Found {

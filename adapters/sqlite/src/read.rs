@@ -4,7 +4,7 @@ use crate::append::position;
 use crate::error::Fault;
 use crate::lists::{self, Sort};
 use crate::names::Table;
-use crate::query::{Found, PAGE_BYTES, Range, Scan};
+use crate::query::{Found, Range, Scan};
 use crate::readers::Reader;
 use crate::rows::{self, select_events};
 use crate::schema;
@@ -13,15 +13,36 @@ use portolan_kernel::values::{Direction, Page, Position, Query, Read, Revision, 
 /// So many events are looked at faster than another thread is asked to.
 pub(crate) const SHORT: i64 = 256;
 
-/// Answers a read that `check_read` has passed, unless it may look at more events than that.
-pub(crate) fn page(reader: &mut Reader, read: &Read, page_events: u32, most: i64) -> Result<Option<Page>, Fault> {
+/// What one page may be.
+#[derive(Clone, Copy)]
+pub(crate) struct Bounds {
+    /// The most events it holds.
+    pub(crate) events: u32,
+    /// The most it may have to look at.
+    pub(crate) looks: i64,
+    /// What it may hold, in bytes of events; one event may be larger.
+    pub(crate) bytes: u64,
+}
+
+/// That a read may have to look at more events than it may, and the last position that it sees.
+pub(crate) struct Long {
+    pub(crate) frontier: i64,
+}
+
+/// Answers a read that `check_read` has passed.
+pub(crate) fn page(reader: &mut Reader, read: &Read, bounds: Bounds) -> Result<Result<Page, Long>, Fault> {
     // The counter is committed with the events it counts, so in one snapshot it is the frontier.
     let stored = schema::load_store(&reader.conn)?.last_position;
     let frontier = read.until.map_or(stored, |until| number(until.get()).min(stored));
-    let limit = usize::try_from(read.limit.min(page_events)).unwrap_or(usize::MAX);
     match &read.from {
-        Start::Stream(stream, after) => stream_page(reader, read, stream, *after, (frontier, stored), (limit, most)),
-        Start::Log(query, after) => log_page(reader, read, query, *after, frontier, (limit, most)),
+        Start::Stream(stream, after) => stream_page(reader, read, stream, *after, (frontier, stored), bounds),
+        Start::Log(query, after) => log_page(reader, read, query, *after, frontier, bounds),
+    }
+}
+
+impl Bounds {
+    fn limit(self, read: &Read) -> usize {
+        usize::try_from(read.limit.min(self.events)).unwrap_or(usize::MAX)
     }
 }
 
@@ -29,7 +50,7 @@ pub(crate) fn page(reader: &mut Reader, read: &Read, page_events: u32, most: i64
 const ROOM: usize = 64;
 
 /// As SQLite has it; what is larger than any it could hold is the largest.
-fn number(number: u64) -> i64 {
+pub(crate) fn number(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
@@ -39,8 +60,9 @@ fn log_page(
     query: &Query,
     after: Option<Position>,
     frontier: i64,
-    (limit, most): (usize, i64),
-) -> Result<Option<Page>, Fault> {
+    bounds: Bounds,
+) -> Result<Result<Page, Long>, Fault> {
+    let limit = bounds.limit(read);
     let after = after.map(|after| number(after.get()));
     let range = match read.direction {
         Direction::Forward => Range { low: after.map_or(1, |after| after.saturating_add(1)), high: frontier },
@@ -48,17 +70,17 @@ fn log_page(
     };
     // How many events a query looks at until it has found as many as are asked for, nobody knows before.
     let looks = if query.any_of.is_empty() { range.count().min(number(limit as u64)) } else { range.count() };
-    if looks > most {
-        return Ok(None);
+    if looks > bounds.looks {
+        return Ok(Err(Long { frontier }));
     }
-    let scan = Scan { query, direction: read.direction, limit };
+    let scan = Scan { query, direction: read.direction, limit, bytes: bounds.bytes };
     let Found { events, examined } = scan.page(&reader.conn, &mut reader.names, range)?;
     let next = examined.map(|examined| {
         let mut next = Read::log_after(query.clone(), position(examined)).limit(read.limit).until(position(frontier));
         next.direction = read.direction;
         next
     });
-    Ok(Some(Page::new(events, position(frontier), next, None)))
+    Ok(Ok(Page::new(events, position(frontier), next, None)))
 }
 
 fn stream_page(
@@ -67,8 +89,9 @@ fn stream_page(
     stream: &StreamId,
     after: Option<Revision>,
     (frontier, stored): (i64, i64),
-    (limit, most): (usize, i64),
-) -> Result<Option<Page>, Fault> {
+    bounds: Bounds,
+) -> Result<Result<Page, Long>, Fault> {
+    let limit = bounds.limit(read);
     let Reader { conn, names } = reader;
     let list = lists::named(conn, Table::Streams, Sort::Stream, stream)?;
     let last = match &list {
@@ -77,7 +100,7 @@ fn stream_page(
         list => list.as_ref().map(|list| list.last),
     };
     let (Some(list), Some(last)) = (list, last) else {
-        return Ok(Some(Page::new(Vec::new(), position(frontier), None, None)));
+        return Ok(Ok(Page::new(Vec::new(), position(frontier), None, None)));
     };
     names.keep_stream(list.number, stream.clone());
     let after = after.map(|after| number(after.get()));
@@ -91,8 +114,8 @@ fn stream_page(
             select_events!("WHERE stream = ?1 AND revision BETWEEN ?2 AND ?3 ORDER BY revision DESC"),
         ),
     };
-    if range.count().min(number(limit as u64)) > most {
-        return Ok(None);
+    if range.count().min(number(limit as u64)) > bounds.looks {
+        return Ok(Err(Long { frontier }));
     }
     let mut expected = match read.direction {
         Direction::Forward => range.low,
@@ -102,7 +125,7 @@ fn stream_page(
     let mut bytes = 0;
     let mut statement = conn.prepare_cached(sql)?;
     let mut rows = statement.query([list.number, range.low, range.high])?;
-    while events.len() < limit && bytes < PAGE_BYTES && range.holds(expected) {
+    while events.len() < limit && bytes < bounds.bytes && range.holds(expected) {
         let row = rows.next()?.ok_or_else(|| list.lacks(conn, expected))?;
         let event = rows::decode(conn, names, row)?;
         if number(event.revision.get()) != expected || event.stream != *stream {
@@ -116,5 +139,5 @@ fn stream_page(
         .last()
         .filter(|_| range.holds(expected))
         .map(|event| read.clone().after(event).until(position(frontier)));
-    Ok(Some(Page::new(events, position(frontier), next, Some(Revision::new(last.cast_unsigned())))))
+    Ok(Ok(Page::new(events, position(frontier), next, Some(Revision::new(last.cast_unsigned())))))
 }

@@ -149,27 +149,23 @@ fn try_decode(
     let Some(place) = Position::new(position.cast_unsigned()) else {
         return Ok(None);
     };
-    let stream = names.stream(conn, stream)?;
-    let kind = names.kind(conn, kind)?;
-    if kind.category != *stream.category() {
+    let Some((stream, event_type)) = names.of_event(conn, stream, kind)? else {
         return Ok(None);
-    }
-    let event = NewEvent::new(stream, kind.event_type.clone(), Bytes::copy_from_slice(payload))
-        .with_id(EventId::from_bytes(id))
-        .with_version(version)
-        .with_format(format)
-        .with_metadata(Bytes::copy_from_slice(metadata));
+    };
+    let mut event = NewEvent::new(stream, event_type, Bytes::copy_from_slice(payload));
+    event.id = EventId::from_bytes(id);
+    event.version = version;
+    event.format = format;
+    event.metadata = Bytes::copy_from_slice(metadata);
     if checksum(&event, Some(tags), position, revision, recorded_at) != checked {
         return Ok(None);
     }
-    let event = if tags.is_empty() {
-        event
-    } else {
-        match tags.split('\n').map(Tag::new).collect::<Result<Vec<_>, _>>() {
-            Ok(tags) => event.with_tags(tags),
+    if !tags.is_empty() {
+        match tags.split('\n').map(Tag::new).collect::<Result<_, _>>() {
+            Ok(tags) => event.tags = tags,
             Err(_) => return Ok(None),
         }
-    };
+    }
     let recorded_at = Timestamp::from_micros(recorded_at.cast_unsigned());
     let revision = Revision::new(revision.cast_unsigned());
     Ok(Some(Arc::new(Recorded::new(event, revision, place, recorded_at))))

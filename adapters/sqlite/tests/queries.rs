@@ -227,6 +227,37 @@ async fn pages_are_bounded_in_bytes() {
     }
 }
 
+/// Two threads make such a page.
+#[tokio::test]
+async fn long_pages_of_everything_are_whole_and_in_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(folder.path().join("log.db")).await.unwrap();
+    let event = |n: usize| {
+        let stream = if n.is_multiple_of(7) { name("$s-1") } else { name(format!("s-{}", n % 10)) };
+        NewEvent::new(stream, name("t"), vec![b'7'; if (1_500..1_900).contains(&n) { 20_000 } else { 2 }])
+    };
+    for first in [0, 1_500] {
+        store.append(Append::new((first..first + 1_500).map(event))).await.unwrap();
+    }
+    for query in [Query::all(), Query::all().with_system()] {
+        let expected: Vec<_> = (0..3_000).filter(|n| query.matches(&event(*n))).map(|n| n as u64 + 1).collect();
+        for (limit, until) in [(511, None), (512, None), (1_001, None), (1_000, Position::new(2_901)), (10_000, None)] {
+            let (mut found, mut next) = (Vec::new(), Some(Read::log(query.clone()).limit(limit).until(until)));
+            while let Some(read) = next {
+                let page = store.read(read).await.unwrap();
+                assert!(page.events.len() <= limit as usize);
+                assert!(page.events.iter().map(|event| event.bytes()).sum::<u64>() < (4 << 20) + 2 * 20_100);
+                assert_eq!(page.frontier, until.or(Position::new(3_000)));
+                assert!(page.next.as_ref().is_none_or(|next| next.limit == limit && next.until == page.frontier));
+                found.extend(page.events.iter().map(|event| event.position.get()));
+                next = page.next;
+            }
+            let seen = expected.iter().filter(|n| until.is_none_or(|until| **n <= until.get()));
+            assert!(seen.eq(&found), "limit {limit}, until {until:?}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn snapshots_are_found_by_revision_overwritten_and_deleted_by_bound() {
     let folder = tempfile::tempdir().unwrap();

@@ -113,6 +113,18 @@ async fn a_change_of_any_column_is_seen() {
     }
 }
 
+/// The checksum of an event has its type, and not the category that shares a number with it.
+#[tokio::test]
+async fn a_kind_of_another_category_is_seen() {
+    let folder = filled().await;
+    folder.store().await.append(Append::new([event("other-1", "1")])).await.unwrap();
+    folder
+        .other()
+        .execute("UPDATE log SET kind = (SELECT kind FROM log WHERE position = 4) WHERE position = 2", [])
+        .unwrap();
+    corrupt(read_all(&folder.store().await).await, "table log, position 2");
+}
+
 #[tokio::test]
 async fn a_missing_event_is_no_silent_end() {
     for position in [1, 2] {

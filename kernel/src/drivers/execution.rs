@@ -93,7 +93,7 @@ impl Execution {
         let stream = stream_of::<A, C>(command)?;
         // Also what makes concurrent duplicates decide once: the second recalls what the first has done.
         let turn = self.turns.take(&stream).await.map_err(busy)?;
-        if let Some(receipt) = Box::pin(self.recall(order)).await? {
+        if let Some(receipt) = self.recall(order).await? {
             return Ok(receipt);
         }
         let violations = command.validate();
@@ -120,7 +120,7 @@ impl Execution {
         let left = turn.left(|left: &Loaded<A>| left.stream == stream);
         let (mut loaded, mut has_looked) = match left {
             Some(left) => (left, false),
-            None => (Box::pin(self.load::<A>(stream)).await?, true),
+            None => (Box::new(Box::pin(self.load::<A>(stream)).await?), true),
         };
         loop {
             let decision = loaded.state.decide(command, &order.context(&*self.clock));
@@ -145,9 +145,12 @@ impl Execution {
                 }
                 Ok(decided) => decided,
             };
-            let (append, ids) = order.append(decided.iter().map(|event| (event, loaded.stream.clone())))?;
-            let append = append.expect(loaded.stream.clone(), Expected::unchanged_since(loaded.revision));
-            match self.append(append, order).await {
+            let make = || {
+                let (append, ids) = order.append(decided.iter().map(|event| (event, loaded.stream.clone())))?;
+                Ok((append.expect(loaded.stream.clone(), Expected::unchanged_since(loaded.revision)), ids))
+            };
+            let (append, ids) = make()?;
+            match self.append(append, || make().map(|(append, _)| append), order).await {
                 Ok(appended) if appended.repeated => {
                     self.leave(loaded, turn);
                     return order.original(appended);
@@ -176,7 +179,7 @@ impl Execution {
     }
 
     /// Leaves the state to the next command that has this turn.
-    fn leave<A: Aggregate>(&self, loaded: Loaded<A>, turn: &Taken<'_>) {
+    fn leave<A: Aggregate>(&self, loaded: Box<Loaded<A>>, turn: &Taken<'_>) {
         if self.options.keep_states {
             turn.leave(loaded);
         }
@@ -210,14 +213,19 @@ impl Execution {
         let after = before + decided.len() as u64;
         decided.iter().for_each(|event| loaded.state.evolve(event));
         loaded.revision = Some(Revision::new(after - 1));
+        let policy = A::snapshots();
+        // The time is of no matter to most policies.
+        if policy.after.is_none() && !policy.is_due(before, after, Duration::ZERO) {
+            return;
+        }
         let now = self.clock.now();
         let since = *loaded.unkept_since.get_or_insert(now);
         let span = Duration::from_micros(now.as_micros().saturating_sub(since.as_micros()));
-        if !A::snapshots().is_due(before, after, span) {
+        if !policy.is_due(before, after, span) {
             return;
         }
         loaded.unkept_since = None;
-        let (loader, loaded) = (self.loader.clone(), loaded.clone());
+        let (loader, loaded) = (self.loader.clone(), (*loaded).clone());
         self.spawn.spawn(Box::pin(async move {
             if let Some(snapshot) = loader.snapshot(&loaded, now) {
                 let _ = loader.snapshots().save(snapshot).await;

@@ -20,21 +20,24 @@ const UNKNOWN: u32 = 6;
 impl Execution {
     /// Appends, asks a busy store again, and settles an unknown outcome by repeating the append under its key:
     /// a store answers a repetition with what it has recorded. What is repeated is made `again`.
-    pub(super) async fn append(
-        &self,
+    pub(super) fn append<'f>(
+        &'f self,
         append: Append,
-        again: impl Fn() -> Result<Append, CommandError>,
-        order: &Order<'_>,
-    ) -> Result<Appended, AppendError> {
+        again: impl Fn() -> Result<Append, CommandError> + Send + 'f,
+        order: &'f Order<'_>,
+    ) -> impl Future<Output = Result<Appended, AppendError>> + Send + 'f {
         let begun = self.clock().now();
         let mut appends = order.progress.appends();
         appends.begin();
-        match self.loader().events().append(append).await {
-            Ok(appended) => {
-                order.progress.committed();
-                Ok(appended)
+        let first = self.loader().events().append(append);
+        async move {
+            match first.await {
+                Ok(appended) => {
+                    order.progress.committed();
+                    Ok(appended)
+                }
+                Err(error) => Box::pin(self.append_again(error, begun, again, appends, order)).await,
             }
-            Err(error) => Box::pin(self.append_again(error, begun, again, appends, order)).await,
         }
     }
 

@@ -14,6 +14,7 @@ use async_trait::async_trait;
 use core::fmt;
 use core::pin::{Pin, pin};
 use core::time::Duration;
+use futures::future::BoxFuture;
 
 /// Takes a command through middleware to its handler, has it decided and appended, and waits for projections.
 ///
@@ -96,24 +97,28 @@ struct Core {
     gate: Gate,
 }
 
-#[async_trait]
 impl Watched for Core {
-    async fn dispatch(&self, mut command: CommandEnvelope, progress: &Progress) -> Result<Receipt, CommandError> {
-        // What the caller asked for has been running since dispatch; what a middleware set begins here.
-        let within = command.within.filter(|_| command.within != progress.asked());
-        let has_deadline = command.within.or(progress.asked()).is_some();
-        let handler = self.handlers.of(&command.name)?;
-        self.catch_up.check(&command.wait_for)?;
-        let wait_for = core::mem::take(&mut command.wait_for);
-        // The command is in the handler's future from here on, and in no other.
-        let handled = handler.handle(&self.execution, command, progress);
-        let work = pin!(async {
-            let receipt = progress.unless_over(handled).await?;
-            if wait_for.is_empty() {
-                return Ok(receipt);
-            }
-            Box::pin(self.catch_up.wait(receipt, wait_for, has_deadline, progress, &self.gate)).await
-        });
-        limited(within, &**self.execution.sleep(), progress, work).await
+    fn dispatch<'f>(
+        &'f self,
+        mut command: CommandEnvelope,
+        progress: &'f Progress,
+    ) -> BoxFuture<'f, Result<Receipt, CommandError>> {
+        Box::pin(async move {
+            // What the caller asked for has been running since dispatch; what a middleware set begins here.
+            let within = command.within.filter(|_| command.within != progress.asked());
+            let has_deadline = command.within.or(progress.asked()).is_some();
+            let handler = self.handlers.of(&command.name)?;
+            self.catch_up.check(&command.wait_for)?;
+            let wait_for = core::mem::take(&mut command.wait_for);
+            let handled = handler.handle(&self.execution, command, progress);
+            let work = pin!(async {
+                let receipt = progress.unless_over(handled).await?;
+                if wait_for.is_empty() {
+                    return Ok(receipt);
+                }
+                Box::pin(self.catch_up.wait(receipt, wait_for, has_deadline, progress, &self.gate)).await
+            });
+            limited(within, &**self.execution.sleep(), progress, work).await
+        })
     }
 }

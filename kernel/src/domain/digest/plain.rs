@@ -5,6 +5,7 @@ use crate::values::write_json_string;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::{self, Write as _};
+use core::ops::Range;
 use serde::ser::{
     self, Impossible, Serialize, SerializeSeq, SerializeStruct, SerializeTuple, SerializeTupleStruct, Serializer,
 };
@@ -153,7 +154,7 @@ impl<'a> Serializer for Plain<'a> {
         }
         self.0.push('{');
         let begin = self.0.len();
-        Ok(Fields { into: self.0, begin, keys: Vec::with_capacity(len), sorted: true })
+        Ok(Fields { into: self.0, begin, fields: Vec::with_capacity(len) })
     }
 
     fn serialize_struct_variant(
@@ -199,9 +200,8 @@ items! {
 pub(super) struct Fields<'a> {
     into: &'a mut String,
     begin: usize,
-    /// Each key, and where its field ends.
-    keys: Vec<(&'static str, usize)>,
-    sorted: bool,
+    /// Each key, and where its field is.
+    fields: Vec<(&'static str, Range<usize>)>,
 }
 
 impl SerializeStruct for Fields<'_> {
@@ -209,34 +209,30 @@ impl SerializeStruct for Fields<'_> {
     type Error = NotPlain;
 
     fn serialize_field<T: Serialize + ?Sized>(&mut self, key: &'static str, value: &T) -> Written {
+        let from = self.into.len();
         write_json_string(key, self.into);
         self.into.push(':');
         value.serialize(Plain(self.into))?;
         self.into.push(',');
-        self.sorted &= self.keys.last().is_none_or(|(last, _)| *last < key);
-        self.keys.push((key, self.into.len()));
+        self.fields.push((key, from..self.into.len()));
         Ok(())
     }
 
     fn end(self) -> Written {
-        if !self.sorted {
-            let Self { into, begin, keys, .. } = self;
-            let mut from = begin;
-            let mut fields: Vec<_> =
-                keys.iter().map(|(key, to)| (*key, core::mem::replace(&mut from, *to)..*to)).collect();
+        let Self { into, begin, mut fields } = self;
+        if !fields.is_sorted_by(|(one, _), (next, _)| one < next) {
             fields.sort_unstable_by_key(|(key, _)| *key);
             // In a tree the last of two would stay.
             if fields.windows(2).any(|two| two[0].0 == two[1].0) {
                 return Err(NotPlain);
             }
+            let end = into.len();
             for (_, field) in fields {
                 into.extend_from_within(field);
             }
-            into.drain(begin..from);
-            into.push('}');
-            return Ok(());
+            into.drain(begin..end);
         }
-        self.into.push('}');
+        into.push('}');
         Ok(())
     }
 }

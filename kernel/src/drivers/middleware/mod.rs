@@ -93,9 +93,12 @@ enum End {
 }
 
 /// A bus that tells how far a command has come.
-#[async_trait]
 pub(super) trait Watched: Send + Sync {
-    async fn dispatch(&self, command: CommandEnvelope, progress: &Progress) -> Result<Receipt, CommandError>;
+    fn dispatch<'f>(
+        &'f self,
+        command: CommandEnvelope,
+        progress: &'f Progress,
+    ) -> BoxFuture<'f, Result<Receipt, CommandError>>;
 }
 
 impl fmt::Debug for Next {

@@ -100,11 +100,12 @@ impl Execution {
         if !violations.is_empty() {
             return Err(CommandError::Invalid(violations));
         }
-        match self.decide_and_append::<A, C>(command, stream, order, &turn).await {
-            // A duplicate elsewhere may have taken effect since, and changed the state that now rejects.
-            Err(rejected @ CommandError::Rejected { .. }) => Box::pin(self.recall(order)).await?.ok_or(rejected),
-            outcome => outcome,
-        }
+        let rejected = match self.decide_and_append::<A, C>(command, stream, order, &turn).await {
+            Err(rejected @ CommandError::Rejected { .. }) => rejected,
+            outcome => return outcome,
+        };
+        // A duplicate elsewhere may have taken effect since, and changed the state that now rejects.
+        Box::pin(self.recall(order)).await?.ok_or(rejected)
     }
 
     async fn decide_and_append<A: Decide<C>, C: StreamCommand>(
@@ -150,7 +151,8 @@ impl Execution {
                 Ok((append.expect(loaded.stream.clone(), Expected::unchanged_since(loaded.revision)), ids))
             };
             let (append, ids) = make()?;
-            match self.append(append, || make().map(|(append, _)| append), order).await {
+            let appended = self.append(append, || make().map(|(append, _)| append), order).await;
+            let (stream, actual) = match appended {
                 Ok(appended) if appended.repeated => {
                     self.leave(loaded, turn);
                     return order.original(appended);
@@ -161,20 +163,16 @@ impl Execution {
                     self.leave(loaded, turn);
                     return Ok(receipt);
                 }
-                Err(AppendError::Conflict { .. }) if !has_looked => {
-                    order.progress.retried();
-                    Box::pin(self.catch_up(&mut loaded)).await?;
-                    has_looked = true;
-                }
-                Err(AppendError::Conflict { stream, actual, .. }) => {
-                    if !conflicts.pause().await {
-                        return Err(CommandError::Conflict { stream, actual });
-                    }
-                    order.progress.retried();
-                    Box::pin(self.catch_up(&mut loaded)).await?;
-                }
+                Err(AppendError::Conflict { stream, actual, .. }) => (stream, actual),
                 Err(other) => return Err(told(other)),
+            };
+            // What was left here may be old; only others who write at once are given way to.
+            if has_looked && !conflicts.pause().await {
+                return Err(CommandError::Conflict { stream, actual });
             }
+            order.progress.retried();
+            Box::pin(self.catch_up(&mut loaded)).await?;
+            has_looked = true;
         }
     }
 

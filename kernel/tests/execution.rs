@@ -193,6 +193,9 @@ async fn faults_are_settled_by_the_key(#[case] faults: &'static [Fault], #[case]
     assert_eq!(receipt.is_ok(), done);
     assert_eq!(receipt.unwrap().events, [store.events()[1].id]);
     assert_eq!(store.events().len(), 2);
+    // What is repeated is the same in every part.
+    let (append, times) = store.repeated();
+    assert_eq!((append.expect.len(), append.key.is_some(), times), (1, true, faults.len() + 1));
 }
 
 #[rstest]

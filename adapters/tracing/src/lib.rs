@@ -17,7 +17,7 @@
 //! # }
 //! ```
 
-use async_trait::async_trait;
+use core::pin::Pin;
 use portolan_kernel::drivers::{Middleware, Next};
 use portolan_kernel::ports::{CommandEnvelope, CommandError, Receipt};
 use portolan_kernel::values::Metadata;
@@ -39,30 +39,39 @@ use tracing::{Instrument as _, Span, error, info_span, warn};
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Tracing;
 
-#[async_trait]
+// As `async_trait` would write it, but that the command has one place in the future and not two.
 impl Middleware for Tracing {
-    async fn handle(&self, command: CommandEnvelope, next: Next) -> Result<Receipt, CommandError> {
-        let Metadata { correlation, actor, tenant, traceparent, .. } = &command.metadata;
-        let span = info_span!(
-            "command",
-            command = command.name.as_str(),
-            command_id = command.id.as_deref(),
-            correlation_id = correlation,
-            actor,
-            tenant,
-            traceparent,
-            outcome = Empty,
-            retries = Empty,
-            position = Empty,
-            error = Empty,
-        );
-        let correlated = correlation.is_some();
-        let open = Open { span: &span, next: next.clone(), correlated, ended: false };
-        let outcome = next.run(command).instrument(span.clone()).await;
-        open.end(&outcome);
-        outcome
+    fn handle<'s, 'f>(&'s self, command: CommandEnvelope, next: Next) -> Handled<'f>
+    where
+        's: 'f,
+        Self: 'f,
+    {
+        Box::pin(async move {
+            let Metadata { correlation, actor, tenant, traceparent, .. } = &command.metadata;
+            let span = info_span!(
+                "command",
+                command = command.name.as_str(),
+                command_id = command.id.as_deref(),
+                correlation_id = correlation,
+                actor,
+                tenant,
+                traceparent,
+                outcome = Empty,
+                retries = Empty,
+                position = Empty,
+                error = Empty,
+            );
+            let correlated = correlation.is_some();
+            let open = Open { span: &span, next: next.clone(), correlated, ended: false };
+            let outcome = next.run(command).instrument(span.clone()).await;
+            open.end(&outcome);
+            outcome
+        })
     }
 }
+
+/// The future of a command that goes through a middleware.
+type Handled<'f> = Pin<Box<dyn Future<Output = Result<Receipt, CommandError>> + Send + 'f>>;
 
 /// A span whose outcome is to be told, also when it is dropped.
 struct Open<'a> {

@@ -20,9 +20,14 @@ use sha2::{Digest, Sha256};
 /// When the kind is longer than a name may be with a hash behind it.
 #[must_use]
 pub fn key_scope<'a>(kind: &str, parts: impl IntoIterator<Item = &'a str>) -> Name {
-    let mut scope = String::from(kind);
+    let mut scope = String::with_capacity(128);
+    scope.push_str(kind);
     for part in parts {
         scope.push(':');
+        if part.bytes().all(|byte| (b' '..=b'~').contains(&byte) && byte != b':' && byte != b'%') {
+            scope.push_str(part);
+            continue;
+        }
         for c in part.chars() {
             if c == ':' || c == '%' || c.is_control() {
                 let _ = write!(scope, "%{:02X}", u32::from(c));

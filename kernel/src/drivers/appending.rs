@@ -4,8 +4,10 @@ use super::backoff::Backoff;
 use super::execution::Execution;
 use super::loading::LoadError;
 use super::order::Order;
+use super::progress::Appends;
 use crate::ports::{AppendError, CommandError, ReadError, Receipt, Source};
-use crate::values::{Append, Appended};
+use crate::values::{Append, Appended, Timestamp};
+use alloc::boxed::Box;
 use core::time::Duration;
 
 /// How often a busy store is asked again.
@@ -17,14 +19,42 @@ const UNKNOWN: u32 = 6;
 
 impl Execution {
     /// Appends, asks a busy store again, and settles an unknown outcome by repeating the append under its key:
-    /// a store answers a repetition with what it has recorded.
-    pub(super) async fn append(&self, append: Append, order: &Order<'_>) -> Result<Appended, AppendError> {
-        let (mut busy, mut unsettled) = (self.while_busy(), self.backoff(UNKNOWN));
+    /// a store answers a repetition with what it has recorded. What is repeated is made `again`.
+    pub(super) fn append<'f>(
+        &'f self,
+        append: Append,
+        again: impl Fn() -> Result<Append, CommandError> + Send + 'f,
+        order: &'f Order<'_>,
+    ) -> impl Future<Output = Result<Appended, AppendError>> + Send + 'f {
+        let begun = self.clock().now();
         let mut appends = order.progress.appends();
+        appends.begin();
+        let first = self.loader().events().append(append);
+        async move {
+            match first.await {
+                Ok(appended) => {
+                    order.progress.committed();
+                    Ok(appended)
+                }
+                Err(error) => Box::pin(self.append_again(error, begun, again, appends, order)).await,
+            }
+        }
+    }
+
+    /// What is true after this error of the first attempt, or after further ones.
+    async fn append_again(
+        &self,
+        error: AppendError,
+        begun: Timestamp,
+        again: impl Fn() -> Result<Append, CommandError>,
+        mut appends: Appends<'_>,
+        order: &Order<'_>,
+    ) -> Result<Appended, AppendError> {
+        let (mut busy, mut unsettled) = (self.busy_since(begun), self.backoff(UNKNOWN));
         let mut unknown = None;
+        let mut outcome = Err(error);
         loop {
-            appends.begin();
-            match self.loader().events().append(append.clone()).await {
+            match outcome {
                 Err(AppendError::Busy(source)) => {
                     appends.not_written();
                     if !busy.pause().await {
@@ -32,7 +62,7 @@ impl Execution {
                     }
                 }
                 Err(AppendError::Unknown(source)) => {
-                    if append.key.is_none() || !unsettled.pause().await {
+                    if order.key.is_none() || !unsettled.pause().await {
                         return Err(AppendError::Unknown(source));
                     }
                     unknown = Some(source);
@@ -56,6 +86,15 @@ impl Execution {
                     return Err(unknown.map_or(other, AppendError::Unknown));
                 }
             }
+            let append = match again() {
+                Ok(append) => append,
+                Err(error) => {
+                    let error = AppendError::Other(Source::new(error));
+                    return Err(unknown.map_or(error, AppendError::Unknown));
+                }
+            };
+            appends.begin();
+            outcome = self.loader().events().append(append).await;
         }
     }
 
@@ -84,7 +123,11 @@ impl Execution {
     }
 
     pub(super) fn while_busy(&self) -> Backoff<'_> {
-        self.backoff(BUSY).within(self.clock(), PATIENCE)
+        self.busy_since(self.clock().now())
+    }
+
+    fn busy_since(&self, begun: Timestamp) -> Backoff<'_> {
+        self.backoff(BUSY).until(self.clock(), begun.plus(PATIENCE))
     }
 }
 

@@ -22,10 +22,10 @@ impl<'a> Backoff<'a> {
         Self { ids, sleep, left: pauses, most: SHORTEST, end: None }
     }
 
-    /// The same, with no further attempt after so long: what waited by itself is not made to wait again and
+    /// The same, with no further attempt from then on: what waited by itself is not made to wait again and
     /// again.
-    pub(super) fn within(self, clock: &'a dyn Clock, patience: Duration) -> Self {
-        Self { end: Some((clock, clock.now().plus(patience))), ..self }
+    pub(super) fn until(self, clock: &'a dyn Clock, end: Timestamp) -> Self {
+        Self { end: Some((clock, end)), ..self }
     }
 
     /// Pauses, and tells whether there may be another attempt.
@@ -88,6 +88,7 @@ mod tests {
     fn attempts_end_by_number_and_by_time() {
         let world = World::default();
         assert_eq!(pauses(Backoff::new(&world, &world, 4)), 4);
-        assert_eq!(pauses(Backoff::new(&world, &world, 4).within(&world, Duration::from_secs(3))), 2);
+        let end = world.now().plus(Duration::from_secs(3));
+        assert_eq!(pauses(Backoff::new(&world, &world, 4).until(&world, end)), 2);
     }
 }

@@ -14,6 +14,7 @@ use async_trait::async_trait;
 use core::fmt;
 use core::pin::{Pin, pin};
 use core::time::Duration;
+use futures::future::BoxFuture;
 
 /// Takes a command through middleware to its handler, has it decided and appended, and waits for projections.
 ///
@@ -82,9 +83,9 @@ async fn limited(
         None => work.await,
         Some(Duration::ZERO) => {
             progress.end();
-            progress.until(core::future::ready(()), work).await
+            Box::pin(progress.until(core::future::ready(()), work)).await
         }
-        Some(within) => progress.until(sleep.sleep(within), work).await,
+        Some(within) => Box::pin(progress.until(sleep.sleep(within), work)).await,
     }
 }
 
@@ -96,26 +97,28 @@ struct Core {
     gate: Gate,
 }
 
-#[async_trait]
 impl Watched for Core {
-    async fn dispatch(&self, command: CommandEnvelope, progress: &Progress) -> Result<Receipt, CommandError> {
-        // What the caller asked for has been running since dispatch; what a middleware set begins here.
-        let within = command.within.filter(|_| command.within != progress.asked());
-        let work = pin!(self.carry_out(command, progress));
-        limited(within, &**self.execution.sleep(), progress, work).await
-    }
-}
-
-impl Core {
-    async fn carry_out(&self, mut command: CommandEnvelope, progress: &Progress) -> Result<Receipt, CommandError> {
-        let handler = self.handlers.of(&command.name)?;
-        self.catch_up.check(&command.wait_for)?;
-        let wait_for = core::mem::take(&mut command.wait_for);
-        let has_deadline = command.within.or(progress.asked()).is_some();
-        let receipt = progress.unless_over(handler.handle(&self.execution, command, progress)).await?;
-        if wait_for.is_empty() {
-            return Ok(receipt);
-        }
-        Box::pin(self.catch_up.wait(receipt, wait_for, has_deadline, progress, &self.gate)).await
+    fn dispatch<'f>(
+        &'f self,
+        mut command: CommandEnvelope,
+        progress: &'f Progress,
+    ) -> BoxFuture<'f, Result<Receipt, CommandError>> {
+        Box::pin(async move {
+            // What the caller asked for has been running since dispatch; what a middleware set begins here.
+            let within = command.within.filter(|_| command.within != progress.asked());
+            let has_deadline = command.within.or(progress.asked()).is_some();
+            let handler = self.handlers.of(&command.name)?;
+            self.catch_up.check(&command.wait_for)?;
+            let wait_for = core::mem::take(&mut command.wait_for);
+            let handled = handler.handle(&self.execution, command, progress);
+            let work = pin!(async {
+                let receipt = progress.unless_over(handled).await?;
+                if wait_for.is_empty() {
+                    return Ok(receipt);
+                }
+                Box::pin(self.catch_up.wait(receipt, wait_for, has_deadline, progress, &self.gate)).await
+            });
+            limited(within, &**self.execution.sleep(), progress, work).await
+        })
     }
 }

@@ -65,9 +65,12 @@ impl Execution {
                 return Ok(order.nothing(Vec::new()));
             }
             let streams = decided.iter().map(stream_of::<M>).collect::<Result<Vec<_>, _>>()?;
-            let (append, ids) = order.append(decided.iter().zip(streams.iter().cloned()))?;
-            let append = append.guard(Guard::new(folded.query.clone(), folded.frontier));
-            match self.append(append, order).await {
+            let make = || {
+                let (append, ids) = order.append(decided.iter().zip(streams.iter().cloned()))?;
+                Ok((append.guard(Guard::new(folded.query.clone(), folded.frontier)), ids))
+            };
+            let (append, ids) = make()?;
+            match self.append(append, || make().map(|(append, _)| append), order).await {
                 Ok(appended) if appended.repeated => return order.original(appended),
                 Ok(appended) => return Ok(order.receipt(appended, ids)),
                 Err(AppendError::GuardFailed { .. }) => {

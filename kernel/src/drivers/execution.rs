@@ -93,18 +93,19 @@ impl Execution {
         let stream = stream_of::<A, C>(command)?;
         // Also what makes concurrent duplicates decide once: the second recalls what the first has done.
         let turn = self.turns.take(&stream).await.map_err(busy)?;
-        if let Some(receipt) = Box::pin(self.recall(order)).await? {
+        if let Some(receipt) = self.recall(order).await? {
             return Ok(receipt);
         }
         let violations = command.validate();
         if !violations.is_empty() {
             return Err(CommandError::Invalid(violations));
         }
-        match self.decide_and_append::<A, C>(command, stream, order, &turn).await {
-            // A duplicate elsewhere may have taken effect since, and changed the state that now rejects.
-            Err(rejected @ CommandError::Rejected { .. }) => Box::pin(self.recall(order)).await?.ok_or(rejected),
-            outcome => outcome,
-        }
+        let rejected = match self.decide_and_append::<A, C>(command, stream, order, &turn).await {
+            Err(rejected @ CommandError::Rejected { .. }) => rejected,
+            outcome => return outcome,
+        };
+        // A duplicate elsewhere may have taken effect since, and changed the state that now rejects.
+        Box::pin(self.recall(order)).await?.ok_or(rejected)
     }
 
     async fn decide_and_append<A: Decide<C>, C: StreamCommand>(
@@ -120,7 +121,7 @@ impl Execution {
         let left = turn.left(|left: &Loaded<A>| left.stream == stream);
         let (mut loaded, mut has_looked) = match left {
             Some(left) => (left, false),
-            None => (Box::pin(self.load::<A>(stream)).await?, true),
+            None => (Box::new(Box::pin(self.load::<A>(stream)).await?), true),
         };
         loop {
             let decision = loaded.state.decide(command, &order.context(&*self.clock));
@@ -145,9 +146,13 @@ impl Execution {
                 }
                 Ok(decided) => decided,
             };
-            let (append, ids) = order.append(decided.iter().map(|event| (event, loaded.stream.clone())))?;
-            let append = append.expect(loaded.stream.clone(), Expected::unchanged_since(loaded.revision));
-            match self.append(append, order).await {
+            let make = || {
+                let (append, ids) = order.append(decided.iter().map(|event| (event, loaded.stream.clone())))?;
+                Ok((append.expect(loaded.stream.clone(), Expected::unchanged_since(loaded.revision)), ids))
+            };
+            let (append, ids) = make()?;
+            let appended = self.append(append, || make().map(|(append, _)| append), order).await;
+            let (stream, actual) = match appended {
                 Ok(appended) if appended.repeated => {
                     self.leave(loaded, turn);
                     return order.original(appended);
@@ -158,25 +163,21 @@ impl Execution {
                     self.leave(loaded, turn);
                     return Ok(receipt);
                 }
-                Err(AppendError::Conflict { .. }) if !has_looked => {
-                    order.progress.retried();
-                    Box::pin(self.catch_up(&mut loaded)).await?;
-                    has_looked = true;
-                }
-                Err(AppendError::Conflict { stream, actual, .. }) => {
-                    if !conflicts.pause().await {
-                        return Err(CommandError::Conflict { stream, actual });
-                    }
-                    order.progress.retried();
-                    Box::pin(self.catch_up(&mut loaded)).await?;
-                }
+                Err(AppendError::Conflict { stream, actual, .. }) => (stream, actual),
                 Err(other) => return Err(told(other)),
+            };
+            // What was left here may be old; only others who write at once are given way to.
+            if has_looked && !conflicts.pause().await {
+                return Err(CommandError::Conflict { stream, actual });
             }
+            order.progress.retried();
+            Box::pin(self.catch_up(&mut loaded)).await?;
+            has_looked = true;
         }
     }
 
     /// Leaves the state to the next command that has this turn.
-    fn leave<A: Aggregate>(&self, loaded: Loaded<A>, turn: &Taken<'_>) {
+    fn leave<A: Aggregate>(&self, loaded: Box<Loaded<A>>, turn: &Taken<'_>) {
         if self.options.keep_states {
             turn.leave(loaded);
         }
@@ -210,14 +211,19 @@ impl Execution {
         let after = before + decided.len() as u64;
         decided.iter().for_each(|event| loaded.state.evolve(event));
         loaded.revision = Some(Revision::new(after - 1));
+        let policy = A::snapshots();
+        // The time is of no matter to most policies.
+        if policy.after.is_none() && !policy.is_due(before, after, Duration::ZERO) {
+            return;
+        }
         let now = self.clock.now();
         let since = *loaded.unkept_since.get_or_insert(now);
         let span = Duration::from_micros(now.as_micros().saturating_sub(since.as_micros()));
-        if !A::snapshots().is_due(before, after, span) {
+        if !policy.is_due(before, after, span) {
             return;
         }
         loaded.unkept_since = None;
-        let (loader, loaded) = (self.loader.clone(), loaded.clone());
+        let (loader, loaded) = (self.loader.clone(), (*loaded).clone());
         self.spawn.spawn(Box::pin(async move {
             if let Some(snapshot) = loader.snapshot(&loaded, now) {
                 let _ = loader.snapshots().save(snapshot).await;

@@ -13,10 +13,10 @@ use alloc::collections::BTreeMap;
 use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use async_trait::async_trait;
 use core::any::{Any, type_name};
 use core::fmt;
 use core::marker::PhantomData;
+use futures::future::{BoxFuture, ready};
 
 /// The handlers of a command bus, one a command name (CB-01).
 #[derive(Default)]
@@ -185,48 +185,61 @@ fn check_category<A: Aggregate, C: StreamCommand>() -> Result<(), RegisterError>
     }
 }
 
-#[async_trait]
+/// Decides on the commands of one name.
+///
+/// A command is decoded where its future is made, so that this holds what is needed of it and not the whole envelope besides.
 pub(super) trait Handler: Send + Sync {
-    async fn handle(
-        &self,
-        execution: &Execution,
+    fn handle<'f>(
+        &'f self,
+        execution: &'f Execution,
         command: CommandEnvelope,
-        progress: &Progress,
-    ) -> Result<Receipt, CommandError>;
+        progress: &'f Progress,
+    ) -> BoxFuture<'f, Result<Receipt, CommandError>>;
 }
 
 /// The command `C` is decided by the aggregate `A`.
 struct ByAggregate<A, C>(PhantomData<fn() -> (A, C)>);
 
-#[async_trait]
 impl<A: Decide<C>, C: StreamCommand> Handler for ByAggregate<A, C> {
-    async fn handle(
-        &self,
-        execution: &Execution,
+    fn handle<'f>(
+        &'f self,
+        execution: &'f Execution,
         command: CommandEnvelope,
-        progress: &Progress,
-    ) -> Result<Receipt, CommandError> {
-        let value = command_in::<C>(&command)?;
-        let order = Order::new(&*value, command.id, command.metadata, &**execution.ids(), progress)?;
-        execution.execute::<A, C>(&value, &order).await
+        progress: &'f Progress,
+    ) -> BoxFuture<'f, Result<Receipt, CommandError>> {
+        match ordered::<C>(execution, command, progress) {
+            Ok((value, order)) => Box::pin(async move { execution.execute::<A, C>(&value, &order).await }),
+            Err(error) => Box::pin(ready(Err(error))),
+        }
     }
 }
 
 /// Its command is decided by the model `M`.
 struct ByModel<M>(PhantomData<fn() -> M>);
 
-#[async_trait]
 impl<M: DecisionModel> Handler for ByModel<M> {
-    async fn handle(
-        &self,
-        execution: &Execution,
+    fn handle<'f>(
+        &'f self,
+        execution: &'f Execution,
         command: CommandEnvelope,
-        progress: &Progress,
-    ) -> Result<Receipt, CommandError> {
-        let value = command_in::<M::Command>(&command)?;
-        let order = Order::new(&*value, command.id, command.metadata, &**execution.ids(), progress)?;
-        execution.execute_model::<M>(&value, &order).await
+        progress: &'f Progress,
+    ) -> BoxFuture<'f, Result<Receipt, CommandError>> {
+        match ordered::<M::Command>(execution, command, progress) {
+            Ok((value, order)) => Box::pin(async move { execution.execute_model::<M>(&value, &order).await }),
+            Err(error) => Box::pin(ready(Err(error))),
+        }
     }
+}
+
+/// The command of an envelope, and the order to carry it out.
+fn ordered<'f, C: Command>(
+    execution: &Execution,
+    command: CommandEnvelope,
+    progress: &'f Progress,
+) -> Result<(Arc<C>, Order<'f>), CommandError> {
+    let value = command_in::<C>(&command)?;
+    let order = Order::new(&*value, command.id, command.metadata, &**execution.ids(), progress)?;
+    Ok((value, order))
 }
 
 /// The command in an envelope, as a handler sees it: a value of the very type is taken as it is; anything else is

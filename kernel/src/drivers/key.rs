@@ -30,8 +30,6 @@ pub(super) struct CommandKey {
     pub(super) scope: Name,
     pub(super) id: Name,
     pub(super) digest: [u8; 32],
-    /// What correlates its events, when that was given; else it derives from the key, like their ids.
-    pub(super) correlation: Option<String>,
 }
 
 impl CommandKey {
@@ -39,9 +37,10 @@ impl CommandKey {
         IdSeed::of_command(&self.scope, &self.id)
     }
 
-    /// The key of an append of this many events.
-    pub(super) fn to_append(&self, events: u32) -> IdempotencyKey {
-        let correlation = self.correlation.as_deref().unwrap_or_default();
+    /// The key of an append of this many events, and of what correlates them, when that was given; else it derives from
+    /// the key, like their ids.
+    pub(super) fn to_append(&self, events: u32, correlation: Option<&str>) -> IdempotencyKey {
+        let correlation = correlation.unwrap_or_default();
         let note = [&[NOTE_VERSION][..], &events.to_be_bytes(), correlation.as_bytes()].concat();
         IdempotencyKey::new(self.scope.clone(), self.id.clone(), self.digest).with_note(note)
     }
@@ -113,22 +112,22 @@ mod tests {
         assert_ne!(key_scope("POST /streams", [&*long("a")]), key_scope("POST /streams", [&*long("b")]));
     }
 
-    fn key(correlation: Option<&str>) -> CommandKey {
+    fn key() -> CommandKey {
         let name = |text| Name::new(text).unwrap();
-        CommandKey { scope: name("s"), id: name("k"), digest: [0; 32], correlation: correlation.map(String::from) }
+        CommandKey { scope: name("s"), id: name("k"), digest: [0; 32] }
     }
 
     #[test]
     fn a_note_is_believed_only_as_far_as_there_is_room() {
-        let key = key(None);
+        let key = key();
         let ids = |count, first, last| {
             let appended = Appended::new(Position::new(first), Position::new(last), Vec::new());
-            key.noted(&appended.with_note(key.to_append(count).note)).map(|(ids, _)| ids.len())
+            key.noted(&appended.with_note(key.to_append(count, None).note)).map(|(ids, _)| ids.len())
         };
         assert_eq!(ids(3, 7, 9), Some(3));
         assert_eq!(ids(2, 7, 9), Some(2));
         assert_eq!(ids(u32::MAX, 7, 9), None);
-        assert_eq!(key.noted(&Appended::new(None, None, Vec::new()).with_note(key.to_append(1).note)), None);
+        assert_eq!(key.noted(&Appended::new(None, None, Vec::new()).with_note(key.to_append(1, None).note)), None);
     }
 
     #[rstest]
@@ -136,8 +135,8 @@ mod tests {
     #[case::derived(None, None)]
     #[case::empty(Some(""), None)]
     fn a_note_keeps_the_correlation_that_was_given(#[case] given: Option<&str>, #[case] noted: Option<&str>) {
-        let appended = Appended::new(None, None, Vec::new()).with_note(key(given).to_append(0).note);
-        let (_, correlation) = key(Some("another")).noted(&appended).unwrap();
+        let appended = Appended::new(None, None, Vec::new()).with_note(key().to_append(0, given).note);
+        let (_, correlation) = key().noted(&appended).unwrap();
         assert_eq!(correlation.as_deref(), noted);
     }
 

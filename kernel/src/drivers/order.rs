@@ -4,9 +4,9 @@ use super::key::CommandKey;
 use super::progress::Progress;
 use crate::domain::{Command, Context, Event, IdSeed, new_event};
 use crate::ports::{Clock, CommandError, IdSource, Receipt, Source};
-use crate::values::{Append, Appended, EventId, Metadata, Name, NewEvent, Revision, StreamId};
+use crate::values::{Append, Appended, EventId, Metadata, Name, Revision, StreamId};
 use alloc::format;
-use alloc::string::ToString;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 /// A command's id, where it came from, and how far it has come.
@@ -14,7 +14,11 @@ use alloc::vec::Vec;
 pub(super) struct Order<'a> {
     pub(super) key: Option<CommandKey>,
     seed: IdSeed,
+    /// The id of a command that has no key.
+    fresh: String,
     metadata: Metadata,
+    /// Whether the correlation derives from the seed.
+    derived: bool,
     pub(super) progress: &'a Progress,
 }
 
@@ -32,21 +36,25 @@ impl<'a> Order<'a> {
             Some(id) => {
                 let digest = crate::domain::digest(command).map_err(|error| CommandError::Other(Source::new(error)))?;
                 let scope = super::command_scope(C::NAME, metadata.tenant.as_deref());
-                Some(CommandKey { scope, id, digest, correlation: metadata.correlation.clone() })
+                Some(CommandKey { scope, id, digest })
             }
             None => None,
         };
-        let (seed, id) = match &key {
-            Some(key) => (key.seed(), key.id.to_string()),
+        let (seed, fresh) = match &key {
+            Some(key) => (key.seed(), String::new()),
             None => {
                 let id = ids.new_id();
                 (IdSeed::fresh(id), id.to_string())
             }
         };
+        let derived = metadata.correlation.is_none();
         metadata.correlation.get_or_insert_with(|| seed.correlation_id().to_string());
-        metadata.causation = Some(id.clone());
-        metadata.command = Some(id);
-        Ok(Self { key, seed, metadata, progress })
+        Ok(Self { key, seed, fresh, metadata, derived, progress })
+    }
+
+    /// What causes its events: the id of the command.
+    fn command(&self) -> &str {
+        self.key.as_ref().map_or(&self.fresh, |key| &key.id)
     }
 
     /// What a decision sees, at one attempt.
@@ -62,14 +70,18 @@ impl<'a> Order<'a> {
     ) -> Result<(Append, Vec<EventId>), CommandError> {
         let count = u32::try_from(decided.len()).map_err(|error| CommandError::Other(Source::new(error)))?;
         let ids: Vec<_> = (0..count).map(|n| self.seed.event_id(n)).collect();
-        let metadata = self.metadata.encode();
+        let metadata = self.metadata.encode_caused(Some(self.command()), Some(self.command()));
         let new = |((event, stream), id): ((&E, StreamId), &EventId)| {
             new_event(event, stream, *id, metadata.clone()).map_err(|error| CommandError::Other(Source::new(error)))
         };
-        let events = decided.zip(&ids).map(new).collect::<Result<Vec<NewEvent>, _>>()?;
+        let mut events = Vec::with_capacity(decided.len());
+        for event in decided.zip(&ids) {
+            events.push(new(event)?);
+        }
         let append = Append::new(events);
+        let given = self.metadata.correlation.as_deref().filter(|_| !self.derived);
         Ok(match &self.key {
-            Some(key) => (append.key(key.to_append(count)), ids),
+            Some(key) => (append.key(key.to_append(count, given)), ids),
             None => (append, ids),
         })
     }
@@ -91,10 +103,10 @@ impl<'a> Order<'a> {
             let place = self.key.as_ref().map(CommandKey::place).unwrap_or_default();
             CommandError::Other(Source::new(format!("{place} was not taken by a command; its note is of another form")))
         })?;
-        Ok(receipt.with_command(self.metadata.command.clone()))
+        Ok(receipt.with_command(Some(self.command().into())))
     }
 
     fn told(&self, receipt: Receipt) -> Receipt {
-        receipt.with_correlation(self.metadata.correlation.clone()).with_command(self.metadata.command.clone())
+        receipt.with_correlation(self.metadata.correlation.clone()).with_command(Some(self.command().into()))
     }
 }

@@ -47,19 +47,19 @@ pub(super) struct Taken<'a>(&'a Turn);
 
 impl Taken<'_> {
     /// What somebody has left that is of this type, and is it. It is gone then.
-    pub(super) fn left<T: Any>(&self, is_it: impl Fn(&T) -> bool) -> Option<T> {
+    pub(super) fn left<T: Any>(&self, is_it: impl Fn(&T) -> bool) -> Option<Box<T>> {
         let mut left = self.0.left.try_lock()?;
         let at = left.iter().position(|left| left.downcast_ref().is_some_and(&is_it))?;
-        left.remove(at).downcast().ok().map(|left| *left)
+        left.remove(at).downcast().ok()
     }
 
     /// Leaves this to those who come after.
-    pub(super) fn leave<T: Any + Send>(&self, value: T) {
+    pub(super) fn leave<T: Any + Send>(&self, value: Box<T>) {
         if let Some(mut left) = self.0.left.try_lock() {
             if left.len() >= KEPT {
                 left.remove(0);
             }
-            left.push(Box::new(value));
+            left.push(value);
         }
     }
 }
@@ -249,13 +249,14 @@ mod tests {
     #[tokio::test]
     async fn what_is_left_is_found_once_and_by_its_type() {
         let turns = Turns::new(1_000, 1_000);
-        turns.take("s").await.unwrap().leave(7_u64);
-        let left = async |name, is_it: u64| turns.take(name).await.unwrap().left(|left| *left == is_it);
+        turns.take("s").await.unwrap().leave(Box::new(7_u64));
+        let left =
+            async |name, is_it: u64| turns.take(name).await.unwrap().left(|left| *left == is_it).map(|left| *left);
         assert_eq!((left("t", 7).await, left("s", 8).await), (None, None));
         assert_eq!(turns.take("s").await.unwrap().left(|_: &u32| true), None);
         assert_eq!((left("s", 7).await, left("s", 7).await), (Some(7), None));
         for value in 1..=5_u64 {
-            turns.take("s").await.unwrap().leave(value);
+            turns.take("s").await.unwrap().leave(Box::new(value));
         }
         assert_eq!((left("s", 1).await, left("s", 2).await, left("s", 5).await), (None, Some(2), Some(5)));
     }

@@ -136,7 +136,9 @@ impl Capabilities {
         self.limits.check(append, streams as u64)?;
 
         let mut expected = BTreeSet::new();
-        if let Some((twice, _)) = append.expect.iter().find(|(stream, _)| !expected.insert(stream)) {
+        if append.expect.len() > 1
+            && let Some((twice, _)) = append.expect.iter().find(|(stream, _)| !expected.insert(stream))
+        {
             return Err(AppendError::Invalid(format!("it has two expectations of {twice}; at most one is possible")));
         }
         if let Some(checkpoint) = &append.checkpoint {

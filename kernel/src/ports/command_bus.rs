@@ -11,6 +11,7 @@ use bytes::Bytes;
 use core::any::Any;
 use core::fmt;
 use core::time::Duration;
+use futures::future::BoxFuture;
 use serde_json::Value;
 
 /// A command on its way.
@@ -357,11 +358,14 @@ pub trait CommandBus: Send + Sync {
     }
 }
 
-/// A shared bus is a bus.
-#[async_trait]
+/// A shared bus is a bus. It hands on the bus's own futures, at no cost.
 impl<B: CommandBus + ?Sized> CommandBus for Arc<B> {
-    async fn dispatch(&self, command: CommandEnvelope) -> Result<Receipt, CommandError> {
-        (**self).dispatch(command).await
+    fn dispatch<'s, 'f>(&'s self, command: CommandEnvelope) -> BoxFuture<'f, Result<Receipt, CommandError>>
+    where
+        's: 'f,
+        Self: 'f,
+    {
+        (**self).dispatch(command)
     }
 
     fn commands(&self) -> Vec<CommandInfo> {

@@ -190,7 +190,9 @@ impl NewEvent {
     /// The same event with these tags.
     #[must_use]
     pub fn with_tags(self, tags: impl IntoIterator<Item = Tag>) -> Self {
-        Self { tags: tags.into_iter().collect::<Vec<_>>().into(), ..self }
+        let tags = tags.into_iter().collect::<Vec<_>>();
+        // What has none shares one empty list.
+        Self { tags: if tags.is_empty() { Arc::default() } else { tags.into() }, ..self }
     }
 
     /// What counts against [`Limits::event_bytes`](crate::ports::Limits::event_bytes): payload, metadata,

@@ -1,9 +1,10 @@
 //! Metadata: who and what caused an event. Encoded once by the kernel, opaque to stores.
 
-use alloc::borrow::Cow;
+use super::json_text::write_json_string;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use bytes::Bytes;
+use core::fmt::Write as _;
 use serde::{Deserialize, Serialize};
 
 /// What is known about where an event came from. On a wire and in a store: one JSON object, absent
@@ -47,15 +48,31 @@ impl Metadata {
     /// As bytes; empty when nothing is known.
     #[must_use]
     pub fn encode(&self) -> Bytes {
-        if *self == Self::default() {
+        self.encode_caused(self.causation.as_deref(), self.command.as_deref())
+    }
+
+    /// The same metadata with this causation and this command, as bytes.
+    pub(crate) fn encode_caused(&self, causation: Option<&str>, command: Option<&str>) -> Bytes {
+        let Self { correlation, actor, tenant, traceparent, more, .. } = self;
+        let own =
+            [correlation.as_deref(), causation, command, actor.as_deref(), tenant.as_deref(), traceparent.as_deref()];
+        if own == [None; 6] && more.is_empty() {
             return Bytes::new();
         }
-        let mut metadata = Cow::Borrowed(self);
-        if OWN.iter().any(|name| self.more.contains_key(*name)) {
-            metadata.to_mut().more.retain(|name, _| !OWN.contains(&&**name));
+        let own = OWN.into_iter().zip(own).filter_map(|(name, value)| Some((name, value?)));
+        let bytes: usize = own.clone().map(|(name, value)| name.len() + value.len() + r#""":"","#.len()).sum();
+        let mut text = String::with_capacity(bytes + if more.is_empty() { 1 } else { 256 });
+        for (name, value) in own {
+            begin_field(name, &mut text);
+            write_json_string(value, &mut text);
         }
-        // Strings and JSON values under string keys: there is nothing that could fail.
-        serde_json::to_vec(&*metadata).map(Bytes::from).unwrap_or_default()
+        for (name, value) in more.iter().filter(|(name, _)| !OWN.contains(&&***name)) {
+            begin_field(name, &mut text);
+            // A string takes whatever it is given.
+            let _ = write!(text, "{value}");
+        }
+        text.push_str(if text.is_empty() { "{}" } else { "}" });
+        Bytes::from(text)
     }
 
     /// From bytes. What is no metadata of this form (another producer's blob) reads as nothing known.
@@ -71,9 +88,43 @@ impl Metadata {
     }
 }
 
+fn begin_field(name: &str, into: &mut String) {
+    into.push(if into.is_empty() { '{' } else { ',' });
+    write_json_string(name, into);
+    into.push(':');
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::format;
+    use serde_json::json;
+
+    /// What is stored stays what it is.
+    #[test]
+    fn it_is_written_as_serde_writes_it() {
+        let texts = [None, Some("plain é"), Some("\"quoted\" \\ \u{1f}\n\u{7f}"), Some("")];
+        let more = [json!({}), json!({"z": 1.5, "a\n": [null, {"b": "\t"}], "m": "x"})];
+        for number in 0..texts.len().pow(6) * more.len() {
+            let text = |place: u32| texts[number / texts.len().pow(place) % texts.len()].map(String::from);
+            let more = &more[number / texts.len().pow(6)];
+            let metadata = Metadata {
+                correlation: text(0),
+                causation: text(1),
+                command: text(2),
+                actor: text(3),
+                tenant: text(4),
+                traceparent: text(5),
+                more: more.as_object().unwrap().clone().into_iter().collect(),
+            };
+            let of_serde = serde_json::to_string(&metadata).unwrap();
+            let expected = if of_serde == "{}" { String::new() } else { of_serde };
+            assert_eq!(metadata.encode(), expected);
+        }
+        let shadowed = Metadata { more: [(String::from(OWN[0]), json!(1))].into(), ..Metadata::default() };
+        assert_eq!(shadowed.encode(), "{}");
+        assert_eq!(shadowed.encode_caused(Some("a"), Some("b")), format!(r#"{{"{}":"a","{}":"b"}}"#, OWN[1], OWN[2]));
+    }
 
     #[test]
     fn what_is_added_hides_nothing() {

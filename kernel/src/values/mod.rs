@@ -4,6 +4,7 @@ mod append;
 mod edition;
 mod event;
 mod id;
+mod json_text;
 mod metadata;
 mod name;
 mod query;
@@ -17,6 +18,7 @@ pub use append::{
 pub use edition::Edition;
 pub use event::{Format, NewEvent, Position, Recorded, Revision, Timestamp};
 pub use id::{EventId, StoreId};
+pub(crate) use json_text::write_json_string;
 pub use metadata::Metadata;
 pub use name::{EventType, InvalidName, MAX_NAME_BYTES, Name, RowKey, StreamId, Tag};
 pub use query::{Item, Query};

@@ -45,6 +45,10 @@ fn check(what: &'static str, text: &str) -> Result<(), InvalidName> {
     if text.len() > MAX_NAME_BYTES {
         return Err(InvalidName::TooLong { what, bytes: text.len() });
     }
+    // Most names are ASCII; to their end, whatever is found, many bytes are looked at together.
+    if text.as_bytes().iter().fold(true, |is_printable, byte| is_printable & (b' '..=b'~').contains(byte)) {
+        return Ok(());
+    }
     match text.char_indices().find(|(_, c)| c.is_control()) {
         Some((at, _)) => Err(InvalidName::ControlCharacter { what, at }),
         None => Ok(()),

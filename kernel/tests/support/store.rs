@@ -43,7 +43,7 @@ struct Log {
     before_read: Option<Hook>,
     before_append: VecDeque<Hook>,
     reads: Vec<Read>,
-    appends: usize,
+    appends: Vec<Append>,
     stall: Option<Stall>,
     snapshots_broken: bool,
 }
@@ -126,7 +126,14 @@ impl TestStore {
     }
 
     pub fn appends(&self) -> usize {
-        self.log().appends
+        self.log().appends.len()
+    }
+
+    /// The last append, and how many there were of it one after another.
+    pub fn repeated(&self) -> (Append, usize) {
+        let log = self.log();
+        let last = log.appends.last().expect("something was appended");
+        (last.clone(), log.appends.iter().rev().take_while(|append| *append == last).count())
     }
 
     pub fn snapshots(&self) -> Vec<Snapshot> {
@@ -228,7 +235,7 @@ impl EventStore for TestStore {
         if let Some(hook) = hook {
             hook(self);
         }
-        self.log().appends += 1;
+        self.log().appends.push(append.clone());
         self.unless_stalled(Stall::Append).await;
         let outcome = self.judge(append);
         self.changed.notify(usize::MAX);

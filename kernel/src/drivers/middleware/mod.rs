@@ -17,6 +17,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use async_trait::async_trait;
 use core::fmt;
+use futures::future::BoxFuture;
 
 /// Surrounds commands: sees each before it is carried out and its outcome after, may refuse it, change it, or have
 /// it carried out again.
@@ -60,11 +61,14 @@ pub trait Middleware: Send + Sync {
     async fn handle(&self, command: CommandEnvelope, next: Next) -> Result<Receipt, CommandError>;
 }
 
-/// A shared middleware is a middleware.
-#[async_trait]
+/// A shared middleware is a middleware. It hands on the middleware's own futures, at no cost.
 impl<M: Middleware + ?Sized> Middleware for Arc<M> {
-    async fn handle(&self, command: CommandEnvelope, next: Next) -> Result<Receipt, CommandError> {
-        (**self).handle(command, next).await
+    fn handle<'s, 'f>(&'s self, command: CommandEnvelope, next: Next) -> BoxFuture<'f, Result<Receipt, CommandError>>
+    where
+        's: 'f,
+        Self: 'f,
+    {
+        (**self).handle(command, next)
     }
 }
 
@@ -89,9 +93,12 @@ enum End {
 }
 
 /// A bus that tells how far a command has come.
-#[async_trait]
 pub(super) trait Watched: Send + Sync {
-    async fn dispatch(&self, command: CommandEnvelope, progress: &Progress) -> Result<Receipt, CommandError>;
+    fn dispatch<'f>(
+        &'f self,
+        command: CommandEnvelope,
+        progress: &'f Progress,
+    ) -> BoxFuture<'f, Result<Receipt, CommandError>>;
 }
 
 impl fmt::Debug for Next {

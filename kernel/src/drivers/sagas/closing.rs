@@ -139,8 +139,6 @@ impl Keys {
             Ok(digest) => digest,
             Err(error) => return Err(self.unknown(error.to_string()).await),
         };
-        let mut correlation = command.metadata.correlation.clone();
-        correlation.take_if(|correlation| correlation.is_empty());
         let scope = command_scope(&command.name, command.metadata.tenant.as_deref());
         match self.close(scope.clone(), id.clone()).await {
             Closed::Not(why) => Err(self.unknown(why).await),
@@ -155,7 +153,7 @@ impl Keys {
                 if recalled.digest != digest {
                     return Err(CommandError::KeyReused);
                 }
-                let key = CommandKey { scope, id: id.clone(), digest, correlation };
+                let key = CommandKey { scope, id: id.clone(), digest };
                 match key.receipt(recalled.appended) {
                     Some(receipt) => Ok(receipt.with_command(Some(id.to_string()))),
                     None => Err(self.unknown(format!("{} was not taken by a command", key.place())).await),

@@ -1,7 +1,7 @@
 //! Deciding by a model: fold what a query chooses, decide, append under a guard, and again when the guard fails.
 
 use super::appending::{told, unless_busy};
-use super::execution::{Execution, busy, no_name};
+use super::execution::{Execution, busy, check, no_name};
 use super::loading::LoadError;
 use super::order::Order;
 use crate::domain::{Command, DecisionModel, Event, Rejection};
@@ -38,10 +38,7 @@ impl Execution {
         if let Some(receipt) = self.recall(order).await? {
             return Ok(receipt);
         }
-        let violations = command.validate();
-        if !violations.is_empty() {
-            return Err(CommandError::Invalid(violations));
-        }
+        check(command)?;
         match self.model_decides::<M>(command, query, order).await {
             // A duplicate elsewhere may have taken effect since, and changed the state that now rejects.
             Err(rejected @ CommandError::Rejected { .. }) => self.recall(order).await?.ok_or(rejected),

@@ -6,7 +6,7 @@ use super::loading::{LoadError, Loaded, Loader};
 use super::options::BusOptions;
 use super::order::Order;
 use super::turns::{Full, Taken, Turns};
-use crate::domain::{Aggregate, Decide, Rejection, StreamCommand};
+use crate::domain::{Aggregate, Command, Decide, Rejection, StreamCommand};
 use crate::ports::{AppendError, Clock, CommandError, IdSource, Receipt, Sleep, Source, Spawn, Violation};
 use crate::values::{Expected, InvalidName, Revision, StreamId};
 use alloc::boxed::Box;
@@ -96,10 +96,7 @@ impl Execution {
         if let Some(receipt) = self.recall(order).await? {
             return Ok(receipt);
         }
-        let violations = command.validate();
-        if !violations.is_empty() {
-            return Err(CommandError::Invalid(violations));
-        }
+        check(command)?;
         let rejected = match self.decide_and_append::<A, C>(command, stream, order, &turn).await {
             Err(rejected @ CommandError::Rejected { .. }) => rejected,
             outcome => return outcome,
@@ -234,6 +231,13 @@ impl Execution {
     pub(super) fn backoff(&self, pauses: u32) -> Backoff<'_> {
         Backoff::new(&*self.ids, &*self.sleep, pauses)
     }
+}
+
+/// Refuses a command that says by itself that it is invalid.
+// Outside of the future, which would have room for the violations as long as it lives.
+pub(super) fn check<C: Command>(command: &C) -> Result<(), CommandError> {
+    let violations = command.validate();
+    if violations.is_empty() { Ok(()) } else { Err(CommandError::Invalid(violations)) }
 }
 
 pub(super) fn busy(full: Full) -> CommandError {

@@ -3,6 +3,7 @@
 use crate::error::Fault;
 use crate::heads::{Head, Heads, Moved};
 use crate::inline::{Inlines, Log};
+use crate::key_index::Known;
 use crate::key_ledger::KeyLedger;
 use crate::names::{self, Names, Table};
 use crate::pending::Pending;
@@ -82,7 +83,8 @@ impl Ledger {
         now: Timestamp,
     ) -> Result<Appended, Refusal> {
         if let Some(key) = &append.key
-            && let Some(recalled) = self.recall(conn, &key.scope, &key.id, now)?
+            && let known = self.keys.known(&key.scope, &key.id)
+            && let Some(recalled) = self.recall(conn, known, (&key.scope, &key.id), now)?
         {
             return if recalled.digest == key.digest {
                 Ok(recalled.appended)
@@ -115,16 +117,15 @@ impl Ledger {
         Ok(appended)
     }
 
-    /// What is recorded under a key, by this transaction too.
+    /// What is recorded under a key, of which so much is known; by this transaction too.
     pub(crate) fn recall(
         &self,
         conn: &Connection,
-        scope: &str,
-        id: &str,
+        known: Known,
+        key: (&str, &str),
         now: Timestamp,
     ) -> Result<Option<Recalled>, Fault> {
-        let rows = self.keys.rows(conn, scope, id)?;
-        keys::find(conn, (scope, id), rows, self.retention, now)
+        keys::find(conn, key, known.in_index(conn)?, self.retention, now)
     }
 
     fn judge_streams(

@@ -127,7 +127,7 @@ impl Fault {
     }
 
     /// A column holds another type than the one that was written there.
-    fn is_misread(&self) -> bool {
+    pub(crate) fn is_misread(&self) -> bool {
         use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, Utf8Error};
         matches!(
             self,

@@ -14,17 +14,17 @@ use rusqlite::{Connection, OptionalExtension};
 use sha2::{Digest, Sha256};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// So many keys wait before they begin to move: 2 MiB of memory.
+/// So many keys wait before they begin to move: 2 MiB of memory, and half as much again while they do.
 const BATCH: usize = 65_536;
 
 /// A hash, and the number of a key that has it.
 pub(crate) type Entry = (i64, i64);
 
 /// Hashes that collide cost a look at a row. Of a cryptographic hash, nobody can send ids that do.
-pub(crate) fn hash(scope: &str, id: &str) -> i64 {
+pub(crate) fn hash(scope: &[u8], id: &[u8]) -> i64 {
     let mut hash = Sha256::new_with_prefix((scope.len() as u64).to_le_bytes());
-    hash.update(scope.as_bytes());
-    hash.update(id.as_bytes());
+    hash.update(scope);
+    hash.update(id);
     let [a, b, c, d, e, f, g, h, ..]: [u8; 32] = hash.finalize().into();
     i64::from_be_bytes([a, b, c, d, e, f, g, h])
 }
@@ -63,7 +63,7 @@ pub(crate) struct Moved {
 pub(crate) struct Known {
     pub(crate) hash: i64,
     pub(crate) rows: Vec<i64>,
-    pub(crate) indexed: i64,
+    indexed: i64,
     known: i64,
 }
 
@@ -133,11 +133,13 @@ impl Recent {
         self.lock().settle(indexed);
     }
 
-    /// The next entries of the batch that moves, and its last key; `None` while there is no batch.
-    pub(crate) fn next_to_move(&self, moved: Moved, limit: usize) -> Option<(i64, Vec<Entry>)> {
+    /// The next entries of the batch that moves, and its last key; `None` while too few wait to be one. Those that an
+    /// earlier process has left are one sooner: else each process that comes after would have to read them.
+    pub(crate) fn next_to_move(&self, moved: Moved, limit: usize, are_left: bool) -> Option<(i64, Vec<Entry>)> {
         let mut state = self.lock();
         if state.moving.is_empty() {
-            if state.young.len() < self.batch {
+            let enough = if are_left { self.batch / 8 } else { self.batch };
+            if state.young.len() < enough {
                 return None;
             }
             state.moving = core::mem::take(&mut state.young);
@@ -172,8 +174,8 @@ impl State {
 
 impl Known {
     /// The rows that may be those of the key, in what is read of the file.
-    pub(crate) fn rows(self, conn: &Connection, recent: &Recent) -> Result<Vec<i64>, Fault> {
-        let Self { hash: sought, mut rows, mut indexed, mut known } = self;
+    pub(crate) fn rows(mut self, conn: &Connection, recent: &Recent) -> Result<Vec<i64>, Fault> {
+        let Self { hash: sought, mut indexed, mut known, .. } = self;
         if known == 0 {
             indexed = recent.settle(conn)?;
             known = indexed;
@@ -183,7 +185,7 @@ impl Known {
             keys::after(conn, known, recent.batch, |number, scope, id| news.push((hash(scope, id), number)))?;
             let Some((_, last)) = news.last() else { break };
             known = *last;
-            rows.extend(news.iter().filter(|(hash, _)| *hash == sought).map(|(_, number)| number));
+            self.rows.extend(news.iter().filter(|(hash, _)| *hash == sought).map(|(_, number)| number));
             let is_crowded = recent.learn(&news);
             let is_far_behind = news.len() == recent.batch;
             if is_crowded || is_far_behind {
@@ -194,8 +196,18 @@ impl Known {
                 break;
             }
         }
+        Self { indexed, ..self }.in_index(conn)
+    }
+
+    /// The same, where it is known that nothing has come.
+    pub(crate) fn in_index(self, conn: &Connection) -> Result<Vec<i64>, Fault> {
+        let Self { hash, mut rows, indexed, .. } = self;
         if indexed > 0 {
-            look_up(conn, sought, &mut rows)?;
+            let mut statement = conn.prepare_cached("SELECT number FROM key_index WHERE hash = ?1")?;
+            let mut found = statement.query([hash])?;
+            while let Some(row) = found.next()? {
+                rows.push(row.get(0)?);
+            }
         }
         Ok(rows)
     }
@@ -203,15 +215,6 @@ impl Known {
 
 pub(crate) fn all_of(hash: i64) -> RangeInclusive<Entry> {
     (hash, i64::MIN)..=(hash, i64::MAX)
-}
-
-pub(crate) fn look_up(conn: &Connection, hash: i64, rows: &mut Vec<i64>) -> Result<(), Fault> {
-    let mut statement = conn.prepare_cached("SELECT number FROM key_index WHERE hash = ?1")?;
-    let mut found = statement.query([hash])?;
-    while let Some(row) = found.next()? {
-        rows.push(row.get(0)?);
-    }
-    Ok(())
 }
 
 /// Up to which key the index is whole.

@@ -1,7 +1,7 @@
 //! The keys of the writer's transaction, and the upkeep of their index.
 
 use crate::error::Fault;
-use crate::key_index::{Entry, Known, Moved, Recent, all_of, hash, look_up, save_indexed};
+use crate::key_index::{Entry, Known, Moved, Recent, all_of, hash, save_indexed};
 use crate::keys;
 use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
@@ -16,14 +16,16 @@ pub(crate) struct KeyLedger {
     uncommitted: BTreeSet<Entry>,
     moved: Moved,
     committed: Moved,
+    /// The last key that has had its share of the upkeep; `None` before the first.
+    tended: Option<i64>,
     /// The last entry of the index that was looked at for having lost its key.
-    swept: Entry,
+    swept: Option<Entry>,
 }
 
 impl KeyLedger {
     pub(crate) fn new(recent: Arc<Recent>) -> Self {
         let nothing = Moved::default();
-        Self { recent, uncommitted: BTreeSet::new(), moved: nothing, committed: nothing, swept: (i64::MIN, 0) }
+        Self { recent, uncommitted: BTreeSet::new(), moved: nothing, committed: nothing, tended: None, swept: None }
     }
 
     /// Takes in what others have committed; inside the transaction.
@@ -31,32 +33,33 @@ impl KeyLedger {
         self.recent.sync(conn)
     }
 
-    /// The rows that may be those of the key, uncommitted ones included.
-    pub(crate) fn rows(&self, conn: &Connection, scope: &str, id: &str) -> Result<Vec<i64>, Fault> {
-        let Known { hash, mut rows, indexed, .. } = self.recent.of(hash(scope, id));
-        rows.extend(self.uncommitted.range(all_of(hash)).map(|(_, number)| number));
-        if indexed > 0 {
-            look_up(conn, hash, &mut rows)?;
-        }
-        Ok(rows)
+    /// What is known of a key, uncommitted ones included. To be asked before the snapshot begins that is read.
+    pub(crate) fn known(&self, scope: &str, id: &str) -> Known {
+        let mut known = self.recent.of(hash(scope.as_bytes(), id.as_bytes()));
+        known.rows.extend(self.uncommitted.range(all_of(known.hash)).map(|(_, number)| number));
+        known
     }
 
     /// The number of the next key, which is this one.
     pub(crate) fn next(&mut self, scope: &str, id: &str) -> Result<i64, Fault> {
         let before = self.recent.ends().1.checked_add_unsigned(self.uncommitted.len() as u64);
         let number = before.and_then(|before| before.checked_add(1)).ok_or(Fault::NoPosition)?;
-        self.uncommitted.insert((hash(scope, id), number));
+        self.uncommitted.insert((hash(scope.as_bytes(), id.as_bytes()), number));
         Ok(number)
     }
 
     /// Before the transaction ends: some keys move into the index, and some of those that have expired are deleted.
-    /// It looks at more than were added, so it gets round however fast they come.
+    /// It looks at more than have come, from here or from others, so it gets round however fast they come.
     pub(crate) fn tend(&mut self, conn: &Connection, retention: Option<Duration>, now: Timestamp) -> Result<(), Fault> {
-        if self.uncommitted.is_empty() {
+        let (indexed, known) = self.recent.ends();
+        let last = known.saturating_add_unsigned(self.uncommitted.len() as u64);
+        let come = last.saturating_sub(self.tended.unwrap_or(indexed));
+        if come <= 0 {
             return Ok(());
         }
-        let looks = 2 * self.uncommitted.len() + 8;
-        self.move_some(conn, looks)?;
+        let looks = usize::try_from(come).unwrap_or(usize::MAX).saturating_mul(2).saturating_add(8);
+        self.move_some(conn, looks, self.tended.is_none())?;
+        self.tended = Some(last);
         if let Some(retention) = retention {
             keys::sweep(conn, looks, retention, now)?;
             self.sweep(conn, looks)?;
@@ -64,8 +67,8 @@ impl KeyLedger {
         Ok(())
     }
 
-    fn move_some(&mut self, conn: &Connection, looks: usize) -> Result<(), Fault> {
-        let Some((batch, entries)) = self.recent.next_to_move(self.moved, looks) else { return Ok(()) };
+    fn move_some(&mut self, conn: &Connection, looks: usize, are_left: bool) -> Result<(), Fault> {
+        let Some((batch, entries)) = self.recent.next_to_move(self.moved, looks, are_left) else { return Ok(()) };
         let mut insert = conn.prepare_cached("INSERT OR IGNORE INTO key_index VALUES (?1, ?2)")?;
         for (hash, number) in &entries {
             insert.execute([hash, number])?;
@@ -89,8 +92,10 @@ impl KeyLedger {
             "SELECT hash, number FROM key_index WHERE (hash, number) > (?1, ?2) ORDER BY hash, number LIMIT ?3",
         )?;
         let limit = i64::try_from(looks).unwrap_or(i64::MAX);
+        // Each process begins somewhere else: short lives get round together.
+        let after = self.swept.or(self.uncommitted.first().copied()).unwrap_or((i64::MIN, 0));
         let entries = next
-            .query_map([self.swept.0, self.swept.1, limit], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .query_map([after.0, after.1, limit], |row| Ok((row.get(0)?, row.get(1)?)))?
             .collect::<Result<Vec<Entry>, _>>()?;
         let mut delete = conn.prepare_cached("DELETE FROM key_index WHERE hash = ?1 AND number = ?2")?;
         for (hash, number) in &entries {
@@ -99,7 +104,7 @@ impl KeyLedger {
             }
         }
         let came_round = entries.len() < looks;
-        self.swept = entries.last().copied().filter(|_| !came_round).unwrap_or((i64::MIN, 0));
+        self.swept = entries.last().copied().filter(|_| !came_round).or(Some((i64::MIN, 0)));
         Ok(())
     }
 
@@ -150,10 +155,14 @@ mod tests {
 
     impl Process {
         fn start(path: &Path) -> Self {
+            Self::moving_by(BATCH, path)
+        }
+
+        fn moving_by(batch: usize, path: &Path) -> Self {
             let config = SqliteConfig::new(path.to_path_buf()).durability(Durability::SurvivesProcessCrashOnly);
             let (writer, _) = schema::open_writer(&config).unwrap();
             let reader = schema::open_reader(path, config.busy_timeout, 0).unwrap();
-            let recent = Arc::new(Recent::moving_by(BATCH));
+            let recent = Arc::new(Recent::moving_by(batch));
             Self { writer, reader, ledger: KeyLedger::new(recent.clone()), recent, data_version: None }
         }
 
@@ -183,12 +192,12 @@ mod tests {
         }
 
         fn told_to_writer(&self, id: &str, retention: Option<Duration>, now: Timestamp) -> Option<u64> {
-            let rows = self.ledger.rows(&self.writer, "scope", id).unwrap();
+            let rows = self.ledger.known("scope", id).in_index(&self.writer).unwrap();
             told(&self.writer, id, rows, retention, now)
         }
 
         fn recall(&self, id: &str, retention: Option<Duration>, now: Timestamp) -> Option<u64> {
-            let known = self.recent.of(hash("scope", id));
+            let known = self.recent.of(hash(b"scope", id.as_bytes()));
             self.reader.execute_batch("BEGIN").unwrap();
             let rows = known.rows(&self.reader, &self.recent).unwrap();
             let told = told(&self.reader, id, rows, retention, now);
@@ -321,6 +330,19 @@ mod tests {
                 committed.store(number + 3, Ordering::SeqCst);
             }
         });
+    }
+
+    #[test]
+    fn short_lives_leave_no_more_behind_than_the_next_one_can_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keys.db");
+        for number in 1..=200 {
+            let mut one = Process::moving_by(16 * BATCH, &path);
+            one.record(&[(format!("id {number}"), number)], true, None, Timestamp::default());
+            let indexed = load_indexed(&one.writer).unwrap();
+            assert!(number.cast_signed() - indexed <= 2 * BATCH as i64, "{number}, and {indexed} in the index");
+        }
+        Process::start(&path).verify();
     }
 
     #[test]

@@ -53,7 +53,11 @@ impl Row {
                 let (note, outcome, recorded_at) = (row.get(3)?, row.get(4)?, row.get(5)?);
                 Ok((Self { scope, id, digest, note, outcome, recorded_at }, row.get::<_, i64>(6)?))
             })
-            .optional()?;
+            .optional();
+        let row = match row.map_err(Fault::from) {
+            Err(fault) if fault.is_misread() => return Err(lost(number)),
+            row => row?,
+        };
         match row {
             Some((row, checksum)) if row.checksum() == checksum => Ok(Some(row)),
             Some((row, _)) => Err(row.damaged()),
@@ -107,19 +111,20 @@ pub(crate) fn record(
     Ok(())
 }
 
-/// The rows after this one, `limit` at most: their numbers, scopes and ids are told of.
+/// The rows after this one, `limit` at most: their numbers, scopes and ids are told of, be they damaged or not.
 pub(crate) fn after(
     conn: &Connection,
     number: i64,
     limit: usize,
-    mut tell: impl FnMut(i64, &str, &str),
+    mut tell: impl FnMut(i64, &[u8], &[u8]),
 ) -> Result<(), Fault> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let mut statement =
         conn.prepare_cached("SELECT number, scope, id FROM keys WHERE number > ?1 ORDER BY number LIMIT ?2")?;
     let mut rows = statement.query([number, limit])?;
     while let Some(row) = rows.next()? {
-        tell(row.get(0)?, row.get_ref(1)?.as_str()?, row.get_ref(2)?.as_str()?);
+        let text = |column| row.get_ref(column).map(|value| value.as_bytes().unwrap_or_default());
+        tell(row.get(0)?, text(1)?, text(2)?);
     }
     Ok(())
 }

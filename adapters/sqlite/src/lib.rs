@@ -27,12 +27,14 @@
 //! microseconds after the last who came.
 //!
 //! A key is looked for on the writer's connection while it rests, and by a reader otherwise. Keys stand in the order in which
-//! they came; the index of their hashes takes them in by batches, and each handle has in memory those that it lacks.
+//! they came; the index of their hashes takes them in by batches, and each handle has in memory those that it lacks. Expired
+//! keys are deleted from the oldest on: one that was recorded while the clock was ahead keeps those after it in the file
+//! (and not in force) until it expires itself.
 //!
 //! Inline projections ([`SqliteConfig::inline`]) are run by it: judged by rows in memory before an append is written, so
 //! that a refusal leaves the group as it is, and written once a transaction.
 //!
-//! Reads have read-only connections of their own and never wait for the writer. Short ones, such as loading an
+//! Other reads have read-only connections of their own and never wait for the writer. Short ones, such as loading an
 //! aggregate, run **on the calling thread**: handing them to another would cost more than the read. One that may
 //! look at more than 256 events goes to a small pool of threads, for a long page keeps its thread for
 //! milliseconds; where two of them are free, each makes half of a long page of everything. Rows of read models are
@@ -327,7 +329,7 @@ impl EventStore for SqliteStore {
         if let Some(told) = shared.recall(&scope, &id) {
             return Ok(told);
         }
-        let known = recent.of(key_index::hash(&scope, &id));
+        let known = recent.of(key_index::hash(scope.as_bytes(), id.as_bytes()));
         self.inner.read(|reader| {
             let rows = known.rows(&reader.conn, recent)?;
             keys::find(&reader.conn, (&scope, &id), rows, *retention, clock.now())

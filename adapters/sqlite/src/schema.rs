@@ -273,6 +273,13 @@ CREATE TABLE keys_indexed (
 ";
 
 fn to_version_4(conn: &Connection) -> Result<(), Fault> {
+    let in_the_way = "SELECT 1 FROM sqlite_schema WHERE lower(name) IN ('key_index', 'keys_indexed', 'keys_3')";
+    if conn.prepare(in_the_way)?.exists([])? {
+        return Err(Fault::Unfit(
+            "the application has a table of its own that is called key_index, keys_indexed or keys_3, which are names of \
+             the store from now on; rename it by a program of the version before",
+        ));
+    }
     conn.execute_batch(V4)?;
     key_index::build(conn)
 }
@@ -292,6 +299,8 @@ pub(crate) fn open_writer(config: &SqliteConfig) -> Result<(Connection, StoreId)
     if found < VERSION {
         migrate(&mut conn, path)?;
     }
+    // From here on: what a migration sorts may be more than fits.
+    conn.pragma_update(None, "temp_store", "MEMORY").map_err(fault)?;
     if config.restored {
         rename(&mut conn, path)?;
     }
@@ -380,7 +389,6 @@ fn configure(conn: &Connection, config: &SqliteConfig) -> Result<(), Fault> {
     conn.pragma_update(None, "fullfsync", true)?;
     conn.pragma_update(None, "checkpoint_fullfsync", true)?;
     conn.pragma_update(None, "cache_size", -65_536)?;
-    conn.pragma_update(None, "temp_store", "MEMORY")?;
     conn.query_row("PRAGMA wal_autocheckpoint = 0", [], |_| Ok(()))?;
     conn.query_row(&format!("PRAGMA journal_size_limit = {WAL_KEPT_BYTES}"), [], |_| Ok(()))?;
     if let Some(pages) = config.max_pages {

@@ -17,7 +17,7 @@ use crate::queue::{Bounds, Commit};
 use crate::schema::{self, StoreRow};
 use crate::{leases, own_tables, read_models, snapshots};
 use alloc::sync::Arc;
-use core::sync::atomic::{AtomicI32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use core::time::Duration;
 use futures::channel::oneshot;
 use portolan_kernel::ports::{AppendError, Clock, Inline, Source, StoreId};
@@ -75,6 +75,9 @@ pub(crate) async fn start(config: SqliteConfig, changes: Arc<Changes>) -> Result
             }
             // Whoever opened it has gone; then so has the store.
             Ok(writer) => {
+                // What waits to move into the index of keys is read here once, and not by each who asks for the first.
+                // Whoever meets damage there tells of it.
+                let _ = writer.in_snapshot(|writer| writer.ledger.keys.sync(&writer.conn));
                 let of_it = (writer.ledger.identity, writer.inlines.projections());
                 *present.writer.lock() = Some(writer);
                 if opened.send(Ok(of_it)).is_ok() {
@@ -108,16 +111,26 @@ impl Drop for Unclaimed {
 /// The writer, while its thread has one. Between two transactions others may use its connection: the pages that it wrote
 /// last are in its cache, while those of every reader are out of date.
 #[derive(Default)]
-pub(crate) struct SharedWriter(Mutex<Option<Writer>>);
+pub(crate) struct SharedWriter {
+    writer: Mutex<Option<Writer>>,
+    /// Its thread waits for it: others leave it alone.
+    is_wanted: AtomicBool,
+}
 
 impl SharedWriter {
     fn lock(&self) -> MutexGuard<'_, Option<Writer>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.is_wanted.store(true, Ordering::Relaxed);
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        self.is_wanted.store(false, Ordering::Relaxed);
+        writer
     }
 
     /// What is recorded under a key; `None` if the writer is at work, or cannot tell: a reader has to be asked.
     pub(crate) fn recall(&self, scope: &str, id: &str) -> Option<Option<Recalled>> {
-        self.0.try_lock().ok()?.as_mut()?.recall(scope, id)
+        if self.is_wanted.load(Ordering::Relaxed) {
+            return None;
+        }
+        self.writer.try_lock().ok()?.as_mut()?.recall(scope, id)
     }
 }
 
@@ -360,14 +373,21 @@ impl Writer {
 
     /// What is recorded under a key, if that is sure: no other process has written since the last transaction.
     fn recall(&mut self, scope: &str, id: &str) -> Option<Option<Recalled>> {
-        let known = self.data_version?;
-        self.run("BEGIN").ok()?;
-        let found = match self.data_version() {
-            Ok(version) if version == known => self.ledger.recall(&self.conn, scope, id, self.clock.now()).ok(),
+        let version = self.data_version?;
+        let (known, now) = (self.ledger.keys.known(scope, id), self.clock.now());
+        let look = |writer: &Self| match writer.data_version() {
+            Ok(found) if found == version => writer.ledger.recall(&writer.conn, known, (scope, id), now).ok(),
             _ => None,
         };
+        self.in_snapshot(look)?
+    }
+
+    /// Reads one moment of the file, outside of a transaction.
+    fn in_snapshot<T>(&self, read: impl FnOnce(&Self) -> T) -> Option<T> {
+        self.run("BEGIN").ok()?;
+        let found = read(self);
         match self.run("COMMIT") {
-            Ok(()) => found,
+            Ok(()) => Some(found),
             Err(_) => {
                 let _ = self.run("ROLLBACK");
                 None

@@ -104,7 +104,7 @@ impl Progress {
         &self,
         work: impl Future<Output = Result<Receipt, CommandError>>,
     ) -> Result<Receipt, CommandError> {
-        // What has no time left is not even begun.
+        // What has no time left does nothing more; it has been decoded at most.
         if self.is_over.load(SeqCst) {
             return Err(self.verdict());
         }

@@ -152,6 +152,18 @@ async fn keys_of_a_file_of_version_3_are_found() {
 }
 
 #[tokio::test]
+async fn a_table_of_the_application_that_is_in_the_way_is_named() {
+    let old = filled().await;
+    old.other().execute_batch(AS_VERSION_3).unwrap();
+    old.other().execute_batch("CREATE TABLE Key_Index (word TEXT)").unwrap();
+    let refused = SqliteStore::open(old.file()).await.unwrap_err();
+    let told = format!("{refused}: {:?}", core::error::Error::source(&refused));
+    assert!(told.contains("called key_index, keys_indexed or keys_3"), "{told}");
+    old.other().execute_batch("ALTER TABLE Key_Index RENAME TO words").unwrap();
+    assert_eq!(old.store().await.verify().await.unwrap(), [""; 0]);
+}
+
+#[tokio::test]
 async fn an_older_program_that_has_the_file_open_writes_no_more() {
     const LOOK: &str = "SELECT identity, last_position, checksum FROM store";
     let (first, second) = (as_version_1(&filled().await), filled().await);

@@ -87,6 +87,7 @@ async fn verify_names_the_place() {
         ("DELETE FROM log WHERE position = 200", "table log, position 200"),
         ("UPDATE keys SET note = x'01' WHERE id = '7'", "table keys, scope test, id 7"),
         ("DELETE FROM keys WHERE id = '7'", "table keys, number 8"),
+        ("UPDATE keys SET id = CAST(x'ff' AS TEXT) WHERE id = '7'", "table keys, number 8"),
         ("INSERT INTO key_index VALUES (7, 7)", "table key_index: it has entries of other keys"),
         ("UPDATE keys_indexed SET last = 7", "table keys_indexed"),
         ("DELETE FROM keys_indexed", "table keys_indexed"),

@@ -49,7 +49,8 @@ impl KeyLedger {
     }
 
     /// Before the transaction ends: some keys move into the index, and some of those that have expired are deleted.
-    /// It looks at more than have come, from here or from others, so it gets round however fast they come.
+    /// It looks at more than have come, from here or from others, so it gets round however fast they come. The first time,
+    /// what earlier processes have left counts too for moving; it has been swept for by them.
     pub(crate) fn tend(&mut self, conn: &Connection, retention: Option<Duration>, now: Timestamp) -> Result<(), Fault> {
         let (indexed, known) = self.recent.ends();
         let last = known.saturating_add_unsigned(self.uncommitted.len() as u64);
@@ -57,12 +58,14 @@ impl KeyLedger {
         if come <= 0 {
             return Ok(());
         }
-        let looks = usize::try_from(come).unwrap_or(usize::MAX).saturating_mul(2).saturating_add(8);
-        self.move_some(conn, looks, self.tended.is_none())?;
-        self.tended = Some(last);
+        let looks = |come: usize| come.saturating_mul(2).saturating_add(8);
+        let moves = looks(usize::try_from(come).unwrap_or(usize::MAX));
+        let is_first = self.tended.replace(last).is_none();
+        self.move_some(conn, moves, is_first)?;
         if let Some(retention) = retention {
-            keys::sweep(conn, looks, retention, now)?;
-            self.sweep(conn, looks)?;
+            let sweeps = if is_first { looks(self.uncommitted.len()) } else { moves };
+            keys::sweep(conn, sweeps, retention, now)?;
+            self.sweep(conn, sweeps)?;
         }
         Ok(())
     }

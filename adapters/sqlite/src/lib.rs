@@ -74,9 +74,9 @@
 //!
 //! What a read or a write cannot notice:
 //!
-//! - A row that is gone, or whose name was changed, and that no list leads to looks like one that never was: a key, a
-//!   checkpoint, a snapshot, a row of a read model, a lease.
-//! - An entry that the index of keys has lost: its key looks like one that never was.
+//! - A row that is gone, or whose name was changed, and that no list leads to looks like one that never was: a
+//!   checkpoint, a snapshot, a row of a read model, a lease. So does a key that the index of keys has lost, or that is gone
+//!   before the index had it.
 //! - The indexes of read models are SQLite's own, which have no checksums. One that lost entries finds fewer rows, and
 //!   a unique one may then let a second row in.
 //! - A page that the disk gives back as it was some time ago is right in itself.

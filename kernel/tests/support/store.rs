@@ -44,6 +44,7 @@ struct Log {
     before_append: VecDeque<Hook>,
     reads: Vec<Read>,
     appends: Vec<Append>,
+    recalls: usize,
     stall: Option<Stall>,
     snapshots_broken: bool,
 }
@@ -127,6 +128,10 @@ impl TestStore {
 
     pub fn appends(&self) -> usize {
         self.log().appends.len()
+    }
+
+    pub fn recalls(&self) -> usize {
+        self.log().recalls
     }
 
     /// The last append, and how many there were of it one after another.
@@ -268,7 +273,9 @@ impl EventStore for TestStore {
     }
 
     async fn recall(&self, scope: Name, id: Name) -> Result<Option<Recalled>, ReadError> {
-        Ok(self.log().keys.get(&(scope, id)).cloned())
+        let mut log = self.log();
+        log.recalls += 1;
+        Ok(log.keys.get(&(scope, id)).cloned())
     }
 
     async fn checkpoint(&self, _: Name) -> Result<CheckpointState, ReadError> {

@@ -295,6 +295,17 @@ mod tests {
         writing.verify();
     }
 
+    const ENDED: u64 = u64::MAX;
+
+    /// However the writer ends, those beside it do too.
+    struct Ends<'a>(&'a AtomicU64);
+
+    impl Drop for Ends<'_> {
+        fn drop(&mut self) {
+            self.0.store(ENDED, Ordering::SeqCst);
+        }
+    }
+
     /// Batches move and leave the memory while others look.
     #[test]
     fn a_key_that_was_committed_before_the_question_is_found() {
@@ -315,18 +326,19 @@ mod tests {
                     let mut random = fastrand::Rng::with_seed(7);
                     loop {
                         let last = committed.load(Ordering::SeqCst);
+                        if last == ENDED {
+                            return;
+                        }
                         // Those that are on their way into the index are the ones in danger.
                         let asked = random.u64(last.saturating_sub(6 * BATCH as u64)..=last).max(1);
                         if last > 0 {
                             let id = format!("id {asked}");
                             assert_eq!(other.recall(&id, None, Timestamp::default()), Some(asked), "of {last}");
                         }
-                        if last == 4_000 {
-                            return;
-                        }
                     }
                 });
             }
+            let _ends = Ends(&committed);
             for number in (1..=4_000).step_by(4) {
                 let keys: Vec<_> = (number..number + 4).map(|number| (format!("id {number}"), number)).collect();
                 writing.record(&keys, true, None, Timestamp::default());

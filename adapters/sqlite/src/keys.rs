@@ -194,11 +194,23 @@ fn checksum(scope: &str, id: &str, digest: &[u8], note: &[u8], outcome: &str, re
 
 /// `first last`, then a line `revision stream` for each stream; `-` for none. Names have no line breaks.
 fn encode(appended: &Appended) -> String {
-    let show = |number: Option<u64>| number.map_or_else(|| "-".to_string(), |number| number.to_string());
-    let mut text = format!("{} {}", show(appended.first.map(Position::get)), show(appended.last.map(Position::get)));
-    for (stream, revision) in &appended.streams {
+    fn number(number: Option<u64>, into: &mut String) {
         // Writing to a string cannot fail.
-        let _ = write!(text, "\n{} {stream}", show(revision.map(Revision::get)));
+        let _ = match number {
+            Some(number) => write!(into, "{number}"),
+            None => into.write_str("-"),
+        };
+    }
+    let names: usize = appended.streams.iter().map(|(stream, _)| stream.len()).sum();
+    let mut text = String::with_capacity(names + 24 * (appended.streams.len() + 1));
+    number(appended.first.map(Position::get), &mut text);
+    text.push(' ');
+    number(appended.last.map(Position::get), &mut text);
+    for (stream, revision) in &appended.streams {
+        text.push('\n');
+        number(revision.map(Revision::get), &mut text);
+        text.push(' ');
+        text.push_str(stream);
     }
     text
 }

@@ -63,13 +63,17 @@ impl Insert {
 }
 
 /// Events of appends `'j`, each with its place, and the places of their tags.
-#[derive(Default)]
 pub(crate) struct Pending<'j> {
     events: Vec<(&'j NewEvent, Place)>,
     tags: Vec<(ListPlace, i64)>,
 }
 
 impl<'j> Pending<'j> {
+    /// Nothing yet, with room for so many events.
+    pub(crate) fn with_room_for(events: usize) -> Self {
+        Self { events: Vec::with_capacity(events), tags: Vec::new() }
+    }
+
     pub(crate) fn event(&mut self, event: &'j NewEvent, at: Place) {
         self.events.push((event, at));
     }

@@ -146,10 +146,11 @@ impl<Q, A> Queue<Q, A> {
             }
             state = self.filled.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-        let (mut asks, mut answers, mut bytes) = (Vec::new(), Vec::new(), 0_u64);
+        let most = state.waiting.len().min(self.bounds.group_requests.max(1));
+        let (mut asks, mut answers, mut bytes) = (Vec::with_capacity(most), Vec::with_capacity(most), 0_u64);
         while let Some(next) = state.waiting.front()
             && (asks.is_empty() || bytes + next.bytes <= self.bounds.group_bytes)
-            && asks.len() < self.bounds.group_requests.max(1)
+            && asks.len() < most
             && let Some(next) = state.waiting.pop_front()
         {
             bytes += next.bytes;

@@ -250,7 +250,7 @@ impl Writer {
         self.begin().map_err(Failure::Begin)?;
         self.look_for_others().map_err(Failure::Begin)?;
         let before = self.ledger.last_position;
-        let mut pending = Pending::default();
+        let mut pending = Pending::with_room_for(jobs.len());
         let mut answers = Vec::with_capacity(jobs.len());
         for job in jobs {
             answers.push(self.perform(job, &mut pending).map_err(Failure::Write)?);

@@ -147,6 +147,7 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "refuses with an append those that wait",
         breaks: &["a_refusal_harms_no_other_append"],
+        may_break: &["one_of_many_claims_wins"],
         takes_others_along: true,
         ..RIGHT
     },

@@ -30,6 +30,8 @@ pub struct Mutant {
     pub name: &'static str,
     /// The checks of the law that it breaks.
     pub breaks: &'static [&'static str],
+    /// Those that it breaks only where a race goes that way.
+    pub may_break: &'static [&'static str],
     /// What becomes of the rows when it is opened, with the projections that it is given.
     pub opened: fn(&mut Kept, &[Arc<dyn Inline>]),
     pub rows: rows::Mutant,
@@ -80,6 +82,7 @@ pub enum First {
 pub const RIGHT: Mutant = Mutant {
     name: "right",
     breaks: &[],
+    may_break: &[],
     opened: define,
     rows: rows::RIGHT,
     applied: |wants, events| events.into_iter().filter(|event| wants.matches(event)).collect(),

@@ -30,8 +30,6 @@ pub struct Mutant {
     pub name: &'static str,
     /// The checks of the law that it breaks.
     pub breaks: &'static [&'static str],
-    /// Those that it breaks only where a race goes that way.
-    pub may_break: &'static [&'static str],
     /// What becomes of the rows when it is opened, with the projections that it is given.
     pub opened: fn(&mut Kept, &[Arc<dyn Inline>]),
     pub rows: rows::Mutant,
@@ -46,7 +44,7 @@ pub struct Mutant {
     pub on_refusal: fn(before: &Kept, half: &Kept, refusing: &Name) -> Kept,
     /// What is left in the log of an append that was refused.
     pub log_on_refusal: fn(&mut Model, &Append, Timestamp),
-    /// Whether those that wait when an append is refused are refused with it.
+    /// Whether those that wait when a projection panics are refused with its append.
     pub takes_others_along: bool,
     /// Whether the projections are asked before all else is judged.
     pub asks_first: bool,
@@ -79,10 +77,12 @@ pub enum First {
     Events,
 }
 
+/// Why an append is refused whose projection panicked.
+const PANICKED: &str = "it panicked";
+
 pub const RIGHT: Mutant = Mutant {
     name: "right",
     breaks: &[],
-    may_break: &[],
     opened: define,
     rows: rows::RIGHT,
     applied: |wants, events| events.into_iter().filter(|event| wants.matches(event)).collect(),
@@ -199,7 +199,7 @@ impl Store {
         let any = !wanted.is_empty();
         let mut run = || wanted.drain(..).try_for_each(|event| inline.apply(&event, &mut rows));
         if self.mutant.catches_panics {
-            catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| Err("it panicked".into()))?;
+            catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| Err(PANICKED.into()))?;
         } else {
             run()?;
         }
@@ -305,11 +305,12 @@ impl EventStore for Store {
             return Ok(appended);
         }
         let ran = self.run(&model, &append, now);
-        if let Err(AppendError::InlineRefused { projection, .. }) = &ran {
+        if let Err(AppendError::InlineRefused { projection, reason }) = &ran {
             let half = self.kept().clone();
             *self.kept() = (self.mutant.on_refusal)(&before, &half, projection);
             (self.mutant.log_on_refusal)(&mut model, &append, now);
-            if self.mutant.takes_others_along {
+            // Not after every refusal: those of a unique value race in a check that this is not to break.
+            if self.mutant.takes_others_along && reason == PANICKED {
                 self.shared.doomed.store(waiting, Ordering::SeqCst);
             }
         }

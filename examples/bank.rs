@@ -25,6 +25,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::watch;
 use validator::{Validate, ValidationError};
 
 // What happens. One enum for all streams `account-…`; a stored type never changes its name again. What has changed since
@@ -593,10 +594,23 @@ async fn run(mut flags: Flags) -> Result<(), Box<dyn Error>> {
         grpc.bind(flags.grpc_listen).await?
     };
 
-    // Signals are listened for before anybody is told where the bank is.
+    // Signals are listened for before anybody is told where the bank is, and the second before anybody sees that the
+    // first has come.
     let url = format!("http://{}", http.local_addr());
+    let (stop, stopped) = watch::channel(false);
     let first = shutdown_signal();
-    let http = http.serve(shutdown_signal());
+    let second = async {
+        first.await;
+        let second = shutdown_signal();
+        stop.send_replace(true);
+        second.await;
+    };
+    let stopped = move || {
+        let mut stopped = stopped.clone();
+        // An end of the channel is one too.
+        async move { drop(stopped.wait_for(|stopped| *stopped).await) }
+    };
+    let http = http.serve(stopped());
     println!(
         r#"The bank listens on {url}
 
@@ -618,7 +632,7 @@ and GraphQL on {url}/graphql, which is GraphiQL for a browser
     #[cfg(feature = "grpc")]
     let http = {
         let address = grpc.local_addr();
-        let grpc = grpc.serve(shutdown_signal());
+        let grpc = grpc.serve(stopped());
         println!(
             r#"
 and gRPC on http://{address}
@@ -631,10 +645,6 @@ and gRPC on http://{address}
         http.await;
         bank.shutdown().await;
         Ok(())
-    };
-    let second = async {
-        first.await;
-        shutdown_signal().await;
     };
     tokio::select! {
         ended = ends => ended,

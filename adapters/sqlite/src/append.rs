@@ -1,10 +1,12 @@
 //! One append inside the writer's transaction: judged completely, then written.
 
+use crate::chain;
 use crate::error::Fault;
 use crate::heads::{Head, Heads, Moved};
 use crate::inline::{Inlines, Log};
 use crate::key_index::Known;
 use crate::key_ledger::KeyLedger;
+use crate::links::Trail;
 use crate::names::{self, Names, Table};
 use crate::pending::Pending;
 use crate::rows::{ListPlace, Place};
@@ -196,8 +198,14 @@ impl Ledger {
                     None => *head.number.insert(Table::Streams.next_number(conn, &mut self.last_stream)?),
                 };
                 let revision = head.last.map_or(0, |last| last + 1);
+                let link = head.trail.follow(revision, position, |revision, position| {
+                    match pending.place(position).filter(|place| place.stream == stream) {
+                        Some(place) => Ok(place.link.far()),
+                        None => chain::far_of(conn, stream, revision, position),
+                    }
+                })?;
                 let kind = self.next_of_kind(conn, event)?;
-                pending.event(event, Place { position, stream, revision, kind, recorded_at: now });
+                pending.event(event, Place { position, stream, revision, link, kind, recorded_at: now });
                 for (n, tag) in event.tags.iter().enumerate() {
                     if !event.tags[..n].contains(tag) {
                         pending.tag(self.next_of_tag(conn, tag, position)?, position);
@@ -207,7 +215,7 @@ impl Ledger {
             }
             for ((stream, head), before) in streams.iter().zip(&heads).zip(before) {
                 if *head != before {
-                    self.streams.advance(stream, *head, before.number.is_none());
+                    self.streams.advance(stream, before, *head, before.number.is_none());
                 }
             }
         }
@@ -237,7 +245,7 @@ impl Ledger {
         let head = match self.kinds.get(&self.key) {
             Some(head) => head,
             None => match names::kinds(conn, Some(category), Some(event_type), 1)?.first() {
-                Some((number, last)) => Head { number: Some(*number), last: Some(*last), position: None },
+                Some((number, last)) => Head { number: Some(*number), last: Some(*last), ..Head::default() },
                 None => Head::default(),
             },
         };
@@ -246,7 +254,8 @@ impl Ledger {
             None => names::new_kind(conn, category, event_type)?,
         };
         let n = head.last.map_or(0, |last| last + 1);
-        self.kinds.advance(&self.key, Head { number: Some(number), last: Some(n), position: None }, false);
+        let moved = Head { number: Some(number), last: Some(n), ..Head::default() };
+        self.kinds.advance(&self.key, head, moved, false);
         Ok(ListPlace { list: number, n })
     }
 
@@ -267,8 +276,8 @@ impl Ledger {
             None => Table::Tags.next_number(conn, &mut self.last_tag)?,
         };
         let n = head.last.map_or(0, |last| last + 1);
-        let moved = Head { number: Some(number), last: Some(n), position: Some(position) };
-        self.tags.advance(tag, moved, head.number.is_none());
+        let moved = Head { number: Some(number), last: Some(n), trail: Trail::from(position) };
+        self.tags.advance(tag, head, moved, head.number.is_none());
         Ok(ListPlace { list: number, n })
     }
 
@@ -279,7 +288,7 @@ impl Ledger {
         'items: for item in &guard.none_of.any_of {
             for tag in &item.tags {
                 let head = self.head_of_tag(conn, tag)?;
-                if head.last.is_none() || head.position.is_some_and(|last| last <= after) {
+                if head.last.is_none() || head.trail.last().is_some_and(|last| last <= after) {
                     continue 'items;
                 }
             }

@@ -2,7 +2,7 @@
 
 use crate::error::Fault;
 use crate::lists::{self, Entry, List, Sort};
-use crate::names::{self, Table};
+use crate::names;
 use crate::query::Range;
 use alloc::collections::{BTreeSet, VecDeque};
 use portolan_kernel::values::{Direction, Item, Query};
@@ -48,12 +48,12 @@ impl Plan {
 /// Lists that hold every match of the item; `None` if none do, or too many would be needed.
 fn lists_of(conn: &Connection, item: &Item) -> Result<Option<Vec<List>>, Fault> {
     if !item.streams.is_empty() && item.streams.len() <= MAX_LANES {
-        let streams = item.streams.iter().map(|stream| lists::named(conn, Table::Streams, Sort::Stream, stream));
+        let streams = item.streams.iter().map(|stream| lists::of_stream(conn, stream));
         let streams = streams.collect::<Result<Vec<_>, _>>()?;
         return Ok(Some(streams.into_iter().flatten().collect()));
     }
     if !item.tags.is_empty() {
-        let tags = item.tags.iter().map(|tag| lists::named(conn, Table::Tags, Sort::Tag(tag.clone()), tag));
+        let tags = item.tags.iter().map(|tag| lists::of_tag(conn, tag.clone()));
         let tags = tags.collect::<Result<Option<Vec<_>>, _>>()?;
         // The shortest holds all that have every tag; one that is not there holds none.
         return Ok(Some(tags.into_iter().flatten().min_by_key(|list| list.last).into_iter().collect()));

@@ -1,5 +1,6 @@
 //! What the writer remembers of lists (streams, kinds, tags): a bounded cache of where they end.
 
+use crate::links::Trail;
 use core::borrow::Borrow;
 use core::hash::Hash;
 use std::collections::HashMap;
@@ -11,8 +12,8 @@ pub(crate) struct Head {
     pub(crate) number: Option<i64>,
     /// Its last entry; for a stream that is its last revision.
     pub(crate) last: Option<i64>,
-    /// The position of its last entry, if this writer wrote it.
-    pub(crate) position: Option<i64>,
+    /// Where its last entry stands. For a tag it is known only if this writer wrote it; for a kind it is not.
+    pub(crate) trail: Trail,
 }
 
 /// A head that is to be written.
@@ -22,6 +23,8 @@ pub(crate) struct Moved<K> {
     pub(crate) head: Head,
     /// Its name is not in the file yet.
     pub(crate) is_new: bool,
+    /// Where its last entry stands by the file, if that is known.
+    pub(crate) stands: Option<i64>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -35,6 +38,8 @@ enum State {
 struct Slot {
     head: Head,
     state: State,
+    /// Where its last entry stands by the file, if that is known.
+    stands: Option<i64>,
 }
 
 /// The heads of the lists used last, by name. Two generations: when the young one is full it becomes the old one,
@@ -67,11 +72,11 @@ impl<K: Borrow<str> + Clone + Eq + Hash> Heads<K> {
 
     /// Remembers a head as it stands in the file.
     pub(crate) fn set(&mut self, name: K, head: Head) {
-        self.put(name, Slot { head, state: State::Written });
+        self.put(name, Slot { head, state: State::Written, stands: head.trail.last() });
     }
 
-    /// Remembers a head that is yet to be written; with its name, if that is new.
-    pub(crate) fn advance(&mut self, name: &K, head: Head, is_new: bool) {
+    /// Remembers a head that is yet to be written, and was `before`; with its name, if that is new.
+    pub(crate) fn advance(&mut self, name: &K, before: Head, head: Head, is_new: bool) {
         let state = if is_new { State::New } else { State::Moved };
         if let Some(slot) = self.young.get_mut(name.borrow()) {
             slot.head = head;
@@ -80,10 +85,10 @@ impl<K: Borrow<str> + Clone + Eq + Hash> Heads<K> {
             }
             slot.state = state;
         } else {
-            let before = self.old.remove(name.borrow()).map_or(State::Written, |slot| slot.state);
-            let is_known = before != State::Written;
-            self.put(name.clone(), Slot { head, state: if is_known { before } else { state } });
-            if is_known {
+            let as_written = Slot { head, state, stands: before.trail.last() };
+            let slot = self.old.remove(name.borrow()).filter(|slot| slot.state != State::Written);
+            self.put(name.clone(), slot.map_or(as_written, |slot| Slot { head, ..slot }));
+            if slot.is_some() {
                 return;
             }
         }
@@ -109,7 +114,8 @@ impl<K: Borrow<str> + Clone + Eq + Hash> Heads<K> {
             };
             let is_new = slot.state == State::New;
             slot.state = State::Written;
-            Some(Moved { name, head: slot.head, is_new })
+            let stands = core::mem::replace(&mut slot.stands, slot.head.trail.last());
+            Some(Moved { name, head: slot.head, is_new, stands })
         });
         moved.collect()
     }
@@ -131,7 +137,7 @@ mod tests {
     }
 
     fn head(last: i64) -> Head {
-        Head { number: Some(1), last: Some(last), position: None }
+        Head { number: Some(1), last: Some(last), trail: Trail::from(last + 100) }
     }
 
     #[test]
@@ -155,7 +161,7 @@ mod tests {
             heads.set(stream(1), Head::default());
             heads.set(stream(2), Head::default());
             if moves {
-                heads.advance(&stream(0), head(1), false);
+                heads.advance(&stream(0), head(0), head(1), false);
             } else {
                 heads.set(stream(0), head(1));
             }
@@ -166,15 +172,16 @@ mod tests {
     #[test]
     fn what_has_moved_is_not_forgotten_before_it_is_written() {
         let mut heads = Heads::new(2);
-        heads.advance(&stream(0), head(0), true);
-        heads.advance(&stream(0), head(3), false);
+        heads.advance(&stream(0), Head::default(), head(0), true);
+        heads.advance(&stream(0), head(0), head(3), false);
         for number in 1..10 {
             heads.set(stream(number), Head::default());
         }
         assert_eq!(heads.get(&stream(0)), Some(head(3)));
-        assert_eq!(heads.take_moved(), [Moved { name: stream(0), head: head(3), is_new: true }]);
-        heads.advance(&stream(0), head(4), false);
-        assert_eq!(heads.take_moved(), [Moved { name: stream(0), head: head(4), is_new: false }]);
+        assert_eq!(heads.take_moved(), [Moved { name: stream(0), head: head(3), is_new: true, stands: None }]);
+        heads.advance(&stream(0), head(3), head(4), false);
+        let moved = Moved { name: stream(0), head: head(4), is_new: false, stands: Some(103) };
+        assert_eq!(heads.take_moved(), [moved]);
         for number in 1..10 {
             heads.set(stream(number), Head::default());
         }

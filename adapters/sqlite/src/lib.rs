@@ -52,8 +52,8 @@
 //! An application may have tables of its own in the file, written beside a checkpoint by
 //! [`commit_with`](SqliteStore::commit_with).
 //!
-//! This is format 4. A file of an older format is brought up to date when it is opened, and older programs refuse it
-//! then. A handle that is open while a newer program does so writes no more: it is refused as
+//! This is format 5. A file of an older format is brought up to date when it is opened, which takes as much room beside it
+//! as it has, and older programs refuse it then. A handle that is open while a newer program does so writes no more: it is refused as
 //! [`Other`](AppendError::Other).
 //!
 //! Beside the file stand `-wal` and `-shm`, which belong to it: copy a live
@@ -69,8 +69,9 @@
 //! collection, a version of one, a row of a read model, the checkpoint of one; a lease. So it is in each name of a
 //! stream, a kind (category and type) and a tag, and with the name stands where its list of events ends. The entries
 //! of a list are numbered without a gap, their positions rise, and each leads to an event that has to be of
-//! that list. So an entry that was lost or changed is an error that names the place, and not a shorter answer; a
-//! name that is not found is compared with its neighbours in the index before it is called missing.
+//! that list; those of a stream are its events themselves, each of which leads to those before it. So an entry that was
+//! lost or changed is an error that names the place, and not a shorter answer; a name that is not found is compared with
+//! its neighbours in the index before it is called missing.
 //!
 //! What a read or a write cannot notice:
 //!
@@ -91,6 +92,7 @@ extern crate alloc;
 
 mod append;
 mod candidates;
+mod chain;
 mod changed;
 mod checkpoints;
 mod checksum;
@@ -107,6 +109,7 @@ mod key_index;
 mod key_ledger;
 mod keys;
 mod leases;
+mod links;
 mod lists;
 mod names;
 mod own_tables;

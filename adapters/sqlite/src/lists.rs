@@ -3,9 +3,12 @@
 //! All three are alike. The entries of a list are numbered from 0 without a gap (for a stream, these are its
 //! revisions), each names a position, and positions rise. Where a list ends stands in the row of its name, under a
 //! checksum. So an entry that was lost or changed is noticed: as a gap, a short end, a position out of order, or an
-//! event that is another than the list says.
+//! event that is another than the list says. Those of a kind or a tag have a table; those of a stream are the events
+//! themselves, each of which leads to those before it (see [`chain`](crate::chain)).
 
+use crate::chain::Chain;
 use crate::error::Fault;
+use crate::heads::Head;
 use crate::names::{self, Table};
 use crate::query::Range;
 use portolan_kernel::values::{Direction, Recorded, Tag};
@@ -14,7 +17,8 @@ use rusqlite::{Connection, OptionalExtension, Row};
 /// What the events of a list have in common.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Sort {
-    Stream,
+    /// With the position of its last event.
+    Stream(i64),
     Kind,
     Tag(Tag),
 }
@@ -36,6 +40,10 @@ pub(crate) struct Entry {
 }
 
 impl List {
+    fn chain(&self, position: i64) -> Chain {
+        Chain { stream: self.number, last: self.last, position }
+    }
+
     /// The entries of these numbers, or so many of them, in order; each is there.
     pub(crate) fn entries(
         &self,
@@ -44,15 +52,9 @@ impl List {
         direction: Direction,
         limit: usize,
     ) -> Result<Vec<Entry>, Fault> {
+        let count = range.count().min(i64::try_from(limit).unwrap_or(i64::MAX));
         let sql = match (&self.sort, direction) {
-            (Sort::Stream, Direction::Forward) => {
-                "SELECT revision, position FROM log INDEXED BY log_by_stream \
-                 WHERE stream = ?1 AND revision BETWEEN ?2 AND ?3 ORDER BY revision LIMIT ?4"
-            }
-            (Sort::Stream, Direction::Backward) => {
-                "SELECT revision, position FROM log INDEXED BY log_by_stream \
-                 WHERE stream = ?1 AND revision BETWEEN ?2 AND ?3 ORDER BY revision DESC LIMIT ?4"
-            }
+            (Sort::Stream(position), _) => return self.chain(*position).entries(conn, range, direction, count),
             (Sort::Kind, Direction::Forward) => {
                 "SELECT n, position FROM kind_events WHERE kind = ?1 AND n BETWEEN ?2 AND ?3 ORDER BY n LIMIT ?4"
             }
@@ -67,7 +69,6 @@ impl List {
             }
         };
         let mut statement = conn.prepare_cached(sql)?;
-        let count = range.count().min(i64::try_from(limit).unwrap_or(i64::MAX));
         let mut rows = statement.query([self.number, range.low, range.high, count])?;
         let mut entries: Vec<Entry> = Vec::new();
         for place in 0..count {
@@ -93,6 +94,9 @@ impl List {
     /// The last entry at or below a position. Found by halving, from the end in growing steps: who asks is
     /// mostly interested in what came last.
     pub(crate) fn at(&self, conn: &Connection, position: i64) -> Result<Option<i64>, Fault> {
+        if let Sort::Stream(last) = self.sort {
+            return self.chain(last).at(conn, position);
+        }
         let is_above = |n: i64| -> Result<bool, Fault> {
             let entry = self.entries(conn, Range { low: n, high: n }, Direction::Forward, 1)?;
             Ok(entry.first().is_some_and(|entry| entry.position > position))
@@ -131,7 +135,7 @@ impl List {
         let leads_right = row
             .query_row([entry.position], |row| {
                 Ok(match &self.sort {
-                    Sort::Stream => row.get::<_, i64>(0)? == self.number && row.get::<_, i64>(1)? == entry.n,
+                    Sort::Stream(_) => row.get::<_, i64>(0)? == self.number && row.get::<_, i64>(1)? == entry.n,
                     Sort::Kind => row.get::<_, i64>(2)? == self.number,
                     Sort::Tag(tag) => row
                         .get_ref(3)?
@@ -146,7 +150,7 @@ impl List {
     /// Whether the event is of this list; `row` is its row, as [`select_events`](crate::rows::select_events) has it.
     pub(crate) fn holds(&self, row: &Row<'_>, event: &Recorded) -> Result<bool, Fault> {
         Ok(match &self.sort {
-            Sort::Stream => row.get::<_, i64>(1)? == self.number,
+            Sort::Stream(_) => row.get::<_, i64>(1)? == self.number,
             Sort::Kind => row.get::<_, i64>(3)? == self.number,
             Sort::Tag(tag) => event.tags.contains(tag),
         })
@@ -155,7 +159,7 @@ impl List {
     /// An entry that has to be there and is not, or is out of order.
     pub(crate) fn lacks(&self, conn: &Connection, n: i64) -> Fault {
         match &self.sort {
-            Sort::Stream => gap(conn, self.number, n),
+            Sort::Stream(_) => gap(conn, self.number, n),
             Sort::Kind => Fault::Damaged(format!("table kind_events, kind {}, n {n}", self.number)),
             Sort::Tag(tag) => Fault::Damaged(format!("table tag_events, tag {tag}, n {n}")),
         }
@@ -163,7 +167,7 @@ impl List {
 
     pub(crate) fn misleads(&self, position: i64) -> Fault {
         let what = match &self.sort {
-            Sort::Stream => "index log_by_stream",
+            Sort::Stream(_) => "table log",
             Sort::Kind => "table kind_events",
             Sort::Tag(_) => "table tag_events",
         };
@@ -177,8 +181,14 @@ pub(crate) fn gap(conn: &Connection, stream: i64, revision: i64) -> Fault {
     Fault::Damaged(format!("table log, stream {name}, revision {revision}: the event is missing"))
 }
 
-/// The list of a stream or a tag, if there is one.
-pub(crate) fn named(conn: &Connection, table: Table, sort: Sort, name: &str) -> Result<Option<List>, Fault> {
-    let head = table.head(conn, name)?;
-    Ok(head.number.zip(head.last).map(|(number, last)| List { sort, number, last }))
+/// The list of a stream, if there is one.
+pub(crate) fn of_stream(conn: &Connection, name: &str) -> Result<Option<List>, Fault> {
+    let chain = Chain::of(conn, name)?;
+    Ok(chain.map(|Chain { stream, last, position }| List { sort: Sort::Stream(position), number: stream, last }))
+}
+
+/// The list of a tag, if there is one.
+pub(crate) fn of_tag(conn: &Connection, tag: Tag) -> Result<Option<List>, Fault> {
+    let Head { number, last, .. } = Table::Tags.head(conn, &tag)?;
+    Ok(number.zip(last).map(|(number, last)| List { sort: Sort::Tag(tag), number, last }))
 }

@@ -8,6 +8,7 @@
 use crate::checksum::Checksum;
 use crate::error::Fault;
 use crate::heads::{Head, Moved};
+use crate::links::Trail;
 use core::borrow::Borrow;
 use core::hash::{BuildHasherDefault, Hasher};
 use portolan_kernel::values::{EventType, Name, StreamId};
@@ -126,9 +127,11 @@ impl Hasher for Neighbours {
 /// Selects entries of the index on names, each beside the row it leads to: from the table, and not from the index
 /// that is in question.
 macro_rules! neighbour {
-    ($table:literal, $index:literal) => {
+    ($table:literal, $position:literal, $index:literal) => {
         concat!(
-            "SELECT i.name, i.number, t.name, t.last, t.checksum FROM ",
+            "SELECT i.name, i.number, t.name, t.last, t.checksum, ",
+            $position,
+            " FROM ",
             $table,
             " AS i INDEXED BY ",
             $index,
@@ -154,8 +157,14 @@ impl Table {
         }
     }
 
-    pub(crate) fn checksum(self, number: i64, name: &str, last: i64) -> i64 {
-        Checksum::of(self.name()).number(number).bytes(name.as_bytes()).number(last).get()
+    /// Of a row: with the position of the last entry, if the table has it.
+    pub(crate) fn checksum(self, number: i64, name: &str, last: i64, position: Option<i64>) -> i64 {
+        let mut checksum = Checksum::of(self.name());
+        checksum.number(number).bytes(name.as_bytes()).number(last);
+        if let Some(position) = position {
+            checksum.number(position);
+        }
+        checksum.get()
     }
 
     pub(crate) fn damaged(self, number: i64) -> Fault {
@@ -173,26 +182,36 @@ impl Table {
     pub(crate) fn head(self, conn: &Connection, name: &str) -> Result<Head, Fault> {
         // In one step down the index: its entry, or else the one that follows the gap.
         let mut above = conn.prepare_cached(self.sql(
-            concat!(neighbour!("streams", "sqlite_autoindex_streams_1"), "WHERE i.name >= ?1 ORDER BY i.name LIMIT 1"),
-            concat!(neighbour!("tags", "sqlite_autoindex_tags_1"), "WHERE i.name >= ?1 ORDER BY i.name LIMIT 1"),
+            concat!(
+                neighbour!("streams", "t.position", "sqlite_autoindex_streams_1"),
+                "WHERE i.name >= ?1 ORDER BY i.name LIMIT 1"
+            ),
+            concat!(
+                neighbour!("tags", "NULL", "sqlite_autoindex_tags_1"),
+                "WHERE i.name >= ?1 ORDER BY i.name LIMIT 1"
+            ),
         ))?;
         let mut rows = above.query([name])?;
         if let Some(row) = rows.next()? {
             let number = self.agreed(row)?;
             if row.get_ref(0)? == ValueRef::Text(name.as_bytes()) {
-                let (last, checksum): (i64, i64) = (row.get(3)?, row.get(4)?);
-                if self.checksum(number, name, last) != checksum {
+                let (last, checksum, position): (i64, i64, Option<i64>) = (row.get(3)?, row.get(4)?, row.get(5)?);
+                if self.checksum(number, name, last, position) != checksum {
                     return Err(self.damaged(number));
                 }
-                return Ok(Head { number: Some(number), last: Some(last), position: None });
+                let trail = position.map(Trail::from).unwrap_or_default();
+                return Ok(Head { number: Some(number), last: Some(last), trail });
             }
         }
         let mut below = conn.prepare_cached(self.sql(
             concat!(
-                neighbour!("streams", "sqlite_autoindex_streams_1"),
+                neighbour!("streams", "t.position", "sqlite_autoindex_streams_1"),
                 "WHERE i.name < ?1 ORDER BY i.name DESC LIMIT 1"
             ),
-            concat!(neighbour!("tags", "sqlite_autoindex_tags_1"), "WHERE i.name < ?1 ORDER BY i.name DESC LIMIT 1"),
+            concat!(
+                neighbour!("tags", "NULL", "sqlite_autoindex_tags_1"),
+                "WHERE i.name < ?1 ORDER BY i.name DESC LIMIT 1"
+            ),
         ))?;
         let mut rows = below.query([name])?;
         if let Some(row) = rows.next()? {
@@ -228,28 +247,39 @@ impl Table {
     pub(crate) fn save<K: Borrow<str>>(self, conn: &Connection, moved: &[Moved<K>]) -> Result<(), Fault> {
         let mut insert = None;
         let mut update = None;
-        for Moved { name, head, is_new } in moved {
+        for Moved { name, head, is_new, stands } in moved {
             let (Some(number), Some(last)) = (head.number, head.last) else { continue };
             let name = name.borrow();
-            let checksum = self.checksum(number, name, last);
+            let position = head.trail.last().filter(|_| self == Self::Streams);
+            let checksum = self.checksum(number, name, last, position);
             if *is_new {
                 let insert = match &mut insert {
                     Some(insert) => insert,
                     None => insert.insert(conn.prepare_cached(self.sql(
-                        "INSERT INTO streams (number, name, last, checksum) VALUES (?1, ?2, ?3, ?4)",
+                        "INSERT INTO streams (number, name, last, checksum, position) VALUES (?1, ?2, ?3, ?4, ?5)",
                         "INSERT INTO tags (number, name, last, checksum) VALUES (?1, ?2, ?3, ?4)",
                     ))?),
                 };
-                insert.execute((number, name, last, checksum))?;
+                match position {
+                    Some(position) => insert.execute((number, name, last, checksum, position))?,
+                    None => insert.execute((number, name, last, checksum))?,
+                };
             } else {
                 let update = match &mut update {
                     Some(update) => update,
                     None => update.insert(conn.prepare_cached(self.sql(
-                        "UPDATE streams SET last = ?2, checksum = ?3 WHERE number = ?1",
+                        "UPDATE streams SET last = ?2, checksum = ?3, position = ?4 WHERE number = ?1 AND position = ?5",
                         "UPDATE tags SET last = ?2, checksum = ?3 WHERE number = ?1",
                     ))?),
                 };
-                update.execute([number, last, checksum])?;
+                // No revision is given twice: the row has to be what it was when those after it were given.
+                let updated = match position {
+                    Some(position) => update.execute((number, last, checksum, position, stands.unwrap_or(0)))?,
+                    None => update.execute((number, last, checksum))?,
+                };
+                if updated != 1 {
+                    return Err(self.damaged(number));
+                }
             }
         }
         Ok(())
@@ -266,12 +296,12 @@ pub(crate) fn damaged_kind(number: i64) -> Fault {
 
 /// The name of the stream with this number.
 pub(crate) fn load_stream(conn: &Connection, number: i64) -> Result<StreamId, Fault> {
-    let mut statement = conn.prepare_cached("SELECT name, last, checksum FROM streams WHERE number = ?1")?;
+    let mut statement = conn.prepare_cached("SELECT name, last, checksum, position FROM streams WHERE number = ?1")?;
     let name = statement
         .query_row([number], |row| {
             let name = row.get_ref(0)?.as_str().ok().and_then(|name| StreamId::new(name).ok());
-            let (last, checksum): (i64, i64) = (row.get(1)?, row.get(2)?);
-            Ok(name.filter(|name| Table::Streams.checksum(number, name, last) == checksum))
+            let (last, checksum, position): (i64, i64, i64) = (row.get(1)?, row.get(2)?, row.get(3)?);
+            Ok(name.filter(|name| Table::Streams.checksum(number, name, last, Some(position)) == checksum))
         })
         .optional()?;
     name.flatten().ok_or_else(|| Table::Streams.damaged(number))
@@ -387,6 +417,26 @@ fn are_all_kinds(conn: &Connection, sides: &[&str; 2], name: &str, ends: (&str, 
 mod tests {
     use super::*;
     use core::hash::BuildHasher;
+
+    #[test]
+    fn a_stream_that_ends_elsewhere_than_was_believed_is_not_written() {
+        let conn = Connection::open_in_memory().unwrap();
+        conn.execute_batch(
+            "CREATE TABLE streams (number INTEGER PRIMARY KEY, name TEXT UNIQUE, last INTEGER, checksum INTEGER, \
+             position INTEGER)",
+        )
+        .unwrap();
+        let ends = |last, position| Head { number: Some(1), last: Some(last), trail: Trail::from(position) };
+        let save = |head, stands: Option<i64>| {
+            let moved = Moved { name: "s-1", head, is_new: stands.is_none(), stands };
+            Table::Streams.save(&conn, &[moved])
+        };
+        save(ends(0, 3), None).unwrap();
+        save(ends(1, 7), Some(3)).unwrap();
+        // A revision 1 was given already, at position 7.
+        assert!(save(ends(1, 9), Some(3)).is_err());
+        assert_eq!(Table::Streams.head(&conn, "s-1").unwrap(), ends(1, 7));
+    }
 
     #[test]
     fn neighbours_have_places_side_by_side_and_what_tells_them_apart() {

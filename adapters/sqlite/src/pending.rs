@@ -78,6 +78,13 @@ impl<'j> Pending<'j> {
         self.events.push((event, at));
     }
 
+    /// Where the event at this position goes, if it is one of these.
+    pub(crate) fn place(&self, position: i64) -> Option<&Place> {
+        let (_, first) = self.events.first()?;
+        let at = usize::try_from(position.checked_sub(first.position)?).ok()?;
+        self.events.get(at).map(|(_, place)| place).filter(|place| place.position == position)
+    }
+
     /// The event at this position has that place in the list of a tag.
     pub(crate) fn tag(&mut self, at: ListPlace, position: i64) {
         self.tags.push((at, position));

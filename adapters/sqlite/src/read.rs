@@ -1,12 +1,10 @@
 //! One page of events, from one snapshot of the file.
 
 use crate::append::position;
+use crate::chain::Chain;
 use crate::error::Fault;
-use crate::lists::{self, Sort};
-use crate::names::Table;
 use crate::query::{Found, Range, Scan};
 use crate::readers::Reader;
-use crate::rows::{self, select_events};
 use crate::schema;
 use portolan_kernel::values::{Direction, Page, Position, Query, Read, Revision, Start, StreamId};
 
@@ -45,9 +43,6 @@ impl Bounds {
         usize::try_from(read.limit.min(self.events)).unwrap_or(usize::MAX)
     }
 }
-
-/// Room is made for so many events at once.
-const ROOM: usize = 64;
 
 /// As SQLite has it; what is larger than any it could hold is the largest.
 pub(crate) fn number(number: u64) -> i64 {
@@ -93,51 +88,27 @@ fn stream_page(
 ) -> Result<Result<Page, Long>, Fault> {
     let limit = bounds.limit(read);
     let Reader { conn, names } = reader;
-    let list = lists::named(conn, Table::Streams, Sort::Stream, stream)?;
-    let last = match &list {
+    let chain = Chain::of(conn, stream)?;
+    let last = match &chain {
         // In one snapshot, a frontier that was not held back has all of the stream below it.
-        Some(list) if frontier < stored => list.at(conn, frontier)?,
-        list => list.as_ref().map(|list| list.last),
+        Some(chain) if frontier < stored => chain.at(conn, frontier)?,
+        chain => chain.as_ref().map(|chain| chain.last),
     };
-    let (Some(list), Some(last)) = (list, last) else {
+    let (Some(chain), Some(last)) = (chain, last) else {
         return Ok(Ok(Page::new(Vec::new(), position(frontier), None, None)));
     };
-    names.keep_stream(list.number, stream.clone());
+    names.keep_stream(chain.stream, stream.clone());
     let after = after.map(|after| number(after.get()));
-    let (range, sql) = match read.direction {
-        Direction::Forward => (
-            Range { low: after.map_or(0, |after| after.saturating_add(1)), high: last },
-            select_events!("WHERE stream = ?1 AND revision BETWEEN ?2 AND ?3 ORDER BY revision"),
-        ),
-        Direction::Backward => (
-            Range { low: 0, high: after.map_or(last, |after| last.min(after - 1)) },
-            select_events!("WHERE stream = ?1 AND revision BETWEEN ?2 AND ?3 ORDER BY revision DESC"),
-        ),
+    let range = match read.direction {
+        Direction::Forward => Range { low: after.map_or(0, |after| after.saturating_add(1)), high: last },
+        Direction::Backward => Range { low: 0, high: after.map_or(last, |after| last.min(after - 1)) },
     };
-    if range.count().min(number(limit as u64)) > bounds.looks {
+    let wanted = range.count().min(number(limit as u64));
+    if wanted > bounds.looks {
         return Ok(Err(Long { frontier }));
     }
-    let mut expected = match read.direction {
-        Direction::Forward => range.low,
-        Direction::Backward => range.high,
-    };
-    let mut events = Vec::with_capacity(usize::try_from(range.count()).unwrap_or(0).min(limit).min(ROOM));
-    let mut bytes = 0;
-    let mut statement = conn.prepare_cached(sql)?;
-    let mut rows = statement.query([list.number, range.low, range.high])?;
-    while events.len() < limit && bytes < bounds.bytes && range.holds(expected) {
-        let row = rows.next()?.ok_or_else(|| list.lacks(conn, expected))?;
-        let event = rows::decode(conn, names, row)?;
-        if number(event.revision.get()) != expected || event.stream != *stream {
-            return Err(list.lacks(conn, expected));
-        }
-        bytes += event.bytes();
-        events.push(event);
-        expected += if read.direction == Direction::Forward { 1 } else { -1 };
-    }
-    let next = events
-        .last()
-        .filter(|_| range.holds(expected))
-        .map(|event| read.clone().after(event).until(position(frontier)));
+    let events = chain.events(conn, names, stream, (range, read.direction, wanted), bounds.bytes)?;
+    let is_more = number(events.len() as u64) < range.count();
+    let next = events.last().filter(|_| is_more).map(|event| read.clone().after(event).until(position(frontier)));
     Ok(Ok(Page::new(events, position(frontier), next, Some(Revision::new(last.cast_unsigned())))))
 }

@@ -2,6 +2,7 @@
 
 use crate::checksum::Checksum;
 use crate::error::Fault;
+use crate::links::Link;
 use crate::names::Names;
 use alloc::sync::Arc;
 use portolan_kernel::Bytes;
@@ -9,14 +10,18 @@ use portolan_kernel::values::{EventId, Format, NewEvent, Position, Recorded, Rev
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, Row, Statement};
 
-/// A statement that begins by selecting the columns of an event, in the order that [`decode`] reads them.
+/// The columns of an event, in the order that [`decode`] reads them.
+macro_rules! event_columns {
+    () => {
+        "position, stream, revision, kind, version, format, recorded_at, id, tags, payload, metadata, checksum"
+    };
+}
+pub(crate) use event_columns;
+
+/// A statement that begins by selecting these columns.
 macro_rules! select_events {
     ($rest:literal) => {
-        concat!(
-            "SELECT position, stream, revision, kind, version, format, recorded_at, id, tags, payload, metadata, \
-             checksum FROM log ",
-            $rest
-        )
+        concat!("SELECT ", $crate::rows::event_columns!(), " FROM log ", $rest)
     };
 }
 pub(crate) use select_events;
@@ -27,6 +32,7 @@ pub(crate) struct Place {
     pub(crate) position: i64,
     pub(crate) stream: i64,
     pub(crate) revision: i64,
+    pub(crate) link: Link,
     pub(crate) kind: ListPlace,
     pub(crate) recorded_at: Timestamp,
 }
@@ -40,7 +46,7 @@ pub(crate) struct ListPlace {
 
 /// The columns of an event but its position, and how many they are.
 pub(crate) const COLUMNS: (&str, usize) =
-    ("stream, revision, kind, version, format, recorded_at, id, tags, payload, metadata, checksum", 11);
+    ("stream, revision, previous, jump, kind, version, format, recorded_at, id, tags, payload, metadata, checksum", 13);
 
 /// Binds an event to the parameters from `first` on, in the order of [`COLUMNS`].
 pub(crate) fn bind(insert: &mut Statement<'_>, first: usize, event: &NewEvent, at: Place) -> Result<(), Fault> {
@@ -49,15 +55,17 @@ pub(crate) fn bind(insert: &mut Statement<'_>, first: usize, event: &NewEvent, a
     let checksum = checksum(event, tags.as_deref(), at.position, at.revision, recorded_at);
     insert.raw_bind_parameter(first, at.stream)?;
     insert.raw_bind_parameter(first + 1, at.revision)?;
-    insert.raw_bind_parameter(first + 2, at.kind.list)?;
-    insert.raw_bind_parameter(first + 3, event.version)?;
-    insert.raw_bind_parameter(first + 4, format_number(event.format))?;
-    insert.raw_bind_parameter(first + 5, recorded_at)?;
-    insert.raw_bind_parameter(first + 6, event.id.as_bytes().as_slice())?;
-    insert.raw_bind_parameter(first + 7, tags.as_deref())?;
-    insert.raw_bind_parameter(first + 8, readable(&event.payload, event.format))?;
-    insert.raw_bind_parameter(first + 9, readable(&event.metadata, Format::Json))?;
-    insert.raw_bind_parameter(first + 10, checksum)?;
+    insert.raw_bind_parameter(first + 2, at.link.previous)?;
+    insert.raw_bind_parameter(first + 3, at.link.jump)?;
+    insert.raw_bind_parameter(first + 4, at.kind.list)?;
+    insert.raw_bind_parameter(first + 5, event.version)?;
+    insert.raw_bind_parameter(first + 6, format_number(event.format))?;
+    insert.raw_bind_parameter(first + 7, recorded_at)?;
+    insert.raw_bind_parameter(first + 8, event.id.as_bytes().as_slice())?;
+    insert.raw_bind_parameter(first + 9, tags.as_deref())?;
+    insert.raw_bind_parameter(first + 10, readable(&event.payload, event.format))?;
+    insert.raw_bind_parameter(first + 11, readable(&event.metadata, Format::Json))?;
+    insert.raw_bind_parameter(first + 12, checksum)?;
     Ok(())
 }
 

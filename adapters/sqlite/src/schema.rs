@@ -3,6 +3,7 @@
 use crate::checksum::Checksum;
 use crate::config::{Durability, SqliteConfig};
 use crate::error::{Fault, OpenError};
+use crate::links::{Link, jump};
 use crate::names::{self, Table};
 use crate::{key_index, read_models, snapshots};
 use core::time::Duration;
@@ -40,7 +41,7 @@ const APPLICATION_ID: i32 = 0x5054_4C4E;
 type Migration = fn(&Connection) -> Result<(), Fault>;
 
 /// The n-th brings a file from version n to n + 1.
-const MIGRATIONS: [Migration; 4] = [to_version_1, to_version_2, to_version_3, to_version_4];
+const MIGRATIONS: [Migration; 5] = [to_version_1, to_version_2, to_version_3, to_version_4, to_version_5];
 
 /// The version of the format this crate writes.
 const VERSION: i64 = MIGRATIONS.len() as i64;
@@ -188,7 +189,7 @@ fn to_version_2(conn: &Connection) -> Result<(), Fault> {
         let mut rows = names.query([])?;
         while let Some(row) = rows.next()? {
             let number = row.get(0)?;
-            seal.execute([number, table.checksum(number, row.get_ref(1)?.as_str()?, row.get(2)?)])?;
+            seal.execute([number, table.checksum(number, row.get_ref(1)?.as_str()?, row.get(2)?, None)])?;
         }
     }
     let mut kinds = conn.prepare("SELECT number, category, type, last FROM kinds")?;
@@ -273,8 +274,7 @@ CREATE TABLE keys_indexed (
 ";
 
 fn to_version_4(conn: &Connection) -> Result<(), Fault> {
-    let in_the_way = "SELECT 1 FROM sqlite_schema WHERE lower(name) IN ('key_index', 'keys_indexed', 'keys_3')";
-    if conn.prepare(in_the_way)?.exists([])? {
+    if are_taken(conn, "'key_index', 'keys_indexed', 'keys_3'")? {
         return Err(Fault::Unfit(
             "the application has a table of its own that is called key_index, keys_indexed or keys_3, which are names of \
              the store from now on; rename it by a program of the version before",
@@ -282,6 +282,86 @@ fn to_version_4(conn: &Connection) -> Result<(), Fault> {
     }
     conn.execute_batch(V4)?;
     key_index::build(conn)
+}
+
+// Events lead to those before them in their stream, see `links`: in an index by stream and revision, each touched a leaf of
+// its own.
+const V5: &str = "
+CREATE TABLE log (
+    position INTEGER PRIMARY KEY,
+    stream INTEGER NOT NULL,
+    revision INTEGER NOT NULL,
+    previous INTEGER NOT NULL,    -- the position of the event before it in its stream; 0: none
+    jump INTEGER NOT NULL,        -- the position of one further back; 0: of the same
+    kind INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    format INTEGER NOT NULL,      -- 0: JSON, 1: binary
+    recorded_at INTEGER NOT NULL, -- microseconds since 1970, UTC
+    id BLOB NOT NULL,             -- a UUID
+    tags TEXT,                    -- one a line; NULL: none
+    payload ANY NOT NULL,         -- TEXT where it is JSON, BLOB otherwise
+    metadata ANY NOT NULL,
+    checksum INTEGER NOT NULL     -- CRC-32C over all of it but where it leads, which shows by what stands there
+) STRICT;
+ALTER TABLE streams ADD COLUMN position INTEGER NOT NULL DEFAULT 0; -- of the last event
+";
+
+fn to_version_5(conn: &Connection) -> Result<(), Fault> {
+    if are_taken(conn, "'log_4'")? {
+        return Err(Fault::Unfit(
+            "the application has a table of its own that is called log_4, which the store needs for a while; rename it by \
+             a program of the version before",
+        ));
+    }
+    // Views go on naming the log, and not the table that it was.
+    conn.pragma_update(None, "legacy_alter_table", true)?;
+    conn.execute_batch("ALTER TABLE log RENAME TO log_4")?;
+    conn.pragma_update(None, "legacy_alter_table", false)?;
+    conn.execute_batch(V5)?;
+    link_all(conn)?;
+    Ok(conn.execute_batch("DROP TABLE log_4")?)
+}
+
+/// Fills the log from the one before, and the heads of streams.
+fn link_all(conn: &Connection) -> Result<(), Fault> {
+    // What is missing shows when it is read, as it did.
+    let mut place = conn.prepare("SELECT position FROM log_4 WHERE stream = ?1 AND revision = ?2")?;
+    let mut place = |stream, revision: i64| -> Result<i64, Fault> {
+        Ok(place.query_row([stream, revision], |row| row.get(0)).optional()?.unwrap_or(0))
+    };
+    let mut copy = conn.prepare(
+        "INSERT INTO log SELECT position, stream, revision, ?2, ?3, kind, version, format, recorded_at, id, tags, payload, \
+         metadata, checksum FROM log_4 WHERE position = ?1",
+    )?;
+    let mut events = conn.prepare("SELECT position, stream, revision FROM log_4 NOT INDEXED ORDER BY position")?;
+    let mut rows = events.query([])?;
+    while let Some(row) = rows.next()? {
+        let (position, stream, revision): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        let link = match (revision, jump(revision)) {
+            (..=0, _) => Link::default(),
+            (_, far) if far == revision - 1 => Link { previous: place(stream, far)?, jump: 0 },
+            (_, far) => Link { previous: place(stream, revision - 1)?, jump: place(stream, far)? },
+        };
+        copy.execute([position, link.previous, link.jump])?;
+    }
+    let mut streams = conn.prepare("SELECT number, name, last, checksum FROM streams NOT INDEXED")?;
+    let mut seal = conn.prepare("UPDATE streams SET position = ?2, checksum = ?3 WHERE number = ?1")?;
+    let mut rows = streams.query([])?;
+    while let Some(row) = rows.next()? {
+        let (number, last): (i64, i64) = (row.get(0)?, row.get(2)?);
+        let name = row.get_ref(1)?.as_str()?;
+        // What was damaged stays so.
+        if Table::Streams.checksum(number, name, last, None) == row.get::<_, i64>(3)? {
+            let position = place(number, last)?;
+            seal.execute([number, position, Table::Streams.checksum(number, name, last, Some(position))])?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether the application has tables of these names.
+fn are_taken(conn: &Connection, names: &str) -> Result<bool, Fault> {
+    Ok(conn.prepare(&format!("SELECT 1 FROM sqlite_schema WHERE lower(name) IN ({names})"))?.exists([])?)
 }
 
 /// Opens the writing connection and brings the file up to date.

@@ -7,7 +7,7 @@ use crate::names::{self, Table};
 use crate::query::Range;
 use crate::readers::Reader;
 use crate::rows::{self, select_events};
-use crate::{checkpoints, key_index, keys, leases, schema, snapshots, verify_rows};
+use crate::{chain, checkpoints, key_index, keys, leases, schema, snapshots, verify_rows};
 use portolan_kernel::values::{Direction, Tag};
 use rusqlite::Connection;
 use std::collections::HashSet;
@@ -37,6 +37,7 @@ pub(crate) fn places(reader: &mut Reader) -> Vec<String> {
     };
     let last = store.as_ref().map(|store| store.last_position);
     part(&mut found, &mut |found| log(conn, &mut reader.names, last, found));
+    part(&mut found, &mut |found| chain::verify(conn, |fault| found.tell(&fault)));
     part(&mut found, &mut |found| all_lists(conn, found));
     part(&mut found, &mut |found| keys::verify(conn, |fault| found.tell(&fault)));
     part(&mut found, &mut |found| key_index::verify(conn, |fault| found.tell(&fault)));
@@ -112,19 +113,28 @@ fn all_lists(conn: &Connection, found: &mut Found) -> Result<(), Fault> {
     let events = count(conn, "log")?;
     let mut entries = 0;
     for (table, sort) in [(Table::Streams, None), (Table::Tags, Some(()))] {
-        let mut names = conn.prepare(&format!("SELECT number, name FROM {} NOT INDEXED", table.name()))?;
+        let mut names = conn.prepare(&format!("SELECT number, name, last FROM {} NOT INDEXED", table.name()))?;
         let mut rows = names.query([])?;
         while let Some(row) = rows.next()? {
             let number = row.get(0)?;
             let list = match (row.get_ref(1)?.as_str(), sort) {
-                (Ok(name), None) => lists::named(conn, table, Sort::Stream, name),
+                (Ok(name), None) => lists::of_stream(conn, name),
                 (Ok(name), Some(())) => match Tag::new(name) {
-                    Ok(tag) => lists::named(conn, table, Sort::Tag(tag), name),
+                    Ok(tag) => lists::of_tag(conn, tag),
                     Err(_) => Err(table.damaged(number)),
                 },
                 (Err(_), _) => Err(table.damaged(number)),
             };
             match list {
+                // A stream of the first version may have a name before it has an event.
+                Ok(None) if sort.is_none() && row.get::<_, i64>(2)? == -1 => {}
+                // Each event is known to lead to the one before it.
+                Ok(Some(List { sort: Sort::Stream(position), number: stream, last })) if stream == number => {
+                    match chain::link(conn, stream, last, position) {
+                        Ok(_) => entries += last + 1,
+                        Err(fault) => found.tell(&fault),
+                    }
+                }
                 Ok(Some(list)) if list.number == number => entries += one_list(conn, &list, found),
                 Ok(_) => found.tell(&table.damaged(number)),
                 Err(fault) => found.tell(&fault),

@@ -290,3 +290,54 @@ async fn snapshots_are_found_by_revision_overwritten_and_deleted_by_bound() {
         assert!(store.load(name(stream), name(kind), None).await.unwrap().is_some(), "{stream} {kind}");
     }
 }
+
+/// A stream longer than a page, some of it of large events, between events of others: small pages, pages cut off by their
+/// bytes, and starts anywhere, in both directions.
+#[tokio::test]
+async fn long_streams_are_read_from_anywhere() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = || SqliteStore::open(folder.path().join("log.db"));
+    let mut store = open().await.unwrap();
+    let stream: StreamId = name("long-1");
+    let mut expected = Vec::new();
+    for n in 0..130_u64 {
+        let events = (0..10_u64).map(|m| {
+            let other = name(format!("other-{}", (n + m) % 3));
+            let bytes = if (300..900).contains(&(n * 7)) { 20_000 } else { 10 };
+            NewEvent::new(
+                if m < 7 { stream.clone() } else { other },
+                name("told"),
+                format!("\"{}\"", "x".repeat(bytes)),
+            )
+        });
+        let appended = store.append(Append::new(events)).await.unwrap();
+        expected.extend((0..7).map(|m| appended.first.unwrap().get() + m));
+        if n % 40 == 0 {
+            drop(store);
+            store = open().await.unwrap();
+        }
+    }
+    let last = expected.len() as u64 - 1;
+    for limit in [1, 3, 255, 256, 257, 1_000] {
+        for start in [None, Some(0), Some(5), Some(254), Some(437), Some(last - 1), Some(last), Some(last + 1)] {
+            for backward in [false, true] {
+                let from = Read::stream_after(stream.clone(), start.map(Revision::new)).limit(limit);
+                let mut next = Some(if backward { from.backward() } else { from });
+                let (mut found, mut pages) = (Vec::new(), 0);
+                while let Some(read) = next.take().filter(|_| pages < 5 || limit > 3) {
+                    let page = store.read(read).await.unwrap();
+                    assert!(page.events.iter().map(|event| event.payload.len()).sum::<usize>() < 5 << 20);
+                    found.extend(page.events.iter().map(|event| event.position.get()));
+                    (next, pages) = (page.next, pages + 1);
+                }
+                let all: Vec<u64> = match (backward, start.map(|start| usize::try_from(start).unwrap())) {
+                    (false, start) => expected.iter().skip(start.map_or(0, |start| start + 1)).copied().collect(),
+                    (true, start) => expected.iter().take(start.unwrap_or(expected.len())).rev().copied().collect(),
+                };
+                assert!(found.len() == all.len() || pages == 5, "{limit} from {start:?}");
+                assert_eq!(found, all[..found.len()], "{limit} from {start:?}");
+            }
+        }
+    }
+    assert_eq!(store.verify().await.unwrap(), [""; 0]);
+}

@@ -32,8 +32,8 @@ fn corrupt<T: core::fmt::Debug>(outcome: Result<T, ReadError>, place: &str) {
 async fn a_flipped_byte_of_a_payload_is_seen() {
     let folder = filled().await;
     let mut bytes = fs::read(folder.file()).unwrap();
-    let at = bytes.windows(6).position(|window| window == b"SECOND").unwrap();
-    bytes[at] ^= 1;
+    let at = bytes.windows(8).position(|window| window == b"\"SECOND\"").unwrap();
+    bytes[at + 1] ^= 1;
     fs::write(folder.file(), bytes).unwrap();
     let store = folder.store().await;
     corrupt(read_all(&store).await, "table log, position 2");

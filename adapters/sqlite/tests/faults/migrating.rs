@@ -10,7 +10,8 @@ const AS_VERSION_1: &str = "
 INSERT INTO store SELECT * FROM new.about_store;
 INSERT INTO streams SELECT number, name FROM new.streams;
 INSERT INTO kinds SELECT number, category, type FROM new.kinds;
-INSERT INTO log SELECT * FROM new.log;
+INSERT INTO log SELECT position, stream, revision, kind, version, format, recorded_at, id, tags, payload, metadata, checksum
+    FROM new.log;
 INSERT INTO tags SELECT name, position FROM new.tag_events JOIN new.tags ON number = tag;
 INSERT INTO keys SELECT scope, id, digest, note, outcome, recorded_at, checksum FROM new.keys;
 INSERT INTO checkpoints SELECT * FROM new.checkpoints;
@@ -87,6 +88,53 @@ async fn two_that_open_an_old_file_bring_it_up_to_date_once() {
     assert_eq!(opened[0].verify().await.unwrap(), [""; 0]);
 }
 
+/// What version 5 made of version 4, undone.
+const AS_VERSION_4: &str = "
+PRAGMA legacy_alter_table = true;
+ALTER TABLE log RENAME TO log_5;
+CREATE TABLE log (
+    position INTEGER PRIMARY KEY,
+    stream INTEGER NOT NULL,
+    revision INTEGER NOT NULL,
+    kind INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    format INTEGER NOT NULL,
+    recorded_at INTEGER NOT NULL,
+    id BLOB NOT NULL,
+    tags TEXT,
+    payload ANY NOT NULL,
+    metadata ANY NOT NULL,
+    checksum INTEGER NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX log_by_stream ON log (stream, revision);
+INSERT INTO log SELECT position, stream, revision, kind, version, format, recorded_at, id, tags, payload, metadata, checksum
+    FROM log_5;
+DROP TABLE log_5;
+ALTER TABLE streams DROP COLUMN position;
+PRAGMA user_version = 4;
+";
+
+fn as_version_4(new: &Folder) {
+    let file = new.other();
+    file.execute_batch(AS_VERSION_4).unwrap();
+    let mut streams = file.prepare("SELECT number, name, last FROM streams").unwrap();
+    let rows = streams.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
+    let rows: Vec<(i64, String, i64)> = rows.map(Result::unwrap).collect();
+    for (number, name, last) in rows {
+        let mut sealed = Vec::new();
+        sealed.extend([b"\x07\0\0\0\0\0\0\0streams", number.to_le_bytes().as_slice()].concat());
+        sealed.extend([(name.len() as u64).to_le_bytes().as_slice(), name.as_bytes()].concat());
+        sealed.extend(last.to_le_bytes());
+        let checksum = crc32c::crc32c(&sealed);
+        file.execute("UPDATE streams SET checksum = ?2 WHERE number = ?1", [number, checksum.into()]).unwrap();
+    }
+}
+
+fn as_version_3(new: &Folder) {
+    as_version_4(new);
+    new.other().execute_batch(AS_VERSION_3).unwrap();
+}
+
 /// What version 4 made of version 3, undone.
 const AS_VERSION_3: &str = "
 ALTER TABLE keys RENAME TO keys_4;
@@ -120,7 +168,7 @@ PRAGMA user_version = 2;
 #[tokio::test]
 async fn a_file_of_version_2_is_brought_up_to_date() {
     let old = filled().await;
-    old.other().execute_batch(AS_VERSION_3).unwrap();
+    as_version_3(&old);
     old.other().execute_batch(AS_VERSION_2).unwrap();
     let store = old.store().await;
     assert_eq!(read_all(&store).await.unwrap().len(), 300);
@@ -137,7 +185,7 @@ async fn keys_of_a_file_of_version_3_are_found() {
         expected.push(store.recall(name("test"), name(n.to_string())).await.unwrap());
     }
     drop(store);
-    new.other().execute_batch(AS_VERSION_3).unwrap();
+    as_version_3(&new);
     for _ in 0..2 {
         let store = new.store().await;
         for (n, expected) in expected.iter().enumerate() {
@@ -154,7 +202,7 @@ async fn keys_of_a_file_of_version_3_are_found() {
 #[tokio::test]
 async fn a_table_of_the_application_that_is_in_the_way_is_named() {
     let old = filled().await;
-    old.other().execute_batch(AS_VERSION_3).unwrap();
+    as_version_3(&old);
     old.other().execute_batch("CREATE TABLE Key_Index (word TEXT)").unwrap();
     let refused = SqliteStore::open(old.file()).await.unwrap_err();
     let told = format!("{refused}: {:?}", core::error::Error::source(&refused));
@@ -167,7 +215,7 @@ async fn a_table_of_the_application_that_is_in_the_way_is_named() {
 async fn an_older_program_that_has_the_file_open_writes_no_more() {
     const LOOK: &str = "SELECT identity, last_position, checksum FROM store";
     let (first, second) = (as_version_1(&filled().await), filled().await);
-    second.other().execute_batch(AS_VERSION_3).unwrap();
+    as_version_3(&second);
     second.other().execute_batch(AS_VERSION_2).unwrap();
     for old in [first, second] {
         let older = old.other();
@@ -188,4 +236,71 @@ async fn a_stream_without_events_does_not_stop_the_migration() {
     assert_eq!(store.verify().await.unwrap(), [""; 0]);
     store.append(Append::new([event("empty-1", "1")])).await.unwrap();
     assert_eq!(store.verify().await.unwrap(), [""; 0]);
+}
+
+/// Streams that are long enough for jumps of several sizes, and one of few events between.
+async fn of_long_streams() -> Folder {
+    let folder = Folder::new();
+    let store = folder.store().await;
+    for n in 0..20 {
+        let told = (0..40).map(|m| event(&format!("s-{}", (n + m) % 3), format!("{n}.{m}")));
+        store.append(Append::new(told)).await.unwrap();
+        store.append(Append::new([event(&format!("few-{}", n % 7), n.to_string())])).await.unwrap();
+    }
+    folder
+}
+
+#[tokio::test]
+async fn streams_of_a_file_of_version_4_are_read_and_go_on() {
+    let folder = of_long_streams().await;
+    let store = folder.store().await;
+    let reads = || {
+        ["s-0", "s-1", "s-2", "few-3"].into_iter().flat_map(|stream| {
+            let all = Read::stream(name(stream)).limit(500);
+            let from = |revision| Read::stream_after(name(stream), Some(Revision::new(revision))).limit(3);
+            [
+                all.clone(),
+                all.clone().backward(),
+                from(1),
+                from(100),
+                from(200).backward(),
+                all.until(Position::new(400)),
+            ]
+        })
+    };
+    let mut expected = Vec::new();
+    for read in reads() {
+        expected.push(store.read(read).await.unwrap());
+    }
+    drop(store);
+    as_version_4(&folder);
+    folder.other().execute_batch("CREATE VIEW told AS SELECT count(*) AS events FROM log").unwrap();
+    let store = folder.store().await;
+    for (read, expected) in reads().zip(&expected) {
+        assert_eq!(store.read(read.clone()).await.unwrap(), *expected, "{read:?}");
+    }
+    assert_eq!(store.verify().await.unwrap(), [""; 0]);
+    let told: i64 = folder.other().query_row("SELECT events FROM told", [], |row| row.get(0)).unwrap();
+    assert_eq!(told, 820, "a view of the application shows the log as it did");
+    for n in 0..100 {
+        let expected = Expected::Exact(Revision::new(expected[0].events.len() as u64 - 1 + n));
+        store.append(Append::new([event("s-0", "more")]).expect(name("s-0"), expected)).await.unwrap();
+    }
+    assert_eq!(store.verify().await.unwrap(), [""; 0]);
+}
+
+#[tokio::test]
+async fn what_was_damaged_in_a_file_of_version_4_still_is() {
+    for (damage, place) in [
+        ("UPDATE streams SET last = last - 1 WHERE name = 's-0'", "table streams"),
+        ("DELETE FROM log WHERE stream = 1 AND revision = 7", "table log"),
+    ] {
+        let folder = of_long_streams().await;
+        as_version_4(&folder);
+        folder.other().execute_batch(damage).unwrap();
+        let store = folder.store().await;
+        let places = store.verify().await.unwrap();
+        assert!(places.iter().any(|found| found.contains(place)), "{damage}: {places:?}");
+        assert!(store.read(Read::stream(name("s-0")).limit(500)).await.is_err(), "{damage}");
+    }
 }

@@ -12,8 +12,8 @@ async fn a_newer_version_is_refused_by_name() {
     drop(folder.store().await);
     folder.other().pragma_update(None, "user_version", 99).unwrap();
     let refused = SqliteStore::open(folder.file()).await.unwrap_err();
-    assert!(matches!(refused, OpenError::NewerVersion { found: 99, supported: 4, .. }), "{refused:?}");
-    assert!(refused.to_string().contains("99") && refused.to_string().contains("up to 4"), "{refused}");
+    assert!(matches!(refused, OpenError::NewerVersion { found: 99, supported: 5, .. }), "{refused:?}");
+    assert!(refused.to_string().contains("99") && refused.to_string().contains("up to 5"), "{refused}");
 }
 
 #[tokio::test]

@@ -117,19 +117,19 @@ impl Chain {
             return Ok(self.back(conn, names, name, range, bytes)?.0);
         }
         let mut events = Vec::with_capacity(usize::try_from(range.count().min(SHORT)).unwrap_or(0));
-        let (mut low, mut taken) = (range.low, 0);
+        let (mut low, mut taken, mut most) = (range.low, 0, SHORT);
         while low <= range.high && taken < bytes {
-            let part = Range { low, high: range.high.min(low + (SHORT - 1)) };
-            let (mut found, mut weigh) = self.back(conn, names, name, part, bytes - taken)?;
-            if number(found.len() as u64) < part.count() {
+            let part = Range { low, high: range.high.min(low + (most - 1)) };
+            let (mut found, weigh) = self.back(conn, names, name, part, bytes - taken)?;
+            let count = number(found.len() as u64);
+            if count < part.count() {
                 // They are of too many bytes, and those that were found are the last ones.
-                (found, weigh) = self.forth(conn, names, name, part, bytes - taken)?;
-            } else {
-                found.reverse();
+                most = count;
+                continue;
             }
-            taken += weigh;
-            low += number(found.len() as u64);
+            found.reverse();
             events.append(&mut found);
+            (low, taken, most) = (low + count, taken + weigh, SHORT.min(2 * most));
         }
         Ok(events)
     }
@@ -154,28 +154,6 @@ impl Chain {
                 break;
             }
             position = previous;
-        }
-        Ok((events, taken))
-    }
-
-    /// The same from the first one on: where they stand is looked up before.
-    fn forth(
-        &self,
-        conn: &Connection,
-        names: &mut Names,
-        name: &StreamId,
-        range: Range,
-        bytes: u64,
-    ) -> Result<(Vec<Arc<Recorded>>, u64), Fault> {
-        let mut fetch = conn.prepare_cached(FETCH)?;
-        let (mut events, mut taken) = (Vec::new(), 0);
-        for Entry { n, position } in self.entries(conn, range, Direction::Forward, i64::MAX)? {
-            let (event, _) = self.fetch(conn, names, &mut fetch, name, n, position)?;
-            taken += event.bytes();
-            events.push(event);
-            if taken >= bytes {
-                break;
-            }
         }
         Ok((events, taken))
     }

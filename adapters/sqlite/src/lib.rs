@@ -52,8 +52,9 @@
 //! An application may have tables of its own in the file, written beside a checkpoint by
 //! [`commit_with`](SqliteStore::commit_with).
 //!
-//! This is format 5. A file of an older format is brought up to date when it is opened, which takes as much room beside it
-//! as it has, and older programs refuse it then. A handle that is open while a newer program does so writes no more: it is refused as
+//! This is format 5. A file of an older format is brought up to date when it is opened, and older programs refuse it
+//! then. That may take twice the room that the log has, half of which stays in the file for what comes, and indexes and
+//! triggers that someone made on the log by hand are gone after it. A handle that is open while a newer program does so writes no more: it is refused as
 //! [`Other`](AppendError::Other).
 //!
 //! Beside the file stand `-wal` and `-shm`, which belong to it: copy a live

@@ -44,7 +44,7 @@ pub(crate) struct Trail {
     positions: [i64; ROOM],
 }
 
-/// With three, every other event would have to look one up; with so many, one of thirty does.
+/// With three, every other event would have to look one up; with so many, hardly one does.
 const ROOM: usize = 6;
 
 impl Trail {

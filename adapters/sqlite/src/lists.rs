@@ -91,8 +91,8 @@ impl List {
         Ok(entries)
     }
 
-    /// The last entry at or below a position. Found by halving, from the end in growing steps: who asks is
-    /// mostly interested in what came last.
+    /// The last entry at or below a position. Found by halving, from the end in growing steps, or along the links of a
+    /// stream: who asks is mostly interested in what came last.
     pub(crate) fn at(&self, conn: &Connection, position: i64) -> Result<Option<i64>, Fault> {
         if let Sort::Stream(last) = self.sort {
             return self.chain(last).at(conn, position);
@@ -178,7 +178,9 @@ impl List {
 /// A revision that has to be there and is not.
 pub(crate) fn gap(conn: &Connection, stream: i64, revision: i64) -> Fault {
     let name = names::load_stream(conn, stream).map_or_else(|_| format!("number {stream}"), |name| name.to_string());
-    Fault::Damaged(format!("table log, stream {name}, revision {revision}: the event is missing"))
+    Fault::Damaged(format!(
+        "table log, stream {name}, revision {revision}: the event is missing, or not where the stream leads to"
+    ))
 }
 
 /// The list of a stream, if there is one.

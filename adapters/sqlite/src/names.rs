@@ -127,10 +127,10 @@ impl Hasher for Neighbours {
 /// Selects entries of the index on names, each beside the row it leads to: from the table, and not from the index
 /// that is in question.
 macro_rules! neighbour {
-    ($table:literal, $position:literal, $index:literal) => {
+    ($table:literal, $end:literal, $index:literal) => {
         concat!(
-            "SELECT i.name, i.number, t.name, t.last, t.checksum, ",
-            $position,
+            "SELECT i.name, i.number, t.name, t.checksum, ",
+            $end,
             " FROM ",
             $table,
             " AS i INDEXED BY ",
@@ -183,11 +183,11 @@ impl Table {
         // In one step down the index: its entry, or else the one that follows the gap.
         let mut above = conn.prepare_cached(self.sql(
             concat!(
-                neighbour!("streams", "t.position", "sqlite_autoindex_streams_1"),
+                neighbour!("streams", "t.last_revision, t.position", "sqlite_autoindex_streams_1"),
                 "WHERE i.name >= ?1 ORDER BY i.name LIMIT 1"
             ),
             concat!(
-                neighbour!("tags", "NULL", "sqlite_autoindex_tags_1"),
+                neighbour!("tags", "t.last, NULL", "sqlite_autoindex_tags_1"),
                 "WHERE i.name >= ?1 ORDER BY i.name LIMIT 1"
             ),
         ))?;
@@ -195,21 +195,25 @@ impl Table {
         if let Some(row) = rows.next()? {
             let number = self.agreed(row)?;
             if row.get_ref(0)? == ValueRef::Text(name.as_bytes()) {
-                let (last, checksum, position): (i64, i64, Option<i64>) = (row.get(3)?, row.get(4)?, row.get(5)?);
+                let (checksum, last, position): (i64, i64, Option<i64>) = (row.get(3)?, row.get(4)?, row.get(5)?);
                 if self.checksum(number, name, last, position) != checksum {
                     return Err(self.damaged(number));
                 }
-                let trail = position.map(Trail::from).unwrap_or_default();
-                return Ok(Head { number: Some(number), last: Some(last), trail });
+                // A stream of the first version may have a name before it has an event.
+                let (last, trail) = (Some(last).filter(|last| *last >= 0), Trail::from(position.unwrap_or(0)));
+                if self == Self::Streams && last.is_some() != trail.last().is_some() {
+                    return Err(self.damaged(number));
+                }
+                return Ok(Head { number: Some(number), last, trail });
             }
         }
         let mut below = conn.prepare_cached(self.sql(
             concat!(
-                neighbour!("streams", "t.position", "sqlite_autoindex_streams_1"),
+                neighbour!("streams", "t.last_revision, t.position", "sqlite_autoindex_streams_1"),
                 "WHERE i.name < ?1 ORDER BY i.name DESC LIMIT 1"
             ),
             concat!(
-                neighbour!("tags", "NULL", "sqlite_autoindex_tags_1"),
+                neighbour!("tags", "t.last, NULL", "sqlite_autoindex_tags_1"),
                 "WHERE i.name < ?1 ORDER BY i.name DESC LIMIT 1"
             ),
         ))?;
@@ -256,7 +260,7 @@ impl Table {
                 let insert = match &mut insert {
                     Some(insert) => insert,
                     None => insert.insert(conn.prepare_cached(self.sql(
-                        "INSERT INTO streams (number, name, last, checksum, position) VALUES (?1, ?2, ?3, ?4, ?5)",
+                        "INSERT INTO streams (number, name, last_revision, checksum, position) VALUES (?1, ?2, ?3, ?4, ?5)",
                         "INSERT INTO tags (number, name, last, checksum) VALUES (?1, ?2, ?3, ?4)",
                     ))?),
                 };
@@ -268,7 +272,7 @@ impl Table {
                 let update = match &mut update {
                     Some(update) => update,
                     None => update.insert(conn.prepare_cached(self.sql(
-                        "UPDATE streams SET last = ?2, checksum = ?3, position = ?4 WHERE number = ?1 AND position = ?5",
+                        "UPDATE streams SET last_revision = ?2, checksum = ?3, position = ?4 WHERE number = ?1 AND position = ?5",
                         "UPDATE tags SET last = ?2, checksum = ?3 WHERE number = ?1",
                     ))?),
                 };
@@ -296,7 +300,8 @@ pub(crate) fn damaged_kind(number: i64) -> Fault {
 
 /// The name of the stream with this number.
 pub(crate) fn load_stream(conn: &Connection, number: i64) -> Result<StreamId, Fault> {
-    let mut statement = conn.prepare_cached("SELECT name, last, checksum, position FROM streams WHERE number = ?1")?;
+    let mut statement =
+        conn.prepare_cached("SELECT name, last_revision, checksum, position FROM streams WHERE number = ?1")?;
     let name = statement
         .query_row([number], |row| {
             let name = row.get_ref(0)?.as_str().ok().and_then(|name| StreamId::new(name).ok());
@@ -422,7 +427,7 @@ mod tests {
     fn a_stream_that_ends_elsewhere_than_was_believed_is_not_written() {
         let conn = Connection::open_in_memory().unwrap();
         conn.execute_batch(
-            "CREATE TABLE streams (number INTEGER PRIMARY KEY, name TEXT UNIQUE, last INTEGER, checksum INTEGER, \
+            "CREATE TABLE streams (number INTEGER PRIMARY KEY, name TEXT UNIQUE, last_revision INTEGER, checksum INTEGER, \
              position INTEGER)",
         )
         .unwrap();

@@ -3,13 +3,13 @@
 use crate::checksum::Checksum;
 use crate::config::{Durability, SqliteConfig};
 use crate::error::{Fault, OpenError};
-use crate::links::{Link, jump};
+use crate::links::jump;
 use crate::names::{self, Table};
 use crate::{key_index, read_models, snapshots};
 use core::time::Duration;
 use portolan_kernel::ports::{Source, StoreId};
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
 use std::path::Path;
 use std::thread;
 use std::time::Instant;
@@ -304,6 +304,8 @@ CREATE TABLE log (
     checksum INTEGER NOT NULL     -- CRC-32C over all of it but where it leads, which shows by what stands there
 ) STRICT;
 ALTER TABLE streams ADD COLUMN position INTEGER NOT NULL DEFAULT 0; -- of the last event
+-- A program of an older version reads no stream any more, instead of taking it for damaged.
+ALTER TABLE streams RENAME COLUMN last TO last_revision;
 ";
 
 fn to_version_5(conn: &Connection) -> Result<(), Fault> {
@@ -312,6 +314,11 @@ fn to_version_5(conn: &Connection) -> Result<(), Fault> {
             "the application has a table of its own that is called log_4, which the store needs for a while; rename it by \
              a program of the version before",
         ));
+    }
+    // Of what the index lost, the events may still be there; it cannot be had of events that have one place.
+    match conn.execute_batch("REINDEX log_by_stream") {
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {}
+        made => made?,
     }
     // Views go on naming the log, and not the table that it was.
     conn.pragma_update(None, "legacy_alter_table", true)?;
@@ -324,10 +331,9 @@ fn to_version_5(conn: &Connection) -> Result<(), Fault> {
 
 /// Fills the log from the one before, and the heads of streams.
 fn link_all(conn: &Connection) -> Result<(), Fault> {
-    // What is missing shows when it is read, as it did.
     let mut place = conn.prepare("SELECT position FROM log_4 WHERE stream = ?1 AND revision = ?2")?;
-    let mut place = |stream, revision: i64| -> Result<i64, Fault> {
-        Ok(place.query_row([stream, revision], |row| row.get(0)).optional()?.unwrap_or(0))
+    let mut place = |stream, revision: i64| -> Result<Option<i64>, Fault> {
+        Ok(place.query_row([stream, revision], |row| row.get(0)).optional()?)
     };
     let mut copy = conn.prepare(
         "INSERT INTO log SELECT position, stream, revision, ?2, ?3, kind, version, format, recorded_at, id, tags, payload, \
@@ -337,22 +343,25 @@ fn link_all(conn: &Connection) -> Result<(), Fault> {
     let mut rows = events.query([])?;
     while let Some(row) = rows.next()? {
         let (position, stream, revision): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
-        let link = match (revision, jump(revision)) {
-            (..=0, _) => Link::default(),
-            (_, far) if far == revision - 1 => Link { previous: place(stream, far)?, jump: 0 },
-            (_, far) => Link { previous: place(stream, revision - 1)?, jump: place(stream, far)? },
+        let before = match (revision, jump(revision)) {
+            (..=0, _) => (None, None),
+            (_, far) if far == revision - 1 => (place(stream, far)?, None),
+            (_, far) => (place(stream, revision - 1)?, place(stream, far)?),
         };
-        copy.execute([position, link.previous, link.jump])?;
+        // What is missing shows when it is read, as it did.
+        copy.execute([position, before.0.unwrap_or(0), before.1.unwrap_or(0)])?;
     }
-    let mut streams = conn.prepare("SELECT number, name, last, checksum FROM streams NOT INDEXED")?;
+    let mut streams = conn.prepare("SELECT number, name, last_revision, checksum FROM streams NOT INDEXED")?;
     let mut seal = conn.prepare("UPDATE streams SET position = ?2, checksum = ?3 WHERE number = ?1")?;
     let mut rows = streams.query([])?;
     while let Some(row) = rows.next()? {
         let (number, last): (i64, i64) = (row.get(0)?, row.get(2)?);
-        let name = row.get_ref(1)?.as_str()?;
-        // What was damaged stays so.
-        if Table::Streams.checksum(number, name, last, None) == row.get::<_, i64>(3)? {
-            let position = place(number, last)?;
+        let Ok(name) = row.get_ref(1)?.as_str() else { continue };
+        // What was damaged stays so, and so does a stream whose last event is missing.
+        let position = if last < 0 { Some(0) } else { place(number, last)? };
+        if let Some(position) = position
+            && Table::Streams.checksum(number, name, last, None) == row.get::<_, i64>(3)?
+        {
             seal.execute([number, position, Table::Streams.checksum(number, name, last, Some(position))])?;
         }
     }
@@ -378,9 +387,14 @@ pub(crate) fn open_writer(config: &SqliteConfig) -> Result<(Connection, StoreId)
     configure(&conn, config).map_err(|fault| fault.refuses_open(path))?;
     if found < VERSION {
         migrate(&mut conn, path)?;
+        // What it wrote need not wait in the write-ahead log for the first who appends; what fails is tried again later.
+        let _ = conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
     }
     // From here on: what a migration sorts may be more than fits.
     conn.pragma_update(None, "temp_store", "MEMORY").map_err(fault)?;
+    if let Some(pages) = config.max_pages {
+        conn.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(())).map_err(fault)?;
+    }
     if config.restored {
         rename(&mut conn, path)?;
     }
@@ -471,9 +485,6 @@ fn configure(conn: &Connection, config: &SqliteConfig) -> Result<(), Fault> {
     conn.pragma_update(None, "cache_size", -65_536)?;
     conn.query_row("PRAGMA wal_autocheckpoint = 0", [], |_| Ok(()))?;
     conn.query_row(&format!("PRAGMA journal_size_limit = {WAL_KEPT_BYTES}"), [], |_| Ok(()))?;
-    if let Some(pages) = config.max_pages {
-        conn.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))?;
-    }
     conn.set_prepared_statement_cache_capacity(64);
     Ok(())
 }

@@ -113,7 +113,10 @@ fn all_lists(conn: &Connection, found: &mut Found) -> Result<(), Fault> {
     let events = count(conn, "log")?;
     let mut entries = 0;
     for (table, sort) in [(Table::Streams, None), (Table::Tags, Some(()))] {
-        let mut names = conn.prepare(&format!("SELECT number, name, last FROM {} NOT INDEXED", table.name()))?;
+        let mut names = conn.prepare(match table {
+            Table::Streams => "SELECT number, name, last_revision FROM streams NOT INDEXED",
+            Table::Tags => "SELECT number, name, last FROM tags NOT INDEXED",
+        })?;
         let mut rows = names.query([])?;
         while let Some(row) = rows.next()? {
             let number = row.get(0)?;
@@ -126,7 +129,7 @@ fn all_lists(conn: &Connection, found: &mut Found) -> Result<(), Fault> {
                 (Err(_), _) => Err(table.damaged(number)),
             };
             match list {
-                // A stream of the first version may have a name before it has an event.
+                // It has no event yet.
                 Ok(None) if sort.is_none() && row.get::<_, i64>(2)? == -1 => {}
                 // Each event is known to lead to the one before it.
                 Ok(Some(List { sort: Sort::Stream(position), number: stream, last })) if stream == number => {

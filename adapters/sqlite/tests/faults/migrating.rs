@@ -111,6 +111,7 @@ INSERT INTO log SELECT position, stream, revision, kind, version, format, record
     FROM log_5;
 DROP TABLE log_5;
 ALTER TABLE streams DROP COLUMN position;
+ALTER TABLE streams RENAME COLUMN last_revision TO last;
 PRAGMA user_version = 4;
 ";
 
@@ -234,7 +235,8 @@ async fn a_stream_without_events_does_not_stop_the_migration() {
     old.other().execute("INSERT INTO kinds (category, type) VALUES ('empty', 'none')", []).unwrap();
     let store = old.store().await;
     assert_eq!(store.verify().await.unwrap(), [""; 0]);
-    store.append(Append::new([event("empty-1", "1")])).await.unwrap();
+    let first = Append::new([event("empty-1", "1")]).expect(name("empty-1"), Expected::NoStream);
+    store.append(first).await.unwrap();
     assert_eq!(store.verify().await.unwrap(), [""; 0]);
 }
 
@@ -294,6 +296,8 @@ async fn what_was_damaged_in_a_file_of_version_4_still_is() {
     for (damage, place) in [
         ("UPDATE streams SET last = last - 1 WHERE name = 's-0'", "table streams"),
         ("DELETE FROM log WHERE stream = 1 AND revision = 7", "table log"),
+        ("DELETE FROM log WHERE stream = 1 AND revision = (SELECT max(revision) FROM log WHERE stream = 1)", "streams"),
+        ("UPDATE streams SET name = CAST(x'ff' AS TEXT) WHERE name = 's-0'", "table streams"),
     ] {
         let folder = of_long_streams().await;
         as_version_4(&folder);
@@ -301,6 +305,50 @@ async fn what_was_damaged_in_a_file_of_version_4_still_is() {
         let store = folder.store().await;
         let places = store.verify().await.unwrap();
         assert!(places.iter().any(|found| found.contains(place)), "{damage}: {places:?}");
-        assert!(store.read(Read::stream(name("s-0")).limit(500)).await.is_err(), "{damage}");
+        // A stream whose name is gone, in its row and in the index, looks like one that never was.
+        let is_read = store.read(Read::stream(name("s-0")).limit(500)).await.is_ok();
+        assert_eq!(is_read, damage.contains("SET name"), "{damage}");
+        if damage.contains("max(revision)") {
+            assert!(store.read(Read::log(Query::of(Item::new().stream(name("s-0"))))).await.is_err());
+            assert!(store.append(Append::new([event("s-0", "more")])).await.is_err());
+        }
     }
+}
+
+#[tokio::test]
+async fn an_index_that_lost_an_entry_is_made_anew_before_links_are() {
+    let folder = of_long_streams().await;
+    as_version_4(&folder);
+    let file = folder.other();
+    let index = "CREATE UNIQUE INDEX log_by_stream ON log (stream, revision)";
+    file.execute_batch(&format!("DROP INDEX log_by_stream; {index} WHERE position <> 77; PRAGMA writable_schema = on"))
+        .unwrap();
+    file.execute("UPDATE sqlite_schema SET sql = ?1 WHERE name = 'log_by_stream'", [index]).unwrap();
+    drop(file);
+    let store = folder.store().await;
+    assert_eq!(store.verify().await.unwrap(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_program_of_version_4_that_has_the_file_open_takes_no_stream_for_damaged() {
+    let folder = filled().await;
+    as_version_4(&folder);
+    let older = folder.other();
+    let mut look = older.prepare("SELECT name, last, checksum FROM streams WHERE number = ?1").unwrap();
+    assert!(look.query_row([1], |_| Ok(())).is_ok());
+    drop(folder.store().await);
+    assert!(look.query_row([1], |_| Ok(())).is_err());
+}
+
+#[tokio::test]
+async fn a_bound_on_the_file_does_not_keep_it_from_being_brought_up_to_date() {
+    let folder = of_long_streams().await;
+    as_version_4(&folder);
+    let file = folder.other();
+    file.execute_batch("VACUUM").unwrap();
+    let pages: u32 = file.pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
+    drop(file);
+    let store = SqliteStore::builder(folder.file()).max_pages(Some(pages)).open().await.unwrap();
+    assert_eq!(read_all(&store).await.unwrap().len(), 820);
+    store.append(Append::new([event("s-0", "more")])).await.unwrap();
 }

@@ -54,8 +54,8 @@
 //!
 //! This is format 5. A file of an older format is brought up to date when it is opened, and older programs refuse it
 //! then. That may take twice the room that the log has, half of which stays in the file for what comes, and indexes and
-//! triggers that someone made on the log by hand are gone after it. A handle that is open while a newer program does so writes no more: it is refused as
-//! [`Other`](AppendError::Other).
+//! triggers that someone made on the log by hand are gone after it. A handle that is open while a newer program does so
+//! writes no more: it is refused as [`Other`](AppendError::Other). Nor does it read streams any more.
 //!
 //! Beside the file stand `-wal` and `-shm`, which belong to it: copy a live
 //! store with `sqlite3 bank.db ".backup copy.db"`.

@@ -315,7 +315,8 @@ fn to_version_5(conn: &Connection) -> Result<(), Fault> {
              a program of the version before",
         ));
     }
-    // Of what the index lost, the events may still be there; it cannot be had of events that have one place.
+    // The events of what the index has lost may still be there. Two events of one revision keep it from being made: then
+    // what it has has to do.
     match conn.execute_batch("REINDEX log_by_stream") {
         Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {}
         made => made?,

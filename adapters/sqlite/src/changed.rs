@@ -1,7 +1,7 @@
 //! The hint that something was written: at once in this process, by looking now and then for others.
 
+use crate::about_store;
 use crate::readers::Readers;
-use crate::schema;
 use alloc::sync::Arc;
 use core::task::{Poll, Waker};
 use core::time::Duration;
@@ -119,7 +119,7 @@ impl Changes {
                 return;
             }
             drop(state);
-            match self.readers.read(|reader| schema::load_store(&reader.conn)) {
+            match self.readers.read(|reader| about_store::load_store(&reader.conn)) {
                 Ok(store) => self.committed(store.last_position),
                 // Those who wait look for themselves, and meet the error.
                 Err(_) => self.let_go(),

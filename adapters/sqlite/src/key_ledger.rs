@@ -138,7 +138,7 @@ mod tests {
     use super::*;
     use crate::config::{Durability, SqliteConfig};
     use crate::key_index::{load_indexed, verify};
-    use crate::schema;
+    use crate::opening;
     use core::sync::atomic::{AtomicU64, Ordering};
     use portolan_kernel::values::{Appended, IdempotencyKey, Name, Position};
     use std::collections::HashMap;
@@ -163,8 +163,8 @@ mod tests {
 
         fn moving_by(batch: usize, path: &Path) -> Self {
             let config = SqliteConfig::new(path.to_path_buf()).durability(Durability::SurvivesProcessCrashOnly);
-            let (writer, _) = schema::open_writer(&config).unwrap();
-            let reader = schema::open_reader(path, config.busy_timeout, 0).unwrap();
+            let (writer, _) = opening::open_writer(&config).unwrap();
+            let reader = opening::open_reader(path, config.busy_timeout, 0).unwrap();
             let recent = Arc::new(Recent::moving_by(batch));
             Self { writer, reader, ledger: KeyLedger::new(recent.clone()), recent, data_version: None }
         }

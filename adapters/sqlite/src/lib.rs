@@ -91,6 +91,7 @@
 
 extern crate alloc;
 
+mod about_store;
 mod append;
 mod candidates;
 mod chain;
@@ -113,6 +114,7 @@ mod leases;
 mod links;
 mod lists;
 mod names;
+mod opening;
 mod own_tables;
 mod patience;
 mod pending;
@@ -348,7 +350,7 @@ impl EventStore for SqliteStore {
     // The query is not asked: an event that does not match costs one page that says so.
     async fn changed(&self, _: Query, after: Option<Position>) -> Result<(), ReadError> {
         let after = after.map_or(0, |after| after.get().cast_signed());
-        let written = self.inner.read(|reader| schema::load_store(&reader.conn))?.last_position;
+        let written = self.inner.read(|reader| about_store::load_store(&reader.conn))?.last_position;
         if written <= after {
             self.inner.changes.after(after).await;
         }

@@ -1,11 +1,11 @@
 //! One page of events, from one snapshot of the file.
 
+use crate::about_store;
 use crate::append::position;
 use crate::chain::Chain;
 use crate::error::Fault;
 use crate::query::{Found, Range, Scan};
 use crate::readers::Reader;
-use crate::schema;
 use portolan_kernel::values::{Direction, Page, Position, Query, Read, Revision, Start, StreamId};
 
 /// So many events are looked at faster than another thread is asked to.
@@ -30,7 +30,7 @@ pub(crate) struct Long {
 /// Answers a read that `check_read` has passed.
 pub(crate) fn page(reader: &mut Reader, read: &Read, bounds: Bounds) -> Result<Result<Page, Long>, Fault> {
     // The counter is committed with the events it counts, so in one snapshot it is the frontier.
-    let stored = schema::load_store(&reader.conn)?.last_position;
+    let stored = about_store::load_store(&reader.conn)?.last_position;
     let frontier = read.until.map_or(stored, |until| number(until.get()).min(stored));
     match &read.from {
         Start::Stream(stream, after) => stream_page(reader, read, stream, *after, (frontier, stored), bounds),

@@ -3,7 +3,7 @@
 use crate::config::SqliteConfig;
 use crate::error::Fault;
 use crate::names::Names;
-use crate::schema;
+use crate::opening;
 use core::time::Duration;
 use rusqlite::Connection;
 use std::path::PathBuf;
@@ -36,7 +36,7 @@ impl Readers {
         let mut reader = match idle {
             Some(reader) => reader,
             None => {
-                let conn = schema::open_reader(&self.path, self.busy_timeout, self.mapped_bytes)?;
+                let conn = opening::open_reader(&self.path, self.busy_timeout, self.mapped_bytes)?;
                 Reader { conn, names: Names::default() }
             }
         };

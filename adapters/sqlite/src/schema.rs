@@ -1,18 +1,10 @@
-//! The tables, and how a file comes to have them.
+//! The tables, and how a file of each older version comes to have them.
 
-use crate::checksum::Checksum;
-use crate::config::{Durability, SqliteConfig};
-use crate::error::{Fault, OpenError};
+use crate::error::Fault;
+use crate::key_index;
 use crate::links::jump;
 use crate::names::{self, Table};
-use crate::{key_index, read_models, snapshots};
-use core::time::Duration;
-use portolan_kernel::ports::{Source, StoreId};
-use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
-use std::path::Path;
-use std::thread;
-use std::time::Instant;
+use rusqlite::{Connection, ErrorCode, OptionalExtension};
 
 /// All tables and views but those of read models, by the names that they have now.
 pub(crate) const NAMES: [&str; 17] = [
@@ -35,16 +27,22 @@ pub(crate) const NAMES: [&str; 17] = [
     "leases",
 ];
 
-/// `PTLN`, in the header of every file of ours.
-const APPLICATION_ID: i32 = 0x5054_4C4E;
-
 type Migration = fn(&Connection) -> Result<(), Fault>;
 
 /// The n-th brings a file from version n to n + 1.
 const MIGRATIONS: [Migration; 5] = [to_version_1, to_version_2, to_version_3, to_version_4, to_version_5];
 
 /// The version of the format this crate writes.
-const VERSION: i64 = MIGRATIONS.len() as i64;
+pub(crate) const VERSION: i64 = MIGRATIONS.len() as i64;
+
+/// Brings what a file of this version has to [`VERSION`].
+pub(crate) fn migrate(conn: &Connection, found: i64) -> Result<(), Fault> {
+    let missing = MIGRATIONS.iter().skip(usize::try_from(found).unwrap_or_default());
+    for migration in missing {
+        migration(conn)?;
+    }
+    Ok(())
+}
 
 // Few indexes: what a transaction costs is the number of B-tree leaves it touches. Stream names and kinds
 // (category and type together) are interned, so that an event costs two small numbers in each of its two
@@ -372,208 +370,4 @@ fn link_all(conn: &Connection) -> Result<(), Fault> {
 /// Whether the application has tables of these names.
 fn are_taken(conn: &Connection, names: &str) -> Result<bool, Fault> {
     Ok(conn.prepare(&format!("SELECT 1 FROM sqlite_schema WHERE lower(name) IN ({names})"))?.exists([])?)
-}
-
-/// Opens the writing connection and brings the file up to date.
-pub(crate) fn open_writer(config: &SqliteConfig) -> Result<(Connection, StoreId), OpenError> {
-    let path = config.path.as_path();
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let fault = |error: rusqlite::Error| Fault::from(error).refuses_open(path);
-    let mut conn = Connection::open_with_flags(path, flags).map_err(fault)?;
-    if conn.is_readonly("main").map_err(fault)? {
-        return Err(OpenError::ReadOnly { path: path.into() });
-    }
-    conn.busy_timeout(config.busy_timeout).map_err(fault)?;
-    let found = judge(&conn, path)?;
-    configure(&conn, config).map_err(|fault| fault.refuses_open(path))?;
-    if found < VERSION {
-        migrate(&mut conn, path)?;
-        // What it wrote need not wait in the write-ahead log for the first who appends; what fails is tried again later.
-        let _ = conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
-    }
-    // From here on: what a migration sorts may be more than fits.
-    conn.pragma_update(None, "temp_store", "MEMORY").map_err(fault)?;
-    if let Some(pages) = config.max_pages {
-        conn.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(())).map_err(fault)?;
-    }
-    if config.restored {
-        rename(&mut conn, path)?;
-    }
-    let identity = load_store(&conn).map_err(|fault| fault.refuses_open(path))?.identity;
-    Ok((conn, identity))
-}
-
-/// Opens a connection that reads, so many bytes of the file by mapping them into memory.
-pub(crate) fn open_reader(path: &Path, busy_timeout: Duration, mapped_bytes: u64) -> Result<Connection, Fault> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let conn = Connection::open_with_flags(path, flags)?;
-    conn.busy_timeout(busy_timeout)?;
-    keep_plans(&conn)?;
-    conn.pragma_update(None, "query_only", true)?;
-    conn.pragma_update(None, "cache_size", -8_192)?;
-    let mapped_bytes = i64::try_from(mapped_bytes).unwrap_or(i64::MAX);
-    conn.query_row(&format!("PRAGMA mmap_size = {mapped_bytes}"), [], |_| Ok(())).optional()?;
-    conn.set_prepared_statement_cache_capacity(48);
-    Ok(conn)
-}
-
-/// Statements stay prepared. Otherwise SQLite plans a range anew for each pair of values that is bound to it, which
-/// takes longer than to load a stream.
-fn keep_plans(conn: &Connection) -> Result<(), Fault> {
-    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
-    Ok(())
-}
-
-/// The version of a file that is ours, 0 for an empty one. Writes nothing.
-fn judge(conn: &Connection, path: &Path) -> Result<i64, OpenError> {
-    let (application_id, version, tables) = header(conn).map_err(|fault| fault.refuses_open(path))?;
-    if application_id == APPLICATION_ID {
-        if version > VERSION {
-            return Err(OpenError::NewerVersion { path: path.into(), found: version, supported: VERSION });
-        }
-        return Ok(version.max(0));
-    }
-    if application_id == 0 && version == 0 && tables == 0 {
-        return Ok(0);
-    }
-    Err(OpenError::OtherApplication { path: path.into(), application_id })
-}
-
-/// The application's id, the format's version, and how many tables there are.
-fn header(conn: &Connection) -> Result<(i32, i64, i64), Fault> {
-    let look = |conn: &Connection| -> Result<_, Fault> {
-        let application_id = conn.pragma_query_value(None, "application_id", |row| row.get(0))?;
-        let version = conn.pragma_query_value(None, "user_version", |row| row.get(0))?;
-        let tables = conn.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-        Ok((application_id, version, tables))
-    };
-    if !conn.is_autocommit() {
-        return look(conn);
-    }
-    // All of one moment: another process may be making the file meanwhile.
-    let moment = conn.unchecked_transaction()?;
-    look(&moment)
-}
-
-fn configure(conn: &Connection, config: &SqliteConfig) -> Result<(), Fault> {
-    keep_plans(conn)?;
-    // The change to WAL needs the file for itself and does not wait for it: another process may be making the
-    // same file.
-    let deadline = Instant::now() + config.busy_timeout;
-    let mode: String = loop {
-        match conn.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0)) {
-            Ok(mode) => break mode,
-            Err(error) => {
-                let fault = Fault::from(error);
-                if !fault.is_busy() || Instant::now() >= deadline {
-                    return Err(fault);
-                }
-                thread::sleep(Duration::from_millis(2));
-            }
-        }
-    };
-    if mode != "wal" {
-        return Err(Fault::Unfit("SQLite cannot keep a write-ahead log beside the file"));
-    }
-    let synchronous = match config.durability {
-        Durability::Full => "FULL",
-        Durability::SurvivesProcessCrashOnly => "NORMAL",
-    };
-    conn.pragma_update(None, "synchronous", synchronous)?;
-    // On Apple systems a plain fsync does not reach the disk; elsewhere these two do nothing.
-    conn.pragma_update(None, "fullfsync", true)?;
-    conn.pragma_update(None, "checkpoint_fullfsync", true)?;
-    conn.pragma_update(None, "cache_size", -65_536)?;
-    conn.query_row("PRAGMA wal_autocheckpoint = 0", [], |_| Ok(()))?;
-    conn.query_row(&format!("PRAGMA journal_size_limit = {WAL_KEPT_BYTES}"), [], |_| Ok(()))?;
-    conn.set_prepared_statement_cache_capacity(64);
-    Ok(())
-}
-
-/// The size the write-ahead log is cut back to when it starts over.
-const WAL_KEPT_BYTES: u32 = 64 << 20;
-
-fn migrate(conn: &mut Connection, path: &Path) -> Result<(), OpenError> {
-    let fault = |error: rusqlite::Error| Fault::from(error).refuses_open(path);
-    let transaction = conn.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).map_err(fault)?;
-    // Another process may have come first.
-    let found = judge(&transaction, path)?;
-    for migration in MIGRATIONS.iter().skip(usize::try_from(found).unwrap_or_default()) {
-        migration(&transaction).map_err(|fault| fault.refuses_open(path))?;
-    }
-    if found == 0 {
-        let identity = new_identity().map_err(|source| OpenError::Other { path: path.into(), source })?;
-        transaction
-            .execute("INSERT INTO about_store VALUES (1, ?1, 0, ?2)", params![identity, store_checksum(&identity, 0)])
-            .map_err(fault)?;
-        transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(fault)?;
-    }
-    transaction.pragma_update(None, "user_version", VERSION).map_err(fault)?;
-    transaction.commit().map_err(fault)
-}
-
-fn new_identity() -> Result<[u8; 16], Source> {
-    let mut identity = [0; 16];
-    getrandom::fill(&mut identity).map_err(|error| Source::new(error.to_string()))?;
-    Ok(uuid::Builder::from_random_bytes(identity).into_uuid().into_bytes())
-}
-
-/// Gives the store a new identity. What is of the same moment as the log goes on with it.
-fn rename(conn: &mut Connection, path: &Path) -> Result<(), OpenError> {
-    let identity = new_identity().map_err(|source| OpenError::Other { path: path.into(), source })?;
-    let mut renamed = || -> Result<(), Fault> {
-        let transaction = conn.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-        let StoreRow { identity: former, last_position } = load_store(&transaction)?;
-        let checksum = store_checksum(&identity, last_position);
-        transaction.execute("UPDATE about_store SET identity = ?1, checksum = ?2", params![identity, checksum])?;
-        read_models::hand_over(&transaction, former, StoreId::from_bytes(identity))?;
-        snapshots::delete_of_log(&transaction, former)?;
-        Ok(transaction.commit()?)
-    };
-    renamed().map_err(|fault| fault.refuses_open(path))
-}
-
-/// The one row about the store itself.
-pub(crate) struct StoreRow {
-    pub(crate) identity: StoreId,
-    /// The last position given out; 0 for none.
-    pub(crate) last_position: i64,
-}
-
-fn store_checksum(identity: &[u8], last_position: i64) -> i64 {
-    Checksum::of("store").bytes(identity).number(last_position).get()
-}
-
-pub(crate) fn load_store(conn: &Connection) -> Result<StoreRow, Fault> {
-    let damaged = || Fault::Damaged("table about_store".into());
-    let mut statement = conn.prepare_cached("SELECT identity, last_position, checksum FROM about_store")?;
-    let (identity, last_position, checksum): (Vec<u8>, i64, i64) =
-        statement.query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).optional()?.ok_or_else(damaged)?;
-    let bytes = <[u8; 16]>::try_from(identity.as_slice()).map_err(|_| damaged())?;
-    if store_checksum(&identity, last_position) != checksum || last_position < 0 {
-        return Err(damaged());
-    }
-    Ok(StoreRow { identity: StoreId::from_bytes(bytes), last_position })
-}
-
-/// Refuses a file that has another format by now than when it was opened.
-pub(crate) fn check_version(conn: &Connection) -> Result<(), Fault> {
-    let version: i64 = conn.prepare_cached("PRAGMA user_version")?.query_row([], |row| row.get(0))?;
-    if version == VERSION {
-        return Ok(());
-    }
-    Err(Fault::Unfit("a newer program has brought the file to another format; open it with that"))
-}
-
-/// Changes nothing, and writes a page: to see whether that can be done. A row that is given the values it has would
-/// not be written.
-pub(crate) fn write_anything(conn: &Connection) -> Result<(), Fault> {
-    Ok(conn.pragma_update(None, "user_version", VERSION)?)
-}
-
-pub(crate) fn save_last_position(conn: &Connection, identity: StoreId, last_position: i64) -> Result<(), Fault> {
-    let checksum = store_checksum(identity.as_bytes(), last_position);
-    conn.prepare_cached("UPDATE about_store SET last_position = ?1, checksum = ?2 WHERE only_row = 1")?
-        .execute([last_position, checksum])?;
-    Ok(())
 }

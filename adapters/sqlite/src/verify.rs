@@ -7,7 +7,7 @@ use crate::names::{self, Table};
 use crate::query::Range;
 use crate::readers::Reader;
 use crate::rows::{self, select_events};
-use crate::{chain, checkpoints, key_index, keys, leases, schema, snapshots, verify_rows};
+use crate::{about_store, chain, checkpoints, key_index, keys, leases, snapshots, verify_rows};
 use portolan_kernel::values::{Direction, Tag};
 use rusqlite::Connection;
 use std::collections::HashSet;
@@ -28,7 +28,7 @@ pub(crate) fn places(reader: &mut Reader) -> Vec<String> {
         }
     };
     part(&mut found, &mut |found| by_sqlite(conn, found));
-    let store = match schema::load_store(conn) {
+    let store = match about_store::load_store(conn) {
         Ok(store) => Some(store),
         Err(fault) => {
             found.tell(&fault);

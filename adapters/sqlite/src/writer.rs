@@ -1,5 +1,6 @@
 //! The writer: one thread that owns the writing connection and commits whatever waits in one transaction.
 
+use crate::about_store::{self, StoreRow};
 use crate::append::{Ledger, Refusal};
 use crate::changed::Changes;
 use crate::config::SqliteConfig;
@@ -11,10 +12,10 @@ use crate::job::{Answer, Done, Job, Jobs};
 use crate::key_index::Recent;
 use crate::key_ledger::KeyLedger;
 use crate::names::Names;
+use crate::opening;
 use crate::patience::Patience;
 use crate::pending::Pending;
 use crate::queue::{Bounds, Commit};
-use crate::schema::{self, StoreRow};
 use crate::{leases, own_tables, read_models, snapshots};
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicBool, AtomicI32, Ordering};
@@ -179,7 +180,7 @@ enum Failure {
 
 impl Writer {
     fn open(config: SqliteConfig, changes: Arc<Changes>, recent: Arc<Recent>) -> Result<Self, OpenError> {
-        let (mut conn, identity) = schema::open_writer(&config)?;
+        let (mut conn, identity) = opening::open_writer(&config)?;
         let inlines = Inlines::new(config.inline);
         inlines.define(&mut conn).map_err(|fault| fault.refuses_open(&config.path))?;
         let wal_pages = Arc::new(AtomicI32::new(0));
@@ -291,8 +292,8 @@ impl Writer {
         }
         self.ledger.forget();
         self.inlines.forget();
-        schema::check_version(&self.conn)?;
-        let StoreRow { identity, last_position: stored } = schema::load_store(&self.conn)?;
+        opening::check_version(&self.conn)?;
+        let StoreRow { identity, last_position: stored } = about_store::load_store(&self.conn)?;
         if identity != self.ledger.identity {
             return Err(Fault::Unfit("the file was given a new identity, as after a restore; open the store again"));
         }
@@ -364,9 +365,9 @@ impl Writer {
     fn close_books(&mut self, before: i64, pending: &mut Pending<'_>) -> Result<(), Fault> {
         self.write_all(pending)?;
         if self.ledger.last_position != before {
-            schema::save_last_position(&self.conn, self.ledger.identity, self.ledger.last_position)?;
+            about_store::save_last_position(&self.conn, self.ledger.identity, self.ledger.last_position)?;
         } else if self.has_failed {
-            schema::write_anything(&self.conn)?;
+            opening::write_anything(&self.conn)?;
         }
         self.ledger.keys.tend(&self.conn, self.ledger.retention, self.clock.now())
     }

@@ -31,7 +31,7 @@ use portolan_conformance::{Law, Orchestrated, Runner, laws};
 use std::collections::BTreeSet;
 
 /// They mostly wait, so that several of them may do so at once.
-const AT_ONCE: usize = 6;
+const AT_ONCE: usize = 12;
 
 fn mutants() -> Vec<Mutant> {
     [telling::MUTANTS, driving::MUTANTS].concat()

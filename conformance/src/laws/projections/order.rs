@@ -2,8 +2,9 @@
 
 use super::kills::{book_until_killed, survives_kills};
 use crate::law::law;
-use crate::projections::{Projected, Sums, World, fold, sums};
+use crate::projections::{Hindrance, Projected, Sums, World, fold, sums};
 use crate::{Trial, Verdict, expect_eq};
+use core::time::Duration;
 
 law! {
     Projected, pr_02_order, "PR-02",
@@ -20,6 +21,9 @@ law! {
     "A projection that is registered late catches up from the first event on.",
     checks: [a_late_projection_catches_up],
 }
+
+/// How late rows come where one that does not wait for them is to be found out.
+const LATE: Duration = Duration::from_millis(20);
 
 async fn rows_are_a_fold_while_writers_append(trial: &Trial<Projected>) -> Verdict {
     let world = World::open(trial).await?;
@@ -48,17 +52,19 @@ async fn rows_are_a_fold_while_writers_append(trial: &Trial<Projected>) -> Verdi
 }
 
 async fn small_pages_make_the_same_rows(trial: &Trial<Projected>) -> Verdict {
-    let world = World::open(trial).await?.with(|options| options.with_page_events(3));
+    // The last page has one event alone: rows without it are there for a moment.
+    let world = World::open(trial).await?.with(|options| options.with_page_events(5));
     let mut last = None;
     for round in 0..12_i64 {
         last = Some(world.append(sums(["a", "b"][usize::from(round % 3 == 0)], &[round, -round, 7])).await?);
     }
-    let app = world.start(|app| app.projection::<Sums>()).await?;
+    let slow = Hindrance::slow(LATE);
+    let app = world.start_on(slow.of(world.storage()), |app| app.projection::<Sums>()).await?;
     if let Some(position) = last {
         app.reaches("sums", position).await?;
     }
     let (_, rows) = app.rows("sums", None).await?;
-    expect_eq!(rows, fold(&world.log_until(last).await?, 1), "rows made of pages of three events");
+    expect_eq!(rows, fold(&world.log_until(last).await?, 1), "rows made of pages of five events");
     Ok(())
 }
 
@@ -68,7 +74,8 @@ async fn a_late_projection_catches_up(trial: &Trial<Projected>) -> Verdict {
     world.append(sums("a", &[1, 2])).await?;
     early.shut_down().await;
     let last = world.append(sums("b", &[3])).await?;
-    let app = world.start(|app| app.projection::<Sums>()).await?;
+    let slow = Hindrance::slow(LATE);
+    let app = world.start_on(slow.of(world.storage()), |app| app.projection::<Sums>()).await?;
     app.reaches("sums", last).await?;
     let (_, rows) = app.rows("sums", None).await?;
     expect_eq!(rows, fold(&world.log_until(Some(last)).await?, 1), "rows of a projection that was registered late");

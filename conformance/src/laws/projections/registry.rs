@@ -2,7 +2,7 @@
 
 use crate::ask::name;
 use crate::law::law;
-use crate::projections::{Other, Projected, Skips, Stops, Sums, World, fold, poison, sums};
+use crate::projections::{Hindrance, Other, Projected, Skips, Stops, Sums, World, fold, poison, sums};
 use crate::rows::at;
 use crate::{Trial, Verdict, expect, expect_eq, expect_is};
 use core::ops::Bound;
@@ -129,7 +129,9 @@ async fn a_reset_makes_rows_anew(trial: &Trial<Projected>) -> Verdict {
 
 async fn rows_are_got_found_and_listed(trial: &Trial<Projected>) -> Verdict {
     let world = World::open(trial).await?;
-    let app = world.start(|app| app.projection::<Sums>()).await?;
+    // Slowly, so that rows are not there by chance when they are asked for.
+    let slow = Hindrance::slow(Duration::from_millis(20));
+    let app = world.start_on(slow.of(world.storage()), |app| app.projection::<Sums>()).await?;
     for (account, amount) in [("a", 5), ("b", 3), ("c", 5), ("d", 9)] {
         world.append(sums(account, &[amount])).await?;
     }

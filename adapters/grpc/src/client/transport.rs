@@ -60,18 +60,21 @@ pub(super) enum Failure {
     Answered(Box<Status>),
 }
 
+/// Whether URIs of this scheme can be connected to, with TLS or without it.
+fn is_spoken(scheme: Option<&Scheme>, tls: bool) -> Result<(), &'static str> {
+    match scheme {
+        Some(scheme) if *scheme == Scheme::HTTP => Ok(()),
+        Some(scheme) if *scheme == Scheme::HTTPS && tls => Ok(()),
+        Some(scheme) if *scheme == Scheme::HTTPS => Err("https needs the feature `tls` of portolan-grpc"),
+        _ => Err("it begins with http:// or https://"),
+    }
+}
+
 impl Transport {
     pub(super) fn new(uri: &str, config: ClientConfig) -> Result<Self, ConnectError> {
         let wrong = |reason: String| ConnectError::Uri { uri: uri.to_owned(), reason };
         let parsed: Uri = uri.parse().map_err(|error: http::uri::InvalidUri| wrong(error.to_string()))?;
-        match parsed.scheme() {
-            Some(scheme) if *scheme == Scheme::HTTP => {}
-            Some(scheme) if *scheme == Scheme::HTTPS && cfg!(feature = "tls") => {}
-            Some(scheme) if *scheme == Scheme::HTTPS => {
-                return Err(wrong("https needs the feature `tls` of portolan-grpc".to_owned()));
-            }
-            _ => return Err(wrong("it begins with http:// or https://".to_owned())),
-        }
+        is_spoken(parsed.scheme(), cfg!(feature = "tls")).map_err(|reason| wrong(reason.to_owned()))?;
         if !matches!(parsed.path(), "" | "/") || parsed.query().is_some() {
             return Err(wrong("it has neither path nor query".to_owned()));
         }
@@ -228,4 +231,20 @@ fn chain(error: &dyn Error) -> String {
         next = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn https_asks_for_the_feature() {
+        let https = Some(&Scheme::HTTPS);
+        assert_eq!(is_spoken(https, true), Ok(()));
+        assert!(is_spoken(https, false).unwrap_err().contains("`tls`"));
+        for tls in [true, false] {
+            assert_eq!(is_spoken(Some(&Scheme::HTTP), tls), Ok(()));
+            assert!(is_spoken(None, tls).is_err());
+        }
+    }
 }

@@ -85,13 +85,6 @@ async fn uris_that_are_none(#[case] uri: &str, #[case] says: &str) {
     assert!(error.to_string().contains(says), "{error}");
 }
 
-#[cfg(not(feature = "tls"))]
-#[tokio::test]
-async fn https_asks_for_the_feature() {
-    let error = GrpcClient::connect("https://127.0.0.1:1").await.unwrap_err();
-    assert!(matches!(&error, ConnectError::Uri { .. }) && error.to_string().contains("`tls`"), "{error}");
-}
-
 #[tokio::test]
 async fn nobody_there_and_somebody_else_there() {
     let free = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -5,9 +5,11 @@ use crate::account::{self, Deposit};
 use crate::support::Outcome;
 use crate::support::fixture::Kind;
 use crate::support::report::{Latencies, Sample, latencies, note};
-use portolan::ports::StartSaga;
+use futures::StreamExt;
+use portolan::drivers::{Delivery, From};
+use portolan::ports::{SagaPhase, StartSaga};
 use portolan::prelude::*;
-use portolan::values::SagaId;
+use portolan::values::{Item, Query};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,11 +25,7 @@ struct Rounds {
 }
 
 /// Three deposits, one after the other.
-#[derive(Clone, Default)]
-struct Round {
-    /// Who waits for the last step of which.
-    waiting: Arc<Mutex<HashMap<Name, oneshot::Sender<()>>>>,
-}
+struct Round;
 
 impl Saga for Round {
     const NAME: &'static str = "round";
@@ -35,7 +33,7 @@ impl Saga for Round {
 
     fn definition() -> saga::Definition<Self> {
         let definition = saga::Definition::new().step(saga::Step::new("first", Self::deposit));
-        definition.step(saga::Step::new("second", Self::deposit)).step(saga::Step::new("third", Self::last))
+        definition.step(saga::Step::new("second", Self::deposit)).step(saga::Step::new("third", Self::deposit))
     }
 }
 
@@ -44,17 +42,39 @@ impl Round {
         step.send(Deposit::to(rounds.account)).await?;
         Ok(())
     }
+}
 
-    async fn last(&self, rounds: &Rounds, step: &StepContext) -> Result<(), StepError> {
-        self.deposit(rounds, step).await?;
-        if let Some(waiting) = self.waiting().remove(step.saga().id()) {
-            let _ = waiting.send(());
-        }
-        Ok(())
+/// Who waits for the end of which saga. Who asked for its status again and again would take the core from the sagas.
+#[derive(Clone, Default)]
+struct Ends(Arc<Mutex<HashMap<StreamId, oneshot::Sender<()>>>>);
+
+impl Ends {
+    fn waiting(&self) -> std::sync::MutexGuard<'_, HashMap<StreamId, oneshot::Sender<()>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn waiting(&self) -> std::sync::MutexGuard<'_, HashMap<Name, oneshot::Sender<()>>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    fn of(&self, saga: &SagaId) -> oneshot::Receiver<()> {
+        let (tells, told) = oneshot::channel();
+        self.waiting().insert(saga.stream(), tells);
+        told
+    }
+
+    /// Tells of each end from now on; it is under way when this returns.
+    async fn follow(&self, ports: &Ports) -> Outcome<()> {
+        let ended = Query::of(Item::new().event_type("$saga.ended".parse()?)).with_system();
+        let mut subscription = ports.subscriptions.subscribe(ended, From::Now);
+        while !matches!(subscription.next().await.ok_or("no subscription")??, Delivery::CaughtUp(_)) {}
+        let ends = self.clone();
+        tokio::spawn(async move {
+            while let Some(Ok(delivery)) = subscription.next().await {
+                if let Delivery::Event(event) = delivery
+                    && let Some(tells) = ends.waiting().remove(&event.stream)
+                {
+                    let _ = tells.send(());
+                }
+            }
+        });
+        Ok(())
     }
 }
 
@@ -65,39 +85,51 @@ pub(crate) async fn rows(run: &mut Run, kind: &Kind) -> Outcome<()> {
     }
     let beside = run.disk.beside(kind)?;
     let (storage, file) = account::storage(kind).await?;
-    let round = Round::default();
-    let bank = account::builder(storage.clone()).saga(round.clone()).build().await?;
+    let bank = account::builder(storage.clone()).saga(Round).build().await?;
+    let ends = Ends::default();
+    ends.follow(&bank.ports()).await?;
     let (start, share) = (Instant::now(), run.options.sagas.div_ceil(IN_FLIGHT));
     let mut tasks = tokio::task::JoinSet::new();
     for client in 0..IN_FLIGHT {
-        tasks.spawn(one_after_the_other(bank.ports(), round.clone(), client, share));
+        tasks.spawn(one_after_the_other(bank.ports(), ends.clone(), client, share));
     }
     let mut all = latencies();
     while let Some(finished) = tasks.join_next().await {
         all.add(finished??)?;
     }
     let sample = Sample { done: all.len(), took: start.elapsed(), latencies: all };
+    all_are_complete(&bank.ports(), share).await?;
     account::close(bank, storage, file).await;
     run.report.row(kind.name(), &name, "sagas", &sample, &beside);
     Ok(())
 }
 
-/// Starts so many, each when the one before it has ended.
-async fn one_after_the_other(ports: Ports, round: Round, client: u64, many: u64) -> Outcome<Latencies> {
+/// Starts so many, each when it is on record that the one before it has ended.
+async fn one_after_the_other(ports: Ports, ends: Ends, client: u64, many: u64) -> Outcome<Latencies> {
     let mut latencies = latencies();
     for number in 0..many {
-        let id = SagaId::new(Round::NAME, &format!("{client}-{number}"))?;
-        let (ended, last_step) = oneshot::channel();
-        round.waiting().insert(id.id().clone(), ended);
+        let id = saga(client, number)?;
+        let ended = ends.of(&id);
         let one = Instant::now();
         let input = serde_json::json!({ "account": client });
         ports.sagas.start(StartSaga::new(id.clone(), input)).await?;
-        last_step.await?;
-        // The step has had its effect; that the saga has ended is recorded after that.
-        while !ports.sagas.status(id.clone()).await?.status.phase.is_end() {
-            tokio::task::yield_now().await;
-        }
+        ended.await?;
         note(&mut latencies, one.elapsed());
     }
     Ok(latencies)
+}
+
+/// Whether all have ended as they should.
+async fn all_are_complete(ports: &Ports, share: u64) -> Outcome<()> {
+    for (client, number) in (0..IN_FLIGHT).flat_map(|client| (0..share).map(move |number| (client, number))) {
+        let phase = ports.sagas.status(saga(client, number)?).await?.status.phase;
+        if phase != SagaPhase::Completed {
+            return Err(format!("saga {number} of client {client} is {phase:?}").into());
+        }
+    }
+    Ok(())
+}
+
+fn saga(client: u64, number: u64) -> Outcome<SagaId> {
+    Ok(SagaId::new(Round::NAME, &format!("{client}-{number}"))?)
 }

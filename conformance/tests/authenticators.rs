@@ -272,7 +272,7 @@ authenticator_laws! {
 
 #[test]
 fn each_mutant_breaks_exactly_its_laws() {
-    let wrong = complaints(MUTANTS.iter().collect(), 2, |mutant| {
+    let wrong = complaints(MUTANTS.iter().collect(), 2, 2, |mutant| {
         complaint(mutant.name, &Runner::new(|| mutant.fixture()), laws::authenticator, mutant.breaks)
     });
     assert!(wrong.is_empty(), "{wrong}");

@@ -133,7 +133,7 @@ lease_store_laws! {
 
 #[test]
 fn each_mutant_breaks_exactly_its_laws() {
-    let wrong = complaints(MUTANTS.iter().collect(), 2, |mutant| {
+    let wrong = complaints(MUTANTS.iter().collect(), 2, 2, |mutant| {
         complaint(mutant.name, &Runner::new(|| mutant.fixture()), laws::lease_store, mutant.breaks)
     });
     assert!(wrong.is_empty(), "{wrong}");

@@ -38,7 +38,7 @@ fn judged() -> Vec<Law<dyn ReadModelStore>> {
 
 #[test]
 fn each_mutant_breaks_exactly_its_laws() {
-    let wrong = complaints(MUTANTS.iter().collect(), 2, |mutant| {
+    let wrong = complaints(MUTANTS.iter().collect(), 2, 2, |mutant| {
         complaint(mutant.name, &Runner::new(|| mutant.fixture()), judged, mutant.breaks)
     });
     assert!(wrong.is_empty(), "{wrong}");

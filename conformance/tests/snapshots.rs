@@ -301,7 +301,7 @@ fn snapshot_laws() -> Vec<Law<dyn SnapshotStore>> {
 
 #[test]
 fn each_mutant_breaks_exactly_its_laws() {
-    let wrong = complaints(MUTANTS.iter().collect(), 2, |mutant| {
+    let wrong = complaints(MUTANTS.iter().collect(), 2, 2, |mutant| {
         complaint(mutant.name, &Runner::new(|| mutant.fixture()), snapshot_laws, mutant.breaks)
     });
     assert!(wrong.is_empty(), "{wrong}");

@@ -334,6 +334,7 @@ pub const MUTANTS: &[Mutant] = &[
     wrong("an empty store has frontier 0", &["ES-04", "ES-10", "ES-19", "ES-model"])
         .read(|state, read| paged(state, read, |page| page.frontier = page.frontier.or(Position::new(0)))),
     wrong("the frontier is one ahead", &["ES-04", "ES-10", "ES-16", "ES-19", "ES-20", "ES-21", "ES-22", "ES-model"])
+        .perhaps(&["ES-03"])
         .read(|state, read| {
             paged(state, read, |page| {
                 page.frontier = page.frontier.and_then(|frontier| Position::new(frontier.get() + 1));

@@ -44,6 +44,8 @@ pub type Changed = fn(Arc<Inner>, Query, Option<Position>) -> BoxFuture<'static,
 pub struct Mutant {
     pub name: &'static str,
     pub breaks: &'static [&'static str],
+    /// What it breaks or not, by how others happen to come between.
+    pub perhaps: &'static [&'static str],
     pub append: AppendFn,
     pub slow_append: Option<SlowAppend>,
     /// What a read waits for.
@@ -67,6 +69,7 @@ impl Mutant {
         Self {
             name,
             breaks,
+            perhaps: &[],
             append: |state, append, now| state.model.append(append, now),
             slow_append: None,
             before_read: None,
@@ -79,6 +82,10 @@ impl Mutant {
             copied_handles: false,
             alone: false,
         }
+    }
+
+    pub const fn perhaps(self, perhaps: &'static [&'static str]) -> Self {
+        Self { perhaps, ..self }
     }
 
     pub const fn append(self, append: AppendFn) -> Self {

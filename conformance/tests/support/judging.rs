@@ -67,19 +67,30 @@ pub fn complaint<P: Port + ?Sized>(
         .then(|| format!("\n{name} says that it breaks\n  {declared:?}, and breaks\n  {broken:?}\n{how}"))
 }
 
-/// Runs `judge` on every item, so many at a time, and gives what it found to say.
-pub fn complaints<T: Send>(items: Vec<T>, at_once: usize, judge: impl Fn(T) -> Option<String> + Sync) -> String {
-    let (items, found) = (Mutex::new(items), Mutex::new(String::new()));
+/// Runs `judge` on every item, so many at a time, and gives what it found to say. What it has something to say of is judged
+/// so many times in all, then alone and when the machine is calm, and what was said last counts.
+pub fn complaints<T: Send + Clone>(
+    items: Vec<T>,
+    at_once: usize,
+    times: usize,
+    judge: impl Fn(T) -> Option<String> + Sync,
+) -> String {
+    let (items, found) = (Mutex::new(items), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
         for _ in 0..at_once {
             scope.spawn(|| {
                 while let Some(item) = { items.lock().unwrap().pop() } {
-                    if let Some(complaint) = judge(item) {
-                        found.lock().unwrap().push_str(&complaint);
+                    if let Some(complaint) = judge(item.clone()) {
+                        found.lock().unwrap().push((item, complaint));
                     }
                 }
             });
         }
     });
-    found.into_inner().unwrap()
+    let mut found = found.into_inner().unwrap();
+    for _ in 1..times {
+        let again = found.into_iter().filter_map(|(item, _)| judge(item.clone()).map(|complaint| (item, complaint)));
+        found = again.collect();
+    }
+    found.into_iter().map(|(_, complaint)| complaint).collect()
 }

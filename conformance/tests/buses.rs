@@ -19,7 +19,7 @@ mod parts;
 mod ways;
 
 use bus::Mutant;
-use judging::{broken_by, complaint, complaints, only};
+use judging::{AGAIN, broken_by, complaint, complaints, only};
 use portolan_conformance::{CommandBus, Place, REPORT, Runner, Served, capability_matrix, command_bus_laws, laws};
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -44,8 +44,8 @@ fn each_mutant_breaks_exactly_its_laws() {
     let only = only();
     let mutants =
         mutants().into_iter().filter(|mutant| only.as_deref().is_none_or(|only| only == mutant.name)).collect();
-    let wrong = complaints(mutants, AT_ONCE, 2, |mutant| {
-        complaint(mutant.name, &runner(mutant), laws::command_bus, mutant.breaks)
+    let wrong = complaints(mutants, AT_ONCE, AGAIN, |mutant, again| {
+        complaint(mutant.name, &runner(mutant), laws::command_bus, mutant.breaks, again)
     });
     assert!(wrong.is_empty(), "{wrong}");
 }
@@ -59,7 +59,7 @@ fn each_law_is_broken_by_a_mutant() {
 
 #[test]
 fn right_buses_keep_every_law() {
-    let wrong = complaints(ways::RIGHT.to_vec(), AT_ONCE, 1, |bus| {
+    let wrong = complaints(ways::RIGHT.to_vec(), AT_ONCE, 0, |bus, _| {
         let (broken, how) = broken_by(&runner(bus), laws::command_bus());
         (!broken.is_empty()).then(|| format!("\n{} is right, and is said to break\n{how}", bus.name))
     });

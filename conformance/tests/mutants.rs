@@ -28,7 +28,7 @@ mod subscriptions;
 #[path = "mutants/timing.rs"]
 mod timing;
 
-use judging::{broken_by, complaint, complaints, only};
+use judging::{AGAIN, broken_by, complaint, complaints, only};
 use portolan_conformance::{Capability, EventStore, Law, Runner, laws};
 use std::collections::BTreeSet;
 use store::Mutant;
@@ -63,10 +63,10 @@ fn each_mutant_breaks_exactly_its_laws() {
     let only = only();
     let mutants =
         mutants().into_iter().filter(|mutant| only.as_deref().is_none_or(|only| only == mutant.name)).collect();
-    let wrong = complaints(mutants, 4, 2, |mutant| {
+    let wrong = complaints(mutants, 4, AGAIN, |mutant, again| {
         let certain = |law: &Law<_>| !mutant.perhaps.contains(&law.id);
         let judged = || event_store_laws().into_iter().filter(certain).collect();
-        complaint(mutant.name, &runner(mutant, &[]), judged, mutant.breaks)
+        complaint(mutant.name, &runner(mutant, &[]), judged, mutant.breaks, again)
     });
     assert!(wrong.is_empty(), "{wrong}");
 }
@@ -83,7 +83,7 @@ fn right_stores_keep_every_law() {
     let only = only();
     let chosen = |store: &Mutant| only.as_deref().is_none_or(|only| only == store.name);
     let stores = right::stores().into_iter().filter(|(store, _)| chosen(store)).collect();
-    let wrong = complaints(stores, 4, 1, |(store, lacks)| {
+    let wrong = complaints(stores, 4, 0, |(store, lacks), _| {
         let (broken, how) = broken_by(&runner(store, lacks), event_store_laws());
         (!broken.is_empty()).then(|| format!("\n{} is right, and is said to break\n{how}", store.name))
     });

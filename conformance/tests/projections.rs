@@ -27,7 +27,7 @@ mod telling;
 #[path = "projections/waiting.rs"]
 mod waiting;
 
-use judging::{broken_by, complaint, complaints, only};
+use judging::{AGAIN, broken_by, complaint, complaints, only};
 use portolan_conformance::{Law, Projected, Runner, laws};
 use registry::Mutant;
 use std::collections::BTreeSet;
@@ -57,9 +57,9 @@ fn each_mutant_breaks_exactly_its_laws() {
     let chosen = |mutant: &Mutant| only.as_deref().is_none_or(|only| only == mutant.name);
     let mutants = mutants().into_iter().filter(chosen);
     let trials = mutants.flat_map(|mutant| ids().into_iter().map(move |id| (mutant, id))).collect();
-    let wrong = complaints(trials, AT_ONCE, 2, |(mutant, id)| {
+    let wrong = complaints(trials, AT_ONCE, AGAIN, |(mutant, id), again| {
         let declared: Vec<_> = mutant.breaks.iter().copied().filter(|of| *of == id).collect();
-        complaint(mutant.name, &runner(mutant), || law(id), &declared)
+        complaint(mutant.name, &runner(mutant), || law(id), &declared, again)
     });
     assert!(wrong.is_empty(), "{wrong}");
 }
@@ -73,7 +73,7 @@ fn each_law_is_broken_by_a_mutant() {
 #[test]
 fn right_ones_keep_every_law() {
     let trials = storages::RIGHT.iter().flat_map(|right| ids().into_iter().map(move |id| (*right, id))).collect();
-    let wrong = complaints(trials, AT_ONCE, 1, |(right, id)| {
+    let wrong = complaints(trials, AT_ONCE, 0, |(right, id), _| {
         let (broken, how) = broken_by(&runner(right), law(id));
         (!broken.is_empty()).then(|| format!("\n{} is right, and is said to break\n{how}", right.name))
     });

@@ -10,7 +10,7 @@ mod mutants;
 #[path = "read_models/store.rs"]
 mod store;
 
-use judging::{broken_by, complaint, complaints};
+use judging::{AGAIN, broken_by, complaint, complaints};
 use mutants::MUTANTS;
 use portolan_conformance::{Law, Place, Runner, laws, read_model_store_laws};
 use portolan_kernel::ports::ReadModelStore;
@@ -38,8 +38,8 @@ fn judged() -> Vec<Law<dyn ReadModelStore>> {
 
 #[test]
 fn each_mutant_breaks_exactly_its_laws() {
-    let wrong = complaints(MUTANTS.iter().collect(), 2, 2, |mutant| {
-        complaint(mutant.name, &Runner::new(|| mutant.fixture()), judged, mutant.breaks)
+    let wrong = complaints(MUTANTS.iter().collect(), 2, AGAIN, |mutant, again| {
+        complaint(mutant.name, &Runner::new(|| mutant.fixture()), judged, mutant.breaks, again)
     });
     assert!(wrong.is_empty(), "{wrong}");
 }

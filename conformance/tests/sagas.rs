@@ -25,7 +25,7 @@ mod rows;
 #[path = "sagas/telling.rs"]
 mod telling;
 
-use judging::{broken_by, complaint, complaints, only};
+use judging::{AGAIN, broken_by, complaint, complaints, only};
 use mutant::Mutant;
 use portolan_conformance::{Law, Orchestrated, Runner, laws};
 use std::collections::BTreeSet;
@@ -58,9 +58,9 @@ fn each_mutant_breaks_exactly_its_laws() {
         let judged = ids().into_iter().filter(move |id| !mutant.perhaps.contains(id));
         judged.map(move |id| (mutant, id))
     });
-    let wrong = complaints(trials.collect(), AT_ONCE, 2, |(mutant, id)| {
+    let wrong = complaints(trials.collect(), AT_ONCE, AGAIN, |(mutant, id), again| {
         let declared: Vec<_> = mutant.breaks.iter().copied().filter(|of| *of == id).collect();
-        complaint(mutant.name, &runner(mutant), || law(id), &declared)
+        complaint(mutant.name, &runner(mutant), || law(id), &declared, again)
     });
     assert!(wrong.is_empty(), "{wrong}");
 }
@@ -74,7 +74,7 @@ fn each_law_is_broken_by_a_mutant() {
 #[test]
 fn right_ones_keep_every_law() {
     let trials = driving::RIGHT.iter().flat_map(|right| ids().into_iter().map(move |id| (*right, id))).collect();
-    let wrong = complaints(trials, AT_ONCE, 1, |(right, id)| {
+    let wrong = complaints(trials, AT_ONCE, 0, |(right, id), _| {
         let (broken, how) = broken_by(&runner(right), law(id));
         (!broken.is_empty()).then(|| format!("\n{} is right, and is said to break\n{how}", right.name))
     });

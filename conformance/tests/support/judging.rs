@@ -25,18 +25,22 @@ pub fn broken_by<P: Port + ?Sized>(runner: &Runner<P>, laws: Vec<Law<P>>) -> (BT
     (ids, how)
 }
 
-/// The laws that are broken. Where they are not those declared, they are judged again: on a busy machine a
-/// law about time breaks by chance now and then, and a race is won that was to be lost.
+/// How often laws are judged again that are broken and not declared, or declared and not broken: on a busy machine a law about
+/// time breaks by chance now and then, and a race is won that was to be lost.
+pub const AGAIN: u32 = 2;
+
+/// The laws that are broken. Where they are not those declared, they are judged again so often.
 fn broken_in_the_end<P: Port + ?Sized>(
     runner: &Runner<P>,
     laws: &impl Fn() -> Vec<Law<P>>,
     declared: &BTreeSet<&'static str>,
+    again: u32,
 ) -> (BTreeSet<&'static str>, String) {
     let (mut broken, how) = broken_by(runner, laws());
     for id in declared.symmetric_difference(&broken.clone()) {
         let law = || laws().into_iter().filter(|law| law.id == *id).collect();
         let breaks = || broken_by(runner, law()).0.contains(id);
-        if (0..3).any(|_| breaks() == declared.contains(id)) {
+        if (0..again).any(|_| breaks() == declared.contains(id)) {
             if declared.contains(id) {
                 broken.insert(id)
             } else {
@@ -58,9 +62,10 @@ pub fn complaint<P: Port + ?Sized>(
     runner: &Runner<P>,
     laws: impl Fn() -> Vec<Law<P>>,
     declared: &[&'static str],
+    again: u32,
 ) -> Option<String> {
     let declared: BTreeSet<_> = declared.iter().copied().collect();
-    let (broken, how) = broken_in_the_end(runner, &laws, &declared);
+    let (broken, how) = broken_in_the_end(runner, &laws, &declared, again);
     let alone = only().is_some();
     let how = if alone { how } else { String::new() };
     (declared != broken || alone)
@@ -68,29 +73,25 @@ pub fn complaint<P: Port + ?Sized>(
 }
 
 /// Runs `judge` on every item, so many at a time, and gives what it found to say. What it has something to say of is judged
-/// so many times in all, then alone and when the machine is calm, and what was said last counts.
+/// once more when all the others are done, alone, and may then judge laws again so often; never, if that is 0.
 pub fn complaints<T: Send + Clone>(
     items: Vec<T>,
     at_once: usize,
-    times: usize,
-    judge: impl Fn(T) -> Option<String> + Sync,
+    again: u32,
+    judge: impl Fn(T, u32) -> Option<String> + Sync,
 ) -> String {
     let (items, found) = (Mutex::new(items), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
         for _ in 0..at_once {
             scope.spawn(|| {
                 while let Some(item) = { items.lock().unwrap().pop() } {
-                    if let Some(complaint) = judge(item.clone()) {
+                    if let Some(complaint) = judge(item.clone(), 0) {
                         found.lock().unwrap().push((item, complaint));
                     }
                 }
             });
         }
     });
-    let mut found = found.into_inner().unwrap();
-    for _ in 1..times {
-        let again = found.into_iter().filter_map(|(item, _)| judge(item.clone()).map(|complaint| (item, complaint)));
-        found = again.collect();
-    }
-    found.into_iter().map(|(_, complaint)| complaint).collect()
+    let found = found.into_inner().unwrap().into_iter();
+    found.filter_map(|(item, complaint)| if again == 0 { Some(complaint) } else { judge(item, again) }).collect()
 }
